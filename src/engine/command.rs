@@ -1,0 +1,106 @@
+//! What the engine wants done. A command is complete: whoever carries it out makes no choice.
+
+use std::net::IpAddr;
+
+use super::ids::{ConfigHash, JobId, LaunchToken, ProjectId, RunnerName, Server, SystemId, TemplateName, WorkerId};
+use super::offering::{Market, Offering};
+use super::reason::Reason;
+
+/// One thing to be done now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// List all instances with our tag; answered by [`Event::Instances`](super::Event::Instances).
+    ListInstances {
+        /// Ask for the status checks too: some worker cannot be reached.
+        with_health: bool,
+    },
+    /// One CreateFleet call; answered by [`Event::Launched`](super::Event::Launched).
+    Launch(Launch),
+    /// Open and keep a link to this worker; answered by [`Event::Link`](super::Event::Link).
+    Connect {
+        /// Which.
+        worker: WorkerId,
+        /// Whose configuration it gets.
+        runner: RunnerName,
+        /// Where it listens.
+        address: IpAddr,
+    },
+    /// Let the link go: the worker has ended.
+    Disconnect {
+        /// Which.
+        worker: WorkerId,
+    },
+    /// Let its runner take no more jobs; it finishes what it has. Seen in the worker's reports.
+    Fence {
+        /// Which.
+        worker: WorkerId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Let it take jobs again: the demand came back before it was empty.
+    Unfence {
+        /// Which.
+        worker: WorkerId,
+        /// Why.
+        reason: Reason,
+    },
+    /// It is fenced and empty: SIGQUIT to the runner, whose exit proves it. Seen in the worker's reports.
+    Stop {
+        /// Which.
+        worker: WorkerId,
+        /// Why.
+        reason: Reason,
+    },
+    /// One TerminateInstances call for all that are to end now.
+    Terminate(Vec<Termination>),
+    /// Delete the runner-manager row in GitLab; answered by [`Event::Forgotten`](super::Event::Forgotten).
+    Forget {
+        /// The worker that has ended.
+        worker: WorkerId,
+        /// Whose token is used.
+        runner: RunnerName,
+        /// The row's key.
+        system_id: SystemId,
+    },
+    /// Retry a job that an interruption killed.
+    Retry {
+        /// Whose token is used.
+        runner: RunnerName,
+        /// The server.
+        server: Server,
+        /// The project.
+        project: ProjectId,
+        /// The job that failed.
+        job: JobId,
+    },
+}
+
+/// A launch decision; the same one sent twice launches once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// Makes a repetition harmless; derived from all the other fields and the attempt's number.
+    pub token: LaunchToken,
+    /// Whose workers.
+    pub runner: RunnerName,
+    /// How many, at least 1; EC2 may give fewer.
+    pub count: u32,
+    /// On which market.
+    pub market: Market,
+    /// At least one, in order of preference; all on `market`.
+    pub offerings: Vec<Offering>,
+    /// From which template.
+    pub template: TemplateName,
+    /// For the tag `runner-fleet:config`.
+    pub config: ConfigHash,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// One worker of a Terminate command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Termination {
+    /// Which.
+    pub worker: WorkerId,
+    /// Why.
+    pub reason: Reason,
+}

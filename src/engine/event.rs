@@ -1,0 +1,180 @@
+//! What the engine is told: answers, complete or failed. An event is never a request to do something.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{InstanceType, LaunchToken, RunnerName, Server, WorkerId, Zone};
+use super::job::{QueueLook, RunnerFacts};
+use super::offering::{Blueprint, Market, Offering};
+use super::settings::Settings;
+use super::worker::{Instance, Report};
+
+/// An answer from the world.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A configuration was read: the first, or a changed one.
+    Configured(Settings),
+    /// GitLab was asked about a runner.
+    Runner {
+        /// The section.
+        runner: RunnerName,
+        /// What GitLab knows about it, or why it could not be read.
+        facts: Result<RunnerFacts, String>,
+    },
+    /// GitLab was asked for waiting jobs.
+    Queue {
+        /// The server.
+        server: Server,
+        /// What waits, or why nobody knows.
+        look: Result<QueueLook, String>,
+    },
+    /// The launch of a runner's workers was prepared: image resolved, launch template found or created.
+    Blueprint {
+        /// The section.
+        runner: RunnerName,
+        /// What a worker launched now is made of, or why none can be launched.
+        blueprint: Result<Blueprint, String>,
+    },
+    /// EC2 was asked for all instances with our manager tag, the ended ones too.
+    Instances {
+        /// When the first page was asked for: what was launched later may be missing.
+        asked_at: Timestamp,
+        /// Every one, or why the listing failed; a listing of which one page failed has failed.
+        listing: Result<Vec<Instance>, String>,
+    },
+    /// EC2 answered a launch.
+    Launched {
+        /// Which.
+        token: LaunchToken,
+        /// What came of it.
+        answer: LaunchAnswer,
+    },
+    /// EC2 refused to terminate these workers; success is seen in the next listing instead.
+    TerminateFailed {
+        /// Which.
+        workers: Vec<WorkerId>,
+        /// Why.
+        why: String,
+    },
+    /// The connection to a worker changed, or the worker said something.
+    Link {
+        /// Which worker.
+        worker: WorkerId,
+        /// What happened.
+        news: LinkNews,
+    },
+    /// GitLab was asked to delete the runner-manager row of a worker that has ended.
+    Forgotten {
+        /// Which worker.
+        worker: WorkerId,
+        /// Done (also when there was no such row), or why not.
+        outcome: Result<(), String>,
+    },
+    /// Someone at the control socket wants something.
+    Operator(OperatorWish),
+}
+
+/// EC2's answer to a launch. Errors describe failed offerings, not missing instances.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchAnswer {
+    /// What was launched; may be fewer than asked for, also when `errors` is empty.
+    pub launched: Vec<LaunchedWorker>,
+    /// What EC2 said about offerings that it could not use, or about the call as a whole.
+    pub errors: Vec<LaunchError>,
+    /// What a failed call may have left behind.
+    pub leftover: Leftover,
+}
+
+/// One instance of a launch's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchedWorker {
+    /// The instance id.
+    pub id: WorkerId,
+    /// Its type.
+    pub instance_type: InstanceType,
+    /// Its zone.
+    pub zone: Zone,
+    /// Its market.
+    pub market: Market,
+}
+
+/// Whether workers may exist that a failed launch did not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftover {
+    /// EC2 has answered: there is nothing but what it named.
+    None,
+    /// No answer came (time-out, connection lost, unreadable body): the call may have worked. It is repeated with
+    /// the same token, which cannot launch twice, until it is answered.
+    Possible,
+}
+
+/// Why an offering, or a whole launch, failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchError {
+    /// The offering; `None`: the call as a whole.
+    pub offering: Option<Offering>,
+    /// What follows from it.
+    pub class: LaunchErrorClass,
+    /// EC2's error code (`InsufficientInstanceCapacity`), for people.
+    pub code: String,
+    /// EC2's message, shortened, for people.
+    pub message: String,
+}
+
+/// What a launch error means for the next launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LaunchErrorClass {
+    /// None of this type in this zone now: cool the offering.
+    Capacity,
+    /// This type is never offered there: cool it for hours.
+    Unsupported,
+    /// The subnet has no free address: cool every offering in it.
+    Subnet,
+    /// The account's limit for this market is reached: cool the market; a person must act.
+    Quota,
+    /// EC2 is throttling, unwell or unreachable: back off from launching at all.
+    Slow,
+    /// Not allowed: stop for this runner, show the reason, retry rarely.
+    Denied,
+    /// The request is wrong (image, group, profile, template): stop for this runner, show the reason, retry rarely.
+    Invalid,
+}
+
+/// What happened on the connection to a worker.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LinkNews {
+    /// Connected, host key verified.
+    Up,
+    /// Not connected, or not any more.
+    Down(LinkFailure),
+    /// The agent reported.
+    Report(Box<Report>),
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkFailure {
+    /// Nothing listens there, nobody answers, or the connection broke.
+    Unreachable(String),
+    /// Someone answers with another host key than the one given to the worker at launch.
+    WrongHostKey(String),
+    /// The worker refuses our key or our commands, or its agent talks nonsense.
+    Refused(String),
+}
+
+/// An operator's request, from the control socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OperatorWish {
+    /// Retire these workers: fence, let their jobs finish, terminate. With `force`, terminate at once.
+    Drain {
+        /// Which.
+        workers: Vec<WorkerId>,
+        /// Whether running jobs may be killed.
+        force: bool,
+    },
+    /// Launch nothing more for this runner and retire its idle workers.
+    Pause(RunnerName),
+    /// Take a pause back.
+    Resume(RunnerName),
+}

@@ -1,0 +1,98 @@
+//! Jobs that wait, and the runners that may take them, as GitLab tells it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{JobId, ProjectId, RunnerName};
+
+/// A job that waits for a runner: `pending`, and claimed by nobody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingJob {
+    /// The job's id.
+    pub id: JobId,
+    /// Its project.
+    pub project: ProjectId,
+    /// Its name in the pipeline (`rspec`), for people.
+    pub name: String,
+    /// The tags that a runner must all have.
+    pub tags: BTreeSet<String>,
+    /// Whether its ref is protected; `None` where that was not looked up. A job of unknown protection counts as
+    /// eligible: an idle worker too many costs less than a job that waits for ever.
+    pub protected: Option<bool>,
+    /// The runners that GitLab itself names for this job (GraphQL `compatibleRunnerId`); `None` where we must match.
+    pub offered_to: Option<BTreeSet<RunnerName>>,
+    /// When the job became pending (`queued_duration` counted back from the answer; never `created_at`).
+    pub queued_at: Timestamp,
+    /// When GitLab was asked in the answer that showed this job: the request's start, so that it is never too late.
+    pub seen_at: Timestamp,
+}
+
+/// One look at the queue of a GitLab server, merged over its projects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueLook {
+    /// When the oldest request behind this look was sent that looked at a project with known waiting jobs.
+    pub as_of: Timestamp,
+    /// In the order in which GitLab hands jobs out: by id.
+    pub jobs: Vec<PendingJob>,
+    /// Whether every project in scope was looked at successfully in its last turn. Only a complete look says "nothing waits".
+    pub complete: bool,
+}
+
+/// What GitLab knows about a runner; read with its token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunnerFacts {
+    /// GitLab's id of the runner.
+    pub id: u64,
+    /// Its tags; a job's tags must be a subset, compared as exact strings.
+    pub tags: BTreeSet<String>,
+    /// Whether it takes jobs without tags.
+    pub run_untagged: bool,
+    /// `access_level = ref_protected`: takes jobs of protected refs only.
+    pub protected_only: bool,
+    /// Paused in GitLab: every request is answered with "no job".
+    pub paused: bool,
+    /// The projects whose jobs it may take.
+    pub scope: Scope,
+}
+
+/// The projects that a runner serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Every project whose jobs are seen at all (an instance runner).
+    Everything,
+    /// These.
+    Projects(BTreeSet<ProjectId>),
+}
+
+/// What is known when something was asked for: an answer, an old answer, or none.
+///
+/// Unknown is not zero: nothing is launched or ended on the strength of an answer that did not come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Knowledge {
+    /// The last answer is recent.
+    Known,
+    /// The last answer is so old, and the newer questions failed for this reason.
+    Stale {
+        /// Age of the last good answer.
+        age: Duration,
+        /// What the newest failure said.
+        why: String,
+    },
+    /// There has never been an answer, for this reason.
+    Unknown {
+        /// What the newest failure said, or that the first answer is awaited.
+        why: String,
+    },
+}
+
+impl Knowledge {
+    /// Whether decisions may rest on it.
+    pub fn is_known(&self) -> bool {
+        matches!(self, Self::Known)
+    }
+}

@@ -1,0 +1,33 @@
+//! The heart: observations in, commands out.
+//!
+//! [`Engine::step`] is synchronous and pure: it reads no clock, does no I/O, and has no randomness of its own, so that
+//! the live service, the simulator and the tests all run exactly this code.
+//!
+//! Reading order: the vocabulary ([`ids`], [`offering`], [`job`], [`worker`], [`settings`]), what comes in ([`event`]),
+//! what goes out ([`command`], each with its [`reason`]), what people see ([`view`]), then the decisions.
+#![warn(clippy::disallowed_types, clippy::wildcard_enum_match_arm)]
+
+pub mod command;
+pub mod event;
+pub mod ids;
+pub mod job;
+pub mod offering;
+pub mod reason;
+pub mod settings;
+pub mod view;
+pub mod worker;
+
+pub use command::{Command, Launch, Termination};
+pub use event::{
+    Event, LaunchAnswer, LaunchError, LaunchErrorClass, LaunchedWorker, Leftover, LinkFailure, LinkNews, OperatorWish,
+};
+pub use ids::{
+    ConfigHash, InstanceType, JobId, LaunchToken, ProjectId, RunnerName, Server, SubnetId, SystemId, TemplateName,
+    WorkerId, Zone,
+};
+pub use job::{Knowledge, PendingJob, QueueLook, RunnerFacts, Scope};
+pub use offering::{Blueprint, Market, Offering, Place};
+pub use reason::{Brief, Reason};
+pub use settings::{IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
+pub use view::View;
+pub use worker::{Health, Instance, InstanceState, Phase, Report, RunnerState};

@@ -1,0 +1,174 @@
+//! The engine's picture of the fleet, for people: what `status`, the dashboard and the metrics show.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{InstanceType, JobId, ProjectId, RunnerName, WorkerId, Zone};
+use super::job::Knowledge;
+use super::offering::Market;
+use super::worker::Phase;
+
+/// Everything, as of one step. Its JSON form is `/api/v1/state` and `status --json`: stable, and versioned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// Of this JSON form; 1.
+    pub version: u32,
+    /// The time of the step.
+    pub at: Timestamp,
+    /// What is known of EC2's instances.
+    pub ec2: Knowledge,
+    /// In file order; runners that are no longer configured but still have workers come last.
+    pub runners: Vec<RunnerView>,
+    /// By runner, then by launch time.
+    pub workers: Vec<WorkerView>,
+    /// Jobs that wait, in queue order.
+    pub jobs: Vec<JobView>,
+    /// The newest decisions, newest last; at most [`View::DECISIONS_MAX`].
+    pub decisions: Vec<Decision>,
+    /// Counters since the manager's start.
+    pub totals: Totals,
+}
+
+impl View {
+    /// A screenful and a half: what was decided in the last minutes of a busy fleet.
+    pub const DECISIONS_MAX: usize = 100;
+}
+
+/// A runner and what holds it back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunnerView {
+    /// The section's name.
+    pub name: RunnerName,
+    /// What is known of its queue.
+    pub queue: Knowledge,
+    /// Jobs that run.
+    pub running: u32,
+    /// Jobs that wait and are counted for it.
+    pub waiting: u32,
+    /// Free slots that the policy wants now.
+    pub idle_wanted: u32,
+    /// Free slots that are ready now.
+    pub idle_ready: u32,
+    /// Workers not yet terminated, launches in flight included.
+    pub workers: u32,
+    /// The ceiling that holds now.
+    pub max_workers: u32,
+    /// Why no worker is launched although one is wanted; absent when nothing is held back.
+    pub held_back: Option<String>,
+    /// Whether an operator has paused it.
+    pub paused: bool,
+}
+
+/// A worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerView {
+    /// Instance id.
+    pub id: WorkerId,
+    /// Its runner.
+    pub runner: RunnerName,
+    /// Where it is in its life.
+    pub state: WorkerState,
+    /// One sentence more: the boot step, why it is drained, why it cannot be reached.
+    pub note: Option<String>,
+    /// The boot phase that it reported last.
+    pub phase: Option<Phase>,
+    /// Jobs that it runs, by count.
+    pub jobs: u32,
+    /// Jobs that it runs, by id, where known.
+    pub job_ids: Vec<JobId>,
+    /// Since its launch.
+    pub age: Duration,
+    /// Since its last job, or since it was ready; absent while it is busy or not ready.
+    pub idle: Option<Duration>,
+    /// Its type.
+    pub instance_type: InstanceType,
+    /// Its zone.
+    pub zone: Zone,
+    /// Its market.
+    pub market: Market,
+    /// Whether a person holds it.
+    pub hold: bool,
+}
+
+/// Where a worker is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkerState {
+    /// Launched; not ready yet.
+    Booting,
+    /// Ready, and runs nothing.
+    Idle,
+    /// Runs a job.
+    Busy,
+    /// Takes no more jobs; finishes what it has.
+    Draining,
+    /// Terminated by us; EC2 has not yet confirmed.
+    Terminating,
+    /// Was ready, but cannot be reached now: nobody knows what it runs.
+    Unreachable,
+}
+
+impl WorkerState {
+    /// All of them, in the order of a life; so that a metric reports 0 for an empty one.
+    pub const ALL: [Self; 6] =
+        [Self::Booting, Self::Idle, Self::Busy, Self::Draining, Self::Terminating, Self::Unreachable];
+
+    /// As in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Booting => "booting",
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Draining => "draining",
+            Self::Terminating => "terminating",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// A waiting job and the sentence that says why it waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobView {
+    /// The job.
+    pub id: JobId,
+    /// Its project.
+    pub project: ProjectId,
+    /// Its name in the pipeline.
+    pub name: String,
+    /// For how long it has been pending.
+    pub waited: Duration,
+    /// The runner that it is counted for; absent when none of ours may take it.
+    pub runner: Option<RunnerName>,
+    /// One sentence.
+    pub why: String,
+}
+
+/// Something that was decided, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// When.
+    pub at: Timestamp,
+    /// One sentence.
+    pub text: String,
+}
+
+/// Counters since the manager's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Launch calls.
+    pub launches: u64,
+    /// Workers that those calls gave.
+    pub workers_launched: u64,
+    /// Launch calls that failed as a whole, or gave fewer than asked for.
+    pub launches_short: u64,
+    /// Workers that we terminated.
+    pub workers_terminated: u64,
+    /// Boots that failed.
+    pub boots_failed: u64,
+    /// Interruption notices.
+    pub interruptions: u64,
+    /// Laws that were seen broken: always 0, or a bug.
+    pub laws_broken: u64,
+}

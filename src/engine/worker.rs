@@ -1,0 +1,168 @@
+//! What is observed of a worker: by EC2 (an [`Instance`]) and by the worker itself (a [`Report`]).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::ids::{ConfigHash, InstanceType, JobId, LaunchToken, RunnerName, SystemId, WorkerId, Zone};
+use super::offering::Market;
+
+/// An EC2 instance that carries our manager tag, as one listing showed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// The instance id.
+    pub id: WorkerId,
+    /// The tag `runner-fleet:runner`; a name that no section has any more is still ours to drain and end.
+    pub runner: RunnerName,
+    /// The tag `runner-fleet:config`.
+    pub config: ConfigHash,
+    /// The tag `runner-fleet:launch`: the launch decision that this instance came from.
+    pub launch: Option<LaunchToken>,
+    /// EC2's state.
+    pub state: InstanceState,
+    /// EC2's `StateReason` code when it has ended (`Server.SpotInstanceTermination`), for people.
+    pub state_reason: Option<String>,
+    /// EC2's `LaunchTime`.
+    pub launched_at: Timestamp,
+    /// The instance type.
+    pub instance_type: InstanceType,
+    /// The zone.
+    pub zone: Zone,
+    /// Spot or on-demand.
+    pub market: Market,
+    /// The address that the manager connects to (private or public, as configured); absent until EC2 gives one.
+    pub address: Option<IpAddr>,
+    /// Whether a person has set the tag `runner-fleet:hold`: hands off.
+    pub hold: bool,
+    /// EC2's status checks, where they were asked for.
+    pub health: Health,
+}
+
+/// EC2's `InstanceState`, of which a worker passes through these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    /// Being started.
+    Pending,
+    /// Running; says nothing about the boot.
+    Running,
+    /// On its way to `stopped`; a worker has no business there, and is terminated.
+    Stopping,
+    /// Stopped; keeps costing its disk until it is terminated.
+    Stopped,
+    /// On its way to `terminated`.
+    ShuttingDown,
+    /// Gone; EC2 shows it for about an hour more.
+    Terminated,
+}
+
+impl InstanceState {
+    /// Whether it has ended or is ending by itself: it takes no job any more and needs no call.
+    pub fn is_ending(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
+}
+
+/// EC2's view of an instance's host, from `DescribeInstanceStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// Not asked, or not answered yet.
+    Unknown,
+    /// Both status checks pass, or are still initialising.
+    Ok,
+    /// The instance or its host is impaired.
+    Impaired,
+}
+
+/// One line of a worker's agent: the worker's whole state, not a change of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// How far the boot is.
+    pub phase: Phase,
+    /// What the gitlab-runner process does.
+    pub runner: RunnerState,
+    /// Jobs that the runner's metrics show as running.
+    pub jobs_by_metrics: u32,
+    /// Jobs that Docker labels show as running (build, helper and service containers, counted by job id).
+    pub jobs_by_docker: u32,
+    /// Their ids, where Docker labels tell them.
+    pub job_ids: BTreeSet<JobId>,
+    /// `gitlab_runner_request_concurrency`: job requests open towards GitLab; each may still bring a job.
+    pub open_requests: u32,
+    /// Jobs taken since the runner was first started.
+    pub jobs_started: u64,
+    /// Seconds since the last job ended, or since the runner was started if there was none; 0 while a job runs.
+    pub idle_seconds: u64,
+    /// The queue size that GitLab told with the last job taken; stale between jobs, hence only a hint.
+    pub queue_size: Option<u32>,
+    /// Free space where Docker keeps its data.
+    pub disk_free_mib: Option<u64>,
+    /// EC2's notice that this spot instance ends at that time.
+    pub interruption: Option<Timestamp>,
+    /// EC2's hint that the interruption risk is raised.
+    pub rebalance: bool,
+}
+
+impl Report {
+    /// The jobs that run here: the larger of the two independent counts, because either may lag.
+    pub fn jobs(&self) -> u32 {
+        self.jobs_by_metrics.max(self.jobs_by_docker)
+    }
+
+    /// Whether nothing runs and nothing can arrive, by every key that we have.
+    pub fn is_empty(&self) -> bool {
+        self.jobs() == 0 && self.open_requests == 0
+    }
+}
+
+/// How far a worker's boot is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// At this step of the bootstrap.
+    Booting {
+        /// The step, in the bootstrap's own words (`installing docker`).
+        step: String,
+    },
+    /// The bootstrap is done.
+    Ready,
+    /// The bootstrap failed; the worker powers itself off soon.
+    Failed {
+        /// What failed.
+        error: String,
+    },
+}
+
+/// What the gitlab-runner process on a worker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunnerState {
+    /// No configuration has been pushed yet.
+    Absent,
+    /// It asks for jobs.
+    Serving,
+    /// Its configuration holds no `[[runners]]`: it asks for no more jobs and finishes what it has.
+    Fenced,
+    /// SIGQUIT was sent; it exits after its last job.
+    Stopping,
+    /// It has exited after a stop: nothing runs, nothing can arrive.
+    Stopped,
+    /// It exited by itself, or never came up.
+    Failed,
+}
+
+impl SystemId {
+    /// The system id of a worker's runner: `r_` and 12 characters from the hash of the instance id.
+    ///
+    /// gitlab-runner takes `^[rs]_[0-9a-zA-Z]{12}$` from `.runner_system_id` and GitLab keys the runner-manager row by
+    /// it, so that this mapping leads from a row to the instance without anything stored.
+    pub fn of(worker: &WorkerId) -> Self {
+        let digest = Sha256::digest(worker.as_str().as_bytes());
+        let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        Self::new(format!("r_{hex}"))
+    }
+}

@@ -1,0 +1,1 @@
+//! GitLab's public API, behind our own words.

@@ -1,0 +1,1 @@
+//! SSH to the workers: keys, pinned host keys, sessions, streams.
