@@ -11,8 +11,8 @@
 //! - [`worker`]: all that lives on a worker, rendered purely.
 //! - [`ssh`], [`aws`], [`gitlab`]: adapters, each behind our own words.
 //! - [`control`], [`http`]: what people and their tools ask the running service.
-//! - [`sim`]: one simulated world of GitLab, EC2 and workers, in virtual time.
 //! - [`live`]: the service: ticks, wake-ups, signals; commands to calls, answers to events.
+//! - [`sim`]: one simulated world of GitLab, EC2 and workers, in virtual time.
 //! - [`cli`]: one file per subcommand.
 
 pub mod aws;

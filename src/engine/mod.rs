@@ -14,6 +14,7 @@ pub mod job;
 pub mod offering;
 pub mod reason;
 pub mod settings;
+pub mod step;
 pub mod view;
 pub mod worker;
 
@@ -29,5 +30,6 @@ pub use job::{Knowledge, PendingJob, QueueLook, RunnerFacts, Scope};
 pub use offering::{Blueprint, Market, Offering, Place};
 pub use reason::{Brief, Reason};
 pub use settings::{IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
+pub use step::Engine;
 pub use view::View;
 pub use worker::{Health, Instance, InstanceState, Phase, Report, RunnerState};
