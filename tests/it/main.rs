@@ -1,5 +1,4 @@
 //! One binary for all integration tests: it links once.
-#![expect(missing_docs, reason = "tests are read, not documented")]
 
 #[cfg(test)]
 mod architecture;
