@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::ids::ConfigHash;
+use super::ids::{ConfigHash, RunnerName};
 
 /// Why a command was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -87,6 +87,11 @@ pub enum Reason {
         /// Without waiting for its jobs.
         force: bool,
     },
+    /// Idle, while another runner's jobs wait for room under `concurrent`.
+    Yields {
+        /// Whose jobs.
+        to: RunnerName,
+    },
     /// The demand came back.
     DemandReturned,
 }
@@ -117,6 +122,7 @@ impl fmt::Display for Reason {
             Self::Paused => f.write_str("its runner is paused"),
             Self::Drained { force: false } => f.write_str("an operator drains it"),
             Self::Drained { force: true } => f.write_str("an operator ends it by force"),
+            Self::Yields { to } => write!(f, "idle, while jobs of {to} wait for room under concurrent"),
             Self::DemandReturned => f.write_str("the demand came back"),
         }
     }
