@@ -12,14 +12,12 @@ mod dice;
 #[cfg(test)]
 mod doubles;
 pub mod edge;
-
 pub mod faults;
 pub mod ledger;
 pub mod prices;
 pub mod run;
 pub mod scenario;
 pub mod summary;
-
 pub mod workload;
 pub mod world;
 
