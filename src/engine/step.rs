@@ -9,7 +9,7 @@ use super::view::{Totals, View};
 
 /// The state machine. What it holds cannot be read again from the world (launches in flight, cool-downs, idle-since),
 /// and all of it is safe to lose.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     view: View,
 }
