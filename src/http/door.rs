@@ -1,5 +1,5 @@
-//! Who is let in, and for how long: at most [`GUESTS_MAX`] connections, each at most [`STAY_MAX`], so that a slow or
-//! silent client costs a slot for a minute and never more.
+//! Who is let in, and for how long: so many connections at one time, each for so long ([`DoorLimits`]). A slow or silent
+//! client costs a slot for a minute and never more.
 
 use std::future::Future;
 use std::io;
@@ -17,23 +17,41 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
-/// A few dashboards, a scraper and a load balancer's probe; 64 file descriptors are cheap.
-const GUESTS_MAX: usize = 64;
-/// Long enough for the largest answer (4 MB) at 100 kB/s; a dashboard that polls reconnects once a minute.
-const STAY_MAX: Duration = Duration::from_secs(60);
+/// How many guests, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct DoorLimits {
+    /// Connections at one time; others wait in the kernel's queue.
+    pub guests_max: usize,
+    /// After this a connection is closed, whatever it does.
+    pub stay_max: Duration,
+}
+
+impl Default for DoorLimits {
+    /// 64 guests: a few dashboards, a scraper and a load balancer's probe, with room; file descriptors are cheap.
+    /// 60 s: the largest answer (4 MB) at 100 kB/s takes 40 s, and a dashboard that polls reconnects once a minute.
+    fn default() -> Self {
+        Self { guests_max: 64, stay_max: Duration::from_secs(60) }
+    }
+}
 
 /// Serves until `stop`.
 ///
 /// # Errors
 /// Never in practice: accept errors are retried.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
-    let door = Door { listener, slots: Arc::new(Semaphore::new(GUESTS_MAX)) };
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: DoorLimits,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let door = Door { listener, slots: Arc::new(Semaphore::new(limits.guests_max)), stay_max: limits.stay_max };
     stop.run_until_cancelled(axum::serve(door, router).into_future()).await.unwrap_or(Ok(()))
 }
 
 struct Door {
     listener: TcpListener,
     slots: Arc<Semaphore>,
+    stay_max: Duration,
 }
 
 impl Listener for Door {
@@ -44,7 +62,7 @@ impl Listener for Door {
         // The semaphore is never closed; should it be, nobody is counted rather than nobody let in.
         let permit = Arc::clone(&self.slots).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Guest { stream, leave: Box::pin(tokio::time::sleep(STAY_MAX)), _permit: permit }, address)
+        (Guest { stream, leave: Box::pin(tokio::time::sleep(self.stay_max)), _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -7,6 +7,6 @@ mod door;
 mod fleet;
 mod pages;
 
-pub use door::serve;
+pub use door::{DoorLimits, serve};
 pub use fleet::FleetCollector;
 pub use pages::{Site, router};
