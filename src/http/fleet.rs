@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn an_emptied_series_reports_zero() {
-        let mut view = Engine::new("ci", 1, jiff::Timestamp::UNIX_EPOCH).view().clone();
+        let mut view = Engine::new("ci", 1, jiff::Timestamp::UNIX_EPOCH).view();
         view.runners.push(RunnerView {
             name: RunnerName::new("spot \"x\""),
             queue: Knowledge::Known,

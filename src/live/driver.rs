@@ -103,7 +103,7 @@ fn step(engine: &mut Engine, edge: &mut impl Edge, now: Timestamp, batch: &mut V
         doors.metrics.commanded(&command);
         edge.execute(now, command);
     }
-    let view = Arc::new(engine.view().clone());
+    let view = Arc::new(engine.view());
     doors.standing.after_step(&view);
     doors.publish.send_replace(view);
 }

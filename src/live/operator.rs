@@ -9,15 +9,15 @@ use crate::engine::{Command, Engine, OperatorWish, RunnerName, View, WorkerId};
 pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, Option<OperatorWish>) {
     let view = engine.view();
     match request {
-        Request::Status => (Answer::Status { view: Box::new(view.clone()) }, None),
+        Request::Status => (Answer::Status { view: Box::new(view) }, None),
         Request::Plan => {
             let mut trial = engine.clone();
             let commands = trial.step(now, []);
-            (Answer::Plan { plan: plan(trial.view(), &commands) }, None)
+            (Answer::Plan { plan: plan(&trial.view(), &commands) }, None)
         }
-        Request::Drain { workers, force } => drain(view, workers, force),
-        Request::Pause { runner } => of_runner(view, runner, "takes no new workers", OperatorWish::Pause),
-        Request::Resume { runner } => of_runner(view, runner, "takes workers again", OperatorWish::Resume),
+        Request::Drain { workers, force } => drain(&view, workers, force),
+        Request::Pause { runner } => of_runner(&view, runner, "takes no new workers", OperatorWish::Pause),
+        Request::Resume { runner } => of_runner(&view, runner, "takes workers again", OperatorWish::Resume),
     }
 }
 

@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn ready_after_the_first_full_look_or_after_a_minute() {
         let start = Timestamp::UNIX_EPOCH;
-        let mut view = Engine::new("ci", 1, start).view().clone();
+        let mut view = Engine::new("ci", 1, start).view();
         assert!(!is_ready(start, &view));
         view.at = start + READY_AT_LATEST;
         assert!(is_ready(start, &view));
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_sentence_says_what_is_wrong() {
-        let view = Engine::new("ci", 1, Timestamp::UNIX_EPOCH).view().clone();
+        let view = Engine::new("ci", 1, Timestamp::UNIX_EPOCH).view();
         assert_eq!(sentence(&view), "0 workers (0 busy, 0 idle, 0 booting), 0 waiting jobs; EC2 does not answer");
     }
 }

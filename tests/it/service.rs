@@ -194,7 +194,7 @@ async fn a_listener_can_change_nothing() {
 
 #[tokio::test]
 async fn health_tells_a_loop_that_hangs_and_readiness_what_is_not_known() {
-    let mut view = Engine::new("ci", 1, Timestamp::now()).view().clone();
+    let mut view = Engine::new("ci", 1, Timestamp::now()).view();
     view.ec2 = Knowledge::Known;
     let (publish, service) = Service::hanging(view.clone());
     let late = move || Timestamp::now() + SignedDuration::from_secs(31);
@@ -272,7 +272,7 @@ impl Edge for Recording {
 impl Service {
     fn start(clock: Clock) -> Self {
         let engine = Engine::new("ci", 1, clock.now());
-        let (publish, mut service) = Self::hanging(engine.view().clone());
+        let (publish, mut service) = Self::hanging(engine.view());
         let (events, from_world) = mpsc::channel(64);
         let (control, from_operators) = mpsc::channel(64);
         let (record, commands) = mpsc::unbounded_channel();
