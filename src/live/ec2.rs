@@ -17,6 +17,7 @@ use crate::engine::{
 };
 
 use super::clock::Clock;
+use super::complaint::chain;
 use super::recipe;
 use super::regions::Regions;
 use super::setup::Setup;
@@ -72,12 +73,11 @@ impl Ec2 {
             Some(Address::Private) | None => AddressKind::Private,
         };
         let regions = self.regions.all().await;
-        let answers =
-            join_all(regions.iter().map(|aws| aws.instances(setup.manager(), &addresses, with_health))).await;
+        let answers = join_all(regions.iter().map(|aws| aws.instances(setup.manager(), &addresses, with_health))).await;
         let mut all = Vec::new();
         let mut homes = BTreeMap::new();
         for (aws, answer) in regions.iter().zip(answers) {
-            let instances = answer.map_err(|error| super::chain(&error))?;
+            let instances = answer.map_err(|error| chain(&error))?;
             homes.extend(instances.iter().map(|instance| (instance.id.clone(), aws.region().to_owned())));
             all.extend(instances);
         }
@@ -99,6 +99,9 @@ impl Ec2 {
                 let call = runner.aws.launch(setup.manager(), price, tags, &launch);
                 match timeout(LAUNCH_MAX, call).await {
                     Ok(answer) => {
+                        if answer.errors.iter().any(|error| error.class == LaunchErrorClass::Invalid) {
+                            runner.prepare_again.notify_one();
+                        }
                         let home = runner.aws.region().to_owned();
                         let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
                         homes.extend(answer.launched.iter().map(|worker| (worker.id.clone(), home.clone())));

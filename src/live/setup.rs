@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Notify;
 
 use crate::aws::{Aws, AwsError};
 use crate::config::{Config, Runner, Secret, SecretError};
@@ -34,8 +35,13 @@ pub struct RunnerSetup {
     pub runner: Runner,
     /// The runner token.
     pub token: SecretString,
-    /// What the queue is read with.
-    api_token: Option<SecretString>,
+    /// What the queue is read with; without it the queue is not seen.
+    pub api_token: Option<SecretString>,
+    /// Which client it uses: runners of one server and one api token share it, and with it connections and the request
+    /// budget. The index of the first of them.
+    pub client: usize,
+    /// Asks for the launch to be prepared again: a launch has found something of ours missing.
+    pub prepare_again: Notify,
     /// Its server, seen with its api token.
     pub gitlab: GitLab,
     /// Its region.
@@ -107,36 +113,20 @@ impl Setup {
 }
 
 impl RunnerSetup {
-    async fn prepare(
-        runner: &Runner,
-        before: &[Arc<Self>],
-        regions: &Regions,
-        seed: u64,
-    ) -> Result<Self, SetupError> {
-        let of_aws =
-            |source| SetupError::Aws { runner: runner.name.clone(), source: Box::new(source) };
+    async fn prepare(runner: &Runner, before: &[Arc<Self>], regions: &Regions, seed: u64) -> Result<Self, SetupError> {
+        let of_aws = |source| SetupError::Aws { runner: runner.name.clone(), source: Box::new(source) };
         let aws = regions.of(runner.fleet.region.as_deref()).await.map_err(of_aws)?;
         let token = resolve(&runner.token, "token", runner, &aws).await?;
         let api_token = match &runner.fleet.api_token {
             Some(secret) => Some(resolve(secret, "api_token", runner, &aws).await?),
             None => None,
         };
-        // Runners of one server and token share connections and the request budget.
         let shared = before.iter().find(|other| other.reaches_the_same(runner, api_token.as_ref()));
-        let gitlab = match shared {
-            Some(other) => other.gitlab.clone(),
-            None => {
-                let options = Options {
-                    ca_file: runner.tls_ca_file.clone(),
-                    api_token: api_token.clone(),
-                    seed,
-                    ..Options::new(runner.server.clone())
-                };
-                GitLab::new(options)
-                    .map_err(|source| SetupError::GitLab { runner: runner.name.clone(), source: Box::new(source) })?
-            }
+        let (client, gitlab) = match shared {
+            Some(other) => (other.client, other.gitlab.clone()),
+            None => (before.len(), client(runner, api_token.clone(), seed)?),
         };
-        Ok(Self { runner: runner.clone(), token, api_token, gitlab, aws })
+        Ok(Self { runner: runner.clone(), token, api_token, client, prepare_again: Notify::new(), gitlab, aws })
     }
 
     fn reaches_the_same(&self, runner: &Runner, api_token: Option<&SecretString>) -> bool {
@@ -147,15 +137,15 @@ impl RunnerSetup {
     }
 }
 
-async fn resolve(
-    secret: &Secret,
-    what: &'static str,
-    runner: &Runner,
-    aws: &Aws,
-) -> Result<SecretString, SetupError> {
-    let local = secret
-        .resolve_local()
-        .map_err(|source| SetupError::Secret { what, runner: runner.name.clone(), source })?;
+fn client(runner: &Runner, api_token: Option<SecretString>, seed: u64) -> Result<GitLab, SetupError> {
+    let ca_file = runner.tls_ca_file.clone();
+    GitLab::new(Options { ca_file, api_token, seed, ..Options::new(runner.server.clone()) })
+        .map_err(|source| SetupError::GitLab { runner: runner.name.clone(), source: Box::new(source) })
+}
+
+async fn resolve(secret: &Secret, what: &'static str, runner: &Runner, aws: &Aws) -> Result<SecretString, SetupError> {
+    let local =
+        secret.resolve_local().map_err(|source| SetupError::Secret { what, runner: runner.name.clone(), source })?;
     match (local, secret.ssm_parameter()) {
         (Some(token), _) => Ok(token),
         (None, parameter) => {
