@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each thin: load, ask one room, print.
 
+pub mod check;
 pub mod error;
 mod logging;
 mod operate;
