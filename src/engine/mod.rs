@@ -11,6 +11,7 @@ pub mod command;
 pub mod event;
 pub mod ids;
 pub mod job;
+pub mod laws;
 pub mod offering;
 pub mod reason;
 pub mod settings;

@@ -88,7 +88,8 @@ impl Runner {
     pub(crate) fn boot_failed(&mut self, now: Timestamp, why: String, jitter: &mut Jitter) {
         self.boots = self.boots.saturating_add(1);
         self.boot_failure = why;
-        if self.boots >= BREAKER_AFTER {
+        // Boots that fail together are one failure of the image or the network.
+        if self.boots >= BREAKER_AFTER && self.breaker.closed_until(now).is_none() {
             self.breaker.fail(now, BREAKER, jitter);
         }
     }

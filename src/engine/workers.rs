@@ -198,12 +198,12 @@ impl Worker {
         self.report().and_then(|report| report.interruption)
     }
 
-    /// Jobs taken after that time whose ids no report has told yet: the look at the queue of that time may show them
+    /// Jobs taken at or after that time whose ids no report has told yet: the look at the queue of that time may show them
     /// as waiting still.
     pub(crate) fn unnamed_starts_after(&self, as_of: Timestamp) -> u32 {
         let Some(report) = self.report() else { return 0 };
         let unnamed = report.jobs().saturating_sub(u32::try_from(report.job_ids.len()).unwrap_or(u32::MAX));
-        let started = self.starts.iter().filter(|start| **start > as_of).count();
+        let started = self.starts.iter().filter(|start| **start >= as_of).count();
         unnamed.min(u32::try_from(started).unwrap_or(u32::MAX))
     }
 

@@ -1,1 +1,31 @@
-//! The simulated world.
+//! The simulated world: GitLab, EC2, workers and prices as one model in virtual time.
+//!
+//! Reading order: what a world is given ([`scenario`], [`faults`], [`workload`]), the [`world`] itself (it speaks the
+//! engine's events and commands, nothing else), what truly happened in it ([`ledger`], [`prices`]), what must never
+//! happen ([`check`]), the loop in virtual time ([`run`]), the sums ([`summary`]), and the door for the live driver
+//! ([`edge`]).
+//!
+//! The world knows the truth; an engine sees only what a listing, an answer or a report shows it, late and with faults.
+
+pub mod check;
+mod dice;
+#[cfg(test)]
+mod doubles;
+pub mod edge;
+
+pub mod faults;
+pub mod ledger;
+pub mod prices;
+pub mod run;
+pub mod scenario;
+pub mod summary;
+
+pub mod workload;
+pub mod world;
+
+pub use check::Violation;
+pub use faults::Faults;
+pub use run::{Broken, Outcome, run};
+pub use scenario::{JobSpec, Scenario, Shortage};
+pub use summary::Summary;
+pub use world::World;

@@ -1,0 +1,232 @@
+//! What must never happen, judged by the truth of the world and not by anything that an engine says.
+//!
+//! After each step [`Check::look`] reads what was newly noted; at the end [`Check::end`] asks whether the fleet found
+//! its rest: every runnable job has ended, nothing is left beyond the idle policy's floor.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::engine::{Command, JobId, Reason, RunnerName, RunnerSettings, RunnerState, SystemId, WorkerId};
+
+use super::ledger::{Ending, Fact, LaunchTruth, TouchTruth};
+use super::scenario::Scenario;
+use super::world::World;
+
+/// Calls of one kind in one minute: twice what one every check interval of 3 s makes. More is a stampede.
+const CALLS_PER_MINUTE_MAX: usize = 40;
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+/// Something that must never happen has happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Violation {
+    /// A job was killed by our own terminate call, and nothing allowed that.
+    KilledJob(TouchTruth),
+    /// A worker was terminated that could still take a job.
+    NotFenced(TouchTruth),
+    /// A worker was given up as lost, or as taken back by EC2, that was neither.
+    FalseReason(TouchTruth),
+    /// A held worker was fenced, stopped or terminated after the manager had seen the tag.
+    HeldTouched(&'static str, TouchTruth),
+    /// Something that is not ours was touched.
+    ForeignTouched(&'static str, TouchTruth),
+    /// A launch went beyond `max_workers` or `concurrent`.
+    OverCap(LaunchTruth),
+    /// A launch made more workers than the jobs of the last minutes and the idle policy can explain.
+    OverLaunch(LaunchTruth),
+    /// Too many calls of this kind in one minute.
+    Stampede(&'static str),
+    /// A job was retried that had not failed, or twice.
+    WrongRetry(JobId),
+    /// At the end: this job could run and did not.
+    NeverRan(JobId),
+    /// At the end: a worker too many.
+    LeftWorker(WorkerId),
+    /// At the end: fewer workers than the idle policy's floor.
+    BelowFloor(RunnerName),
+    /// At the end: a runner-manager row without a worker.
+    LeftRow(SystemId),
+    /// The engine itself counted broken laws.
+    EngineLaw(u64),
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KilledJob(touch) => write!(f, "terminating killed job {:?} of {touch}", touch.jobs),
+            Self::NotFenced(touch) => write!(f, "terminated before it was fenced and empty: {touch}"),
+            Self::FalseReason(touch) => write!(f, "terminated for a reason that is not true: {touch}"),
+            Self::HeldTouched(what, touch) => write!(f, "{what} of a held worker: {touch}"),
+            Self::ForeignTouched(what, touch) => write!(f, "{what} of a worker that is not ours: {touch}"),
+            Self::OverCap(t) => {
+                write!(f, "{} has {} workers and all have {} slots: over the limit", t.runner, t.live, t.slots)
+            }
+            Self::OverLaunch(t) => {
+                write!(f, "{} has {} useful slots for {} jobs: launched too many", t.runner, t.useful_slots, t.jobs)
+            }
+            Self::Stampede(kind) => write!(f, "more than {CALLS_PER_MINUTE_MAX} calls in a minute: {kind}"),
+            Self::WrongRetry(job) => write!(f, "job {job} was retried though it may not be"),
+            Self::NeverRan(job) => write!(f, "at the end job {job} has not run"),
+            Self::LeftWorker(worker) => write!(f, "at the end worker {worker} is left"),
+            Self::BelowFloor(runner) => write!(f, "at the end {runner} has fewer workers than its idle policy wants"),
+            Self::LeftRow(row) => write!(f, "at the end runner-manager row {row} is left"),
+            Self::EngineLaw(count) => write!(f, "the engine counted {count} broken laws"),
+        }
+    }
+}
+
+/// Reads a world's ledger as it grows.
+#[derive(Debug, Default)]
+pub struct Check {
+    read: usize,
+    launches: VecDeque<Timestamp>,
+    listings: VecDeque<Timestamp>,
+}
+
+impl Check {
+    /// What was broken since the last look.
+    pub fn look(&mut self, world: &World) -> Vec<(Timestamp, Violation)> {
+        let facts = world.ledger().facts.get(self.read..).unwrap_or_default();
+        self.read += facts.len();
+        facts.iter().filter_map(|(at, fact)| self.judge(world, *at, fact).map(|violation| (*at, violation))).collect()
+    }
+
+    fn judge(&mut self, world: &World, at: Timestamp, fact: &Fact) -> Option<Violation> {
+        match fact {
+            Fact::TerminateRead(touch) => terminated(world, touch),
+            Fact::Touched(what, touch) => touched(what, touch),
+            Fact::LaunchRead(truth) => launched(world.scenario(), truth),
+            Fact::JobRetried { old, new: None } => Some(Violation::WrongRetry(*old)),
+            Fact::Commanded(command) => match **command {
+                Command::Launch(_) => too_many(&mut self.launches, at).then_some(Violation::Stampede("launch")),
+                Command::ListInstances { .. } => {
+                    too_many(&mut self.listings, at).then_some(Violation::Stampede("list"))
+                }
+                Command::Connect { .. }
+                | Command::Disconnect { .. }
+                | Command::Fence { .. }
+                | Command::Unfence { .. }
+                | Command::Stop { .. }
+                | Command::Terminate(_)
+                | Command::Forget { .. }
+                | Command::Retry { .. } => None,
+            },
+            Fact::ManagerUp
+            | Fact::ManagerDown
+            | Fact::JobQueued(_)
+            | Fact::JobTaken(..)
+            | Fact::JobEnded { .. }
+            | Fact::JobKilled { .. }
+            | Fact::JobRetried { .. }
+            | Fact::Launched(..)
+            | Fact::Ended(..)
+            | Fact::RowMade(_)
+            | Fact::RowDeleted(_)
+            | Fact::Fault(..)
+            | Fact::Hold(..) => None,
+        }
+    }
+
+    /// Whether the world has come to rest, and what is missing if not.
+    pub fn end(world: &World) -> Vec<Violation> {
+        let never_ran = world
+            .jobs()
+            .filter(|(_, job)| !job.state.is_over() && world.is_runnable(job))
+            .map(|(id, _)| Violation::NeverRan(id));
+        let rows = world
+            .rows()
+            .filter(|(_, worker)| !world.live().any(|(live, _)| live == *worker))
+            .map(|(row, _)| Violation::LeftRow(row.clone()));
+        let fleet = world.scenario().settings.runners.iter().flat_map(|runner| left(world, runner));
+        never_ran.chain(fleet).chain(rows).collect()
+    }
+}
+
+fn terminated(world: &World, touch: &TouchTruth) -> Option<Violation> {
+    if touch.ended || !touch.ours {
+        return None;
+    }
+    let died = world.machines().any(|(id, machine)| *id == touch.worker && machine.died_at.is_some());
+    let taken_back = world.machines().any(|(id, m)| *id == touch.worker && m.ending == Some(Ending::Interrupted))
+        || world.hosts().any(|(id, host)| *id == touch.worker && host.interruption.is_some());
+    let must_be_fenced = match touch.reason {
+        Reason::Lost => return (!died).then(|| Violation::FalseReason(touch.clone())),
+        Reason::Interruption { .. } => return (!taken_back).then(|| Violation::FalseReason(touch.clone())),
+        Reason::Drained { force: true } => return None,
+        // These say that its runner has never served, or serves no more.
+        Reason::BootTimeout { .. }
+        | Reason::BootFailed { .. }
+        | Reason::WrongHostKey
+        | Reason::RunnerFailed
+        | Reason::FoundStopped => false,
+        Reason::Demand { .. }
+        | Reason::SpotMissing { .. }
+        | Reason::LaunchUnanswered
+        | Reason::Idle { .. }
+        | Reason::Age { .. }
+        | Reason::JobsDone { .. }
+        | Reason::Drift { .. }
+        | Reason::RunnerRemoved
+        | Reason::Paused
+        | Reason::Drained { force: false }
+        | Reason::DemandReturned => true,
+    };
+    // A worker that had died before has nothing to lose.
+    if died {
+        None
+    } else if !touch.jobs.is_empty() {
+        Some(Violation::KilledJob(touch.clone()))
+    } else if must_be_fenced && (touch.request_open || touch.runner_state == RunnerState::Serving) {
+        Some(Violation::NotFenced(touch.clone()))
+    } else {
+        None
+    }
+}
+
+fn touched(what: &'static str, touch: &TouchTruth) -> Option<Violation> {
+    if !touch.ours {
+        Some(Violation::ForeignTouched(what, touch.clone()))
+    } else if touch.hold_shown && !touch.ended && what != "unfence" {
+        Some(Violation::HeldTouched(what, touch.clone()))
+    } else {
+        None
+    }
+}
+
+fn launched(scenario: &Scenario, truth: &LaunchTruth) -> Option<Violation> {
+    let runner = scenario.settings.runners.iter().find(|runner| runner.name == truth.runner)?;
+    if truth.created == 0 {
+        return None;
+    }
+    let ceiling = runner.schedule.iter().filter_map(|entry| entry.max_workers).fold(runner.max_workers, u32::max);
+    let idle = runner.schedule.iter().filter_map(|entry| entry.idle_count).fold(runner.idle.count, u32::max);
+    let explained = (truth.jobs + idle).div_ceil(runner.capacity.max(1)) * runner.capacity.max(1);
+    if truth.live > ceiling || truth.slots > scenario.settings.concurrent {
+        Some(Violation::OverCap(truth.clone()))
+    } else if truth.useful_slots > explained {
+        Some(Violation::OverLaunch(truth.clone()))
+    } else {
+        None
+    }
+}
+
+/// Workers beyond the floor, or fewer; held ones count for nothing.
+fn left(world: &World, runner: &RunnerSettings) -> Vec<Violation> {
+    let capacity = runner.capacity.max(1);
+    let wanted = if runner.idle.scale_factor > 0.0 { runner.idle.count_min } else { runner.idle.count };
+    let floor = wanted.div_ceil(capacity).min(runner.max_workers) as usize;
+    let live: Vec<_> = world.live().filter(|(_, machine)| machine.runner == runner.name && !machine.hold).collect();
+    let spare = live.iter().skip(floor).map(|(id, _)| Violation::LeftWorker((*id).clone()));
+    let missing =
+        (live.len() < floor && runner.schedule.is_empty()).then(|| Violation::BelowFloor(runner.name.clone()));
+    spare.chain(missing).collect()
+}
+
+fn too_many(times: &mut VecDeque<Timestamp>, at: Timestamp) -> bool {
+    times.push_back(at);
+    while times.front().is_some_and(|first| at.duration_since(*first) > MINUTE) {
+        times.pop_front();
+    }
+    times.len() > CALLS_PER_MINUTE_MAX
+}

@@ -1,0 +1,81 @@
+//! The world behind the live driver: commands go straight into it, and it lets time pass with the driver's clock.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc};
+
+use crate::engine::{Command, Event};
+use crate::live::clock::Clock;
+use crate::live::edge::Edge;
+
+use super::world::World;
+
+/// The longest time that the world sleeps (on the clock): a new command wakes it anyway.
+const NAP_MAX: Duration = Duration::from_secs(60);
+
+/// A world that several tasks may look at.
+#[derive(Clone, Debug)]
+pub struct SharedWorld {
+    world: Arc<Mutex<World>>,
+    changed: Arc<Notify>,
+}
+
+impl SharedWorld {
+    /// Shares it; the manager starts now.
+    pub fn start(mut world: World, now: Timestamp) -> Self {
+        world.manager_starts(now);
+        Self { world: Arc::new(Mutex::new(world)), changed: Arc::new(Notify::new()) }
+    }
+
+    /// To look at it, or to change it, for a moment.
+    pub fn lock(&self) -> MutexGuard<'_, World> {
+        // A task that panicked in the middle of a change has ended the program's sense anyway.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets time pass with the clock, and sends what the manager hears; until nobody listens any more.
+    pub async fn live(self, clock: Clock, events: mpsc::Sender<Event>) {
+        loop {
+            let (heard, next) = {
+                let mut world = self.lock();
+                let heard = world.advance_to(clock.now());
+                (heard, world.next_at())
+            };
+            for event in heard {
+                if events.send(event).await.is_err() {
+                    return;
+                }
+            }
+            let nap = next.map_or(NAP_MAX, |at| {
+                Duration::try_from(at.duration_since(clock.now())).unwrap_or_default().min(NAP_MAX)
+            });
+            tokio::select! {
+                () = clock.sleep(nap) => {}
+                () = self.changed.notified() => {}
+                () = events.closed() => return,
+            }
+        }
+    }
+}
+
+/// The driver's door into a shared world.
+#[derive(Clone, Debug)]
+pub struct SimEdge {
+    world: SharedWorld,
+}
+
+impl SimEdge {
+    /// Opens it.
+    pub fn new(world: SharedWorld) -> Self {
+        Self { world }
+    }
+}
+
+impl Edge for SimEdge {
+    fn execute(&mut self, now: Timestamp, command: Command) {
+        self.world.lock().apply(now, &command);
+        self.world.changed.notify_one();
+    }
+}

@@ -1,0 +1,63 @@
+//! What EC2 asks for a worker: a small table of list prices, and spot as a fixed share of them.
+//!
+//! Enough to compare two ways of running the same jobs. The list prices are eu-central-1's for Linux, rounded, from
+//! <https://aws.amazon.com/ec2/pricing/on-demand/>; a type that is not in the table costs what a `.large` costs.
+
+use std::time::Duration;
+
+use crate::engine::{InstanceType, Market};
+
+/// Spot costs about this share of the list price (the usual discount on Graviton is 60 to 70 %).
+pub const SPOT_SHARE: f64 = 0.35;
+
+/// USD per hour on demand.
+const LIST: &[(&str, f64)] = &[
+    ("c7g.large", 0.0825),
+    ("c7g.xlarge", 0.1650),
+    ("c8g.large", 0.0908),
+    ("c8g.xlarge", 0.1816),
+    ("m7g.large", 0.0976),
+    ("m8g.large", 0.1073),
+    ("r8g.large", 0.1423),
+    ("t4g.large", 0.0768),
+];
+
+/// What a type that is not in the table costs: about a `.large`.
+const OTHER: f64 = 0.10;
+
+/// EC2 counts seconds, and at least one minute.
+const SECONDS_MIN: u64 = 60;
+
+/// USD per hour.
+pub fn hourly(market: Market, instance_type: &InstanceType) -> f64 {
+    let list = LIST.iter().find(|(name, _)| *name == instance_type.as_str()).map_or(OTHER, |(_, price)| *price);
+    match market {
+        Market::Spot => list * SPOT_SHARE,
+        Market::OnDemand => list,
+    }
+}
+
+/// USD for one worker that lived so long.
+pub fn cost(market: Market, instance_type: &InstanceType, lived: Duration) -> f64 {
+    hourly(market, instance_type) * lived.as_secs().max(SECONDS_MIN) as f64 / 3600.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_of_spot_costs_its_share_of_the_list_price() {
+        let large = InstanceType::new("c8g.large");
+        let hour = Duration::from_secs(3600);
+        assert!((cost(Market::OnDemand, &large, hour) - 0.0908).abs() < 1e-9);
+        assert!((cost(Market::Spot, &large, hour) - 0.0908 * 0.35).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_second_costs_a_minute() {
+        let large = InstanceType::new("c8g.large");
+        let minute = cost(Market::Spot, &large, Duration::from_secs(60));
+        assert!((cost(Market::Spot, &large, Duration::from_secs(1)) - minute).abs() < 1e-12);
+    }
+}
