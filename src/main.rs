@@ -1,2 +1,8 @@
 //! Parse, dispatch, exit code.
-fn main() {}
+
+use std::io::{stderr, stdout};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runner_fleet::cli::main(std::env::args_os(), &mut stdout().lock(), &mut stderr())
+}

@@ -1,1 +1,40 @@
 //! EC2 and SSM, behind our own words.
+//!
+//! Nothing here decides anything: a complete command comes in, one or few calls go out, an answer in the engine's
+//! vocabulary comes back. No SDK type appears in a signature (but for [`Aws::from_sdk_config`], the door for tests).
+//!
+//! Reading order: the door ([`client`]), what can go wrong ([`error`], [`meaning`]); what a worker is made of
+//! ([`spec`], [`image`], [`subnet`], [`key`], [`template`], together the [`blueprint`]); the launch ([`fleet`],
+//! [`fleet_answer`]), the look ([`listing`]), the end ([`terminate`]); secrets ([`parameter`]); the rights that all of
+//! this needs ([`policy`]).
+//!
+//! Deliberately absent: choosing a zone or a market, repeating a launch, and any call for a single worker.
+
+pub mod blueprint;
+pub mod calls;
+pub mod client;
+pub mod error;
+pub mod fleet;
+pub mod fleet_answer;
+pub mod image;
+pub mod key;
+pub mod listing;
+pub mod meaning;
+pub mod pace;
+pub mod parameter;
+pub mod policy;
+#[cfg(test)]
+mod replay;
+pub mod spec;
+pub mod subnet;
+pub mod tag;
+pub mod template;
+pub mod terminate;
+
+pub use calls::CallCounts;
+pub use client::Aws;
+pub use error::{AwsError, CallError, Meaning};
+pub use listing::AddressKind;
+pub use policy::{ManagerPolicy, manager_policy, worker_policy};
+pub use spec::{Ami, Arch, LaunchSpec, RootVolume};
+pub use terminate::TerminateFailure;

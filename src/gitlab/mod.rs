@@ -1,1 +1,30 @@
 //! GitLab's public API, behind our own words.
+//!
+//! Reading order: [`client`] (the facade [`GitLab`]), [`error`] (what its errors answer), [`runner`] (verify, forget),
+//! [`discovery`] (what a runner is, which projects it serves), [`queue`] (what waits), [`retry`]; below them the HTTP
+//! client, the table of meanings, pages, budget and back-off.
+//!
+//! Deliberately absent: matching jobs to runners (the engine does it), `DELETE /runners` (it would delete the runner with
+//! all its workers), and the runner's side of the protocol (the official runner on every worker speaks it).
+
+mod backoff;
+pub mod budget;
+pub mod client;
+pub mod discovery;
+pub mod error;
+mod graphql;
+pub mod http;
+mod meaning;
+mod page;
+mod protected;
+pub mod queue;
+pub mod retry;
+pub mod runner;
+
+pub use budget::Budget;
+pub use client::{GitLab, Options};
+pub use discovery::{Discovered, Restriction};
+pub use error::GitLabError;
+pub use http::Limits;
+pub use queue::{QueueReader, QueueScope, RunnerInQueue};
+pub use runner::{Verified, manager_system_id};

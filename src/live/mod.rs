@@ -1,4 +1,26 @@
 //! The live driver: ticks, wake-ups and signals; commands become calls, answers become events.
+//!
+//! Reading order: the loop ([`driver`]) between the engine and an [`edge`], with its [`clock`], what it tells systemd
+//! ([`standing`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs to
+//! be acted on ([`setup`], [`regions`], [`recipe`]), what is watched (queues, facts about runners, blueprints), calls to EC2,
+//! and the [`link`]s to the workers.
 
+mod blueprints;
 pub mod clock;
+mod complaint;
+pub mod driver;
+mod ec2;
 pub mod edge;
+mod facts;
+pub mod journal;
+pub mod link;
+pub mod metrics;
+pub mod operator;
+mod queues;
+pub mod recipe;
+pub mod regions;
+pub mod setup;
+pub mod standing;
+pub mod world;
+
+pub use driver::{Doors, drive};

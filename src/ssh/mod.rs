@@ -1,1 +1,21 @@
 //! SSH to the workers: keys, pinned host keys, sessions, streams.
+//!
+//! Deliberately absent: agent forwarding, port forwarding, passwords, host keys learnt on first use.
+//!
+//! Reading order: [`keys`] and [`host`] (who we are, whom we trust), [`session`] (connect, run a command),
+//! [`stream`] (a command that talks for days), [`error`], [`shell`] (an operator's own `ssh`).
+
+mod client;
+mod cut;
+pub mod error;
+pub mod host;
+pub mod keys;
+pub mod session;
+pub mod shell;
+pub mod stream;
+
+pub use error::SshError;
+pub use host::{HostKey, HostPublicKey};
+pub use keys::{KeyError, ManagerKey};
+pub use session::{Limits, Output, RunLimits, Session, Target};
+pub use stream::LineStream;

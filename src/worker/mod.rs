@@ -1,7 +1,28 @@
 //! All that lives on a worker, rendered purely: user-data, config.toml, Docker config, agent.
 //!
+//! - [`spec`]: what a worker is made from; the one input.
+//! - [`user_data`]: the cloud-config that turns a stock image into a worker; holds no token.
+//! - [`runner_config`]: the worker's config.toml, pushed over SSH, with the `wiring` of ECR into jobs.
+//! - [`docker_config`]: what Docker reads on the worker.
 //! - [`agent`]: what the manager says to a worker's agent, and what it reads from it.
+//! - [`render`]: all of it for people, masked.
+//!
+//! The shell scripts and units themselves are in `files/`.
 
 pub mod agent;
+pub mod docker_config;
+mod environment;
+mod files;
+mod masked;
+pub mod render;
+pub mod runner_config;
+pub mod spec;
+pub mod user_data;
+mod wiring;
 
 pub use agent::{AGENT_PATH, AgentCommand, AgentExit, AgentLineError, BEAT, LINE_MAX, bundle, parse_line};
+pub use docker_config::docker_config;
+pub use render::{Rendered, render};
+pub use runner_config::{fenced_config, runner_config, worker_name};
+pub use spec::{Arch, Download, EcrSpec, HostKey, WorkerSpec};
+pub use user_data::{USER_DATA_MAX, UserData, UserDataTooLarge, user_data};

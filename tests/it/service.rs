@@ -1,1 +1,373 @@
-//! To be written.
+//! The service's own parts: the loop steps when it should and leaves everything alone when it stops; operators are
+//! answered at a real socket; pages are served over real HTTP, to slow clients too.
+//!
+//! The world is a double that records commands; the engine is the real one.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use prometheus_client::registry::Registry;
+use runner_fleet::control::{self, Answer, ClientError, ControlError, Request};
+use runner_fleet::engine::{Command, Engine, Event, Knowledge, RunnerName, View, WorkerId};
+use runner_fleet::http::{DoorLimits, FleetCollector, Site};
+use runner_fleet::live::clock::Clock;
+use runner_fleet::live::edge::Edge;
+use runner_fleet::live::metrics::LoopMetrics;
+use runner_fleet::live::standing::Standing;
+use runner_fleet::live::{self, Doors};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Generous: only a broken service ever waits this long.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_step_follows_every_event() {
+    // Ten times slower than the world: a tick would come after 10 s, the step after an event within 0.5 s.
+    let mut service = Service::start(Clock::faster(0.1));
+    let before = service.view_after(Timestamp::MIN).await.at;
+
+    service.events.send(look_that_failed()).await.unwrap();
+
+    let soon = timeout(Duration::from_secs(8), service.view_after(before)).await;
+    soon.expect("the event did not wake the loop");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn time_alone_makes_a_step() {
+    let mut service = Service::start(Clock::faster(100.0));
+    let first = service.view_after(Timestamp::MIN).await.at;
+    let second = service.view_after(first).await.at;
+    assert!(second.duration_since(first) >= SignedDuration::from_secs(1), "{first} {second}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_events_becomes_few_steps() {
+    let mut service = Service::start(Clock::real());
+    let mut steps = 0;
+    let began = service.view_after(Timestamp::MIN).await.at;
+    for _ in 0..2_000 {
+        service.events.send(look_that_failed()).await.unwrap();
+        steps += u32::from(service.view.has_changed().unwrap());
+        service.view.mark_unchanged();
+    }
+    let took = Timestamp::now().duration_since(began);
+    let most = took.as_millis() / 50 + 2;
+    assert!(i128::from(steps) <= most, "{steps} steps in {took:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_leaves_every_worker_alone() {
+    let mut service = Service::start(Clock::real());
+    service.view_after(Timestamp::MIN).await;
+    let commands = service.stop().await;
+    let touching = |command: &&Command| {
+        matches!(command, Command::Terminate(_) | Command::Fence { .. } | Command::Stop { .. } | Command::Forget { .. })
+    };
+    assert_eq!(commands.iter().find(touching), None);
+}
+
+#[tokio::test]
+async fn an_operator_is_answered_at_the_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run/control.sock");
+    let service = Service::start(Clock::real());
+    service.listen(&path).await;
+
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    let status = control::ask(&path, &Request::Status).await.unwrap();
+    let plan = control::ask(&path, &Request::Plan).await.unwrap();
+    let stranger = control::ask(&path, &drain("i-unknown")).await.unwrap_err();
+    let nobody = control::ask(&path, &Request::Pause { runner: RunnerName::new("nope") }).await.unwrap_err();
+
+    assert_eq!(mode, 0o660);
+    assert!(matches!(&status, Answer::Status { view } if view.version == 1), "{status:?}");
+    assert!(matches!(&plan, Answer::Plan { plan } if plan.version == 1), "{plan:?}");
+    assert_eq!(stranger.to_string(), "no worker of ours is named i-unknown; see `runner-fleet status`");
+    assert_eq!(nobody.to_string(), "no runner is named nope; there is none yet");
+    service.stop().await;
+    assert!(!path.exists(), "the socket is left behind");
+}
+
+#[tokio::test]
+async fn a_plan_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let mut service = Service::start(Clock::faster(0.01));
+    service.listen(&path).await;
+    service.view_after(Timestamp::MIN).await;
+    let before: Vec<Command> = service.commands_so_far();
+
+    let plan = control::ask(&path, &Request::Plan).await.unwrap();
+
+    assert!(matches!(plan, Answer::Plan { .. }));
+    assert!(service.commands_so_far().is_empty(), "after {before:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn noise_at_the_socket_gets_one_clear_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let service = Service::start(Clock::real());
+    service.listen(&path).await;
+
+    let garbage = talk(&path, b"\x00\xff{{{\n").await;
+    let version = talk(&path, b"{\"version\":7,\"do\":\"status\"}\n").await;
+    let endless = talk(&path, &vec![b'x'; 200_000]).await;
+
+    assert!(garbage.contains("\"answer\":\"refused\"") && garbage.contains("no JSON"), "{garbage}");
+    assert!(version.contains("version 7 is not spoken here"), "{version}");
+    assert!(endless.contains("one line of at most") || endless.is_empty(), "{endless}");
+    assert!(control::ask(&path, &Request::Status).await.is_ok(), "the noise broke the service");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_managers_socket_is_replaced_and_a_living_ones_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let service = Service::start(Clock::real());
+
+    service.listen(&path).await;
+    let second = control::bind(&path).await;
+
+    assert!(control::ask(&path, &Request::Status).await.is_ok());
+    assert!(matches!(second, Err(ControlError::Busy { .. })), "{second:?}");
+    service.stop().await;
+
+    std::fs::write(&path, "precious").unwrap();
+    assert!(matches!(control::bind(&path).await, Err(ControlError::InTheWay { .. })));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+    let asked = control::ask(&folder.path().join("nothing"), &Request::Status).await;
+    assert!(matches!(asked, Err(ClientError::NotRunning { .. })), "{asked:?}");
+}
+
+#[tokio::test]
+async fn the_pages_answer() {
+    let mut service = Service::start(Clock::real());
+    service.view_after(Timestamp::MIN).await;
+    let site = service.pages(DoorLimits::default(), Timestamp::now).await;
+
+    let page = site.get("/").await;
+    let metrics = site.get("/metrics").await;
+    let state: View = serde_json::from_str(&site.get("/api/v1/state").await.body).unwrap();
+
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("<title>runner-fleet</title>"));
+    assert!(page.policy.contains("default-src 'none'"), "{}", page.policy);
+    assert_eq!(site.get("/dashboard.js").await.status, 200);
+    assert_eq!(site.get("/dashboard.css").await.status, 200);
+    assert!(metrics.body.contains("runner_fleet_laws_broken_total 0"), "{}", metrics.body);
+    assert!(metrics.body.contains("runner_fleet_commands_total{kind=\"launch\"} 0"), "{}", metrics.body);
+    assert_eq!(state.version, 1);
+    assert_eq!((site.get("/healthz").await.status, site.get("/healthz").await.body.as_str()), (200, "alive\n"));
+    assert_eq!(site.get("/readyz").await.status, 503, "EC2 was never listed");
+    let missing = site.get("/../etc/passwd").await;
+    assert_eq!((missing.status, missing.body.starts_with("there is no such page")), (404, true));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_listener_can_change_nothing() {
+    let service = Service::start(Clock::real());
+    let site = service.pages(DoorLimits::default(), Timestamp::now).await;
+    for path in ["/", "/api/v1/state", "/metrics", "/healthz"] {
+        for method in [reqwest::Method::POST, reqwest::Method::PUT, reqwest::Method::DELETE] {
+            let answer = reqwest::Client::new().request(method, site.url(path)).send().await.unwrap();
+            assert_eq!(answer.status(), 405, "{path}");
+        }
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn health_tells_a_loop_that_hangs_and_readiness_what_is_not_known() {
+    let mut view = Engine::new("ci", 1, Timestamp::now()).view();
+    view.ec2 = Knowledge::Known;
+    let (publish, service) = Service::hanging(view.clone());
+    let late = move || Timestamp::now() + SignedDuration::from_secs(31);
+
+    let now = service.pages(DoorLimits::default(), Timestamp::now).await;
+    let later = service.pages(DoorLimits::default(), late).await;
+
+    assert_eq!(now.get("/readyz").await.status, 200);
+    assert_eq!(later.get("/healthz").await.status, 503);
+    assert_eq!(later.get("/readyz").await.body, "the loop does not step\n");
+    view.ec2 = Knowledge::Stale { age: Duration::from_secs(90), why: "access denied".into() };
+    publish.send_replace(Arc::new(view));
+    assert_eq!(now.get("/readyz").await.body, "EC2 was last listed 90 s ago: access denied\n");
+}
+
+#[tokio::test]
+async fn silent_clients_do_not_keep_others_out() {
+    let service = Service::start(Clock::real());
+    let limits = DoorLimits { guests_max: 2, stay_max: Duration::from_millis(300) };
+    let site = service.pages(limits, Timestamp::now).await;
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        let mut guest = TcpStream::connect(site.address).await.unwrap();
+        guest.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        silent.push(guest);
+    }
+
+    let answer = timeout(DEADLINE, site.get("/healthz")).await.expect("silent clients keep others out");
+
+    assert_eq!(answer.status, 200);
+    service.stop().await;
+}
+
+fn look_that_failed() -> Event {
+    Event::Queue {
+        server: runner_fleet::engine::Server::new("https://gitlab.example.com"),
+        look: Err("GitLab sleeps".into()),
+    }
+}
+
+fn drain(worker: &str) -> Request {
+    Request::Drain { workers: vec![WorkerId::new(worker)], force: false }
+}
+
+/// Says these bytes, hangs up its own side, and takes the answer.
+async fn talk(path: &Path, bytes: &[u8]) -> String {
+    let mut stream = UnixStream::connect(path).await.unwrap();
+    // A peer that oversteps a limit is cut off while it still writes.
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
+    let mut answer = Vec::new();
+    let _ = timeout(DEADLINE, stream.read_to_end(&mut answer)).await.expect("no answer");
+    String::from_utf8(answer).unwrap()
+}
+
+/// The loop between a real engine and a world that only records.
+struct Service {
+    events: mpsc::Sender<Event>,
+    control: mpsc::Sender<control::ControlRequest>,
+    view: watch::Receiver<Arc<View>>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    registry: Arc<Registry>,
+    stop: CancellationToken,
+    tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Recording(mpsc::UnboundedSender<Command>);
+
+impl Edge for Recording {
+    fn execute(&mut self, _now: Timestamp, command: Command) {
+        let _ = self.0.send(command);
+    }
+}
+
+impl Service {
+    fn start(clock: Clock) -> Self {
+        let engine = Engine::new("ci", 1, clock.now());
+        let (publish, mut service) = Self::hanging(engine.view());
+        let (events, from_world) = mpsc::channel(64);
+        let (control, from_operators) = mpsc::channel(64);
+        let (record, commands) = mpsc::unbounded_channel();
+        let mut registry = Registry::with_prefix("runner_fleet");
+        registry.register_collector(Box::new(FleetCollector::new(service.view.clone())));
+        let doors = Doors {
+            events: from_world,
+            control: from_operators,
+            publish,
+            stop: service.stop.clone(),
+            metrics: LoopMetrics::new(&mut registry),
+            standing: Standing::to_nobody(clock.now()),
+        };
+        let looping = tokio::spawn(live::drive(engine, Recording(record), clock, doors));
+        service.tasks.get_mut().unwrap().push(looping);
+        Self { events, control, commands, registry: Arc::new(registry), ..service }
+    }
+
+    /// A picture, and no loop behind it.
+    fn hanging(view: View) -> (watch::Sender<Arc<View>>, Self) {
+        let (publish, view) = watch::channel(Arc::new(view));
+        let service = Self {
+            events: mpsc::channel(1).0,
+            control: mpsc::channel(1).0,
+            view,
+            commands: mpsc::unbounded_channel().1,
+            registry: Arc::default(),
+            stop: CancellationToken::new(),
+            tasks: std::sync::Mutex::default(),
+        };
+        (publish, service)
+    }
+
+    /// The first picture that is newer than this.
+    async fn view_after(&mut self, time: Timestamp) -> View {
+        let newer = timeout(DEADLINE, async {
+            if time == Timestamp::MIN {
+                self.view.changed().await.unwrap();
+            }
+            self.view.wait_for(|view| view.at > time).await.unwrap().clone()
+        });
+        let view = newer.await.expect("no further step");
+        View::clone(&view)
+    }
+
+    async fn listen(&self, path: &Path) {
+        let bound = control::bind(path).await.unwrap();
+        let serving = tokio::spawn(bound.serve(self.control.clone(), self.stop.clone()));
+        self.tasks.lock().unwrap().push(serving);
+    }
+
+    async fn pages(&self, limits: DoorLimits, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Pages {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let site = Site { view: self.view.clone(), registry: Arc::clone(&self.registry), now: Arc::new(now) };
+        let stop = self.stop.clone();
+        let serving = async move {
+            runner_fleet::http::serve(listener, runner_fleet::http::router(site), limits, stop).await.unwrap();
+        };
+        self.tasks.lock().unwrap().push(tokio::spawn(serving));
+        Pages { address }
+    }
+
+    fn commands_so_far(&mut self) -> Vec<Command> {
+        std::iter::from_fn(|| self.commands.try_recv().ok()).collect()
+    }
+
+    /// Stops, sees that everything ends, and gives all commands that were not read yet.
+    async fn stop(mut self) -> Vec<Command> {
+        self.stop.cancel();
+        for task in std::mem::take(self.tasks.get_mut().unwrap()) {
+            timeout(DEADLINE, task).await.expect("does not stop").expect("has panicked");
+        }
+        self.commands_so_far()
+    }
+}
+
+struct Pages {
+    address: std::net::SocketAddr,
+}
+
+struct Page {
+    status: u16,
+    policy: String,
+    body: String,
+}
+
+impl Pages {
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    async fn get(&self, path: &str) -> Page {
+        let answer = reqwest::get(self.url(path)).await.unwrap();
+        let policy = answer.headers().get("content-security-policy").unwrap().to_str().unwrap().to_owned();
+        Page { status: answer.status().as_u16(), policy, body: answer.text().await.unwrap() }
+    }
+}

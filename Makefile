@@ -1,0 +1,83 @@
+# The one command surface: CI and the documentation call these targets and nothing else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# Warnings are denied here and not in the source or in RUSTFLAGS: those would build every dependency again.
+DENY := -- -D warnings
+# The EC2 emulator that the AWS tests talk to, installed on first use.
+VENV := .lab/venv
+MOTO := $(VENV)/bin/moto_server
+WITH_MOTO := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## a debug build
+	$(CARGO) build --locked
+
+.PHONY: demo
+demo: ## the whole service against a simulated GitLab and EC2, in this terminal
+	$(CARGO) run --locked -- demo
+
+.PHONY: fmt
+fmt: ## format the source
+	$(CARGO) fmt
+
+.PHONY: lint
+lint: ## formatting, clippy, shell scripts; warnings are errors
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets $(DENY)
+	@if command -v shellcheck >/dev/null; then \
+		git ls-files -z '*.sh' tests/lab/run .ci/run packaging/verify-unit | xargs -0 -r shellcheck; \
+	else echo "shellcheck is not installed: scripts were not checked"; fi
+	@if command -v systemd-analyze >/dev/null; then packaging/verify-unit packaging/runner-fleet.service; fi
+
+.PHONY: test
+test: $(MOTO) ## all tests but the lab
+	$(WITH_MOTO) $(CARGO) test --locked
+
+.PHONY: golden
+golden: $(MOTO) ## rewrite all golden files; review the difference like code
+	$(WITH_MOTO) INSTA_UPDATE=always INSTA_FORCE_PASS=1 $(CARGO) test --locked
+
+.PHONY: doc
+doc: ## the documentation of the source, private items too
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+.PHONY: deny
+deny: ## licences, bans and sources of all dependencies
+	$(CARGO) deny --locked check bans licenses sources
+
+.PHONY: advisories
+advisories: ## known vulnerabilities of all dependencies (asks the internet)
+	$(CARGO) deny --locked check advisories
+
+.PHONY: e2e
+e2e: release $(MOTO) ## the lab: the release binary, an EC2 emulator, real workers in containers (needs root)
+	$(WITH_MOTO) tests/lab/run
+
+.PHONY: bench
+bench: ## the budgets of docs/performance.md
+	$(CARGO) bench --locked
+
+.PHONY: release
+release: ## the binary that is installed
+	$(CARGO) build --locked --release
+
+.PHONY: check
+check: lint doc test ## everything that gates a change, but the lab
+
+$(MOTO):
+	@mkdir -p $(dir $(VENV))
+	@python3 -m venv $(VENV) || { rm -rf $(VENV); echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'moto[server,ec2,ssm,iam,ecr,sts]==5.2.*'
+	@touch $@
+
+.PHONY: clean
+clean: ## remove what was built
+	$(CARGO) clean

@@ -1,0 +1,52 @@
+//! How subcommands reach the running service.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::{self, Loaded};
+use crate::control::{self, Answer, ClientError, Request};
+
+use super::{CliError, Global};
+
+/// The configuration, or the report of all its problems.
+pub(super) fn load(global: &Global) -> Result<Loaded, CliError> {
+    config::load(&global.config).map_err(|problems| CliError::BadConfig(problems.to_string()))
+}
+
+/// Where the service of this configuration listens.
+pub(super) fn socket(global: &Global) -> Result<PathBuf, CliError> {
+    Ok(load(global)?.config.fleet.control_socket)
+}
+
+/// Asks the service once.
+pub(super) fn ask(socket: &Path, request: &Request) -> Result<Answer, CliError> {
+    block_on(control::ask(socket, request))?.map_err(|error| match error {
+        ClientError::Refused(why) => CliError::Failed(why),
+        other => CliError::Failed(format!("cannot {other}")),
+    })
+}
+
+/// Runs one future on this thread.
+pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(|error| CliError::failed("start the runtime", &error))?.block_on(future))
+}
+
+/// Waits, as `--watch` does between two pictures.
+pub(super) fn wait(time: Duration) -> Result<(), CliError> {
+    block_on(tokio::time::sleep(time))
+}
+
+/// The service answered another question.
+pub(super) fn unexpected(answer: &Answer) -> CliError {
+    let kind = match answer {
+        Answer::Status { .. } => "a status",
+        Answer::Plan { .. } => "a plan",
+        Answer::Done { .. } => "\"done\"",
+        Answer::Refused { .. } => "a refusal",
+    };
+    CliError::Failed(format!(
+        "cannot understand the service: it answered with {kind}; is it another version than this program?"
+    ))
+}

@@ -1,0 +1,151 @@
+//! `status`: runners, workers, waiting jobs and the last decisions of the running service.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::control::{Answer, Request};
+use crate::engine::{Knowledge, View};
+
+use super::output::{Look, brief, write_json, write_table};
+use super::{CliError, Global, service};
+
+/// Between two pictures of `--watch`.
+const WATCH: Duration = Duration::from_secs(2);
+/// Rows of jobs and decisions that fit beside the rest on one screen.
+const ROWS_MAX: usize = 20;
+
+/// Show runners, workers, waiting jobs and the last decisions.
+///
+/// Asks the running service through its control socket.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  runner-fleet status\n  runner-fleet status --watch\n  \
+                        runner-fleet status --json | jq '.workers[] | select(.state == \"busy\") | .id'")]
+pub(super) struct StatusArgs {
+    /// Show it again every two seconds, until interrupted.
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
+    /// Print the state as JSON (the same as /api/v1/state).
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks and prints.
+pub(crate) fn run(global: &Global, args: &StatusArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+    let socket = service::socket(global)?;
+    loop {
+        let view = match service::ask(&socket, &Request::Status)? {
+            Answer::Status { view } => view,
+            other => return Err(service::unexpected(&other)),
+        };
+        if args.json {
+            write_json(out, &view)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if args.watch && std::io::stdout().is_terminal() {
+            // Home, then clear what is below: no flicker of an empty screen.
+            write!(out, "\x1b[H\x1b[2J")?;
+        }
+        show(&view, Look::of_stdout(), out)?;
+        out.flush()?;
+        if !args.watch {
+            return Ok(ExitCode::SUCCESS);
+        }
+        service::wait(WATCH)?;
+    }
+}
+
+/// The state as text.
+pub(crate) fn show(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError> {
+    if let Some(sentence) = knowledge("EC2", &view.ec2) {
+        writeln!(out, "{sentence}\n")?;
+    }
+    runners(view, look, out)?;
+    workers(view, look, out)?;
+    jobs(view, look, out)?;
+    if !view.decisions.is_empty() {
+        writeln!(out, "\nLast decisions")?;
+        for decision in view.decisions.iter().rev().take(ROWS_MAX).rev() {
+            writeln!(out, "  {:.0}  {}", decision.at, decision.text)?;
+        }
+    }
+    Ok(())
+}
+
+fn runners(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut table = look.table(&["RUNNER", "RUNNING", "WAITING", "IDLE", "WORKERS", "NOTE"]);
+    for runner in &view.runners {
+        let paused = runner.paused.then(|| "paused".to_owned());
+        let queue = knowledge("queue", &runner.queue);
+        let notes: Vec<_> = [paused, queue, runner.held_back.clone()].into_iter().flatten().collect();
+        table.add_row([
+            runner.name.to_string(),
+            runner.running.to_string(),
+            runner.waiting.to_string(),
+            format!("{} of {}", runner.idle_ready, runner.idle_wanted),
+            format!("{} of {}", runner.workers, runner.max_workers),
+            notes.join("; "),
+        ]);
+    }
+    write_table(out, &table)
+}
+
+fn workers(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError> {
+    if view.workers.is_empty() {
+        writeln!(out, "\nNo workers.")?;
+        return Ok(());
+    }
+    writeln!(out)?;
+    let mut table = look.table(&["WORKER", "RUNNER", "STATE", "JOBS", "AGE", "IDLE", "TYPE", "ZONE", "MARKET", "NOTE"]);
+    for worker in &view.workers {
+        let hold = worker.hold.then(|| "held".to_owned());
+        let notes: Vec<_> = [hold, worker.note.clone()].into_iter().flatten().collect();
+        table.add_row([
+            worker.id.to_string().into(),
+            worker.runner.to_string().into(),
+            look.state(worker.state),
+            worker.jobs.into(),
+            brief(Some(worker.age)).into(),
+            brief(worker.idle).into(),
+            worker.instance_type.to_string().into(),
+            worker.zone.to_string().into(),
+            worker.market.to_string().into(),
+            comfy_table::Cell::new(notes.join("; ")),
+        ]);
+    }
+    write_table(out, &table)
+}
+
+pub(super) fn jobs(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError> {
+    if view.jobs.is_empty() {
+        writeln!(out, "\nNo job waits.")?;
+        return Ok(());
+    }
+    writeln!(out)?;
+    let mut table = look.table(&["JOB", "PROJECT", "NAME", "WAITS", "RUNNER", "WHY"]);
+    for job in view.jobs.iter().take(ROWS_MAX) {
+        table.add_row([
+            job.id.to_string(),
+            job.project.to_string(),
+            job.name.clone(),
+            brief(Some(job.waited)),
+            job.runner.as_ref().map_or_else(|| "-".into(), ToString::to_string),
+            job.why.clone(),
+        ]);
+    }
+    write_table(out, &table)?;
+    if let Some(more @ 1..) = view.jobs.len().checked_sub(ROWS_MAX) {
+        writeln!(out, "and {more} more")?;
+    }
+    Ok(())
+}
+
+fn knowledge(of: &str, knowledge: &Knowledge) -> Option<String> {
+    match knowledge {
+        Knowledge::Known => None,
+        Knowledge::Stale { age, why } => Some(format!("{of} last seen {} ago: {why}", brief(Some(*age)))),
+        Knowledge::Unknown { why } => Some(format!("{of} not known: {why}")),
+    }
+}

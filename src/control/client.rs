@@ -1,0 +1,81 @@
+//! Asks the running service something: one connection, one line, one answer.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::protocol::{Answer, Request, from_line, to_line};
+
+/// The state of 1,000 workers and 10,000 waiting jobs is about 4 MB.
+const ANSWER_MAX: u64 = 64 * 1024 * 1024;
+/// The service answers in milliseconds; its own patience ends after 10 s.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("reach the running service at {path}: {source}; is it running (`systemctl status runner-fleet`)?")]
+    NotRunning {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// We may not.
+    #[error("use {path}: permission denied; run as root, or as a member of the socket's group")]
+    NotAllowed {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The conversation broke.
+    #[error("talk to the service at {path}: {why}")]
+    Broken {
+        /// The socket.
+        path: PathBuf,
+        /// How.
+        why: String,
+    },
+    /// The service said no.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Asks once.
+///
+/// # Errors
+/// When nobody listens, when the answer is late or unreadable, and when the service refuses.
+pub async fn ask(path: &Path, request: &Request) -> Result<Answer, ClientError> {
+    let broken = |why: String| ClientError::Broken { path: path.to_owned(), why };
+    let stream = match timeout(PATIENCE, UnixStream::connect(path)).await {
+        Err(_) => return Err(broken(format!("no connection within {PATIENCE:?}"))),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(ClientError::NotAllowed { path: path.to_owned() });
+        }
+        Ok(Err(source)) => return Err(ClientError::NotRunning { path: path.to_owned(), source }),
+        Ok(Ok(stream)) => stream,
+    };
+    let line = timeout(PATIENCE, exchange(stream, request))
+        .await
+        .map_err(|_| broken(format!("no answer within {PATIENCE:?}")))?
+        .map_err(|error| broken(error.to_string()))?;
+    match from_line(&line).map_err(broken)? {
+        Answer::Refused { why } => Err(ClientError::Refused(why)),
+        answer => Ok(answer),
+    }
+}
+
+async fn exchange(stream: UnixStream, request: &Request) -> io::Result<String> {
+    let (reading, mut writing) = stream.into_split();
+    writing.write_all(&to_line(request)?).await?;
+    let mut line = String::new();
+    BufReader::new(reading).take(ANSWER_MAX).read_line(&mut line).await?;
+    if line.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up without an answer"));
+    }
+    Ok(line)
+}

@@ -1,0 +1,96 @@
+// Polls /api/v1/state and shows it. Whatever comes from outside is set as text, never as markup.
+"use strict";
+
+const EVERY_MS = 2000;
+const ROWS_MAX = 500;
+
+function brief(duration) {
+  if (duration === null || duration === undefined) return "";
+  const s = duration.secs;
+  if (s < 60) return s + "s";
+  if (s < 3600) return Math.floor(s / 60) + "m " + (s % 60) + "s";
+  if (s < 86400) return Math.floor(s / 3600) + "h " + Math.floor(s / 60) % 60 + "m";
+  return Math.floor(s / 86400) + "d " + Math.floor(s / 3600) % 24 + "h";
+}
+
+function cell(value) {
+  const td = document.createElement("td");
+  const wide = value !== null && typeof value === "object" ? value : { text: value };
+  td.textContent = wide.text === null || wide.text === undefined ? "" : String(wide.text);
+  if (wide.kind) td.className = wide.kind;
+  return td;
+}
+
+function fill(id, rows, nothing) {
+  const body = document.getElementById(id);
+  const shown = rows.slice(0, ROWS_MAX).map((cells) => {
+    const tr = document.createElement("tr");
+    tr.append(...cells.map(cell));
+    return tr;
+  });
+  const more = rows.length - shown.length;
+  const last = rows.length === 0 ? nothing : more > 0 ? "and " + more + " more" : null;
+  if (last) {
+    const tr = document.createElement("tr");
+    tr.append(cell({ text: last, kind: "none" }));
+    tr.firstChild.colSpan = 10;
+    shown.push(tr);
+  }
+  body.replaceChildren(...shown);
+}
+
+function number(text) { return { text: text, kind: "n" }; }
+
+function knowledge(known) {
+  if (known === "known") return { text: "known" };
+  if (known.stale) return { text: "seen " + brief(known.stale.age) + " ago: " + known.stale.why, kind: "bad" };
+  return { text: "unknown: " + known.unknown.why, kind: "bad" };
+}
+
+function show(state) {
+  const of = (wanted) => state.workers.filter((worker) => worker.state === wanted).length;
+  const longest = state.jobs.reduce((most, job) => (job.waited.secs > most.secs ? job.waited : most), { secs: 0 });
+  const put = (id, value) => { document.getElementById(id).textContent = String(value); };
+  put("n-workers", state.workers.length);
+  put("n-busy", of("busy"));
+  put("n-idle", of("idle"));
+  put("n-booting", of("booting"));
+  put("n-waiting", state.jobs.length);
+  put("n-longest", brief(longest));
+
+  const now = document.getElementById("now");
+  const ec2 = knowledge(state.ec2);
+  now.textContent = "As of " + new Date(state.at).toLocaleString() + (ec2.kind ? ". EC2: " + ec2.text : "");
+  now.className = ec2.kind || "";
+
+  fill("runners", state.runners.map((r) => [
+    r.paused ? r.name + " (paused)" : r.name, knowledge(r.queue), number(r.running), number(r.waiting),
+    number(r.idle_ready + " of " + r.idle_wanted), number(r.workers + " of " + r.max_workers),
+    { text: r.held_back, kind: r.held_back ? "bad" : "" },
+  ]), "No runner is configured.");
+  fill("workers", state.workers.map((w) => [
+    w.id, w.runner, { text: w.hold ? w.state + " (held)" : w.state, kind: w.state }, number(w.jobs),
+    number(brief(w.age)), number(brief(w.idle)), w.instance_type, w.zone, w.market, w.note,
+  ]), "No worker, because nothing needs one.");
+  fill("jobs", state.jobs.map((j) => [
+    number(j.id), number(j.project), j.name, number(brief(j.waited)), j.runner, j.why,
+  ]), "No job waits.");
+  fill("decisions", state.decisions.slice().reverse().map((d) => [
+    new Date(d.at).toLocaleTimeString(), d.text,
+  ]), "Nothing was decided yet.");
+}
+
+async function look() {
+  try {
+    const answer = await fetch("/api/v1/state", { cache: "no-store" });
+    if (!answer.ok) throw new Error("the service answers " + answer.status);
+    show(await answer.json());
+  } catch (error) {
+    const now = document.getElementById("now");
+    now.textContent = "No answer from the service (" + error.message + "); what is shown may be old.";
+    now.className = "bad";
+  }
+  setTimeout(look, EVERY_MS);
+}
+
+look();

@@ -1,0 +1,60 @@
+//! Every wait of a link, in one value.
+
+use std::time::Duration;
+
+use crate::ssh;
+
+/// How fast a link tries, speaks and gives up.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// Between two attempts while the worker has never been reached and is young: its sshd may come up any moment, and
+    /// 2 s later its runner shall ask for jobs.
+    pub eager_pause: Duration,
+    /// For one TCP connection in that time: long enough for one repeated SYN (1 s), short enough not to miss the moment.
+    pub eager_connect: Duration,
+    /// How long that time lasts; the longest sensible `boot_timeout`.
+    pub eager_for: Duration,
+    /// The first pause after any other failure; each further one is twice as long.
+    pub backoff_first: Duration,
+    /// The longest pause.
+    pub backoff_max: Duration,
+    /// How often a failure that does not change is told again.
+    pub repeat_down: Duration,
+    /// Between two beats, the worker's sign that it still has a manager.
+    pub heartbeat: Duration,
+    /// How long the agent may say nothing: two of its 30 s reports missed, and some.
+    pub silence: Duration,
+    /// Between two looks for an agent that cloud-init has not written yet.
+    pub agent_missing: Duration,
+    /// For one agent command; `stop` waits for the runner to exit.
+    pub command: Duration,
+    /// Before a failed command is tried again, the first time; doubled up to [`Self::backoff_max`].
+    pub command_retry: Duration,
+    /// How long after a command its effect may take to show in a report, before the command is repeated.
+    pub command_effect: Duration,
+    /// How many commands in a row may fail before the connection is given up and the worker told to refuse.
+    pub command_failures_max: u32,
+    /// Limits of the SSH connection.
+    pub ssh: ssh::Limits,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            eager_pause: Duration::from_millis(500),
+            eager_connect: Duration::from_millis(1500),
+            eager_for: Duration::from_secs(600),
+            backoff_first: Duration::from_millis(500),
+            backoff_max: Duration::from_secs(10),
+            repeat_down: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(10),
+            silence: Duration::from_secs(75),
+            agent_missing: Duration::from_millis(500),
+            command: Duration::from_secs(60),
+            command_retry: Duration::from_secs(1),
+            command_effect: Duration::from_secs(30),
+            command_failures_max: 5,
+            ssh: ssh::Limits::default(),
+        }
+    }
+}

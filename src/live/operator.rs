@@ -1,0 +1,77 @@
+//! What operators ask, answered from the engine's picture; what they wish, checked and handed on as an event.
+
+use jiff::Timestamp;
+
+use crate::control::{Action, Answer, Held, Plan, Request};
+use crate::engine::{Command, Engine, OperatorWish, RunnerName, View, WorkerId};
+
+/// The answer, and the wish that goes into the next step. Refused wishes go nowhere.
+pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, Option<OperatorWish>) {
+    let view = engine.view();
+    match request {
+        Request::Status => (Answer::Status { view: Box::new(view) }, None),
+        Request::Plan => {
+            let mut trial = engine.clone();
+            let commands = trial.step(now, []);
+            (Answer::Plan { plan: plan(&trial.view(), &commands) }, None)
+        }
+        Request::Drain { workers, force } => drain(&view, workers, force),
+        Request::Pause { runner } => of_runner(&view, runner, "takes no new workers", OperatorWish::Pause),
+        Request::Resume { runner } => of_runner(&view, runner, "takes workers again", OperatorWish::Resume),
+    }
+}
+
+/// The plan that these commands and this picture are.
+pub fn plan(view: &View, commands: &[Command]) -> Plan {
+    let held_back = view.runners.iter().filter_map(|runner| {
+        runner.held_back.as_ref().map(|why| Held { runner: runner.name.clone(), why: why.clone() })
+    });
+    Plan {
+        version: 1,
+        at: view.at,
+        actions: commands.iter().flat_map(Action::of).collect(),
+        held_back: held_back.collect(),
+        waiting: view.jobs.clone(),
+    }
+}
+
+fn drain(view: &View, workers: Vec<WorkerId>, force: bool) -> (Answer, Option<OperatorWish>) {
+    let strangers: Vec<_> =
+        workers.iter().filter(|id| !view.workers.iter().any(|known| known.id == **id)).map(WorkerId::as_str).collect();
+    if !strangers.is_empty() {
+        let why = format!("no worker of ours is named {}; see `runner-fleet status`", strangers.join(" or "));
+        return (Answer::Refused { why }, None);
+    }
+    if workers.is_empty() {
+        return (Answer::Refused { why: "no worker was named; see `runner-fleet status`".into() }, None);
+    }
+    let held: Vec<_> =
+        view.workers.iter().filter(|known| known.hold && workers.contains(&known.id)).map(|w| w.id.as_str()).collect();
+    if !held.is_empty() {
+        let why = format!("{} is held by the tag runner-fleet:hold; remove the tag first", held.join(" and "));
+        return (Answer::Refused { why }, None);
+    }
+    let fate = if force { "ends now" } else { "drains: it finishes its jobs, then ends" };
+    let told = workers.iter().map(|id| format!("{id} {fate}")).collect::<Vec<_>>().join("\n");
+    (Answer::Done { told }, Some(OperatorWish::Drain { workers, force }))
+}
+
+fn of_runner(
+    view: &View,
+    name: RunnerName,
+    fate: &str,
+    wish: impl FnOnce(RunnerName) -> OperatorWish,
+) -> (Answer, Option<OperatorWish>) {
+    if view.runners.iter().any(|runner| runner.name == name) {
+        return (Answer::Done { told: format!("{name} {fate}") }, Some(wish(name)));
+    }
+    let known = view.runners.iter().map(|runner| runner.name.as_str()).collect::<Vec<_>>().join(", ");
+    let why = format!(
+        "no runner is named {name}; there {}",
+        match known.as_str() {
+            "" => "is none yet".into(),
+            known => format!("is: {known}"),
+        }
+    );
+    (Answer::Refused { why }, None)
+}

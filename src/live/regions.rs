@@ -1,0 +1,55 @@
+//! The regions of EC2 that the service talks to: one client for each, made when it is first needed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::aws::{Aws, AwsError};
+
+/// Clients by region; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Regions {
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_name: BTreeMap<String, Aws>,
+    /// Where the manager itself runs, or what its environment says.
+    own: Option<Aws>,
+}
+
+impl Regions {
+    /// The client for a region; `None` is the manager's own.
+    ///
+    /// # Errors
+    /// Nothing names a region.
+    pub async fn of(&self, region: Option<&str>) -> Result<Aws, AwsError> {
+        let mut known = self.known.lock().await;
+        let found = match region {
+            Some(name) => known.by_name.get(name).cloned(),
+            None => known.own.clone(),
+        };
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let fresh = Aws::connect(region).await?;
+        // A runner may name the manager's own region: that is one region and one client, not two listings of it.
+        let aws = known.by_name.entry(fresh.region().to_owned()).or_insert(fresh).clone();
+        if region.is_none() {
+            known.own = Some(aws.clone());
+        }
+        Ok(aws)
+    }
+
+    /// All that were ever needed: workers of a runner that is no longer configured are still listed and ended.
+    pub async fn all(&self) -> Vec<Aws> {
+        self.known.lock().await.by_name.values().cloned().collect()
+    }
+
+    /// The one of this name, if it is known.
+    pub async fn named(&self, region: &str) -> Option<Aws> {
+        self.known.lock().await.by_name.get(region).cloned()
+    }
+}

@@ -1,0 +1,40 @@
+//! `/etc/runner-fleet/worker.env`: the settings that the agent and the bootstrap read, as shell assignments.
+
+use std::fmt::Write as _;
+
+use super::spec::{Download, WorkerSpec};
+
+/// Renders the file. Every text is single-quoted, so that no value can become a command.
+pub(super) fn worker_env(spec: &WorkerSpec) -> String {
+    let mut env = String::from("# Read by the agent and the bootstrap. Other values: /etc/default/runner-fleet.\n");
+    let _ = writeln!(env, "single={}", spec.is_single_use());
+    let _ = writeln!(env, "orphan_seconds={}", spec.orphan_timeout.as_secs());
+    let _ = writeln!(env, "ecr={}", spec.active_ecr().is_some());
+    download(&mut env, "runner", &spec.runner_binary);
+    if let Some(ecr) = spec.active_ecr() {
+        download(&mut env, "helper", &ecr.helper);
+    }
+    env
+}
+
+fn download(env: &mut String, name: &str, download: &Download) {
+    let Download { version, url, sha256 } = download;
+    let _ = writeln!(env, "{name}_version={}", quoted(version));
+    let _ = writeln!(env, "{name}_url={}", quoted(url));
+    let sha256 = sha256.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let _ = writeln!(env, "{name}_sha256={}", quoted(&sha256));
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_quote_cannot_end_the_quotation() {
+        assert_eq!(quoted("a'; reboot; '"), r"'a'\''; reboot; '\'''");
+    }
+}

@@ -1,0 +1,86 @@
+//! The files that user-data writes onto a worker.
+
+use serde_json::Value;
+
+use super::docker_config::{daemon_json, docker_config};
+use super::environment::worker_env;
+use super::spec::WorkerSpec;
+
+/// A file on the worker.
+pub(super) struct File {
+    pub(super) path: &'static str,
+    pub(super) mode: &'static str,
+    pub(super) content: String,
+}
+
+/// The agent, as installed under [`super::AGENT_PATH`].
+pub(super) const AGENT: &str = include_str!("files/agent.sh");
+/// The bootstrap.
+pub(super) const BOOTSTRAP: &str = include_str!("files/bootstrap.sh");
+/// The beginning of a job's script: gives the job its own copy of the Docker configuration. Never fails, never overwrites.
+pub(super) const DOCKER_SEED: &str = include_str!("files/docker-seed.sh");
+
+/// Where the Docker configuration for jobs lies, on the worker and in every job container.
+pub(super) const SEED_PATH: &str = "/etc/runner-fleet/docker-config.json";
+/// Where the ECR helper lies, on the worker and in every job container.
+pub(super) const HELPER_PATH: &str = "/usr/local/bin/docker-credential-ecr-login";
+
+/// The units that start with the machine; the runner's own waits for its configuration.
+pub(super) const ENABLED_UNITS: [&str; 3] =
+    ["runner-fleet-bootstrap.service", "runner-fleet-deadman.timer", "runner-fleet-spot.service"];
+
+/// All files, in the order in which they are written.
+pub(super) fn files(spec: &WorkerSpec) -> Vec<File> {
+    let mut files = vec![
+        File::new(super::AGENT_PATH, "0755", AGENT),
+        File::new("/usr/local/lib/runner-fleet/bootstrap", "0755", BOOTSTRAP),
+        File::new("/etc/runner-fleet/worker.env", "0644", worker_env(spec)),
+    ];
+    if let Some(daemon) = daemon_json(spec) {
+        files.push(File::new("/etc/runner-fleet/daemon.json", "0644", pretty(&daemon)));
+    }
+    if spec.active_ecr().is_some() {
+        files.push(File::new(SEED_PATH, "0644", docker_config(spec)));
+    }
+    if let Some(script) = &spec.setup_script {
+        files.push(File::new("/usr/local/lib/runner-fleet/setup", "0700", script.as_str()));
+    }
+    files.extend(units(spec));
+    files
+}
+
+fn units(spec: &WorkerSpec) -> [File; 6] {
+    // A quarter of the time-out, so that the dead man is late by no more than that; not more often than is useful.
+    let deadman = (spec.orphan_timeout.as_secs() / 4).clamp(5, 60);
+    let boot = spec.boot_timeout.as_secs().max(1);
+    macro_rules! unit {
+        ($name:literal) => {
+            File::new(
+                concat!("/etc/systemd/system/", $name),
+                "0644",
+                include_str!(concat!("files/", $name))
+                    .replace("@boot_seconds@", &boot.to_string())
+                    .replace("@deadman_seconds@", &deadman.to_string()),
+            )
+        };
+    }
+    [
+        unit!("runner-fleet-bootstrap.service"),
+        unit!("runner-fleet-boot-failed.service"),
+        unit!("runner-fleet-runner.service"),
+        unit!("runner-fleet-deadman.service"),
+        unit!("runner-fleet-deadman.timer"),
+        unit!("runner-fleet-spot.service"),
+    ]
+}
+
+impl File {
+    fn new(path: &'static str, mode: &'static str, content: impl Into<String>) -> Self {
+        Self { path, mode, content: content.into() }
+    }
+}
+
+/// JSON for people: indented, with a newline at its end. A JSON value always has a text; the empty object is never used.
+pub(super) fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}

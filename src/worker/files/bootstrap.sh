@@ -1,0 +1,215 @@
+#!/bin/sh
+# Makes a stock Debian, Ubuntu or Amazon Linux image a runner-fleet worker. Run once per boot by
+# runner-fleet-bootstrap.service; repeating it changes nothing that is already right. Every step writes its name to
+# /run/runner-fleet/phase; the first failure writes its reason there and ends the bootstrap.
+set -eu
+ROOT=${RUNNER_FLEET_ROOT:-}
+RUN=$ROOT/run/runner-fleet
+ETC=$ROOT/etc/runner-fleet
+LIB=$ROOT/usr/local/lib/runner-fleet
+BIN=$ROOT/usr/local/bin
+LOG=$ROOT/var/log/runner-fleet-bootstrap.log
+DOCKER_SOCKET=$ROOT/var/run/docker.sock
+HOME=$ROOT/root
+PATH=$BIN:$PATH
+DEBIAN_FRONTEND=noninteractive
+export HOME PATH DEBIAN_FRONTEND
+
+ecr=false
+runner_version='' runner_url='' runner_sha256=''
+helper_version='' helper_url='' helper_sha256=''
+retry_seconds=2
+# shellcheck source=/dev/null
+. "$ETC/worker.env"
+# shellcheck source=/dev/null
+[ ! -r "$ROOT/etc/default/runner-fleet" ] || . "$ROOT/etc/default/runner-fleet"
+
+# phase TEXT: in one step, as the agent may read it at any moment.
+phase() {
+    printf '%s\n' "$*" >"$RUN/phase.new"
+    mv -f "$RUN/phase.new" "$RUN/phase"
+    echo "runner-fleet: $*"
+}
+
+step() {
+    current=$1
+    phase "booting $1"
+}
+
+fail() {
+    phase "failed $*"
+    exit 1
+}
+
+# What was not foreseen still gets its reason: the step and the last thing that a program said.
+ended() {
+    code=$?
+    read -r word _ <"$RUN/phase" || word=''
+    if [ "$code" -ne 0 ] && [ "$word" != failed ]; then
+        phase "failed $current: exit code $code: $(grep -v '^[[:space:]]*$' "$LOG" | tail -n 1)"
+    fi
+}
+
+# run COMMAND...: its output goes to the log and the journal, and its last line into the reason if it fails.
+run() {
+    code=0
+    "$@" >"$LOG.step" 2>&1 || code=$?
+    cat "$LOG.step" >>"$LOG"
+    cat "$LOG.step"
+    rm -f "$LOG.step"
+    return "$code"
+}
+
+# retry COMMAND...: 5 times, waiting 2, 4, 8 and 16 s between; mirrors and package locks have bad moments at boot.
+retry() {
+    wait_seconds=$retry_seconds
+    for attempt in 1 2 3 4 5; do
+        code=0
+        run "$@" || code=$?
+        if [ "$code" -eq 0 ] || [ "$attempt" -eq 5 ]; then return "$code"; fi
+        sleep "$wait_seconds"
+        wait_seconds=$((wait_seconds * 2))
+    done
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# install_packages DEB RPM
+install_packages() {
+    if have apt-get; then
+        retry apt-get -qq -o DPkg::Lock::Timeout=120 update
+        retry apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 install "$1"
+    elif have dnf; then
+        retry dnf -q -y install "$2"
+    else
+        fail "$current: this image has neither apt-get nor dnf; use an image that has $1"
+    fi
+}
+
+# fetch NAME FILE URL SHA256: nothing unverified is ever run.
+fetch() {
+    [ -n "$4" ] || fail "$current: the image has no $1 and no checksum is configured for $3; set its sha256 or use an image that has it"
+    retry curl -fsSL --connect-timeout 10 --max-time 300 -o "$2.new" "$3"
+    sum=$(sha256sum <"$2.new" | cut -d ' ' -f 1)
+    if [ "$sum" != "$4" ]; then
+        rm -f "$2.new"
+        fail "$current: $3 has sha256 $sum, configured is $4"
+    fi
+    chmod 755 "$2.new"
+    mv -f "$2.new" "$2"
+}
+
+# merge FILE ADDITION: deep-merges a JSON object into FILE, the addition wins; prints "changed" if FILE is another then.
+merge() {
+    python3 - "$1" "$2" <<'EOT'
+import json, os, sys
+
+def merge(base, addition):
+    for key, value in addition.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merge(base[key], value)
+        else:
+            base[key] = value
+
+path, addition = sys.argv[1:]
+base = {}
+if os.path.exists(path) and os.path.getsize(path) > 0:
+    with open(path, encoding="utf-8") as file:
+        base = json.load(file)
+if not isinstance(base, dict):
+    sys.exit(path + " is no JSON object")
+before = json.dumps(base)
+with open(addition, encoding="utf-8") as file:
+    merge(base, json.load(file))
+if json.dumps(base) != before or not os.path.exists(path):
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        file.write(json.dumps(base, indent=2) + "\n")
+    os.replace(path + ".new", path)
+    print("changed")
+EOT
+}
+
+docker_answers() { [ -S "$DOCKER_SOCKET" ] && curl -fsS -m 5 --unix-socket "$DOCKER_SOCKET" http://docker/_ping; }
+
+set_up_docker() {
+    changed=''
+    # Before the installation, as Debian's package starts the daemon by itself.
+    if [ -e "$ETC/daemon.json" ]; then
+        changed=$(merge "$ROOT/etc/docker/daemon.json" "$ETC/daemon.json" 2>"$LOG.merge") ||
+            fail "configuring docker: /etc/docker/daemon.json: $(tail -n 1 "$LOG.merge")"
+    fi
+    if ! have dockerd; then
+        step "installing docker"
+        install_packages docker.io docker
+        changed=''
+    fi
+    step "starting docker"
+    run systemctl enable docker.service || true
+    if [ -n "$changed" ]; then
+        run systemctl restart docker.service
+    else
+        run systemctl start docker.service
+    fi
+    retry docker_answers
+}
+
+set_up_runner() {
+    # The image's own service would take jobs beside ours and hold the metrics port.
+    run systemctl disable --now gitlab-runner.service || true
+    if have gitlab-runner; then
+        run gitlab-runner --version || fail "$current: the image's $(command -v gitlab-runner) does not run on $(uname -m)"
+    else
+        step "installing gitlab-runner $runner_version"
+        fetch gitlab-runner "$BIN/gitlab-runner" "$runner_url" "$runner_sha256"
+        run gitlab-runner --version || fail "$current: the downloaded gitlab-runner does not run on $(uname -m)"
+    fi
+}
+
+# The host's own pulls use root's Docker configuration; jobs get the seed and the helper as volumes.
+set_up_ecr() {
+    helper=$BIN/docker-credential-ecr-login
+    if ! "$helper" -v >/dev/null 2>&1; then
+        step "installing the ECR helper $helper_version"
+        packaged=$(command -v docker-credential-ecr-login) || packaged=''
+        if [ -n "$packaged" ] && [ "$packaged" != "$helper" ] && "$packaged" -v >/dev/null 2>&1; then
+            cp "$packaged" "$helper"
+        else
+            fetch docker-credential-ecr-login "$helper" "$helper_url" "$helper_sha256"
+        fi
+        run "$helper" -v || fail "$current: the downloaded helper does not run on $(uname -m)"
+    fi
+    step "configuring the docker login"
+    merge "$HOME/.docker/config.json" "$ETC/docker-config.json" >/dev/null 2>"$LOG.merge" ||
+        fail "$current: /root/.docker/config.json: $(tail -n 1 "$LOG.merge")"
+}
+
+run_setup_script() {
+    step "running setup_script"
+    chmod 700 "$LIB/setup"
+    if [ "$(head -c 2 "$LIB/setup")" = '#!' ]; then
+        run "$LIB/setup"
+    else
+        run sh "$LIB/setup"
+    fi
+}
+
+current=starting
+mkdir -p "$RUN" "$BIN" "${LOG%/*}"
+: >"$LOG"
+trap ended EXIT
+step starting
+if ! have curl; then
+    step "installing curl"
+    install_packages "curl" "curl-minimal"
+fi
+# An upgrade that restarts Docker kills the job that runs; a worker lives for a day at most, its image is what is upgraded.
+run systemctl disable --now apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service || true
+set_up_docker
+step "checking gitlab-runner"
+set_up_runner
+if $ecr; then set_up_ecr; fi
+if [ -e "$LIB/setup" ]; then run_setup_script; fi
+read -r now _ <"${ROOT:+$ROOT}/proc/uptime"
+echo "${now%%.*}" >"$RUN/ready"
+phase ready
