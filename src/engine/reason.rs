@@ -96,6 +96,31 @@ pub enum Reason {
     DemandReturned,
 }
 
+impl Reason {
+    /// Whether a termination for this reason rests on the worker never having been ready, or being lost: then a sign of
+    /// life refutes it.
+    pub(crate) fn presumes_it_dead(&self) -> bool {
+        match self {
+            Self::BootTimeout { .. } | Self::BootFailed { .. } | Self::WrongHostKey | Self::Lost => true,
+            Self::Demand { .. }
+            | Self::SpotMissing { .. }
+            | Self::LaunchUnanswered
+            | Self::Idle { .. }
+            | Self::Age { .. }
+            | Self::JobsDone { .. }
+            | Self::Drift { .. }
+            | Self::Interruption { .. }
+            | Self::RunnerFailed
+            | Self::FoundStopped
+            | Self::RunnerRemoved
+            | Self::Paused
+            | Self::Drained { .. }
+            | Self::Yields { .. }
+            | Self::DemandReturned => false,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

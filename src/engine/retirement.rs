@@ -123,7 +123,7 @@ impl Retirement<'_> {
                 continue;
             };
             let state = worker.report().map(|report| report.runner);
-            let heard = worker.silent_since(self.now).is_none() && worker.ending.is_none();
+            let heard = worker.silent_since(self.now).is_none() && worker.ending.is_none() && !worker.instance.hold;
             match &worker.drain {
                 Some(Drain {
                     reason: Reason::Idle { .. } | Reason::Age { .. } | Reason::Paused,

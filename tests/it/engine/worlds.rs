@@ -61,7 +61,10 @@ fn survey() {
         let scenario = if seed % 4 == 0 { workload::small(seed) } else { workload::small_and_rough(seed) };
         if let Err(broken) = run(seed, &scenario) {
             bad += 1;
-            eprintln!("SEED {seed}: {}", broken.violations.iter().map(|(_, v)| v.to_string()).collect::<Vec<_>>().join(" | "));
+            eprintln!(
+                "SEED {seed}: {}",
+                broken.violations.iter().map(|(_, v)| v.to_string()).collect::<Vec<_>>().join(" | ")
+            );
         }
     }
     eprintln!("{bad} of {seeds}");
