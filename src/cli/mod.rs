@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each thin: load, ask one room, print.
 
 pub mod check;
+mod demo;
 pub mod error;
 mod logging;
 mod operate;
@@ -103,6 +104,7 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     Plan(plan::PlanArgs),
     Status(status::StatusArgs),
     Drain(operate::DrainArgs),
@@ -122,7 +124,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: 
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match dispatch(&cli.global, &cli.command, out) {
+    match dispatch(&cli.global, &cli.command, out, err) {
         Ok(code) => code,
         Err(error) => {
             if error.is_worth_telling() {
@@ -133,8 +135,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: 
     }
 }
 
-fn dispatch(global: &Global, command: &Command, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+fn dispatch(
+    global: &Global,
+    command: &Command,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
     match command {
+        Command::Demo(args) => demo::run(args, out, err),
         Command::Plan(args) => plan::run(global, args, out),
         Command::Status(args) => status::run(global, args, out),
         Command::Drain(args) => operate::drain(global, args, out),
