@@ -2,19 +2,38 @@
 //!
 //! The file is GitLab Runner's own `config.toml` with one more table, `[runners.fleet]`. What stands in our tables is
 //! checked key by key; what stands in GitLab Runner's tables and is not read here is kept, in order, for the workers.
+//!
+//! Reading order: [`model`] (the result), [`load`] (the file), `runner`, `fleet` (our table), `sizes` (how the numbers
+//! must fit), then one file per subject; `node`, `reader` and `values` are the tools; [`legacy`] translates
+//! docker+machine and docker-autoscaler.
 
+mod address;
 pub mod arch;
+mod duration;
 pub mod ecr;
+mod fleet;
+mod ids;
+pub mod legacy;
 pub mod load;
 pub mod model;
+mod names;
+mod node;
+mod pins;
 pub mod problems;
+mod reader;
+mod runner;
+mod schedule;
 pub mod secret;
+mod settings;
+mod sizes;
 pub mod tool;
+mod values;
 pub mod volume;
 
 pub use arch::Arch;
 pub use ecr::{Ecr, EcrHost};
-pub use load::{Loaded, load, parse};
+pub use legacy::Surroundings;
+pub use load::{Loaded, load, parse, parse_in};
 pub use model::{Address, Ami, Config, Fleet, LogFormat, LogLevel, Runner, RunnerFleet, SetupScript};
 pub use problems::{Problem, Problems, Warning};
 pub use secret::{Secret, SecretError};

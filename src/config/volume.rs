@@ -1,5 +1,16 @@
 //! `root_volume`: the worker's only disk.
 
+use super::node::{Node, Table, shown_text};
+use super::problems::Report;
+use super::reader::Reader;
+use super::values;
+
+/// The keys of the table.
+pub(crate) const KEYS: &[&str] = &["size_gib", "type", "encrypted", "iops", "throughput", "kms_key_id", "device"];
+
+/// EBS' largest general purpose volume.
+const SIZE_GIB_MAX: u32 = 65_536;
+
 /// The root disk of a worker; deleted with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootVolume {
@@ -9,7 +20,7 @@ pub struct RootVolume {
     pub volume_type: VolumeType,
     /// Default true.
     pub encrypted: bool,
-    /// gp3, io1 and io2 only.
+    /// gp3, io1 and io2 only; required for io1 and io2.
     pub iops: Option<u32>,
     /// MiB/s; gp3 only.
     pub throughput: Option<u32>,
@@ -34,6 +45,14 @@ pub enum VolumeType {
     Standard,
 }
 
+const TYPES: [(&str, VolumeType); 5] = [
+    ("gp3", VolumeType::Gp3),
+    ("gp2", VolumeType::Gp2),
+    ("io1", VolumeType::Io1),
+    ("io2", VolumeType::Io2),
+    ("standard", VolumeType::Standard),
+];
+
 impl VolumeType {
     /// As EC2 spells it.
     pub fn as_str(self) -> &'static str {
@@ -43,6 +62,16 @@ impl VolumeType {
             Self::Io1 => "io1",
             Self::Io2 => "io2",
             Self::Standard => "standard",
+        }
+    }
+
+    /// The IOPS that may be asked for. Source: EBS User Guide, "Amazon EBS volume types".
+    fn iops_range(self) -> Option<(u32, u32)> {
+        match self {
+            Self::Gp3 => Some((3_000, 80_000)),
+            Self::Io1 => Some((100, 64_000)),
+            Self::Io2 => Some((100, 256_000)),
+            Self::Gp2 | Self::Standard => None,
         }
     }
 }
@@ -58,5 +87,63 @@ impl Default for RootVolume {
             kms_key_id: None,
             device: None,
         }
+    }
+}
+
+/// Reads the table.
+pub(crate) fn read(table: &Table, report: &mut Report) -> Option<RootVolume> {
+    let before = report.problem_count();
+    let reader = Reader::new(table, KEYS);
+    let default = RootVolume::default();
+    let size_gib = reader.or("size_gib", default.size_gib, report, |node| values::whole(node, 1, SIZE_GIB_MAX));
+    let volume_type = reader.or("type", default.volume_type, report, |node| values::word(node, &TYPES));
+    let encrypted = reader.or("encrypted", default.encrypted, report, values::boolean);
+    let iops = volume_type.and_then(|kind| reader.optional("iops", report, |node| iops(node, kind)));
+    let throughput = volume_type.and_then(|kind| reader.optional("throughput", report, |node| throughput(node, kind)));
+    let kms_key_id = reader.optional("kms_key_id", report, values::text);
+    let device = reader.optional("device", report, device);
+    if matches!(volume_type, Some(VolumeType::Io1 | VolumeType::Io2)) && !reader.has("iops") {
+        report.problem(&reader.at("type"), "io1 and io2 need to know how fast; write iops = 3000, or use gp3");
+    }
+    if encrypted == Some(false) && reader.has("kms_key_id") {
+        report.problem(
+            &reader.at("kms_key_id"),
+            "a key without encryption; write encrypted = true, or leave the key out",
+        );
+    }
+    reader.finish(report);
+    if report.problem_count() > before {
+        return None;
+    }
+    Some(RootVolume {
+        size_gib: size_gib?,
+        volume_type: volume_type?,
+        encrypted: encrypted?,
+        iops,
+        throughput,
+        kms_key_id,
+        device,
+    })
+}
+
+fn iops(node: &Node, kind: VolumeType) -> Result<u32, String> {
+    let kind_name = kind.as_str();
+    let (min, max) = kind.iops_range().ok_or_else(|| format!("{kind_name} takes no iops; leave it out, or use gp3"))?;
+    values::whole(node, min, max)
+}
+
+fn throughput(node: &Node, kind: VolumeType) -> Result<u32, String> {
+    if kind != VolumeType::Gp3 {
+        return Err(format!("{} takes no throughput; leave it out, or use gp3", kind.as_str()));
+    }
+    values::whole(node, 125, 2_000)
+}
+
+fn device(node: &Node) -> Result<String, String> {
+    let text = values::text(node)?;
+    if text.starts_with("/dev/") && text.len() > 5 && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text)
+    } else {
+        Err(format!("{} is not a device; write the image's root device, like \"/dev/xvda\"", shown_text(&text)))
     }
 }

@@ -1,0 +1,113 @@
+//! Names that end up in tags, launch templates and host names.
+//!
+//! A launch template is named `runner-fleet-<manager>-<runner>-<hash>` in at most 128 characters of a small alphabet
+//! (EC2 API Reference, "CreateLaunchTemplate"); the two limits below add up to that.
+
+use std::collections::BTreeMap;
+
+use super::node::{Item, Node, Table, shown_text};
+use super::problems::Report;
+use super::values;
+
+/// Longest manager name.
+pub(crate) const MANAGER_CHARS_MAX: usize = 32;
+/// Longest runner name.
+pub(crate) const RUNNER_CHARS_MAX: usize = 64;
+/// EC2 allows 50 tags on a resource; four of them are ours.
+const TAGS_MAX: usize = 46;
+const TAG_KEY_CHARS_MAX: usize = 128;
+const TAG_VALUE_CHARS_MAX: usize = 256;
+
+/// A manager's or runner's name.
+pub(crate) fn name(node: &Node, chars_max: usize) -> Result<String, String> {
+    let name = values::text(node)?;
+    let usable = usable_name(&name, chars_max);
+    if usable == name {
+        return Ok(name);
+    }
+    let rule = format!("a name is made of letters, digits, `.`, `_` and `-`, at most {chars_max}");
+    Err(format!("{} cannot be part of an EC2 name; {rule}: write {usable:?}", shown_text(&name)))
+}
+
+/// The nearest name that is allowed.
+pub(crate) fn usable_name(name: &str, chars_max: usize) -> String {
+    let mut usable = String::new();
+    for c in name.chars() {
+        let good = c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if good {
+            usable.push(c);
+        } else if !usable.ends_with('-') {
+            usable.push('-');
+        }
+    }
+    let usable: String = usable.trim_matches('-').chars().take(chars_max).collect();
+    if usable.is_empty() { "runner".to_owned() } else { usable }
+}
+
+/// `tags`: what EC2 allows, without the keys that others own.
+/// Source: EC2 User Guide, "Tag your Amazon EC2 resources", tag restrictions.
+pub(crate) fn tags(table: &Table, report: &mut Report) -> Option<BTreeMap<String, String>> {
+    let before = report.problem_count();
+    let mut tags = BTreeMap::new();
+    for (key, node) in &table.entries {
+        if let Err(message) = tag(key, node).map(|value| tags.insert(key.clone(), value)) {
+            report.problem(&node.at, message);
+        }
+    }
+    if tags.len() > TAGS_MAX {
+        let count = tags.len();
+        report.problem(
+            &table.at,
+            format!("{count} tags are too many: EC2 allows 50, and 4 are ours; write {TAGS_MAX} or fewer"),
+        );
+    }
+    (report.problem_count() == before).then_some(tags)
+}
+
+fn tag(key: &str, node: &Node) -> Result<String, String> {
+    let lower = key.to_ascii_lowercase();
+    if lower.starts_with("aws:") {
+        return Err("EC2 keeps tags that begin with `aws:` for itself; choose another key".to_owned());
+    }
+    if lower.starts_with("runner-fleet:") {
+        return Err("tags that begin with `runner-fleet:` say whose a worker is; choose another key".to_owned());
+    }
+    if key == "Name" {
+        return Err("every worker gets its own `Name`; choose another key".to_owned());
+    }
+    if key.is_empty() || key.chars().count() > TAG_KEY_CHARS_MAX {
+        return Err(format!("a tag key has 1 to {TAG_KEY_CHARS_MAX} characters"));
+    }
+    let value = match &node.item {
+        Item::String(value) => value.clone(),
+        Item::Integer(_) | Item::Float(..) | Item::Boolean(_) | Item::Datetime(_) | Item::Array(_) | Item::Table(_) => {
+            return Err(format!("{} is not text; write the value in quotes", node.shown()));
+        }
+    };
+    if value.chars().count() > TAG_VALUE_CHARS_MAX || value.chars().any(char::is_control) {
+        return Err(format!(
+            "a tag value has at most {TAG_VALUE_CHARS_MAX} characters, none of them a control character"
+        ));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_cannot_be_used_is_answered_with_one_that_can() {
+        let cases = [
+            ("eu spot #1", "eu-spot-1"),
+            ("läufer", "l-ufer"),
+            ("", "runner"),
+            ("###", "runner"),
+            ("a.b_c-d", "a.b_c-d"),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(usable_name(given, 64), expected, "{given}");
+        }
+        assert_eq!(usable_name(&"x".repeat(80), 64).len(), 64);
+    }
+}
