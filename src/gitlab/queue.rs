@@ -117,7 +117,9 @@ impl QueueReader {
 
     async fn ask_projects(&mut self, clock: ReadClock<'_>) -> Result<(), GitLabError> {
         let now = clock();
-        let places = self.gitlab.budget().take_up_to(turn::open(&self.turns, now));
+        // After a failure a few are asked first: a server that is still down costs little of the budget.
+        let wanted = if self.rest.is_recovering() { CONCURRENCY } else { usize::MAX };
+        let places = self.gitlab.budget().take_up_to(turn::open(&self.turns, now).min(wanted));
         let chosen = turn::choose(&self.turns, now, places);
         let gitlab = self.gitlab.clone();
         let mut answers = futures::stream::iter(chosen.into_iter().map(|project| ask(&gitlab, project, clock)))

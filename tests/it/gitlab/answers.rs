@@ -117,6 +117,7 @@ async fn a_hanging_server_is_left_after_the_time_out() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let hold = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{").await.unwrap();
         std::future::pending::<()>().await;
     });
@@ -147,6 +148,7 @@ async fn a_huge_body_is_not_read() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let flood = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         while stream.write_all(&[b' '; 8192]).await.is_ok() {}
     });

@@ -209,6 +209,8 @@ async fn the_endpoint_limit_stops_everything_until_the_next_minute() {
     server.reset().await;
     Mock::given(path_regex("jobs$")).respond_with(json(200, "[]")).mount(&server).await;
     clock.advance(7);
+    assert!(!look(&mut reader, &clock).await.unwrap().complete, "the first look after a failure is a careful one");
+    assert_eq!(asked(&server).await.len(), 8);
     assert!(look(&mut reader, &clock).await.unwrap().complete);
 }
 
