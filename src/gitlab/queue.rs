@@ -134,6 +134,7 @@ impl QueueReader {
                     turn.answered(asked_at, page.waiting, page.any, page.whole);
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Forbidden(_) | ErrorKind::NotFound(_)) => {
+                    tally.blind += 1;
                     turn.blind(asked_at, error);
                 }
                 Err(error) => {
@@ -151,11 +152,11 @@ impl QueueReader {
 
     /// What follows from the answers as a whole.
     fn judge(&mut self, tally: Tally, now: Timestamp) -> Result<(), GitLabError> {
-        let Tally { answered, failed } = tally;
+        let Tally { answered, blind, failed } = tally;
         let worst = failed.iter().map(|(_, error)| error).max_by_key(|error| (error.is_throttled(), error.is_denied()));
         match worst {
             Some(error) if answered == 0 || error.is_throttled() => self.rest.failed(now, error),
-            _ if answered > 0 => self.rest.succeeded(),
+            _ if answered + blind > 0 => self.rest.succeeded(),
             _ => {}
         }
         if let Some(error) = worst.filter(|_| answered == 0) {
@@ -263,6 +264,8 @@ impl QueueReader {
 #[derive(Default)]
 struct Tally {
     answered: usize,
+    /// Answered too, but with "not for you".
+    blind: usize,
     failed: Vec<(ProjectId, GitLabError)>,
 }
 

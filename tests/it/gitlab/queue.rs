@@ -196,12 +196,14 @@ async fn when_nobody_answers_the_look_fails_and_the_wait_grows() {
 #[tokio::test]
 async fn the_endpoint_limit_stops_everything_until_the_next_minute() {
     let server = MockServer::start().await;
-    Mock::given(path_regex("jobs$")).respond_with(json(429, recorded!("429_endpoint.json"))).mount(&server).await;
+    // The delay lets all requests of the look arrive before the first answer ends it: they can be counted.
+    let throttled = json(429, recorded!("429_endpoint.json")).set_delay(Duration::from_millis(100));
+    Mock::given(path_regex("jobs$")).respond_with(throttled).mount(&server).await;
     let clock = Clock::start();
     let mut reader = reader(&server, 1..=30);
     assert!(look(&mut reader, &clock).await.unwrap_err().is_throttled());
     let requests = asked(&server).await.len();
-    assert!(requests <= 8, "{requests} requests into a full limit");
+    assert_eq!(requests, 8, "one round of requests into a full limit, no more");
     clock.advance(12);
     let resting = look(&mut reader, &clock).await.unwrap_err();
     assert!(resting.is_throttled() && resting.to_string().starts_with("not asked again before 2026-08-22T10:01:0"));
