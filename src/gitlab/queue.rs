@@ -216,6 +216,9 @@ impl QueueReader {
                 Ok(queue) => queue,
                 Err(error) if error.is_transient() => {
                     self.rest.failed(clock(), &error);
+                    if !error.is_throttled() {
+                        self.shortcut.stumbled(now);
+                    }
                     return Err(error);
                 }
                 Err(_) => {
@@ -236,6 +239,7 @@ impl QueueReader {
             }
         }
         self.rest.succeeded();
+        self.shortcut.walked();
         // What the projects once showed is old by now: when they are asked again, they start afresh.
         self.turns.values_mut().for_each(|turn| *turn = Turn::default());
         Ok(Some(finished(jobs, complete, now)))
@@ -253,7 +257,7 @@ impl QueueReader {
                 Ok(queue) if queue.shows_something => self.shortcut.proved(name, now),
                 Ok(_) => {}
                 Err(error) if error.is_throttled() => return self.rest.failed(clock(), &error),
-                Err(error) if error.is_transient() => return,
+                Err(error) if error.is_transient() => return self.shortcut.probe_failed(now),
                 Err(_) => return self.shortcut.refused(now),
             }
         }

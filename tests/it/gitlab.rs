@@ -50,22 +50,25 @@ impl Clock {
     }
 }
 
-/// Short time-outs, a small body, and a budget that no test uses up by accident.
+/// A small body, and a time-out and a budget that no test uses up by accident.
 fn options(url: &str) -> Options {
     Options {
         api_token: Some(SecretString::from(API_TOKEN)),
         requests_per_minute: NonZeroU32::new(6000).unwrap(),
-        limits: Limits {
-            connect: Duration::from_secs(2),
-            total: Duration::from_millis(500),
-            body_bytes_max: 64 * 1024,
-        },
+        limits: Limits { body_bytes_max: 64 * 1024, ..Limits::default() },
         ..Options::new(Server::new(url))
     }
 }
 
 fn client(url: &str) -> GitLab {
     GitLab::new(options(url)).unwrap()
+}
+
+/// For servers that do not answer.
+fn impatient(url: &str) -> GitLab {
+    let mut options = options(url);
+    options.limits.total = Duration::from_millis(500);
+    GitLab::new(options).unwrap()
 }
 
 fn runner_token() -> SecretString {

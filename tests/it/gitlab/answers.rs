@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runner_fleet::engine::{JobId, ProjectId};
-use runner_fleet::gitlab::{GitLabError, Restriction};
+use runner_fleet::gitlab::{GitLab, GitLabError, Restriction};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use wiremock::matchers::{any, header, header_exists, header_regex, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::{API_TOKEN, RUNNER_TOKEN, asked, client, get, json, options, recorded};
+use super::{API_TOKEN, RUNNER_TOKEN, asked, client, get, impatient, json, options, recorded};
 
 /// The error of one call with the api token that is answered like this.
 async fn error_of(answer: ResponseTemplate) -> GitLabError {
@@ -20,7 +20,11 @@ async fn error_of(answer: ResponseTemplate) -> GitLabError {
 }
 
 async fn failing_call(url: &str) -> GitLabError {
-    let error = client(url).retry(ProjectId(1), JobId(7)).await.unwrap_err();
+    failing_call_of(client(url)).await
+}
+
+async fn failing_call_of(client: GitLab) -> GitLabError {
+    let error = client.retry(ProjectId(1), JobId(7)).await.unwrap_err();
     let text = format!("{error} {error:?}");
     assert!(!text.contains(API_TOKEN) && !text.contains(RUNNER_TOKEN), "a token is shown: {text}");
     error
@@ -109,7 +113,10 @@ async fn a_sick_server_is_a_passing_trouble() {
 
 #[tokio::test]
 async fn a_hanging_server_is_left_after_the_time_out() {
-    let error = error_of(json(200, recorded!("retry.json")).set_delay(Duration::from_secs(60))).await;
+    let server = MockServer::start().await;
+    let late = json(200, recorded!("retry.json")).set_delay(Duration::from_secs(60));
+    Mock::given(any()).respond_with(late).mount(&server).await;
+    let error = failing_call_of(impatient(&server.uri())).await;
     assert!(error.is_transient());
     told(&error, "no answer within");
     // Headers in time, the body never: the time-out holds for the whole call.
@@ -121,7 +128,7 @@ async fn a_hanging_server_is_left_after_the_time_out() {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{").await.unwrap();
         std::future::pending::<()>().await;
     });
-    told(&failing_call(&url).await, "no answer within");
+    told(&failing_call_of(impatient(&url)).await, "no answer within");
     hold.abort();
 }
 
@@ -231,7 +238,7 @@ async fn without_an_api_token_nothing_is_sent() {
     Mock::given(header_exists("private-token")).respond_with(json(200, "{}")).expect(0).mount(&server).await;
     let mut options = options(&server.uri());
     options.api_token = None;
-    let error = runner_fleet::gitlab::GitLab::new(options).unwrap().retry(ProjectId(1), JobId(7)).await.unwrap_err();
+    let error = GitLab::new(options).unwrap().retry(ProjectId(1), JobId(7)).await.unwrap_err();
     assert!(error.is_denied());
     told(&error, "no api_token is configured; set api_token");
     assert!(asked(&server).await.is_empty());
@@ -242,7 +249,7 @@ async fn a_token_with_a_line_break_is_an_error_and_no_header() {
     let server = MockServer::start().await;
     let mut options = options(&server.uri());
     options.api_token = Some("glpat-secret\r\nx-evil: 1".into());
-    let error = runner_fleet::gitlab::GitLab::new(options).unwrap().retry(ProjectId(1), JobId(7)).await.unwrap_err();
+    let error = GitLab::new(options).unwrap().retry(ProjectId(1), JobId(7)).await.unwrap_err();
     told(&error, "characters that no token has");
     assert!(!error.to_string().contains("secret"));
     assert!(asked(&server).await.is_empty());

@@ -146,6 +146,12 @@ async fn a_sick_server_is_no_reason_to_ask_more() {
 
     assert!(look(&mut reader, &clock).await.unwrap_err().is_transient());
     assert_eq!(asked(&server).await, [GRAPHQL], "the projects are not asked instead");
+    for _ in 0..2 {
+        clock.advance(60);
+        assert!(look(&mut reader, &clock).await.is_err());
+    }
+    clock.advance(60);
+    assert_eq!(look(&mut reader, &clock).await.unwrap().jobs.len(), 4, "a way that never answers is left in the end");
 }
 
 #[tokio::test]
