@@ -1,8 +1,8 @@
 //! What waits on a GitLab server: one [`QueueReader`] per server and api token, merged over all projects.
 //!
 //! No REST endpoint lists the pending jobs of a group or an instance, so projects are asked one by one, within the
-//! budget: [`turn`] says whose turn it is, [`row`] reads the answer. Where the token may, one GraphQL request per runner
-//! replaces all that ([`Shortcut`]). A project that fails keeps its older jobs, with their older `seen_at`, and makes
+//! budget: `turn` says whose turn it is, `row` reads the answer. Where the token may, one GraphQL request per runner
+//! replaces all that (`graphql`). A project that fails keeps its older jobs, with their older `seen_at`, and makes
 //! the look incomplete; it is never taken for empty.
 //!
 //! Nothing is decided here: whether a job is ours is the engine's business.

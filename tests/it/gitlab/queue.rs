@@ -77,6 +77,20 @@ async fn servers_of_the_past_and_the_future_are_read() {
 }
 
 #[tokio::test]
+async fn a_waiting_job_stays_the_same_from_look_to_look() {
+    let server = MockServer::start().await;
+    // Read three seconds later, this recorded age would make the job three seconds younger.
+    get(&server, &jobs_of(1), json(200, &job(1))).await;
+    let clock = Clock::start();
+    let mut reader = reader(&server, [1]);
+    let first = look(&mut reader, &clock).await.unwrap();
+    clock.advance(3);
+    let second = look(&mut reader, &clock).await.unwrap();
+    assert_eq!(second.jobs[0].queued_at, first.jobs[0].queued_at);
+    assert_eq!((second.jobs[0].seen_at, second.as_of), (clock.now(), clock.now()));
+}
+
+#[tokio::test]
 async fn pages_are_followed_to_the_last_which_has_no_link() {
     let server = MockServer::start().await;
     let link = |cursor: &str| format!("<{}{}?cursor={cursor}&per_page=100>; rel=\"next\"", server.uri(), jobs_of(1));

@@ -168,7 +168,9 @@ async fn a_long_silence_is_checked_with_the_projects() {
 
     let silent = look(&mut reader, &clock).await.unwrap();
     assert!(silent.jobs.is_empty() && silent.complete, "an empty queue is believed for a while");
-    clock.advance(900);
+    clock.advance(600);
+    assert!(look(&mut reader, &clock).await.unwrap().jobs.is_empty());
+    clock.advance(300);
     let checked = look(&mut reader, &clock).await.unwrap();
     assert_eq!(checked.jobs.len(), 4, "a token that lost its rights would show an empty queue for ever");
 }
