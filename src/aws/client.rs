@@ -18,6 +18,7 @@ use super::blueprint::Cache;
 use super::calls::CallCounts;
 use super::error::{AwsError, CallError, Meaning};
 use super::pace::Pace;
+use super::whole::WholeXml;
 
 /// A TCP connection inside AWS takes milliseconds; 3 s survives one lost SYN (repeated after 1 s).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -72,6 +73,7 @@ impl Aws {
         let ec2 = aws_sdk_ec2::config::Builder::from(settings)
             .timeout_config(timeouts.clone())
             .interceptor(calls.clone())
+            .interceptor(WholeXml)
             .build();
         let ssm =
             aws_sdk_ssm::config::Builder::from(settings).timeout_config(timeouts).interceptor(calls.clone()).build();
