@@ -5,6 +5,7 @@ use std::io::Read;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
@@ -128,13 +129,23 @@ impl HttpClient for Replay {
 
 /// An [`Aws`] in eu-central-1 that gets these answers, one for each attempt.
 pub(crate) fn aws_with(answers: impl IntoIterator<Item = Answer>) -> (Aws, Replay) {
-    let replay = Replay { answers: Arc::new(Mutex::new(answers.into_iter().collect())), bodies: Arc::default() };
     let credentials = Credentials::new("AKID", "secret", None, None, "test");
+    aws_for(answers, SharedCredentialsProvider::new(credentials))
+}
+
+/// An [`Aws`] whose provider finds no credentials.
+pub(crate) fn aws_without_credentials() -> (Aws, Replay) {
+    let empty = ProfileFileCredentialsProvider::builder().profile_name("no-such-profile-of-runner-fleet").build();
+    aws_for([], SharedCredentialsProvider::new(empty))
+}
+
+fn aws_for(answers: impl IntoIterator<Item = Answer>, credentials: SharedCredentialsProvider) -> (Aws, Replay) {
+    let replay = Replay { answers: Arc::new(Mutex::new(answers.into_iter().collect())), bodies: Arc::default() };
     let settings = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
+        .credentials_provider(credentials)
         .http_client(SharedHttpClient::new(replay.clone()))
         .build();
     (Aws::from_sdk_config(&settings).unwrap(), replay)
