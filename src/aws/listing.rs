@@ -171,8 +171,10 @@ fn state(name: &InstanceStateName) -> Option<InstanceState> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::aws::replay::{Answer, aws_with};
+    use crate::aws::replay::{Answer, aws_with, hurried_aws_with};
 
     const PAGE_1: &str = include_str!("../../tests/recorded/aws/describe_instances_1.xml");
     const PAGE_2: &str = include_str!("../../tests/recorded/aws/describe_instances_2.xml");
@@ -234,6 +236,14 @@ mod tests {
         let pages = (0..=PAGES_MAX).map(|_| Answer::xml(200, PAGE_1));
         let error = listing(pages, false).await.unwrap_err();
         assert!(error.to_string().contains("more than 100 pages"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_page_that_never_comes_is_given_up_in_the_users_time() {
+        let aws = hurried_aws_with([Answer::never(), Answer::never(), Answer::never()], Duration::from_millis(20));
+        let error = aws.instances("ci-eu", &|_| AddressKind::Private, false).await.unwrap_err();
+        assert!(error.is_transient() && error.to_string().contains("no answer in time"), "{error}");
+        assert_eq!(aws.calls().of_service("ec2"), 3, "the SDK's standard number of attempts");
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_ec2::types::{Filter, Tag};
 use aws_sdk_ssm::types::ParameterType;
-use runner_fleet::aws::{AddressKind, Ami, Arch, Aws, LaunchSpec, RootVolume};
+use runner_fleet::aws::{AddressKind, Ami, Arch, Aws, LaunchSpec, ManagerPolicy, RootVolume, manager_policy};
 use runner_fleet::engine::{
     Blueprint, Health, Instance, InstanceState, InstanceType, Launch, LaunchErrorClass, LaunchToken, Leftover, Market,
     Reason, RunnerName, SubnetId, TemplateName, WorkerId,
@@ -211,6 +211,40 @@ async fn secrets_and_image_ids_come_from_parameters() {
     assert_eq!(by_parameter, world.aws.blueprint(&world.spec("arm")).await.unwrap());
     let error = world.aws.secret("/ci/none").await.unwrap_err();
     assert!(error.to_string().contains("the SSM parameter /ci/none does not exist in ap-south-1"), "{error}");
+}
+
+#[tokio::test]
+async fn every_call_that_a_fleets_life_takes_is_in_the_printed_policy() {
+    let world = World::new("eu-south-2").await;
+    world.parameter("/ci/image", &world.image, ParameterType::String).await;
+    let mut spec = LaunchSpec { ami: Ami::Parameter("/ci/image".to_owned()), ..world.spec("arm") };
+    let blueprint = world.aws.blueprint(&spec).await.unwrap();
+    let launched = world.launch(&a_launch(&blueprint, "life", 1, Market::Spot)).await.launched;
+    world.list().await;
+    world.aws.terminate(&[launched[0].id.clone()]).await;
+    spec.key_fingerprint = "SHA256:def".to_owned();
+    world.another_door().blueprint(&spec).await.unwrap();
+    let changed = world.another_door();
+    spec.key_fingerprint = "SHA256:ghi".to_owned();
+    changed.blueprint(&spec).await.unwrap();
+
+    let policy = manager_policy(&ManagerPolicy {
+        partition: "aws".to_owned(),
+        account: None,
+        regions: BTreeSet::from(["eu-south-2".to_owned()]),
+        manager: MANAGER.to_owned(),
+        parameters: BTreeSet::from(["/ci/image".to_owned()]),
+        instance_profiles: BTreeSet::new(),
+        kms_keys: BTreeSet::new(),
+    })
+    .to_string();
+    let mut called = world.aws.calls().snapshot();
+    called.extend(changed.calls().snapshot());
+
+    assert_eq!(called.len(), 14, "all operations of the room: {called:?}");
+    for action in called.keys() {
+        assert!(policy.contains(&format!("\"{action}\"")), "{action} is called but not allowed by {policy}");
+    }
 }
 
 #[tokio::test]
