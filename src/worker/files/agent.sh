@@ -200,7 +200,7 @@ fence_is_up() {
         return 1
     fi
     f_age=$((now - f_since))
-    if [ "$loaded" -gt "$f_loaded" ] && [ "$f_age" -ge 1 ] || [ "$loaded" -lt 0 ] && [ "$f_age" -ge 7 ]; then
+    if { [ "$loaded" -gt "$f_loaded" ] && [ "$f_age" -ge 1 ]; } || { [ "$loaded" -lt 0 ] && [ "$f_age" -ge 7 ]; }; then
         : >"$RUN/fenced"
         return 0
     fi
@@ -245,7 +245,7 @@ phase_now() {
     case $phase in booting | ready | failed) ;; *) phase=booting ;; esac
     if [ "$phase $text" != "${phase_kept:-}" ]; then
         phase_kept="$phase $text"
-        quoted=$(printf %.400s "$text" | tr -c '[:print:]' '?' | sed 's/["\\]/\\&/g')
+        quoted=$(printf %.400s "$text" | tr -c ' -~' '?' | sed 's/["\\]/\\&/g')
     fi
     step='' failure=''
     case $phase in booting) step=$quoted ;; failed) failure=$quoted ;; esac

@@ -16,7 +16,7 @@ const SEED: &str = "/etc/runner-fleet/docker-config.json";
 fn script(dir: &Path) -> String {
     let config: toml::Table = toml::from_str(runner_config(&complete(), &token(), &worker()).expose_secret()).unwrap();
     let script = config["runners"][0]["pre_build_script"].as_str().unwrap();
-    assert!(script.contains(SEED) && script.ends_with("echo \"user's own\" $HOME\n        "), "{script}");
+    assert!(script.contains(SEED) && script.ends_with("echo \"user's own\"\n        "), "{script}");
     script.replace(SEED, &dir.join("seed.json").display().to_string())
 }
 
@@ -29,10 +29,7 @@ fn job(dir: &Path, variables: &[(&str, &Path)], prefix: &[&str], check: impl Fn(
     for shell in shells {
         let mut words: Vec<String> = prefix.iter().map(|&word| word.to_owned()).collect();
         words.extend(shell);
-        let text = format!(
-            "set -eu\nHOME=${{HOME-}}\n[ -n \"$HOME\" ] || unset HOME\n{}",
-            script(dir).replace("$HOME\n", "\n")
-        );
+        let text = format!("set -eu\nHOME=${{HOME-}}\n[ -n \"$HOME\" ] || unset HOME\n{}", script(dir));
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg("-c").arg(text + "\necho went on\n").env_clear().env("PATH", "/usr/bin:/bin");
         let output = command.envs(variables.iter().copied()).output().unwrap();

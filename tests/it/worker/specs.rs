@@ -67,7 +67,7 @@ pub(super) fn complete() -> WorkerSpec {
         executor = "docker"
         environment = ["LANG=C.UTF-8", "DEPLOY_TOKEN=hunter2", "HTTP_PROXY=http://me:hunter2@proxy:3128"]
         pre_build_script = """
-        echo "user's own" $HOME
+        echo "user's own"
         """
         some_future_key = { answer = 42, list = [1.5, true] }
         [feature_flags]
