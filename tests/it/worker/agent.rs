@@ -3,13 +3,17 @@
 use std::io::{BufRead, BufReader, Write};
 
 use runner_fleet::engine::{JobId, Phase, RunnerState, SystemId};
-use runner_fleet::worker::{WorkerSpec, fenced_config, parse_line};
+use runner_fleet::worker::{AgentExit, WorkerSpec, fenced_config, parse_line};
 
 use super::machine::{Machine, leftovers, on_each_shell, wait_for};
 use super::specs::{complete, minimal, worker};
 
 const CONFIG: &str = "/etc/gitlab-runner/config.toml";
 const ASIDE: &str = "/etc/gitlab-runner/config.toml.serving";
+
+fn exit(machine: &Machine, args: &[&str], stdin: &[u8]) -> AgentExit {
+    AgentExit::of(machine.agent_with(args, stdin).0.unsigned_abs())
+}
 
 /// Fences, and lets the runner take up the empty file.
 fn fenced(machine: &Machine) {
@@ -18,6 +22,8 @@ fn fenced(machine: &Machine) {
     machine.set_uptime(203);
     machine.metrics(0, 0, 0, 2);
     assert_eq!(machine.report().runner, RunnerState::Fenced);
+    machine.set_uptime(206);
+    assert!(machine.report().is_empty());
 }
 
 #[test]
@@ -89,7 +95,7 @@ fn a_cut_or_malformed_bundle_changes_nothing() {
 
         for bad in ["", "garbage\n", cut, &version, &id, "runner-fleet-bundle 1\nsystem-id r_a$(reboot)1\n"] {
             let (code, text) = machine.agent_with(&["configure"], bad.as_bytes());
-            assert_eq!(code, 7, "{bad:?}: {text}");
+            assert_eq!(AgentExit::of(code.unsigned_abs()), AgentExit::BadBundle, "{bad:?}: {text}");
         }
 
         assert_eq!(machine.read(CONFIG), before);
@@ -175,10 +181,34 @@ fn a_fence_is_up_only_once_the_runner_has_read_the_empty_file() {
         assert_eq!((report.runner, report.open_requests), (RunnerState::Fenced, 1), "an open request may bring a job");
         assert!(!report.is_empty());
 
-        machine.metrics(0, 0, 0, 2);
-        assert!(machine.report().is_empty());
         machine.agent("fence");
         assert_eq!(machine.read(ASIDE), machine.config(), "fencing twice keeps the real configuration");
+    });
+}
+
+/// gitlab-runner holds one more turn of the old configuration ready, and takes it the moment its slot is free.
+#[test]
+fn the_moment_between_a_job_and_the_last_request_is_not_taken_for_empty() {
+    on_each_shell(&minimal(), |machine| {
+        machine.serving();
+        machine.metrics(1, 0, 1, 1);
+        machine.agent("fence");
+        machine.set_uptime(250);
+        machine.metrics(1, 0, 1, 2);
+        assert_eq!(machine.report().runner, RunnerState::Fenced);
+
+        machine.metrics(0, 0, 1, 2);
+        assert!(!machine.report().is_empty(), "the job has just ended");
+        machine.set_uptime(252);
+        assert!(!machine.report().is_empty());
+        machine.metrics(0, 1, 1, 2);
+        assert!(!machine.report().is_empty(), "the last request");
+        machine.set_uptime(290);
+        machine.metrics(0, 0, 1, 2);
+        assert!(!machine.report().is_empty(), "the last request has just ended");
+
+        machine.set_uptime(293);
+        assert!(machine.report().is_empty());
     });
 }
 
@@ -246,35 +276,37 @@ fn a_stop_is_refused_while_a_job_runs_or_may_arrive() {
     on_each_shell(&minimal(), |machine| {
         machine.serving();
         machine.docker(&[]);
-        let refused = |code: i32| {
-            let (found, text) = machine.agent_with(&["stop"], b"");
-            assert_eq!(found, code, "{text}");
+        let refused = |exit: AgentExit| {
+            let (code, text) = machine.agent_with(&["stop"], b"");
+            assert_eq!(AgentExit::of(code.unsigned_abs()), exit, "{text}");
             assert!(!machine.signals().contains("QUIT"));
         };
         machine.metrics(0, 0, 0, 1);
-        refused(3);
+        refused(AgentExit::NotFenced);
         machine.agent("fence");
         machine.set_uptime(202);
-        refused(3);
+        refused(AgentExit::NotFenced);
         machine.metrics(1, 0, 1, 2);
-        refused(4);
+        refused(AgentExit::Busy);
         machine.metrics(0, 1, 1, 2);
-        refused(4);
+        refused(AgentExit::Busy);
         machine.metrics(0, 0, 1, 2);
         machine.docker(&[5]);
-        refused(4);
+        refused(AgentExit::Busy);
         machine.docker(&[]);
         machine.no_page("/metrics");
-        refused(4);
+        refused(AgentExit::Busy);
 
         machine.metrics(0, 0, 1, 2);
+        refused(AgentExit::Busy);
+        machine.set_uptime(205);
         machine.agent("stop");
 
         assert!(machine.signals().ends_with("QUIT"), "{}", machine.signals());
         let report = machine.report();
         assert_eq!((report.runner, report.is_empty()), (RunnerState::Stopped, true));
-        assert_eq!(machine.agent_with(&["unfence"], b"").0, 6);
-        assert_eq!(machine.agent_with(&["configure"], machine.bundle().as_bytes()).0, 6);
+        assert_eq!(exit(machine, &["unfence"], b""), AgentExit::Ending);
+        assert_eq!(exit(machine, &["configure"], machine.bundle().as_bytes()), AgentExit::Ending);
         machine.agent("stop");
     });
 }
@@ -290,7 +322,7 @@ fn a_runner_that_does_not_exit_in_time_is_reported_as_stopping_and_left_alone() 
             &format!("{}stop_seconds=1\n", machine.read("/etc/default/runner-fleet")),
         );
 
-        assert_eq!(machine.agent_with(&["stop"], b"").0, 5);
+        assert_eq!(exit(machine, &["stop"], b""), AgentExit::TimedOut);
 
         assert_eq!(machine.report().runner, RunnerState::Stopping);
         std::fs::remove_file(machine.path("/job")).unwrap();
@@ -331,8 +363,8 @@ fn a_single_use_worker_is_awaited() {
         assert_eq!((report.runner, report.jobs(), report.jobs_started), (RunnerState::Fenced, 1, 1));
         machine.docker(&[]);
         assert!(!machine.report().is_empty());
-        assert_eq!(machine.agent_with(&["stop"], b"").0, 4);
-        assert_eq!(machine.agent_with(&["unfence"], b"").0, 6);
+        assert_eq!(exit(machine, &["stop"], b""), AgentExit::Busy);
+        assert_eq!(exit(machine, &["unfence"], b""), AgentExit::Ending);
 
         std::fs::remove_file(machine.path("/job")).unwrap();
         wait_for("its end", || machine.report().runner == RunnerState::Stopped);
@@ -349,7 +381,7 @@ fn a_single_use_worker_takes_no_second_job() {
         wait_for("its end", || machine.report().runner == RunnerState::Stopped);
         assert_eq!(machine.report().jobs_started, 1);
 
-        assert_eq!(machine.agent_with(&["configure"], machine.bundle().as_bytes()).0, 6);
+        assert_eq!(exit(machine, &["configure"], machine.bundle().as_bytes()), AgentExit::Ending);
         machine.agent("stop");
     });
 }

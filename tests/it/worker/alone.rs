@@ -33,6 +33,10 @@ fn an_idle_orphan_fences_itself_and_ends() {
         machine.set_uptime(2002);
         machine.metrics(0, 0, 0, 2);
         machine.agent("deadman");
+        assert!(!powered_off(machine), "empty for a moment only");
+
+        machine.set_uptime(2062);
+        machine.agent("deadman");
         assert!(machine.signals().ends_with("QUIT"));
         assert!(powered_off(machine));
     });
@@ -55,6 +59,8 @@ fn a_busy_orphan_ends_after_its_job() {
         assert!(!powered_off(machine) && !machine.signals().contains("QUIT"));
 
         machine.docker(&[]);
+        machine.agent("deadman");
+        machine.set_uptime(2120);
         machine.agent("deadman");
         assert!(powered_off(machine));
     });
@@ -144,6 +150,8 @@ fn an_interrupted_idle_worker_stops_at_once() {
         assert_eq!(machine.report().interruption.unwrap().to_string(), time);
         machine.set_uptime(202);
         machine.metrics(0, 0, 0, 2);
+        wait_for("empty", || machine.exists("/run/runner-fleet/empty-since"));
+        machine.set_uptime(205);
 
         wait_for("stopped", || machine.report().runner == RunnerState::Stopped);
         assert!(machine.signals().ends_with("QUIT"));
