@@ -124,13 +124,15 @@ fn a_failed_boot_is_shown_and_then_ends_the_machine() {
 const ACTION: &str = "/latest/meta-data/spot/instance-action";
 const REBALANCE: &str = "/latest/meta-data/events/recommendations/rebalance";
 
+/// The wall clock, so many seconds from now, in `date`'s format.
+fn date(seconds: i64, format: &str) -> String {
+    let date = std::process::Command::new("date").args(["-u", "-d", &format!("{seconds} seconds"), format]).output();
+    String::from_utf8(date.unwrap().stdout).unwrap().trim().to_owned()
+}
+
 /// An EC2 notice that so many seconds are left.
 fn notice(machine: &Machine, seconds: i64) -> String {
-    let date = std::process::Command::new("date")
-        .args(["-u", "-d", &format!("{seconds} seconds"), "+%Y-%m-%dT%H:%M:%SZ"])
-        .output()
-        .unwrap();
-    let time = String::from_utf8(date.stdout).unwrap().trim().to_owned();
+    let time = date(seconds, "+%Y-%m-%dT%H:%M:%SZ");
     machine.page(ACTION, format!("{{\"action\": \"terminate\", \"time\": \"{time}\"}}"));
     time
 }
@@ -169,14 +171,16 @@ fn an_interrupted_busy_worker_may_run_until_40_seconds_before_the_end() {
         machine.page("/latest/api/token", "TOKEN");
         machine.metrics(1, 0, 1, 1);
         machine.write("/job", "");
-        notice(machine, 43);
+        let end: i64 = date(44, "+%s").parse().unwrap();
+        notice(machine, 44);
         let mut spot = machine.agent_command(&["spot"]).spawn().unwrap();
         wait_for("the fence", || machine.exists("/run/runner-fleet/draining"));
         machine.set_uptime(202);
         machine.metrics(1, 0, 1, 2);
-        assert!(!machine.signals().contains("TERM"));
 
         wait_for("SIGTERM", || machine.signals().contains("TERM"));
+        let left = end - date(0, "+%s").parse::<i64>().unwrap();
+        assert!(left <= 40, "SIGTERM {left} s before the end");
         assert!(!machine.signals().contains("QUIT"));
         spot.kill().unwrap();
         spot.wait().unwrap();
