@@ -11,12 +11,34 @@ pub mod command;
 pub mod event;
 pub mod ids;
 pub mod job;
+pub mod laws;
 pub mod offering;
 pub mod reason;
 pub mod settings;
 pub mod step;
 pub mod view;
 pub mod worker;
+
+mod backoff;
+mod boots;
+mod cooldown;
+mod demand;
+mod fleet;
+mod journal;
+mod launching;
+mod listing;
+mod matching;
+mod observe;
+mod picture;
+mod placement;
+mod queue;
+mod retirement;
+mod runner;
+mod schedule;
+mod time;
+mod token;
+mod untaken;
+mod workers;
 
 pub use command::{Command, Launch, Termination};
 pub use event::{

@@ -1,45 +1,241 @@
 //! One step: fold the events into what is known, look at everything, decide.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use super::command::Command;
+use super::backoff::{Backoff, Jitter};
+use super::boots::dead_end;
+use super::command::{Command, Termination};
+use super::cooldown::Cooldowns;
+use super::demand::{Assessment, Scene, assess};
 use super::event::Event;
-use super::job::Knowledge;
-use super::view::{Totals, View};
+use super::fleet::Fleet;
+use super::ids::{RunnerName, Server};
+use super::journal::Journal;
+use super::launching::{HeldBack, Launching};
+use super::listing::Listing;
+use super::picture;
+use super::queue::Queue;
+use super::retirement::Retirement;
+use super::runner::Runner;
+use super::settings::Settings;
+use super::time::since;
+use super::token::TokenMint;
+use super::untaken::Untaken;
+use super::view::View;
+use super::workers::{Ending, Link, Standing};
 
-/// The state machine. What it holds cannot be read again from the world (launches in flight, cool-downs, idle-since),
-/// and all of it is safe to lose.
-#[derive(Debug)]
+/// A link that was asked for and of which nothing was heard is asked for again.
+const CONNECT_AGAIN: Duration = Duration::from_secs(120);
+/// Deletions of runner-manager rows on their way at one time: a thousand workers that end together must not use up
+/// GitLab's patience with this runner's token.
+const FORGETTING_MAX: usize = 5;
+/// A deletion without an answer is asked for again, and a failed one tried again, after so long.
+pub(super) const FORGET_AGAIN: Duration = Duration::from_secs(60);
+
+/// The state machine. What it holds cannot be read again from the world (launches in flight, cool-downs, drains that
+/// were begun), and all of it is safe to lose.
+#[derive(Clone, Debug)]
 pub struct Engine {
-    view: View,
+    pub(super) settings: Option<Settings>,
+    pub(super) runners: BTreeMap<RunnerName, Runner>,
+    pub(super) queues: BTreeMap<Server, Queue>,
+    pub(super) fleet: Fleet,
+    pub(super) listing: Listing,
+    pub(super) cooldowns: Cooldowns,
+    pub(super) untaken: Untaken,
+    /// EC2 asks for patience with launches.
+    pub(super) slow: Backoff,
+    pub(super) jitter: Jitter,
+    pub(super) journal: Journal,
+    pub(super) held_back: BTreeMap<RunnerName, HeldBack>,
+    pub(super) assessment: Assessment,
+    pub(super) now: Timestamp,
+    mint: TokenMint,
 }
 
 impl Engine {
-    /// An engine that knows nothing yet. `manager` is the owner name in the tags, `seed` feeds the jitter of back-offs
-    /// and makes launch tokens of different starts differ.
-    pub fn new(_manager: &str, _seed: u64, started_at: Timestamp) -> Self {
+    /// An engine that knows nothing yet. `manager` is the owner name in the tags; `seed` feeds the jitter of back-offs and,
+    /// with the start's time, makes the launch tokens of different starts differ.
+    pub fn new(manager: &str, seed: u64, started_at: Timestamp) -> Self {
         Self {
-            view: View {
-                version: 1,
-                at: started_at,
-                ec2: Knowledge::Unknown { why: "not asked yet".into() },
-                runners: Vec::new(),
-                workers: Vec::new(),
-                jobs: Vec::new(),
-                decisions: Vec::new(),
-                totals: Totals::default(),
-            },
+            settings: None,
+            runners: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            fleet: Fleet::default(),
+            listing: Listing::default(),
+            cooldowns: Cooldowns::default(),
+            untaken: Untaken::default(),
+            slow: Backoff::default(),
+            jitter: Jitter::seeded(seed),
+            journal: Journal::default(),
+            held_back: BTreeMap::new(),
+            assessment: Assessment::default(),
+            now: started_at,
+            mint: TokenMint::new(manager, seed, started_at),
         }
     }
 
     /// Takes in what happened, and says what is to be done now.
-    pub fn step(&mut self, now: Timestamp, _events: impl IntoIterator<Item = Event>) -> Vec<Command> {
-        self.view.at = now;
-        Vec::new()
+    pub fn step(&mut self, now: Timestamp, events: impl IntoIterator<Item = Event>) -> Vec<Command> {
+        self.now = now;
+        let mut commands = Vec::new();
+        for event in events {
+            commands.extend(self.observe(event));
+        }
+        let Some(settings) = self.settings.take() else { return commands };
+        commands.extend(self.look(now));
+        commands.extend(self.reach_out(now));
+        commands.extend(self.end_the_lost(&settings, now));
+        commands.extend(self.balance(&settings, now));
+        commands.extend(self.forget(&settings, now));
+        self.settings = Some(settings);
+        for command in &commands {
+            self.journal.command(now, command);
+        }
+        commands
     }
 
-    /// The picture after the last step.
-    pub fn view(&self) -> &View {
-        &self.view
+    /// The picture after the last step, for people. Built when asked for.
+    pub fn view(&self) -> View {
+        picture::of(self)
     }
+
+    /// Notes a broken law, for the counters and for people.
+    pub fn law_broken(&mut self, what: &str) {
+        self.journal.totals.laws_broken += 1;
+        self.journal.note(self.now, format!("LAW BROKEN: {what}"));
+    }
+
+    /// Asks EC2 again when it is time.
+    fn look(&mut self, now: Timestamp) -> Option<Command> {
+        self.listing.due(&self.fleet, now).map(|with_health| Command::ListInstances { with_health })
+    }
+
+    /// Opens links to workers that have an address and no link.
+    fn reach_out(&mut self, now: Timestamp) -> Vec<Command> {
+        let mut commands = Vec::new();
+        for (id, worker) in &mut self.fleet.workers {
+            let Some(address) = worker.instance.address else { continue };
+            if worker.ending.is_some() || worker.standing(now) == Standing::Ending {
+                continue;
+            }
+            let Link::None { asked_at } = &mut worker.link else { continue };
+            if asked_at.is_none_or(|asked_at| since(now, asked_at) >= CONNECT_AGAIN) {
+                *asked_at = Some(now);
+                let runner = worker.instance.runner.clone();
+                commands.push(Command::Connect { worker: id.clone(), runner, address });
+            }
+        }
+        commands
+    }
+
+    /// Ends workers whose boot failed or whose host is lost.
+    fn end_the_lost(&mut self, settings: &Settings, now: Timestamp) -> Option<Command> {
+        let mut endings = Vec::new();
+        for (id, worker) in &mut self.fleet.workers {
+            let Some(reason) = dead_end(worker, settings, now) else { continue };
+            if worker.boot_watched
+                && !worker.served
+                && let Some(runner) = self.runners.get_mut(&worker.instance.runner)
+            {
+                runner.boot_failed(now, reason.to_string(), &mut self.jitter);
+                self.journal.totals.boots_failed += 1;
+            }
+            worker.ending = Some(Ending { reason: reason.clone(), asked_at: now });
+            endings.push(Termination { worker: id.clone(), reason });
+        }
+        (!endings.is_empty()).then_some(Command::Terminate(endings))
+    }
+
+    /// Compares what is wanted with what there is: drains, ends and launches.
+    fn balance(&mut self, settings: &Settings, now: Timestamp) -> Vec<Command> {
+        let ec2 = self.listing.knowledge(now);
+        let mut retirement = Retirement { now, settings, runners: &self.runners, fleet: &mut self.fleet, ec2: &ec2 };
+        retirement.drain_those_that_must_go();
+        self.set_aside_the_untaken(settings, now);
+        let assessment = self.assess(settings, now);
+        let mut retirement = Retirement { now, settings, runners: &self.runners, fleet: &mut self.fleet, ec2: &ec2 };
+        let mut commands = retirement.decide(&assessment);
+        let taken_back = commands.iter().any(|command| matches!(command, Command::Unfence { .. }));
+        self.assessment = if taken_back { self.assess(settings, now) } else { assessment };
+
+        let mut launching = Launching {
+            now,
+            settings,
+            runners: &self.runners,
+            fleet: &mut self.fleet,
+            cooldowns: &mut self.cooldowns,
+            mint: &mut self.mint,
+            ec2: &ec2,
+            slow_until: self.slow.closed_until(now),
+        };
+        let (launches, held_back) = launching.decide(&self.assessment);
+        self.held_back = held_back;
+        commands.extend(launches.into_iter().map(Command::Launch));
+        commands
+    }
+
+    fn assess(&self, settings: &Settings, now: Timestamp) -> Assessment {
+        let Self { runners, queues, fleet, untaken, .. } = self;
+        assess(Scene { settings, runners, queues, fleet, untaken }, now)
+    }
+
+    /// Sets aside jobs that idle, asking workers have left alone for long.
+    fn set_aside_the_untaken(&mut self, settings: &Settings, now: Timestamp) {
+        for runner in settings.runners.iter().filter(|runner| runner.sees_queue) {
+            let asking_since = self
+                .fleet
+                .workers
+                .values()
+                .filter(|worker| worker.instance.runner == runner.name && worker.standing(now) == Standing::Serving)
+                .filter_map(|worker| worker.idle(now))
+                .max()
+                .map(|idle| super::time::before(now, idle));
+            let facts = self.runners.get(&runner.name).and_then(|known| known.facts.known());
+            let (Some(asking_since), Some(facts)) = (asking_since, facts) else { continue };
+            let Some(queue) = self.queues.get(&runner.server) else { continue };
+            for job in queue.fresh_jobs(now, settings.check_interval) {
+                if super::matching::may_take(&runner.name, facts, job)
+                    && self.untaken.judge(&runner.server, job, asking_since, now)
+                {
+                    let text = format!(
+                        "job {} is set aside: an idle worker of {} asks, and GitLab does not hand it out",
+                        job.id, runner.name
+                    );
+                    self.journal.note(now, text);
+                }
+            }
+        }
+        self.untaken.tidy(now);
+    }
+
+    /// Deletes the runner-manager rows of workers that have ended, a few at a time.
+    fn forget(&mut self, settings: &Settings, now: Timestamp) -> Vec<Command> {
+        let asked = |asked_at: &Option<Timestamp>| asked_at.is_some_and(|asked_at| since(now, asked_at) < FORGET_AGAIN);
+        let on_the_way = self.fleet.ended.values().filter(|ended| asked(&ended.asked_at)).count();
+        let mut commands = Vec::new();
+        for (id, ended) in &mut self.fleet.ended {
+            if on_the_way + commands.len() >= FORGETTING_MAX {
+                break;
+            }
+            let waits = ended.again_at.is_some_and(|again_at| again_at > now);
+            let configured = settings.runners.iter().any(|runner| runner.name == ended.runner);
+            if ended.forgotten || asked(&ended.asked_at) || waits || !configured {
+                continue;
+            }
+            ended.asked_at = Some(now);
+            let system_id = super::ids::SystemId::of(id);
+            commands.push(Command::Forget { worker: id.clone(), runner: ended.runner.clone(), system_id });
+        }
+        commands
+    }
+}
+
+/// Whether EC2 ended an instance by taking spot capacity back.
+pub(super) fn is_spot_reclaim(state_reason: Option<&str>) -> bool {
+    // Source: EC2 API Reference, "StateReason".
+    state_reason == Some("Server.SpotInstanceTermination")
 }

@@ -10,6 +10,41 @@ use super::job::Knowledge;
 use super::offering::Market;
 use super::worker::Phase;
 
+/// Durations in JSON: a number of seconds, to the millisecond.
+pub(crate) mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        in_seconds(duration).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
+    }
+
+    fn in_seconds(duration: &Duration) -> f64 {
+        (duration.as_secs_f64() * 1000.0).round() / 1000.0
+    }
+
+    pub(crate) mod optional {
+        use std::time::Duration;
+
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        pub(crate) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+            duration.as_ref().map(super::in_seconds).serialize(serializer)
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+            let seconds = Option::<f64>::deserialize(deserializer)?;
+            seconds.map(Duration::try_from_secs_f64).transpose().map_err(serde::de::Error::custom)
+        }
+    }
+}
+
 /// Everything, as of one step. Its JSON form is `/api/v1/state` and `status --json`: stable, and versioned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct View {
@@ -79,8 +114,10 @@ pub struct WorkerView {
     /// Jobs that it runs, by id, where known.
     pub job_ids: Vec<JobId>,
     /// Since its launch.
+    #[serde(rename = "age_seconds", with = "seconds")]
     pub age: Duration,
     /// Since its last job, or since it was ready; absent while it is busy or not ready.
+    #[serde(rename = "idle_seconds", with = "seconds::optional")]
     pub idle: Option<Duration>,
     /// Its type.
     pub instance_type: InstanceType,
@@ -138,6 +175,7 @@ pub struct JobView {
     /// Its name in the pipeline.
     pub name: String,
     /// For how long it has been pending.
+    #[serde(rename = "waited_seconds", with = "seconds")]
     pub waited: Duration,
     /// The runner that it is counted for; absent when none of ours may take it.
     pub runner: Option<RunnerName>,

@@ -1,0 +1,181 @@
+//! Secrets: a token as it is, or a reference to where it lies. Neither `Debug` nor `Display` ever shows a token.
+//!
+//! `env:` and `file:` are resolved here; `ssm:` is resolved by whoever may talk to AWS.
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// A secret file is a token, perhaps with a line break: far below this.
+const SECRET_FILE_BYTES_MAX: u64 = 16 * 1024;
+
+/// A secret, or where it lies.
+#[derive(Clone)]
+pub enum Secret {
+    /// The secret itself stood in the file.
+    Literal(SecretString),
+    /// `ssm:/path`: the name of an SSM parameter, without the `ssm:`.
+    Ssm(String),
+    /// `env:NAME` (also GitLab Runner's own `$NAME` and `${NAME}`): an environment variable of the manager.
+    Env(String),
+    /// `file:/path`: a file on the manager.
+    File(PathBuf),
+}
+
+/// Why a reference could not be turned into its secret. Names the reference, never a content.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The variable is not set, or is not UTF-8.
+    #[error("environment variable {0} is not set; set it for the service, or write file:/… or ssm:/… instead")]
+    NotInEnvironment(String),
+    /// The file cannot be read.
+    #[error("cannot read the secret file {path}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not a token.
+    #[error("the secret file {path} is larger than {SECRET_FILE_BYTES_MAX} bytes; it must hold the token only", path = path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing is in it.
+    #[error("the secret of {0} is empty")]
+    Empty(String),
+    /// A token is one line of printable ASCII; anything else is a wrong file.
+    #[error("the secret of {0} is not one line of printable characters; it must be the token only")]
+    NotAToken(String),
+}
+
+impl Secret {
+    /// Reads a secret as it is written in the file.
+    ///
+    /// # Errors
+    /// A sentence that says what to write, for an empty or malformed reference; never repeats a literal.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if let Some(name) = text.strip_prefix("ssm:") {
+            return if name.starts_with('/') && name.len() > 1 && !name.contains(char::is_whitespace) {
+                Ok(Self::Ssm(name.to_owned()))
+            } else {
+                Err("`ssm:` needs the full name of a parameter; write \"ssm:/path/of/parameter\"".to_owned())
+            };
+        }
+        if let Some(path) = text.strip_prefix("file:") {
+            return if path.starts_with('/') {
+                Ok(Self::File(PathBuf::from(path)))
+            } else {
+                Err("`file:` needs an absolute path; write \"file:/etc/runner-fleet/token\"".to_owned())
+            };
+        }
+        let variable = text.strip_prefix("env:").or_else(|| expanded_variable(text));
+        if let Some(name) = variable {
+            let good = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            return if good && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) {
+                Ok(Self::Env(name.to_owned()))
+            } else {
+                Err("`env:` needs the name of a variable; write \"env:RUNNER_TOKEN\"".to_owned())
+            };
+        }
+        check_token(text, "the value")
+            .map(|()| Self::Literal(SecretString::from(text)))
+            .map_err(|error| format!("{error}; write the token itself, or \"ssm:/…\", \"env:NAME\", \"file:/…\""))
+    }
+
+    /// The name of the SSM parameter, for whoever may read it.
+    pub fn ssm_parameter(&self) -> Option<&str> {
+        match self {
+            Self::Ssm(name) => Some(name),
+            Self::Literal(_) | Self::Env(_) | Self::File(_) => None,
+        }
+    }
+
+    /// The secret, read from this machine's environment and files; `Ok(None)` for an SSM reference
+    /// ([`Secret::ssm_parameter`]).
+    ///
+    /// # Errors
+    /// See [`SecretError`]; no error holds a secret.
+    #[expect(clippy::disallowed_methods, reason = "the one place where env: references are read")]
+    pub fn resolve_local(&self) -> Result<Option<SecretString>, SecretError> {
+        self.resolve_with(|name| std::env::var(name).ok())
+    }
+
+    /// As [`Secret::resolve_local`], with the environment passed in.
+    ///
+    /// # Errors
+    /// See [`SecretError`].
+    pub fn resolve_with(&self, env: impl Fn(&str) -> Option<String>) -> Result<Option<SecretString>, SecretError> {
+        let text = match self {
+            Self::Literal(secret) => return Ok(Some(secret.clone())),
+            Self::Ssm(_) => return Ok(None),
+            Self::Env(name) => {
+                SecretString::from(env(name).ok_or_else(|| SecretError::NotInEnvironment(name.clone()))?)
+            }
+            Self::File(path) => read_file(path)?,
+        };
+        let token = SecretString::from(text.expose_secret().trim());
+        check_token(token.expose_secret(), &self.to_string())?;
+        Ok(Some(token))
+    }
+}
+
+/// GitLab Runner expands `$NAME` and `${NAME}` in a token.
+fn expanded_variable(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('$')?;
+    Some(name.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(name))
+}
+
+fn check_token(text: &str, of: &str) -> Result<(), SecretError> {
+    if text.is_empty() {
+        return Err(SecretError::Empty(of.to_owned()));
+    }
+    if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(SecretError::NotAToken(of.to_owned()));
+    }
+    Ok(())
+}
+
+fn read_file(path: &Path) -> Result<SecretString, SecretError> {
+    let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut text = String::new();
+    let read = file.take(SECRET_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > SECRET_FILE_BYTES_MAX {
+        return Err(SecretError::TooLarge { path: path.to_owned() });
+    }
+    Ok(SecretString::from(text))
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Literal(a), Self::Literal(b)) => a.expose_secret() == b.expose_secret(),
+            (Self::Ssm(a), Self::Ssm(b)) | (Self::Env(a), Self::Env(b)) => a == b,
+            (Self::File(a), Self::File(b)) => a == b,
+            (Self::Literal(_) | Self::Ssm(_) | Self::Env(_) | Self::File(_), _) => false,
+        }
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(_) => f.write_str("literal (not shown)"),
+            Self::Ssm(name) => write!(f, "ssm:{name}"),
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({self})")
+    }
+}

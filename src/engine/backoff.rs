@@ -1,0 +1,112 @@
+//! How long to wait after a failure: doubling, capped, jittered, and the same for the same seed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::time::after;
+
+/// First wait and longest wait of a series of failures.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// After the first failure.
+    pub(crate) first: Duration,
+    /// However many failures there were.
+    pub(crate) longest: Duration,
+}
+
+impl Pace {
+    /// The wait after `failures` failures in a row (at least 1), before jitter.
+    pub(crate) fn wait(self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(20);
+        self.first.saturating_mul(1 << doublings).min(self.longest)
+    }
+}
+
+/// A series of failures of one thing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+    until: Option<Timestamp>,
+}
+
+impl Backoff {
+    /// One more failure: nothing may be tried before the returned time.
+    pub(crate) fn fail(&mut self, now: Timestamp, pace: Pace, jitter: &mut Jitter) -> Timestamp {
+        self.failures = self.failures.saturating_add(1);
+        let until = after(now, jitter.stretch(pace.wait(self.failures)));
+        self.until = Some(until);
+        until
+    }
+
+    /// It worked: the series ends.
+    pub(crate) fn succeed(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Until when to wait, if that time has not come yet.
+    pub(crate) fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.until.filter(|until| *until > now)
+    }
+}
+
+/// The engine's only source of chance: a seeded sequence (SplitMix64), so that a run can be replayed.
+#[derive(Clone, Debug)]
+pub(crate) struct Jitter(u64);
+
+impl Jitter {
+    /// The sequence of this seed.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Lengthens a wait by up to a quarter, so that several managers do not come back in step.
+    fn stretch(&mut self, wait: Duration) -> Duration {
+        let quarter = wait / 4;
+        let share = f64::from((self.next() >> 40) as u32) / f64::from(1_u32 << 24);
+        wait + quarter.mul_f64(share)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let waits: Vec<u64> = (1..=6).map(|failures| PACE.wait(failures).as_secs()).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
+    }
+
+    #[test]
+    fn jitter_lengthens_by_a_quarter_at_most_and_repeats_for_the_same_seed() {
+        let mut one = Jitter::seeded(7);
+        let mut two = Jitter::seeded(7);
+        for _ in 0..1000 {
+            let wait = one.stretch(Duration::from_secs(8));
+            assert!(wait >= Duration::from_secs(8) && wait <= Duration::from_secs(10), "{wait:?}");
+            assert_eq!(wait, two.stretch(Duration::from_secs(8)));
+        }
+    }
+
+    #[test]
+    fn a_success_ends_the_series() {
+        let mut jitter = Jitter::seeded(1);
+        let mut backoff = Backoff::default();
+        let now = Timestamp::UNIX_EPOCH;
+        backoff.fail(now, PACE, &mut jitter);
+        assert!(backoff.closed_until(now).is_some());
+        backoff.succeed();
+        assert_eq!((backoff.closed_until(now), backoff.failures), (None, 0));
+    }
+}

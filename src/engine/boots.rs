@@ -1,0 +1,53 @@
+//! Boots that fail, and workers that are lost: the ends that no drain leads to.
+//!
+//! Only a worker that is known never to have been ready is ended for its boot. One that was adopted and does not answer
+//! may be running a job: it is ended when EC2 says that its host is impaired, or by its own dead-man timer.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::event::LinkFailure;
+use super::reason::Reason;
+use super::settings::Settings;
+use super::time::since;
+use super::worker::{Health, InstanceState, Phase};
+use super::workers::{Link, Standing, Worker};
+
+/// A stock image may answer with keys of its own for a moment before cloud-init has installed those that it was given.
+const HOST_KEY_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Why this worker must be terminated without a drain, if it must.
+pub(crate) fn dead_end(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<Reason> {
+    if worker.instance.hold || worker.ending.is_some() {
+        return None;
+    }
+    match worker.instance.state {
+        InstanceState::Stopped => return Some(Reason::FoundStopped),
+        InstanceState::Stopping | InstanceState::ShuttingDown | InstanceState::Terminated => return None,
+        InstanceState::Pending | InstanceState::Running => {}
+    }
+    if worker.boot_watched && !worker.served {
+        return failed_boot(worker, settings, now);
+    }
+    let lost = worker.standing(now) == Standing::Unreachable && worker.instance.health == Health::Impaired;
+    lost.then_some(Reason::Lost)
+}
+
+fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<Reason> {
+    if let Some(Phase::Failed { error }) = worker.report().map(|report| &report.phase) {
+        return Some(Reason::BootFailed { error: error.clone() });
+    }
+    if let Link::Down { since: down_since, failure: LinkFailure::WrongHostKey(_) } = &worker.link
+        && since(now, *down_since) >= HOST_KEY_PATIENCE
+    {
+        return Some(Reason::WrongHostKey);
+    }
+    let section = settings.runners.iter().find(|runner| runner.name == worker.instance.runner);
+    let boot_timeout = section.map_or(ORPHANED_BOOT, |runner| runner.boot_timeout);
+    (now >= worker.boot_deadline(boot_timeout))
+        .then(|| Reason::BootTimeout { after: worker.age(now), step: worker.boot_step() })
+}
+
+/// The patience with a worker whose section is gone: the default of `boot_timeout`.
+const ORPHANED_BOOT: Duration = Duration::from_secs(300);

@@ -1,0 +1,218 @@
+//! Which offerings are worth asking for: what failed is left alone for a while, then probed once, not stormed.
+//!
+//! Rule (architecture, "Placement"): a capacity error closes an offering for 3 minutes, growing on repeat; an interruption
+//! closes it too; one probe at a time reopens it. Three minutes are what Karpenter uses
+//! (`pkg/cache/unavailableofferings.go`); the probe is what its issue kubernetes-sigs/karpenter#3198 asks for, where every
+//! expiry let the whole backlog in again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::backoff::Pace;
+use super::event::LaunchErrorClass;
+use super::ids::{InstanceType, LaunchToken, SubnetId, Zone};
+use super::offering::{Market, Offering};
+use super::time::after;
+
+/// None of that type in that zone: three minutes at first, half an hour at most.
+const CAPACITY: Pace = Pace { first: Duration::from_secs(180), longest: Duration::from_secs(1800) };
+/// Never offered there: a working day is long enough to ask again, short enough to notice when AWS adds it.
+const UNSUPPORTED: Pace = Pace { first: Duration::from_secs(6 * 3600), longest: Duration::from_secs(24 * 3600) };
+/// An account limit: a person has to act, but terminated workers free some of it at any moment.
+const QUOTA: Pace = Pace { first: Duration::from_secs(120), longest: Duration::from_secs(900) };
+
+/// What runs out together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Offering(Market, InstanceType, Zone),
+    Subnet(SubnetId),
+    Market(Market),
+}
+
+#[derive(Clone, Debug)]
+struct Closed {
+    until: Timestamp,
+    times: u32,
+    probe: Option<LaunchToken>,
+}
+
+/// Whether an offering may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Openness {
+    /// As much as is needed.
+    Open,
+    /// Its time is over, but it has not been seen to work again: one launch may try it.
+    Probe,
+    /// Not now.
+    Closed {
+        /// Until then; while a probe is out, until the present.
+        until: Timestamp,
+    },
+}
+
+/// Everything that failed lately.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cooldowns(BTreeMap<Key, Closed>);
+
+impl Cooldowns {
+    /// Whether `offering` may be asked for; the strictest of what is known of it, its subnet and its market.
+    pub(crate) fn openness(&self, offering: &Offering, now: Timestamp) -> Openness {
+        let mut verdict = Openness::Open;
+        for key in keys(offering) {
+            let Some(closed) = self.0.get(&key) else { continue };
+            if closed.until > now {
+                let until = match verdict {
+                    Openness::Closed { until } => until.max(closed.until),
+                    Openness::Open | Openness::Probe => closed.until,
+                };
+                verdict = Openness::Closed { until };
+            } else if closed.probe.is_some() {
+                verdict = match verdict {
+                    Openness::Closed { until } => Openness::Closed { until },
+                    Openness::Open | Openness::Probe => Openness::Closed { until: now },
+                };
+            } else if verdict == Openness::Open {
+                verdict = Openness::Probe;
+            }
+        }
+        verdict
+    }
+
+    /// EC2 would not give this offering.
+    pub(crate) fn close(&mut self, offering: &Offering, class: LaunchErrorClass, now: Timestamp) {
+        let [own, subnet, market] = keys(offering);
+        let (key, pace) = match class {
+            LaunchErrorClass::Capacity => (own, CAPACITY),
+            LaunchErrorClass::Unsupported => (own, UNSUPPORTED),
+            LaunchErrorClass::Subnet => (subnet, CAPACITY),
+            LaunchErrorClass::Quota => (market, QUOTA),
+            // These say nothing about what EC2 has; the runner or the whole engine backs off instead.
+            LaunchErrorClass::Slow | LaunchErrorClass::Denied | LaunchErrorClass::Invalid => return,
+        };
+        let closed = self.0.entry(key).or_insert(Closed { until: now, times: 0, probe: None });
+        // Several errors of one call are one failure: what is closed already is not closed for longer.
+        if closed.until > now {
+            return;
+        }
+        closed.times = closed.times.saturating_add(1);
+        closed.until = after(now, pace.wait(closed.times));
+        closed.probe = None;
+    }
+
+    /// A launch that asks for these offerings is on its way: those that were due for a probe are being probed by it.
+    pub(crate) fn probe<'a>(
+        &mut self,
+        offerings: impl IntoIterator<Item = &'a Offering>,
+        token: &LaunchToken,
+        now: Timestamp,
+    ) {
+        for key in offerings.into_iter().flat_map(keys) {
+            if let Some(closed) = self.0.get_mut(&key)
+                && closed.until <= now
+            {
+                closed.probe = Some(token.clone());
+            }
+        }
+    }
+
+    /// EC2 gave this offering: it works again.
+    pub(crate) fn reopen(&mut self, offering: &Offering, now: Timestamp) {
+        for key in keys(offering) {
+            // What another call closed a moment ago stays closed: this success may be older.
+            if self.0.get(&key).is_some_and(|closed| closed.until <= now) {
+                self.0.remove(&key);
+            }
+        }
+    }
+
+    /// The launch is answered: its probes are over, whatever they showed.
+    pub(crate) fn end_probes(&mut self, token: &LaunchToken) {
+        for closed in self.0.values_mut() {
+            if closed.probe.as_ref() == Some(token) {
+                closed.probe = None;
+            }
+        }
+    }
+
+    /// When the first of `offerings` may be asked for again, if all are closed.
+    pub(crate) fn opens_at(&self, offerings: &[Offering], now: Timestamp) -> Option<Timestamp> {
+        offerings
+            .iter()
+            .map(|offering| match self.openness(offering, now) {
+                Openness::Open | Openness::Probe => now,
+                Openness::Closed { until } => until,
+            })
+            .min()
+    }
+}
+
+fn keys(offering: &Offering) -> [Key; 3] {
+    [
+        Key::Offering(offering.market, offering.instance_type.clone(), offering.zone.clone()),
+        Key::Subnet(offering.subnet.clone()),
+        Key::Market(offering.market),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offering(instance_type: &str, zone: &str) -> Offering {
+        Offering {
+            market: Market::Spot,
+            instance_type: InstanceType::new(instance_type),
+            zone: Zone::new(zone),
+            subnet: SubnetId::new(format!("subnet-{zone}")),
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn a_capacity_error_closes_that_offering_alone_for_three_minutes_then_one_probe() {
+        let mut cooldowns = Cooldowns::default();
+        let (gone, other) = (offering("c7g.large", "a"), offering("c7g.large", "b"));
+        cooldowns.close(&gone, LaunchErrorClass::Capacity, at(0));
+
+        assert_eq!(cooldowns.openness(&gone, at(179)), Openness::Closed { until: at(180) });
+        assert_eq!(cooldowns.openness(&other, at(1)), Openness::Open);
+        assert_eq!(cooldowns.openness(&gone, at(180)), Openness::Probe);
+
+        let token = LaunchToken::new("t");
+        cooldowns.probe([&gone], &token, at(180));
+        assert_eq!(cooldowns.openness(&gone, at(181)), Openness::Closed { until: at(181) }, "one probe at a time");
+        cooldowns.end_probes(&token);
+        assert_eq!(cooldowns.openness(&gone, at(182)), Openness::Probe, "an answer that says nothing leaves it due");
+        cooldowns.reopen(&gone, at(183));
+        assert_eq!(cooldowns.openness(&gone, at(183)), Openness::Open);
+    }
+
+    #[test]
+    fn repeated_errors_close_for_longer_but_errors_of_one_call_count_once() {
+        let mut cooldowns = Cooldowns::default();
+        let gone = offering("c7g.large", "a");
+        cooldowns.close(&gone, LaunchErrorClass::Capacity, at(0));
+        cooldowns.close(&gone, LaunchErrorClass::Capacity, at(1));
+        assert_eq!(cooldowns.openness(&gone, at(2)), Openness::Closed { until: at(180) });
+        cooldowns.close(&gone, LaunchErrorClass::Capacity, at(200));
+        assert_eq!(cooldowns.openness(&gone, at(201)), Openness::Closed { until: at(560) });
+    }
+
+    #[test]
+    fn a_full_subnet_closes_all_types_in_it_and_a_quota_the_whole_market() {
+        let mut cooldowns = Cooldowns::default();
+        cooldowns.close(&offering("c7g.large", "a"), LaunchErrorClass::Subnet, at(0));
+        assert!(matches!(cooldowns.openness(&offering("m8g.large", "a"), at(1)), Openness::Closed { .. }));
+        assert_eq!(cooldowns.openness(&offering("m8g.large", "b"), at(1)), Openness::Open);
+
+        cooldowns.close(&offering("c7g.large", "b"), LaunchErrorClass::Quota, at(0));
+        assert!(matches!(cooldowns.openness(&offering("m8g.large", "b"), at(1)), Openness::Closed { .. }));
+        let on_demand = Offering { market: Market::OnDemand, ..offering("m8g.large", "b") };
+        assert_eq!(cooldowns.openness(&on_demand, at(1)), Openness::Open);
+    }
+}

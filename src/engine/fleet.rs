@@ -1,0 +1,201 @@
+//! The workers as they were last seen, and the launches that may become workers.
+//!
+//! Listings and reports overwrite what was known; nothing here is decided. What cannot be read again (a drain that was
+//! begun, a launch in flight) is kept beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::command::Launch;
+use super::event::{LaunchAnswer, Leftover, LinkNews};
+use super::ids::{LaunchToken, RunnerName, WorkerId};
+use super::time::since;
+use super::worker::{Health, Instance, InstanceState};
+use super::workers::{Heard, Link, Worker};
+
+/// A listing may miss an instance for so long after its launch. AWS advises patience of up to five minutes
+/// (EC2 Developer Guide, "Eventual consistency").
+const LISTING_LAG_MAX: Duration = Duration::from_secs(300);
+/// An instance that was listed before and is missing for so long, in at least two listings, is gone: EC2 shows the
+/// terminated ones for about an hour, so this happens only to those whose end we slept through.
+const ABSENCE: Duration = Duration::from_secs(30);
+
+/// A launch that EC2 has not answered, or not clearly.
+#[derive(Clone, Debug)]
+pub(crate) struct Flight {
+    /// As it was sent, and will be sent again if need be.
+    pub(crate) launch: Launch,
+    /// When the decision was made.
+    pub(crate) decided_at: Timestamp,
+    /// When it was sent last.
+    pub(crate) sent_at: Timestamp,
+    /// When to send it again, after an answer that leaves the outcome open.
+    pub(crate) again_at: Option<Timestamp>,
+    /// Workers that a listing has already shown for it.
+    pub(crate) seen: BTreeSet<WorkerId>,
+}
+
+impl Flight {
+    /// Workers that may still come of it.
+    pub(crate) fn coming(&self) -> u32 {
+        self.launch.count.saturating_sub(u32::try_from(self.seen.len()).unwrap_or(u32::MAX))
+    }
+}
+
+/// A worker that has ended, kept until GitLab has forgotten it and EC2 no longer shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    /// Whose it was.
+    pub(crate) runner: RunnerName,
+    /// Whether the runner-manager row is deleted.
+    pub(crate) forgotten: bool,
+    /// When the deletion was asked for and not yet answered.
+    pub(crate) asked_at: Option<Timestamp>,
+    /// Not before then, after a failure.
+    pub(crate) again_at: Option<Timestamp>,
+    /// The last listing that showed it.
+    pub(crate) listed_at: Timestamp,
+}
+
+/// Something about a worker that others must hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It was ready for the first time.
+    Ready(WorkerId),
+    /// It told of an interruption for the first time.
+    Interrupted(WorkerId),
+    /// It has ended; the instance as it was, and whether we had asked for that.
+    Ended {
+        /// As last seen.
+        instance: Box<Instance>,
+        /// Whether a terminate command of ours came first.
+        asked: bool,
+        /// Jobs that its last report showed.
+        jobs: u32,
+        /// Whether its boot had been watched and was not done.
+        booting: bool,
+    },
+}
+
+/// All workers and launches.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fleet {
+    pub(crate) workers: BTreeMap<WorkerId, Worker>,
+    pub(crate) ended: BTreeMap<WorkerId, Ended>,
+    pub(crate) flights: BTreeMap<LaunchToken, Flight>,
+}
+
+impl Fleet {
+    /// Takes in a complete listing.
+    pub(crate) fn listed(&mut self, now: Timestamp, asked_at: Timestamp, listing: Vec<Instance>) -> Vec<News> {
+        let mut news = Vec::new();
+        for instance in listing {
+            if let Some(token) = &instance.launch
+                && let Some(flight) = self.flights.get_mut(token)
+            {
+                flight.seen.insert(instance.id.clone());
+            }
+            if instance.state == InstanceState::Terminated {
+                news.extend(self.end(instance, asked_at));
+            } else {
+                self.see(now, asked_at, instance);
+            }
+        }
+        news.extend(self.miss(now, asked_at));
+        news
+    }
+
+    fn see(&mut self, now: Timestamp, asked_at: Timestamp, instance: Instance) {
+        let id = instance.id.clone();
+        let worker = self.workers.entry(id).or_insert_with(|| Worker::adopted(instance.clone(), now));
+        // Status checks are asked for only now and then; an answer without them does not erase the last one.
+        let health = if instance.health == Health::Unknown { worker.instance.health } else { instance.health };
+        worker.instance = Instance { health, ..instance };
+        worker.listed_at = Some(asked_at);
+        worker.absent_since = None;
+    }
+
+    fn end(&mut self, instance: Instance, asked_at: Timestamp) -> Option<News> {
+        let ended = self.ended.entry(instance.id.clone()).or_insert_with(|| Ended {
+            runner: instance.runner.clone(),
+            forgotten: false,
+            asked_at: None,
+            again_at: None,
+            listed_at: asked_at,
+        });
+        ended.listed_at = asked_at;
+        let worker = self.workers.remove(&instance.id)?;
+        Some(worker.ended(instance))
+    }
+
+    /// Drops what the listing did not show, where its silence means something.
+    fn miss(&mut self, now: Timestamp, asked_at: Timestamp) -> Vec<News> {
+        let mut gone = Vec::new();
+        for worker in self.workers.values_mut().filter(|worker| worker.listed_at != Some(asked_at)) {
+            let absent_since = *worker.absent_since.get_or_insert(asked_at);
+            let patience = if worker.listed_at.is_some() { ABSENCE } else { LISTING_LAG_MAX };
+            if since(asked_at, absent_since) >= patience && since(now, worker.first_seen) >= patience {
+                gone.push(worker.instance.clone());
+            }
+        }
+        self.ended.retain(|_, ended| ended.listed_at == asked_at || !ended.forgotten);
+        gone.into_iter().filter_map(|instance| self.end(instance, asked_at)).collect()
+    }
+
+    /// Takes in the answer to a launch. Returns the launch that it answers, if it is one of ours.
+    pub(crate) fn answered(&mut self, now: Timestamp, token: &LaunchToken, answer: &LaunchAnswer) -> Option<Launch> {
+        let flight = self.flights.get(token)?;
+        let launch = flight.launch.clone();
+        for launched in &answer.launched {
+            if !self.ended.contains_key(&launched.id) {
+                let worker = Worker::launched(&launch, launched, now);
+                self.workers.entry(launched.id.clone()).or_insert(worker);
+            }
+        }
+        let open = answer.leftover == Leftover::Possible;
+        if !open {
+            self.flights.remove(token);
+        }
+        Some(launch)
+    }
+
+    /// Takes in what a link tells.
+    pub(crate) fn linked(&mut self, now: Timestamp, id: &WorkerId, link_news: LinkNews) -> Option<News> {
+        let worker = self.workers.get_mut(id)?;
+        match link_news {
+            LinkNews::Up => worker.link = Link::Up,
+            LinkNews::Down(failure) => {
+                let since = match &worker.link {
+                    Link::Down { since, failure: before } if same_kind(before, &failure) => *since,
+                    Link::None { .. } | Link::Up | Link::Down { .. } => now,
+                };
+                worker.link = Link::Down { since, failure };
+            }
+            LinkNews::Report(report) => {
+                let (was_ready, was_interrupted) = (worker.served, worker.interruption().is_some());
+                worker.heard(Heard { at: now, report: *report });
+                if !matches!(worker.link, Link::Up) {
+                    worker.link = Link::Up;
+                }
+                if !was_interrupted && worker.interruption().is_some() {
+                    return Some(News::Interrupted(id.clone()));
+                }
+                if !was_ready && worker.served {
+                    return Some(News::Ready(id.clone()));
+                }
+            }
+        }
+        None
+    }
+
+    /// Workers of a runner that launches in flight may still bring.
+    pub(crate) fn coming(&self, runner: &RunnerName) -> u32 {
+        self.flights.values().filter(|flight| flight.launch.runner == *runner).map(Flight::coming).sum()
+    }
+}
+
+fn same_kind(one: &super::event::LinkFailure, other: &super::event::LinkFailure) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other)
+}

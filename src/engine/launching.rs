@@ -1,0 +1,325 @@
+//! From missing slots to launch commands, and what holds a launch back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::backoff::Pace;
+use super::command::Launch;
+use super::cooldown::Cooldowns;
+use super::demand::{Assessment, Demand};
+use super::fleet::{Fleet, Flight};
+use super::ids::RunnerName;
+use super::job::Knowledge;
+use super::offering::Market;
+use super::placement::place;
+use super::reason::{Brief, Reason};
+use super::runner::{Answer, Runner};
+use super::settings::{RunnerSettings, Settings};
+use super::time::since;
+use super::token::TokenMint;
+
+/// EC2 says "slow down": seconds at first, a minute at most, because jobs wait meanwhile.
+pub(crate) const SLOW: Pace = Pace { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
+/// A launch without any answer is repeated after so long; the call's own time-out is shorter.
+const UNANSWERED: Duration = Duration::from_secs(90);
+/// A launch that stays unanswered is given up: its workers, if any, carry its tag and are adopted from a listing.
+pub(crate) const GIVEN_UP: Duration = Duration::from_secs(600);
+
+/// Why a runner gets no worker although it wants one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HeldBack {
+    /// Its own ceiling.
+    MaxWorkers(u32),
+    /// The ceiling over all runners.
+    Concurrent(u32),
+    /// Enough are booting.
+    MaxBooting(u32),
+    /// A launch is on its way.
+    InFlight,
+    /// No launch template, or nothing is known of the runner.
+    NotReady(String),
+    /// EC2's instances are not known.
+    Fleet(String),
+    /// The queue is not known, so nobody knows whether its jobs wait.
+    Queue(String),
+    /// EC2 asks for patience.
+    Slow(Duration),
+    /// The last launches were refused.
+    Refused(Duration, String),
+    /// Boots keep failing.
+    Breaker(Duration, u32, String),
+    /// One boot at a time, after the breaker.
+    Probation(u32),
+    /// Nothing that it may use is on offer.
+    NoOffering(Option<Duration>),
+    /// An operator has paused it.
+    Paused,
+    /// GitLab has paused it.
+    PausedInGitLab,
+}
+
+impl fmt::Display for HeldBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MaxWorkers(max) => write!(f, "all {max} workers of max_workers exist"),
+            Self::Concurrent(max) => write!(f, "the workers of all runners fill concurrent = {max}"),
+            Self::MaxBooting(max) => write!(f, "{max} workers boot already (max_booting)"),
+            Self::InFlight => f.write_str("a launch is on its way"),
+            Self::NotReady(why) => write!(f, "not ready to launch: {why}"),
+            Self::Fleet(why) => write!(f, "the instances in EC2 are not known: {why}"),
+            Self::Queue(why) => write!(f, "the queue is not known: {why}"),
+            Self::Slow(wait) => write!(f, "EC2 is throttling or unwell, next launch in {}", Brief(*wait)),
+            Self::Refused(wait, why) => write!(f, "EC2 refused the launch ({why}), next try in {}", Brief(*wait)),
+            Self::Breaker(wait, boots, why) => {
+                write!(f, "{boots} boots in a row failed (last: {why}), next try in {}", Brief(*wait))
+            }
+            Self::Probation(boots) => write!(f, "one boot at a time after {boots} failed ones"),
+            Self::NoOffering(Some(wait)) => {
+                write!(f, "EC2 has none of its instance types now, next try in {}", Brief(*wait))
+            }
+            Self::NoOffering(None) => f.write_str("no instance type and subnet is left to ask for"),
+            Self::Paused => f.write_str("an operator has paused it"),
+            Self::PausedInGitLab => f.write_str("it is paused in GitLab"),
+        }
+    }
+}
+
+/// Everything that a decision to launch looks at or changes.
+pub(crate) struct Launching<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) settings: &'a Settings,
+    pub(crate) runners: &'a BTreeMap<RunnerName, Runner>,
+    pub(crate) fleet: &'a mut Fleet,
+    pub(crate) cooldowns: &'a mut Cooldowns,
+    pub(crate) mint: &'a mut TokenMint,
+    /// What is known of EC2's instances.
+    pub(crate) ec2: &'a Knowledge,
+    /// Until when EC2 wants no launches, if it does.
+    pub(crate) slow_until: Option<Timestamp>,
+}
+
+impl Launching<'_> {
+    /// The launches to make now, and what holds back the others.
+    pub(crate) fn decide(&mut self, assessment: &Assessment) -> (Vec<Launch>, BTreeMap<RunnerName, HeldBack>) {
+        let mut held_back = BTreeMap::new();
+        let grants = self.grant(assessment, &mut held_back);
+        let mut launches = self.repeat();
+        for runner in &self.settings.runners {
+            let (Some(workers), Some(demand)) = (grants.get(&runner.name), assessment.demands.get(&runner.name)) else {
+                continue;
+            };
+            match self.launch(runner, demand, *workers) {
+                Ok(made) => launches.extend(made),
+                Err(why) => {
+                    held_back.insert(runner.name.clone(), why);
+                }
+            }
+        }
+        for (name, demand) in &assessment.demands {
+            if let Knowledge::Stale { why, .. } | Knowledge::Unknown { why } = &demand.queue {
+                held_back.entry(name.clone()).or_insert_with(|| HeldBack::Queue(why.clone()));
+            }
+        }
+        (launches, held_back)
+    }
+
+    /// How many workers each runner may launch now: first for waiting jobs, in file order, then for idle slots, so that
+    /// one runner's idle slots never take what another's jobs need.
+    fn grant(
+        &self,
+        assessment: &Assessment,
+        held_back: &mut BTreeMap<RunnerName, HeldBack>,
+    ) -> BTreeMap<RunnerName, u32> {
+        let mut room = self.settings.concurrent.saturating_sub(self.capacity_in_use());
+        let mut grants: BTreeMap<RunnerName, u32> = BTreeMap::new();
+        for missing in [Demand::missing_for_jobs, Demand::missing] {
+            for runner in &self.settings.runners {
+                let Some(demand) = assessment.demands.get(&runner.name) else { continue };
+                let granted = grants.get(&runner.name).copied().unwrap_or(0);
+                let wanted = missing(demand).div_ceil(runner.capacity.max(1)).saturating_sub(granted);
+                if wanted == 0 {
+                    continue;
+                }
+                let allowed = match self.ceiling(runner, demand) {
+                    Ok(allowed) => allowed.saturating_sub(granted),
+                    Err(why) => {
+                        held_back.insert(runner.name.clone(), why);
+                        continue;
+                    }
+                };
+                let affordable = room / runner.capacity.max(1);
+                let more = wanted.min(allowed).min(affordable);
+                if more < wanted {
+                    held_back.insert(runner.name.clone(), self.what_capped(runner, demand, allowed <= affordable));
+                }
+                room = room.saturating_sub(more.saturating_mul(runner.capacity));
+                if more > 0 {
+                    *grants.entry(runner.name.clone()).or_default() += more;
+                }
+            }
+        }
+        grants
+    }
+
+    /// Slots of everything not yet terminated, whatever its state.
+    fn capacity_in_use(&self) -> u32 {
+        let capacity = |name: &RunnerName| {
+            self.settings.runners.iter().find(|runner| runner.name == *name).map_or(1, |runner| runner.capacity)
+        };
+        let there: u32 = self.fleet.workers.values().map(|worker| capacity(&worker.instance.runner)).sum();
+        let coming: u32 = self
+            .fleet
+            .flights
+            .values()
+            .map(|flight| flight.coming().saturating_mul(capacity(&flight.launch.runner)))
+            .sum();
+        there.saturating_add(coming)
+    }
+
+    /// How many more workers the runner's own limits allow now, or what forbids any.
+    fn ceiling(&self, runner: &RunnerSettings, demand: &Demand) -> Result<u32, HeldBack> {
+        let known = self.runners.get(&runner.name).ok_or_else(|| HeldBack::NotReady("it is new".into()))?;
+        self.forbidden(known)?;
+        let mut allowed = demand.policy.max_workers.saturating_sub(demand.workers);
+        if runner.max_booting > 0 {
+            allowed = allowed.min(runner.max_booting.saturating_sub(demand.booting));
+        }
+        if known.on_probation() {
+            allowed = allowed.min(1_u32.saturating_sub(demand.booting));
+        }
+        Ok(allowed)
+    }
+
+    /// What forbids any launch now. A queue that is not known does not: idle slots do not depend on it, and waiting jobs
+    /// of a stale look are not in the demand at all.
+    fn forbidden(&self, known: &Runner) -> Result<(), HeldBack> {
+        let left = |until: Timestamp| since(until, self.now);
+        if known.paused {
+            return Err(HeldBack::Paused);
+        }
+        if let Some(facts) = known.facts.known()
+            && facts.paused
+        {
+            return Err(HeldBack::PausedInGitLab);
+        }
+        match self.ec2 {
+            Knowledge::Known => {}
+            Knowledge::Stale { why, .. } | Knowledge::Unknown { why } => return Err(HeldBack::Fleet(why.clone())),
+        }
+        if let Answer::Missing { why } = &known.facts {
+            return Err(HeldBack::NotReady(why.clone()));
+        }
+        if let Answer::Missing { why } = &known.blueprint {
+            return Err(HeldBack::NotReady(why.clone()));
+        }
+        if let Some(until) = self.slow_until {
+            return Err(HeldBack::Slow(left(until)));
+        }
+        if let Some(until) = known.refused.closed_until(self.now) {
+            return Err(HeldBack::Refused(left(until), known.refusal.clone()));
+        }
+        if let Some(until) = known.breaker_open_until(self.now) {
+            return Err(HeldBack::Breaker(left(until), known.failed_boots(), known.boot_failure.clone()));
+        }
+        Ok(())
+    }
+
+    fn what_capped(&self, runner: &RunnerSettings, demand: &Demand, by_itself: bool) -> HeldBack {
+        if !by_itself {
+            return HeldBack::Concurrent(self.settings.concurrent);
+        }
+        if demand.workers >= demand.policy.max_workers {
+            return HeldBack::MaxWorkers(demand.policy.max_workers);
+        }
+        match self.runners.get(&runner.name) {
+            Some(known) if known.on_probation() => HeldBack::Probation(known.failed_boots()),
+            Some(_) if runner.max_booting > 0 && demand.booting >= runner.max_booting => {
+                HeldBack::MaxBooting(runner.max_booting)
+            }
+            Some(_) | None => HeldBack::MaxWorkers(demand.policy.max_workers),
+        }
+    }
+
+    /// Launches whose outcome is open, sent again with the same token: EC2 answers them or carries them out, once.
+    fn repeat(&mut self) -> Vec<Launch> {
+        let now = self.now;
+        self.fleet.flights.retain(|_, flight| since(now, flight.decided_at) < GIVEN_UP);
+        let mut repeated = Vec::new();
+        if self.slow_until.is_some() {
+            return repeated;
+        }
+        for flight in self.fleet.flights.values_mut() {
+            let due = match flight.again_at {
+                Some(at) => at <= now,
+                None => since(now, flight.sent_at) >= UNANSWERED,
+            };
+            if due {
+                flight.sent_at = now;
+                flight.again_at = None;
+                repeated.push(Launch { reason: Reason::LaunchUnanswered, ..flight.launch.clone() });
+            }
+        }
+        repeated
+    }
+
+    /// The launches of one runner: at most one per market, and none on a market where one is still in flight, so that
+    /// what is wanted meanwhile is gathered into the next.
+    fn launch(&mut self, runner: &RunnerSettings, demand: &Demand, workers: u32) -> Result<Vec<Launch>, HeldBack> {
+        let blueprint = self
+            .runners
+            .get(&runner.name)
+            .and_then(|known| known.blueprint.known())
+            .ok_or_else(|| HeldBack::NotReady("the launch template is awaited".into()))?;
+        let placement =
+            place(&blueprint.places, runner.market, runner.on_demand_fallback, workers, self.cooldowns, self.now);
+        if placement.asks.is_empty() {
+            return Err(HeldBack::NoOffering(placement.opens_at.map(|at| since(at, self.now))));
+        }
+        let mut launches = Vec::new();
+        for ask in placement.asks {
+            if self.in_flight(&runner.name, ask.market) {
+                continue;
+            }
+            let reason = if ask.market != runner.market {
+                Reason::SpotMissing { missing: ask.count }
+            } else {
+                let Demand { running, waiting, slots, .. } = *demand;
+                Reason::Demand { running, waiting, idle: demand.idle_wanted, slots }
+            };
+            let launch = Launch {
+                token: self.mint.next(&runner.name, ask.market, ask.count),
+                runner: runner.name.clone(),
+                count: ask.count,
+                market: ask.market,
+                offerings: ask.offerings,
+                template: blueprint.template.clone(),
+                config: blueprint.config.clone(),
+                reason,
+            };
+            self.take_off(&launch);
+            launches.push(launch);
+        }
+        if launches.is_empty() { Err(HeldBack::InFlight) } else { Ok(launches) }
+    }
+
+    fn in_flight(&self, runner: &RunnerName, market: Market) -> bool {
+        self.fleet.flights.values().any(|flight| flight.launch.runner == *runner && flight.launch.market == market)
+    }
+
+    fn take_off(&mut self, launch: &Launch) {
+        self.cooldowns.probe(&launch.offerings, &launch.token, self.now);
+        self.fleet.flights.insert(
+            launch.token.clone(),
+            Flight {
+                launch: launch.clone(),
+                decided_at: self.now,
+                sent_at: self.now,
+                again_at: None,
+                seen: std::collections::BTreeSet::new(),
+            },
+        );
+    }
+}

@@ -1,0 +1,309 @@
+//! The laws: what no step may break, whatever happened before. An observer of its own, which shares no conclusion with
+//! the engine: it sees the same events and the commands that came of them, and keeps its own books.
+//!
+//! Tests run it after every step; the live driver does too and counts what it finds (a metric that must stay 0).
+//! The laws about convergence (5 and 6 of docs/architecture.md) need a world and are checked at the end of simulations.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::command::{Command, Launch, Termination};
+use super::event::{Event, LaunchErrorClass, Leftover, LinkNews};
+use super::ids::{LaunchToken, RunnerName, WorkerId};
+use super::launching::GIVEN_UP;
+use super::reason::Reason;
+use super::schedule::policy_at;
+use super::settings::{RunnerSettings, Settings};
+use super::time::since;
+use super::worker::{Health, Instance, InstanceState, Report, RunnerState};
+
+/// No launch may rest on a listing older than this.
+const LISTING_MAX: Duration = Duration::from_secs(120);
+/// After EC2 has refused or throttled a launch, the next one waits at least so long.
+const REPEAT_MIN: Duration = Duration::from_secs(4);
+/// Two listings are at least so far apart.
+const LISTING_PACE: Duration = Duration::from_secs(2);
+
+/// A law that a step has broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The law's number in docs/architecture.md.
+    pub law: u8,
+    /// What was done against it.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "law {}: {}", self.law, self.what)
+    }
+}
+
+/// Workers that a launch may still bring.
+#[derive(Clone, Debug)]
+struct InFlight {
+    runner: RunnerName,
+    coming: u32,
+    decided_at: Timestamp,
+}
+
+/// The observer and its books.
+#[derive(Clone, Debug, Default)]
+pub struct Laws {
+    settings: Option<Settings>,
+    /// Everything that a listing or a launch's answer has shown and that is not terminated.
+    instances: BTreeMap<WorkerId, Option<Instance>>,
+    owners: BTreeMap<WorkerId, RunnerName>,
+    reports: BTreeMap<WorkerId, Report>,
+    forced: BTreeSet<WorkerId>,
+    in_flight: BTreeMap<LaunchToken, InFlight>,
+    refused_at: BTreeMap<RunnerName, Timestamp>,
+    slow_at: Option<Timestamp>,
+    last_good_listing: Option<Timestamp>,
+    last_listing_command: Option<Timestamp>,
+}
+
+impl Laws {
+    /// An observer that has seen nothing; it must see every event and command from the engine's first step on.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in what the engine is about to be told. Call it before [`Self::judge`] of the same step.
+    pub fn observe(&mut self, now: Timestamp, event: &Event) {
+        match event {
+            Event::Configured(settings) => self.settings = Some(settings.clone()),
+            Event::Instances { asked_at, listing: Ok(instances) } => self.listed(*asked_at, instances),
+            Event::Launched { token, answer } => {
+                let Some(launch) = self.in_flight.get(token).cloned() else { return };
+                for launched in &answer.launched {
+                    self.instances.entry(launched.id.clone()).or_insert(None);
+                    self.owners.insert(launched.id.clone(), launch.runner.clone());
+                }
+                if answer.leftover == Leftover::None {
+                    self.in_flight.remove(token);
+                }
+                for error in &answer.errors {
+                    match (error.class, answer.launched.is_empty()) {
+                        (LaunchErrorClass::Slow, _) => self.slow_at = Some(now),
+                        (LaunchErrorClass::Denied | LaunchErrorClass::Invalid, true) if error.offering.is_none() => {
+                            self.refused_at.insert(launch.runner.clone(), now);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Event::Link { worker, news: LinkNews::Report(report) } => {
+                self.reports.insert(worker.clone(), (**report).clone());
+            }
+            Event::Operator(super::event::OperatorWish::Drain { workers, force: true }) => {
+                self.forced.extend(workers.iter().cloned());
+            }
+            Event::Operator(_)
+            | Event::Instances { .. }
+            | Event::Link { .. }
+            | Event::Runner { .. }
+            | Event::Queue { .. }
+            | Event::Blueprint { .. }
+            | Event::TerminateFailed { .. }
+            | Event::Forgotten { .. } => {}
+        }
+    }
+
+    fn listed(&mut self, asked_at: Timestamp, instances: &[Instance]) {
+        if self.last_good_listing.is_some_and(|last| asked_at < last) {
+            return;
+        }
+        self.last_good_listing = Some(asked_at);
+        for instance in instances {
+            if instance.state == InstanceState::Terminated {
+                self.instances.remove(&instance.id);
+            } else {
+                self.note_arrival(instance);
+                self.owners.insert(instance.id.clone(), instance.runner.clone());
+                let known = self.instances.entry(instance.id.clone()).or_insert(None);
+                let health = match (instance.health, known.as_ref()) {
+                    (Health::Unknown, Some(known)) => known.health,
+                    (health, _) => health,
+                };
+                *known = Some(Instance { health, ..instance.clone() });
+            }
+        }
+        // What a complete listing does not show, and an earlier one did, has gone.
+        let shown: BTreeSet<&WorkerId> = instances.iter().map(|instance| &instance.id).collect();
+        self.instances.retain(|id, known| known.is_none() || shown.contains(id));
+    }
+
+    /// An instance of a launch in flight is counted as an instance from now on, not as a promise.
+    fn note_arrival(&mut self, instance: &Instance) {
+        if !self.instances.contains_key(&instance.id)
+            && let Some(token) = &instance.launch
+            && let Some(flight) = self.in_flight.get_mut(token)
+        {
+            flight.coming = flight.coming.saturating_sub(1);
+        }
+    }
+
+    /// Judges the commands of a step.
+    pub fn judge(&mut self, now: Timestamp, commands: &[Command]) -> Vec<Violation> {
+        let mut broken = Vec::new();
+        self.in_flight.retain(|_, flight| since(now, flight.decided_at) < GIVEN_UP);
+        for command in commands {
+            match command {
+                Command::Launch(launch) => self.judge_launch(now, launch, &mut broken),
+                Command::Terminate(terminations) => {
+                    terminations.iter().for_each(|termination| self.judge_termination(termination, &mut broken));
+                }
+                Command::Fence { worker, .. } | Command::Unfence { worker, .. } => {
+                    self.judge_touch(worker, "steer", &mut broken);
+                }
+                Command::Stop { worker, .. } => self.judge_stop(worker, &mut broken),
+                Command::ListInstances { .. } => {
+                    if self.last_listing_command.is_some_and(|last| since(now, last) < LISTING_PACE) {
+                        broken.push(Violation { law: 8, what: "two listings within two seconds".into() });
+                    }
+                    self.last_listing_command = Some(now);
+                }
+                Command::Connect { .. }
+                | Command::Disconnect { .. }
+                | Command::Forget { .. }
+                | Command::Retry { .. } => {}
+            }
+        }
+        self.judge_budget(commands, &mut broken);
+        broken
+    }
+
+    fn judge_budget(&self, commands: &[Command], broken: &mut Vec<Violation>) {
+        let runners = self.settings.as_ref().map_or(0, |settings| settings.runners.len());
+        let launches = commands.iter().filter(|command| matches!(command, Command::Launch(_))).count();
+        // A launch per market, and as many repeated ones at most, for each runner; however many workers there are.
+        if launches > runners * 4 {
+            broken.push(Violation { law: 8, what: format!("{launches} launches in one step for {runners} runners") });
+        }
+        let terminates = commands.iter().filter(|command| matches!(command, Command::Terminate(_))).count();
+        if terminates > 2 {
+            broken.push(Violation { law: 8, what: format!("{terminates} terminate calls in one step") });
+        }
+    }
+
+    fn judge_launch(&mut self, now: Timestamp, launch: &Launch, broken: &mut Vec<Violation>) {
+        let mut accuse = |law, what: String| broken.push(Violation { law, what });
+        let Some(section) = self.section(&launch.runner).cloned() else {
+            accuse(3, format!("a launch for {}, which is not configured", launch.runner));
+            return;
+        };
+        if self.in_flight.contains_key(&launch.token) {
+            return; // A repetition: its workers are counted already, and its token launches nothing twice.
+        }
+        if launch.count == 0 || launch.offerings.is_empty() {
+            accuse(3, format!("an empty launch for {}", launch.runner));
+        }
+        if launch.offerings.iter().any(|offering| offering.market != launch.market) {
+            accuse(3, format!("a launch for {} that mixes markets", launch.runner));
+        }
+        if self.last_good_listing.is_none_or(|listed| since(now, listed) > LISTING_MAX) {
+            accuse(2, format!("a launch for {} while nobody knows what exists", launch.runner));
+        }
+        if self.refused_at.get(&launch.runner).is_some_and(|at| since(now, *at) < REPEAT_MIN)
+            || self.slow_at.is_some_and(|at| since(now, at) < REPEAT_MIN)
+        {
+            accuse(7, format!("a launch for {} on the heels of a failed one", launch.runner));
+        }
+        self.refused_at.remove(&launch.runner);
+        let flight = InFlight { runner: launch.runner.clone(), coming: launch.count, decided_at: now };
+        self.in_flight.insert(launch.token.clone(), flight);
+        let workers = self.workers_of(&launch.runner);
+        let max_workers = policy_at(&section, now).max_workers;
+        if workers > max_workers {
+            accuse(2, format!("{workers} workers of {}, whose max_workers is {max_workers}", launch.runner));
+        }
+        let (slots, concurrent) = (self.slots(), self.settings.as_ref().map_or(0, |settings| settings.concurrent));
+        if slots > concurrent {
+            accuse(2, format!("workers with {slots} slots, where concurrent is {concurrent}"));
+        }
+    }
+
+    fn judge_termination(&self, termination: &Termination, broken: &mut Vec<Violation>) {
+        let Termination { worker, reason } = termination;
+        self.judge_touch(worker, "terminate", broken);
+        let report = self.reports.get(worker);
+        let state = report.map(|report| report.runner);
+        let allowed = match reason {
+            Reason::Drained { force: true } => self.forced.contains(worker),
+            Reason::Lost => {
+                let instance = self.instances.get(worker).and_then(Option::as_ref);
+                instance.is_some_and(|instance| instance.health == Health::Impaired)
+            }
+            Reason::FoundStopped => true,
+            // Its runner has never been given a configuration, so it cannot run a job.
+            Reason::BootTimeout { .. } | Reason::BootFailed { .. } | Reason::WrongHostKey => {
+                matches!(state, None | Some(RunnerState::Absent)) || report.is_some_and(|report| report.jobs() == 0)
+            }
+            // The process that ran its jobs is dead, and the jobs with it.
+            Reason::RunnerFailed => state == Some(RunnerState::Failed),
+            Reason::Demand { .. }
+            | Reason::SpotMissing { .. }
+            | Reason::LaunchUnanswered
+            | Reason::DemandReturned
+            | Reason::Idle { .. }
+            | Reason::Age { .. }
+            | Reason::JobsDone { .. }
+            | Reason::Drift { .. }
+            | Reason::Interruption { .. }
+            | Reason::RunnerRemoved
+            | Reason::Paused
+            | Reason::Drained { force: false } => {
+                state == Some(RunnerState::Stopped) && report.is_some_and(|report| report.jobs() == 0)
+            }
+        };
+        if !allowed {
+            let law = if report.is_some_and(|report| report.jobs() > 0) { 1 } else { 4 };
+            let shown = report
+                .map_or("nothing".to_owned(), |report| format!("{:?} with {} jobs", report.runner, report.jobs()));
+            broken.push(Violation { law, what: format!("{worker} terminated ({reason}) while it showed {shown}") });
+        }
+    }
+
+    fn judge_stop(&self, worker: &WorkerId, broken: &mut Vec<Violation>) {
+        self.judge_touch(worker, "stop", broken);
+        let fenced_and_empty =
+            self.reports.get(worker).is_some_and(|report| report.runner == RunnerState::Fenced && report.is_empty());
+        if !fenced_and_empty {
+            broken.push(Violation { law: 4, what: format!("{worker} stopped before it was fenced and seen empty") });
+        }
+    }
+
+    fn judge_touch(&self, worker: &WorkerId, verb: &str, broken: &mut Vec<Violation>) {
+        match self.instances.get(worker) {
+            None => broken.push(Violation { law: 3, what: format!("{verb} {worker}, which is not known to be ours") }),
+            Some(Some(instance)) if instance.hold => {
+                broken.push(Violation { law: 3, what: format!("{verb} {worker}, which a person holds") });
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn section(&self, runner: &RunnerName) -> Option<&RunnerSettings> {
+        self.settings.as_ref()?.runners.iter().find(|section| section.name == *runner)
+    }
+
+    fn workers_of(&self, runner: &RunnerName) -> u32 {
+        let there = self.instances.keys().filter(|id| self.owners.get(*id) == Some(runner)).count();
+        let coming: u32 =
+            self.in_flight.values().filter(|flight| flight.runner == *runner).map(|flight| flight.coming).sum();
+        u32::try_from(there).unwrap_or(u32::MAX).saturating_add(coming)
+    }
+
+    fn slots(&self) -> u32 {
+        let capacity = |runner: Option<&RunnerName>| {
+            runner.and_then(|runner| self.section(runner)).map_or(1, |section| section.capacity)
+        };
+        let there: u32 = self.instances.keys().map(|id| capacity(self.owners.get(id))).sum();
+        let coming: u32 = self.in_flight.values().map(|flight| flight.coming * capacity(Some(&flight.runner))).sum();
+        there.saturating_add(coming)
+    }
+}

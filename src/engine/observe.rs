@@ -1,0 +1,249 @@
+//! Taking in events: each changes what is known, none decides. Commands come of it only where an end must be followed up.
+
+use jiff::Timestamp;
+
+use super::command::Command;
+use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, LinkNews, OperatorWish};
+use super::fleet::News;
+use super::ids::{LaunchToken, RunnerName, WorkerId};
+use super::launching::SLOW;
+use super::offering::{Market, Offering};
+use super::reason::Reason;
+use super::runner::Runner;
+use super::settings::Settings;
+use super::step::{Engine, FORGET_AGAIN, is_spot_reclaim};
+use super::time::after;
+use super::worker::Instance;
+use super::workers::Drain;
+
+impl Engine {
+    /// Takes in one event.
+    pub(super) fn observe(&mut self, event: Event) -> Vec<Command> {
+        let now = self.now;
+        match event {
+            Event::Configured(settings) => self.configured(settings),
+            Event::Runner { runner, facts } => {
+                if let Some(known) = self.runners.get_mut(&runner) {
+                    known.facts.take(facts);
+                }
+            }
+            Event::Queue { server, look } => self.queues.entry(server).or_default().answered(look),
+            Event::Blueprint { runner, blueprint } => self.blueprint(&runner, blueprint),
+            Event::Instances { asked_at, listing } => return self.listed(asked_at, listing),
+            Event::Launched { token, answer } => self.launched(&token, &answer),
+            Event::TerminateFailed { workers, why } => self.terminate_failed(&workers, &why),
+            Event::Link { worker, news } => return self.linked(&worker, news),
+            Event::Forgotten { worker, outcome } => {
+                if let Some(ended) = self.fleet.ended.get_mut(&worker) {
+                    ended.asked_at = None;
+                    ended.forgotten = outcome.is_ok();
+                    ended.again_at = outcome.is_err().then(|| after(now, FORGET_AGAIN));
+                }
+            }
+            Event::Operator(wish) => self.wished(wish),
+        }
+        Vec::new()
+    }
+
+    fn configured(&mut self, settings: Settings) {
+        self.runners.retain(|name, _| settings.runners.iter().any(|runner| runner.name == *name));
+        for runner in &settings.runners {
+            self.runners.entry(runner.name.clone()).or_insert_with(Runner::new);
+        }
+        self.queues.retain(|server, _| settings.runners.iter().any(|runner| runner.server == *server));
+        self.settings = Some(settings);
+    }
+
+    fn blueprint(&mut self, runner: &RunnerName, blueprint: Result<super::offering::Blueprint, String>) {
+        let Some(known) = self.runners.get_mut(runner) else { return };
+        let before = known.blueprint.known().cloned();
+        known.blueprint.take(blueprint);
+        // What was refused may have been the old image or group: a new template deserves a try of its own.
+        if known.blueprint.known() != before.as_ref() {
+            known.refused.succeed();
+        }
+    }
+
+    fn listed(&mut self, asked_at: Timestamp, listing: Result<Vec<Instance>, String>) -> Vec<Command> {
+        let now = self.now;
+        match listing {
+            Err(why) => {
+                self.listing.answered(asked_at, Some(why));
+                Vec::new()
+            }
+            Ok(_) if self.listing.is_overtaken(asked_at) => Vec::new(),
+            Ok(instances) => {
+                self.listing.answered(asked_at, None);
+                let news = self.fleet.listed(now, asked_at, instances);
+                news.into_iter().filter_map(|news| self.heard(news)).collect()
+            }
+        }
+    }
+
+    fn linked(&mut self, worker: &WorkerId, news: LinkNews) -> Vec<Command> {
+        let heard = self.fleet.linked(self.now, worker, news);
+        heard.into_iter().filter_map(|news| self.heard(news)).collect()
+    }
+
+    /// Follows up what is new about a worker.
+    fn heard(&mut self, news: News) -> Option<Command> {
+        let now = self.now;
+        match news {
+            News::Ready(id) => {
+                let worker = self.fleet.workers.get(&id)?;
+                if let Some(runner) = self.runners.get_mut(&worker.instance.runner)
+                    && worker.boot_watched
+                {
+                    runner.boot_succeeded();
+                }
+                None
+            }
+            News::Interrupted(id) => {
+                let worker = self.fleet.workers.get(&id)?;
+                let offering = self.offering_of(&worker.instance);
+                self.journal.totals.interruptions += 1;
+                self.cool(&offering, LaunchErrorClass::Capacity);
+                self.journal
+                    .note(now, format!("{id} gets an interruption notice; {offering} is left alone for a while"));
+                None
+            }
+            News::Ended { instance, asked, jobs, booting } => {
+                self.ended(&instance, asked, jobs, booting);
+                Some(Command::Disconnect { worker: instance.id })
+            }
+        }
+    }
+
+    fn ended(&mut self, instance: &Instance, asked: bool, jobs: u32, booting: bool) {
+        if asked {
+            return;
+        }
+        let now = self.now;
+        let why = instance.state_reason.as_deref().unwrap_or("EC2 gives no reason");
+        let lost = if jobs > 0 { format!(", with {jobs} running jobs") } else { String::new() };
+        self.journal.note(now, format!("{} has ended by itself{lost}: {why}", instance.id));
+        let by_ec2 = why.starts_with("Server.");
+        if by_ec2 && instance.market == Market::Spot || is_spot_reclaim(Some(why)) {
+            let offering = self.offering_of(instance);
+            self.cool(&offering, LaunchErrorClass::Capacity);
+        } else if booting && let Some(runner) = self.runners.get_mut(&instance.runner) {
+            runner.boot_failed(now, format!("{} ended while booting: {why}", instance.id), &mut self.jitter);
+            self.journal.totals.boots_failed += 1;
+        }
+    }
+
+    fn cool(&mut self, offering: &Offering, class: LaunchErrorClass) {
+        self.cooldowns.close(offering, class, self.now);
+    }
+
+    /// The offering that an instance came from; its subnet is that of the runner's blueprint in the instance's zone.
+    fn offering_of(&self, instance: &Instance) -> Offering {
+        let subnet = self
+            .runners
+            .get(&instance.runner)
+            .and_then(|runner| runner.blueprint.known())
+            .and_then(|blueprint| blueprint.places.iter().find(|place| place.zone == instance.zone))
+            .map_or_else(|| super::ids::SubnetId::new(""), |place| place.subnet.clone());
+        Offering {
+            market: instance.market,
+            instance_type: instance.instance_type.clone(),
+            zone: instance.zone.clone(),
+            subnet,
+        }
+    }
+
+    fn launched(&mut self, token: &LaunchToken, answer: &LaunchAnswer) {
+        let now = self.now;
+        let Some(launch) = self.fleet.answered(now, token, answer) else { return };
+        let given = u32::try_from(answer.launched.len()).unwrap_or(u32::MAX);
+        self.journal.totals.workers_launched += u64::from(given);
+        for launched in &answer.launched {
+            let from = launch
+                .offerings
+                .iter()
+                .find(|offering| offering.instance_type == launched.instance_type && offering.zone == launched.zone);
+            if let Some(offering) = from {
+                self.cooldowns.reopen(offering, now);
+            }
+        }
+        if given > 0 {
+            self.slow.succeed();
+            if let Some(runner) = self.runners.get_mut(&launch.runner) {
+                runner.refused.succeed();
+            }
+        }
+        if given < launch.count {
+            self.journal.totals.launches_short += 1;
+            self.fell_short(&launch, answer, given);
+        }
+        self.cooldowns.end_probes(token);
+        if answer.leftover == Leftover::Possible {
+            let again_at = self.slow.closed_until(now).unwrap_or(now);
+            if let Some(flight) = self.fleet.flights.get_mut(token) {
+                flight.again_at = Some(again_at);
+            }
+        }
+    }
+
+    /// Draws the conclusions from a launch that gave fewer workers than it asked for.
+    fn fell_short(&mut self, launch: &super::command::Launch, answer: &LaunchAnswer, given: u32) {
+        let now = self.now;
+        let mut codes: Vec<&str> = answer.errors.iter().map(|error| error.code.as_str()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        let said = if codes.is_empty() { "no reason given".to_owned() } else { codes.join(", ") };
+        self.journal.note(now, format!("EC2 gave {given} of {} for {}: {said}", launch.count, launch.runner));
+
+        if answer.errors.is_empty() {
+            launch.offerings.iter().for_each(|offering| self.cool(offering, LaunchErrorClass::Capacity));
+        }
+        let (mut slow, mut refusal) = (answer.leftover == Leftover::Possible, None);
+        for error in &answer.errors {
+            match (error.class, &error.offering) {
+                (LaunchErrorClass::Slow, _) => slow = true,
+                (LaunchErrorClass::Denied, _) | (LaunchErrorClass::Invalid, None) => {
+                    refusal = Some(format!("{}: {}", error.code, error.message));
+                }
+                // Wrong for this type and zone alone (`InvalidFleetConfiguration`): it will not become right soon.
+                (LaunchErrorClass::Invalid, Some(offering)) => self.cool(offering, LaunchErrorClass::Unsupported),
+                (class, Some(offering)) => self.cool(offering, class),
+                (class, None) => launch.offerings.iter().for_each(|offering| self.cool(offering, class)),
+            }
+        }
+        if slow {
+            self.slow.fail(now, SLOW, &mut self.jitter);
+        }
+        if let (Some(why), Some(runner)) = (refusal, self.runners.get_mut(&launch.runner)) {
+            runner.launch_refused(now, why, &mut self.jitter);
+        }
+    }
+
+    fn terminate_failed(&mut self, workers: &[WorkerId], why: &str) {
+        let names: Vec<&str> = workers.iter().map(WorkerId::as_str).collect();
+        // The command is repeated until a listing shows the end; see `retirement`.
+        self.journal.note(self.now, format!("EC2 did not terminate {}: {why}", names.join(", ")));
+    }
+
+    fn wished(&mut self, wish: OperatorWish) {
+        match wish {
+            OperatorWish::Drain { workers, force } => {
+                for id in workers {
+                    if let Some(worker) = self.fleet.workers.get_mut(&id) {
+                        worker.drain =
+                            Some(Drain { reason: Reason::Drained { force }, told_at: None, stopping: false });
+                    }
+                }
+            }
+            OperatorWish::Pause(name) => self.pause(&name, true),
+            OperatorWish::Resume(name) => self.pause(&name, false),
+        }
+    }
+
+    fn pause(&mut self, name: &RunnerName, paused: bool) {
+        if let Some(runner) = self.runners.get_mut(name) {
+            runner.paused = paused;
+            let did = if paused { "paused" } else { "resumed" };
+            self.journal.note(self.now, format!("an operator has {did} {name}"));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The [`View`], built from what the engine knows: for people, and with every reason in words.
+
+use std::collections::BTreeMap;
+
+use super::demand::Demand;
+use super::event::LinkFailure;
+use super::ids::{RunnerName, Server};
+use super::job::{Knowledge, PendingJob};
+use super::matching::may_take;
+use super::reason::Brief;
+use super::settings::{RunnerSettings, Settings};
+use super::step::Engine;
+use super::time::since;
+use super::view::{JobView, RunnerView, View, WorkerState, WorkerView};
+use super::workers::{Link, Standing, Worker};
+
+/// The engine's picture after its last step.
+pub(super) fn of(engine: &Engine) -> View {
+    let mut workers: Vec<WorkerView> =
+        engine.fleet.workers.values().map(|worker| worker_view(engine, worker)).collect();
+    workers.sort_by(|one, other| (&one.runner, other.age, &one.id).cmp(&(&other.runner, one.age, &other.id)));
+    View {
+        version: 1,
+        at: engine.now,
+        ec2: engine.listing.knowledge(engine.now),
+        runners: runners(engine),
+        workers,
+        jobs: jobs(engine),
+        decisions: engine.journal.newest(),
+        totals: engine.journal.totals,
+    }
+}
+
+fn runners(engine: &Engine) -> Vec<RunnerView> {
+    let configured = engine.settings.iter().flat_map(|settings| &settings.runners);
+    let mut views: Vec<RunnerView> = configured
+        .filter_map(|runner| Some(runner_view(engine, runner, engine.assessment.demands.get(&runner.name)?)))
+        .collect();
+    let mut orphans: BTreeMap<&RunnerName, u32> = BTreeMap::new();
+    for worker in engine.fleet.workers.values() {
+        if !views.iter().any(|view| view.name == worker.instance.runner) {
+            *orphans.entry(&worker.instance.runner).or_default() += 1;
+        }
+    }
+    views.extend(orphans.into_iter().map(|(name, workers)| RunnerView {
+        name: name.clone(),
+        queue: Knowledge::Unknown { why: "its section is gone from the configuration".into() },
+        running: 0,
+        waiting: 0,
+        idle_wanted: 0,
+        idle_ready: 0,
+        workers,
+        max_workers: 0,
+        held_back: Some("its section is gone from the configuration; its workers are being retired".into()),
+        paused: false,
+    }));
+    views
+}
+
+fn runner_view(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> RunnerView {
+    let Demand { policy, queue, complete: _, running, waiting, idle_wanted, slots: _, booting: _, workers } = demand;
+    let serving = engine
+        .fleet
+        .workers
+        .values()
+        .filter(|worker| worker.instance.runner == runner.name && worker.standing(engine.now) == Standing::Serving);
+    RunnerView {
+        name: runner.name.clone(),
+        queue: queue.clone(),
+        running: *running,
+        waiting: *waiting,
+        idle_wanted: *idle_wanted,
+        idle_ready: serving.map(|worker| runner.capacity.saturating_sub(worker.jobs())).sum(),
+        workers: *workers,
+        max_workers: policy.max_workers,
+        held_back: engine.held_back.get(&runner.name).map(ToString::to_string),
+        paused: engine.runners.get(&runner.name).is_some_and(|known| known.paused),
+    }
+}
+
+fn worker_view(engine: &Engine, worker: &Worker) -> WorkerView {
+    let standing = worker.standing(engine.now);
+    let jobs = worker.jobs();
+    let state = match standing {
+        Standing::Booting => WorkerState::Booting,
+        Standing::Serving if jobs > 0 => WorkerState::Busy,
+        Standing::Serving => WorkerState::Idle,
+        Standing::Draining => WorkerState::Draining,
+        Standing::Unreachable => WorkerState::Unreachable,
+        Standing::Ending => WorkerState::Terminating,
+    };
+    let instance = &worker.instance;
+    WorkerView {
+        id: instance.id.clone(),
+        runner: instance.runner.clone(),
+        state,
+        note: note(engine, worker, standing),
+        phase: worker.report().map(|report| report.phase.clone()),
+        jobs,
+        job_ids: worker.report().map(|report| report.job_ids.iter().copied().collect()).unwrap_or_default(),
+        age: worker.age(engine.now),
+        idle: worker.idle(engine.now).filter(|_| standing == Standing::Serving),
+        instance_type: instance.instance_type.clone(),
+        zone: instance.zone.clone(),
+        market: instance.market,
+        hold: instance.hold,
+    }
+}
+
+fn note(engine: &Engine, worker: &Worker, standing: Standing) -> Option<String> {
+    match standing {
+        Standing::Booting => match &worker.link {
+            Link::Down { failure: LinkFailure::WrongHostKey(why) | LinkFailure::Refused(why), .. } => Some(why.clone()),
+            Link::None { .. } | Link::Up | Link::Down { .. } => Some(worker.boot_step()),
+        },
+        Standing::Serving => None,
+        Standing::Draining => worker.drain.as_ref().map(|drain| drain.reason.to_string()),
+        Standing::Unreachable => {
+            let silent = worker.silent_since(engine.now).map_or(std::time::Duration::ZERO, |at| since(engine.now, at));
+            let why = match &worker.link {
+                Link::Down {
+                    failure: LinkFailure::Unreachable(why) | LinkFailure::WrongHostKey(why) | LinkFailure::Refused(why),
+                    ..
+                } => why.as_str(),
+                Link::None { .. } | Link::Up => "no report",
+            };
+            Some(format!("silent for {}: {why}", Brief(silent)))
+        }
+        Standing::Ending => worker.ending.as_ref().map(|ending| ending.reason.to_string()),
+    }
+}
+
+fn jobs(engine: &Engine) -> Vec<JobView> {
+    let Some(settings) = &engine.settings else { return Vec::new() };
+    let mut views = Vec::new();
+    for (server, queue) in &engine.queues {
+        for job in queue.jobs() {
+            let (runner, why) = explain(engine, settings, server, job);
+            views.push(JobView {
+                id: job.id,
+                project: job.project,
+                name: job.name.clone(),
+                waited: since(engine.now, job.queued_at),
+                runner,
+                why,
+            });
+        }
+    }
+    views
+}
+
+/// Which runner a waiting job is counted for, and the sentence that says why it waits.
+fn explain(engine: &Engine, settings: &Settings, server: &Server, job: &PendingJob) -> (Option<RunnerName>, String) {
+    let able = settings.runners.iter().filter(|runner| runner.server == *server).find(|runner| {
+        let facts = engine.runners.get(&runner.name).and_then(|known| known.facts.known());
+        facts.is_some_and(|facts| may_take(&runner.name, facts, job))
+    });
+    let Some(runner) = able else {
+        return (None, "none of our runners may take it: its tags, its project or its protection do not match".into());
+    };
+    let name = Some(runner.name.clone());
+    if engine.untaken.is_set_aside(server, job.id, engine.now) {
+        return (name, "an idle worker asks for jobs, and GitLab does not hand it this one".into());
+    }
+    if let Some(held_back) = engine.held_back.get(&runner.name) {
+        return (name, format!("no worker is launched: {held_back}"));
+    }
+    let Some(demand) = engine.assessment.demands.get(&runner.name) else {
+        return (name, "its runner has just been configured".into());
+    };
+    let why = if demand.booting > 0 {
+        format!("{} workers are booting", demand.booting)
+    } else if demand.slots > demand.running {
+        "a worker is free and will take it at its next request".into()
+    } else {
+        "a worker will be launched at the next step".into()
+    };
+    (name, why)
+}

@@ -1,0 +1,136 @@
+//! Which policy holds now: the runner's own, changed by the last schedule entry that is active.
+
+use cronexpr::MakeTimestamp;
+use jiff::Timestamp;
+
+use super::settings::{IdlePolicy, RunnerSettings, ScheduleEntry};
+
+/// The policy in force at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Policy {
+    /// How many free slots, for how long.
+    pub(crate) idle: IdlePolicy,
+    /// Workers not yet terminated, at most.
+    pub(crate) max_workers: u32,
+}
+
+/// The policy of `runner` at `now`. An entry is active in every minute that one of its periods matches; the last active
+/// entry in file order wins; what it omits is inherited from the runner.
+pub(crate) fn policy_at(runner: &RunnerSettings, now: Timestamp) -> Policy {
+    let mut policy = Policy { idle: runner.idle.clone(), max_workers: runner.max_workers };
+    let Some(entry) = runner.schedule.iter().rev().find(|entry| is_active(entry, now)) else {
+        return policy;
+    };
+    let ScheduleEntry { periods: _, written: _, idle_count, idle_count_min, idle_scale_factor, idle_time, max_workers } =
+        entry;
+    let idle = &mut policy.idle;
+    idle.count = idle_count.unwrap_or(idle.count);
+    idle.count_min = idle_count_min.unwrap_or(idle.count_min);
+    idle.scale_factor = idle_scale_factor.unwrap_or(idle.scale_factor);
+    idle.time = idle_time.unwrap_or(idle.time);
+    policy.max_workers = max_workers.unwrap_or(policy.max_workers);
+    policy
+}
+
+/// A timestamp that the expression cannot judge (beyond the calendar's end) is not in it.
+fn is_active(entry: &ScheduleEntry, now: Timestamp) -> bool {
+    MakeTimestamp::from_second(now.as_second())
+        .is_ok_and(|at| entry.periods.iter().any(|period| period.matches(at).unwrap_or(false)))
+}
+
+impl IdlePolicy {
+    /// The free slots wanted while `in_use` slots run jobs; as docker+machine's IdleCount, IdleCountMin and
+    /// IdleScaleFactor.
+    pub(crate) fn wanted(&self, in_use: u32) -> u32 {
+        if self.scale_factor <= 0.0 {
+            return self.count;
+        }
+        // Casting saturates, and truncates as docker+machine does.
+        let scaled = (f64::from(in_use) * self.scale_factor) as u32;
+        scaled.max(self.count_min).min(self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::{Market, RunnerName, Server};
+
+    fn runner(schedule: Vec<ScheduleEntry>) -> RunnerSettings {
+        RunnerSettings {
+            name: RunnerName::new("r"),
+            server: Server::new("https://gitlab.example.com"),
+            sees_queue: true,
+            limit: 0,
+            max_workers: 10,
+            capacity: 1,
+            max_jobs: 0,
+            max_age: Duration::from_secs(86_400),
+            max_booting: 0,
+            boot_timeout: Duration::from_secs(300),
+            market: Market::Spot,
+            on_demand_fallback: true,
+            retry_interrupted: false,
+            idle: IdlePolicy { count: 1, count_min: 0, scale_factor: 0.0, time: Duration::from_secs(300) },
+            schedule,
+        }
+    }
+
+    fn entry(period: &str, idle_count: Option<u32>, max_workers: Option<u32>) -> ScheduleEntry {
+        ScheduleEntry {
+            periods: vec![cronexpr::parse_crontab(period).unwrap()],
+            written: vec![period.into()],
+            idle_count,
+            idle_count_min: None,
+            idle_scale_factor: None,
+            idle_time: None,
+            max_workers,
+        }
+    }
+
+    fn count_at(schedule: &[ScheduleEntry], at: &str) -> u32 {
+        policy_at(&runner(schedule.to_vec()), at.parse().unwrap()).idle.count
+    }
+
+    #[test]
+    fn an_entry_holds_through_the_whole_of_every_minute_it_names() {
+        let office = [entry("* 8-17 * * mon-fri Europe/Berlin", Some(4), None)];
+        // Berlin is two hours ahead of UTC in summer.
+        let table = [
+            ("2026-07-01T05:59:59Z", 1),
+            ("2026-07-01T06:00:00Z", 4),
+            ("2026-07-01T15:59:59Z", 4),
+            ("2026-07-01T16:00:00Z", 1),
+            ("2026-07-04T10:00:00Z", 1), // Saturday
+        ];
+        for (at, expected) in table {
+            assert_eq!(count_at(&office, at), expected, "{at}");
+        }
+    }
+
+    #[test]
+    fn office_hours_move_with_daylight_saving() {
+        let office = [entry("* 8-17 * * * Europe/Berlin", Some(4), None)];
+        // The clocks go back on 2026-10-25: eight o'clock is 06:00 UTC before and 07:00 UTC after.
+        assert_eq!(count_at(&office, "2026-10-24T06:30:00Z"), 4);
+        assert_eq!(count_at(&office, "2026-10-26T06:30:00Z"), 1);
+    }
+
+    #[test]
+    fn the_last_active_entry_wins_and_inherits_from_the_runner_alone() {
+        let schedule = [entry("* * * * * UTC", Some(2), Some(3)), entry("* 9 * * * UTC", Some(7), None)];
+        let policy = policy_at(&runner(schedule.to_vec()), "2026-01-01T09:30:00Z".parse().unwrap());
+        assert_eq!((policy.idle.count, policy.max_workers), (7, 10));
+        assert_eq!(policy.idle.time, Duration::from_secs(300));
+    }
+
+    #[test]
+    fn a_factor_scales_between_floor_and_ceiling() {
+        let idle = IdlePolicy { count: 10, count_min: 2, scale_factor: 0.5, time: Duration::ZERO };
+        let wanted: Vec<u32> = [0, 3, 5, 9, 30].into_iter().map(|in_use| idle.wanted(in_use)).collect();
+        assert_eq!(wanted, [2, 2, 2, 4, 10]);
+        assert_eq!(IdlePolicy { scale_factor: 0.0, ..idle }.wanted(3), 10);
+    }
+}

@@ -1,0 +1,279 @@
+//! One worker: what EC2 and its agent last said, and what we began with it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::command::Launch;
+use super::event::{LaunchedWorker, LinkFailure};
+use super::fleet::News;
+use super::reason::Reason;
+use super::time::{after, before, since};
+use super::worker::{Health, Instance, InstanceState, Phase, Report, RunnerState};
+
+/// A worker that says nothing for so long is unreachable: two missed half-minute reports and some.
+pub(crate) const SILENCE: Duration = Duration::from_secs(75);
+/// How long job starts are remembered; longer than any look at the queue stays in use.
+const STARTS_KEPT: Duration = Duration::from_secs(120);
+
+/// The queue size that comes with a job is believed for so long: a boot, more or less.
+const QUEUE_HINT: Duration = Duration::from_secs(60);
+
+/// A worker that was told to take jobs again shows it within so long: gitlab-runner re-reads its file every 3 s.
+const RETURN: Duration = Duration::from_secs(20);
+
+/// The last report and when it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) at: Timestamp,
+    pub(crate) report: Report,
+}
+
+/// The connection to a worker.
+#[derive(Clone, Debug)]
+pub(crate) enum Link {
+    /// Not heard of yet; asked for at that time, if it was.
+    None { asked_at: Option<Timestamp> },
+    /// Connected.
+    Up,
+    /// Not connected; since then for this kind of reason.
+    Down { since: Timestamp, failure: LinkFailure },
+}
+
+/// A retirement that was begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Drain {
+    pub(crate) reason: Reason,
+    /// When the worker was last told to fence or stop; it is told again if its reports do not show it.
+    pub(crate) told_at: Option<Timestamp>,
+    /// Whether SIGQUIT was asked for: from then on there is no way back.
+    pub(crate) stopping: bool,
+}
+
+/// A termination that was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending {
+    pub(crate) reason: Reason,
+    pub(crate) asked_at: Timestamp,
+}
+
+/// Where a worker stands, as far as decisions care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// Not ready yet; its slots are coming.
+    Booting,
+    /// Asks for jobs; its slots count.
+    Serving,
+    /// Takes no more jobs.
+    Draining,
+    /// Was ready, or may have been; nobody knows what it runs.
+    Unreachable,
+    /// Terminated by us or by EC2; not yet gone.
+    Ending,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Worker {
+    /// As last listed, or as the launch's answer named it.
+    pub(crate) instance: Instance,
+    /// The newest listing that showed it.
+    pub(crate) listed_at: Option<Timestamp>,
+    /// The first of the newest listings that did not show it.
+    pub(crate) absent_since: Option<Timestamp>,
+    pub(crate) first_seen: Timestamp,
+    /// Whether we know that it was never ready before we met it: we launched it, or saw it boot.
+    pub(crate) boot_watched: bool,
+    /// Whether its runner was ever seen to be configured.
+    pub(crate) served: bool,
+    pub(crate) link: Link,
+    pub(crate) heard: Option<Heard>,
+    /// When reports showed that jobs were taken; one entry per job.
+    pub(crate) starts: Vec<Timestamp>,
+    pub(crate) drain: Option<Drain>,
+    /// When a drain was taken back; for a short while its slots count although its report still says that it is fenced.
+    pub(crate) returned_at: Option<Timestamp>,
+    /// Since when its reports say that the runner process has failed.
+    pub(crate) failed_since: Option<Timestamp>,
+    pub(crate) ending: Option<Ending>,
+}
+
+impl Worker {
+    /// A worker that a listing shows and that we know nothing of: after a restart, or from an unanswered launch.
+    pub(crate) fn adopted(instance: Instance, now: Timestamp) -> Self {
+        Self {
+            instance,
+            listed_at: None,
+            absent_since: None,
+            first_seen: now,
+            boot_watched: false,
+            served: false,
+            link: Link::None { asked_at: None },
+            heard: None,
+            starts: Vec::new(),
+            drain: None,
+            returned_at: None,
+            failed_since: None,
+            ending: None,
+        }
+    }
+
+    /// A worker that EC2 has just named in its answer to our launch.
+    pub(crate) fn launched(launch: &Launch, launched: &LaunchedWorker, now: Timestamp) -> Self {
+        let instance = Instance {
+            id: launched.id.clone(),
+            runner: launch.runner.clone(),
+            config: launch.config.clone(),
+            launch: Some(launch.token.clone()),
+            state: InstanceState::Pending,
+            state_reason: None,
+            launched_at: now,
+            instance_type: launched.instance_type.clone(),
+            zone: launched.zone.clone(),
+            market: launched.market,
+            address: None,
+            hold: false,
+            health: Health::Unknown,
+        };
+        Self { boot_watched: true, ..Self::adopted(instance, now) }
+    }
+
+    /// What there is to tell of it when it has ended as `instance`.
+    pub(crate) fn ended(self, instance: Instance) -> News {
+        let (jobs, booting) = (self.jobs(), self.boot_watched && !self.served);
+        News::Ended { instance: Box::new(instance), asked: self.ending.is_some(), jobs, booting }
+    }
+
+    /// Takes in a report.
+    pub(crate) fn heard(&mut self, heard: Heard) {
+        let report = &heard.report;
+        if let Some(last) = &self.heard {
+            let taken = report.jobs_started.saturating_sub(last.report.jobs_started);
+            // More than a handful at once is a worker that counts from elsewhere, not jobs taken within a second.
+            let taken = usize::try_from(taken).unwrap_or(usize::MAX).min(64);
+            self.starts.extend(std::iter::repeat_n(heard.at, taken));
+        }
+        let horizon = before(heard.at, STARTS_KEPT);
+        self.starts.retain(|start| *start >= horizon);
+        match (&report.phase, report.runner) {
+            (Phase::Booting { .. } | Phase::Failed { .. }, _) | (Phase::Ready, RunnerState::Absent) => {
+                self.boot_watched = true;
+            }
+            (
+                Phase::Ready,
+                RunnerState::Serving
+                | RunnerState::Fenced
+                | RunnerState::Stopping
+                | RunnerState::Stopped
+                | RunnerState::Failed,
+            ) => self.served = true,
+        }
+        self.failed_since = match heard.report.runner {
+            RunnerState::Failed => self.failed_since.or(Some(heard.at)),
+            RunnerState::Absent
+            | RunnerState::Serving
+            | RunnerState::Fenced
+            | RunnerState::Stopping
+            | RunnerState::Stopped => None,
+        };
+        self.heard = Some(heard);
+    }
+
+    pub(crate) fn report(&self) -> Option<&Report> {
+        self.heard.as_ref().map(|heard| &heard.report)
+    }
+
+    /// Jobs that the last report showed; 0 if there was none.
+    pub(crate) fn jobs(&self) -> u32 {
+        self.report().map_or(0, Report::jobs)
+    }
+
+    /// The queue size that GitLab told its runner, if it took a job recently enough for that to mean something.
+    pub(crate) fn queue_hint(&self, now: Timestamp) -> u32 {
+        let recent = self.starts.iter().any(|start| since(now, *start) <= QUEUE_HINT);
+        self.report().filter(|_| recent).and_then(|report| report.queue_size).unwrap_or(0)
+    }
+
+    /// When EC2 takes it back, if it said so.
+    pub(crate) fn interruption(&self) -> Option<Timestamp> {
+        self.report().and_then(|report| report.interruption)
+    }
+
+    /// Jobs taken at or after that time whose ids no report has told yet: the look at the queue of that time may show them
+    /// as waiting still.
+    pub(crate) fn unnamed_starts_after(&self, as_of: Timestamp) -> u32 {
+        let Some(report) = self.report() else { return 0 };
+        let unnamed = report.jobs().saturating_sub(u32::try_from(report.job_ids.len()).unwrap_or(u32::MAX));
+        let started = self.starts.iter().filter(|start| **start >= as_of).count();
+        unnamed.min(u32::try_from(started).unwrap_or(u32::MAX))
+    }
+
+    /// Since when it has said nothing, if it has said nothing for too long.
+    pub(crate) fn silent_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let last = self.heard.as_ref().map_or(self.first_seen, |heard| heard.at);
+        (since(now, last) >= SILENCE).then_some(last)
+    }
+
+    /// Where it stands.
+    pub(crate) fn standing(&self, now: Timestamp) -> Standing {
+        let Instance { state, .. } = &self.instance;
+        if self.ending.is_some() || !matches!(state, InstanceState::Pending | InstanceState::Running) {
+            return Standing::Ending;
+        }
+        if self.silent_since(now).is_some() && (self.served || !self.boot_watched) {
+            return Standing::Unreachable;
+        }
+        if self.drain.is_some() {
+            return Standing::Draining;
+        }
+        match self.report().map(|report| (&report.phase, report.runner)) {
+            Some((Phase::Ready, RunnerState::Serving)) => Standing::Serving,
+            Some((Phase::Ready, RunnerState::Fenced)) if self.returns(now) => Standing::Serving,
+            Some((
+                Phase::Ready,
+                RunnerState::Fenced | RunnerState::Stopping | RunnerState::Stopped | RunnerState::Failed,
+            )) => Standing::Draining,
+            Some((Phase::Ready, RunnerState::Absent) | (Phase::Booting { .. } | Phase::Failed { .. }, _)) | None => {
+                Standing::Booting
+            }
+        }
+    }
+
+    /// Whether it was told a moment ago to take jobs again.
+    pub(crate) fn returns(&self, now: Timestamp) -> bool {
+        self.returned_at.is_some_and(|returned_at| since(now, returned_at) < RETURN)
+    }
+
+    /// For how long it has been ready and without a job.
+    pub(crate) fn idle(&self, now: Timestamp) -> Option<Duration> {
+        let heard = self.heard.as_ref()?;
+        let ready = heard.report.phase == Phase::Ready && heard.report.runner != RunnerState::Absent;
+        if !ready || heard.report.jobs() > 0 {
+            return None;
+        }
+        // What an agent claims is bounded by the worker's age, so that a wrong counter retires nothing early.
+        let claimed = Duration::from_secs(heard.report.idle_seconds) + since(now, heard.at);
+        Some(claimed.min(self.age(now)))
+    }
+
+    pub(crate) fn age(&self, now: Timestamp) -> Duration {
+        since(now, self.instance.launched_at)
+    }
+
+    /// When its boot has failed, if it is not ready by then.
+    pub(crate) fn boot_deadline(&self, boot_timeout: Duration) -> Timestamp {
+        after(self.instance.launched_at, boot_timeout)
+    }
+
+    /// The boot step that was seen last, for people.
+    pub(crate) fn boot_step(&self) -> String {
+        match self.report().map(|report| &report.phase) {
+            Some(Phase::Booting { step }) => step.clone(),
+            Some(Phase::Ready) => "starting gitlab-runner".into(),
+            Some(Phase::Failed { error }) => error.clone(),
+            None => match &self.link {
+                Link::None { .. } | Link::Down { .. } => "waiting for SSH".into(),
+                Link::Up => "connected".into(),
+            },
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The engine, step by step: what it does with what it is told. The laws are checked after every step.
+
+mod drains;
+mod launches;
+mod stage;
+mod unknowns;
