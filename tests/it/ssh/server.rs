@@ -117,6 +117,20 @@ impl Handler for Connection {
             return session.channel_failure(id);
         }
         session.channel_success(id)?;
+        if command == "reach back" {
+            let handle = session.handle();
+            tokio::spawn(async move {
+                let opened = [
+                    handle.channel_open_forwarded_tcpip("10.0.0.1", 1, "10.0.0.2", 2).await.is_ok(),
+                    handle.channel_open_agent().await.is_ok(),
+                    handle.channel_open_x11("10.0.0.2", 2).await.is_ok(),
+                    handle.channel_open_session().await.is_ok(),
+                ];
+                channel.data_bytes(format!("{opened:?}")).await.unwrap();
+                exit(&channel, 0).await;
+            });
+            return Ok(());
+        }
         tokio::spawn((self.server.script)(command, channel));
         Ok(())
     }

@@ -187,6 +187,15 @@ async fn a_command_that_is_not_allowed_is_a_refusal() {
 }
 
 #[tokio::test]
+async fn a_server_that_opens_channels_to_us_is_refused() {
+    let session = session(script(|_, _| async {})).await;
+
+    let output = session.run("reach back", b"", RUN).await.unwrap();
+
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "[false, false, false, false]");
+}
+
+#[tokio::test]
 async fn a_command_that_ended_without_a_status_has_none() {
     let session = session(script(|_, channel| async move { channel.close().await.unwrap() })).await;
 
