@@ -2,12 +2,16 @@
 
 pub mod check;
 pub mod error;
+mod iam_policy;
 mod logging;
 mod operate;
 mod output;
 mod plan;
+mod render;
+mod run;
 mod service;
 mod shell;
+mod ssh;
 mod status;
 
 use std::ffi::OsString;
@@ -103,11 +107,16 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::RunArgs),
+    Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Status(status::StatusArgs),
     Drain(operate::DrainArgs),
     Pause(operate::PauseArgs),
     Resume(operate::ResumeArgs),
+    Ssh(ssh::SshArgs),
+    Render(render::RenderArgs),
+    IamPolicy(iam_policy::IamPolicyArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
 }
@@ -135,11 +144,16 @@ pub fn main(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: 
 
 fn dispatch(global: &Global, command: &Command, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     match command {
+        Command::Run(args) => run::run(global, args),
+        Command::Check(args) => check::run(args, &global.config, out).map(ExitCode::from).map_err(CliError::from),
         Command::Plan(args) => plan::run(global, args, out),
         Command::Status(args) => status::run(global, args, out),
         Command::Drain(args) => operate::drain(global, args, out),
         Command::Pause(args) => operate::pause(global, args, out),
         Command::Resume(args) => operate::resume(global, args, out),
+        Command::Ssh(args) => ssh::run(global, args),
+        Command::Render(args) => render::run(global, args, out),
+        Command::IamPolicy(args) => iam_policy::run(global, args, out),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
     }
