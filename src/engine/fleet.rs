@@ -166,6 +166,10 @@ impl Fleet {
         let worker = self.workers.get_mut(id)?;
         match link_news {
             LinkNews::Up => worker.link = Link::Up,
+            LinkNews::NoAgent => {
+                worker.link = Link::Up;
+                worker.boot_watched = true;
+            }
             LinkNews::Down(failure) => {
                 let since = match &worker.link {
                     Link::Down { since, failure: before } if same_kind(before, &failure) => *since,

@@ -170,6 +170,7 @@ fn terminated(world: &World, touch: &TouchTruth) -> Option<Violation> {
         | Reason::RunnerRemoved
         | Reason::Paused
         | Reason::Drained { force: false }
+        | Reason::Yields { .. }
         | Reason::DemandReturned => true,
     };
     // A worker that had died before has nothing to lose.
@@ -229,4 +230,79 @@ fn too_many(times: &mut VecDeque<Timestamp>, at: Timestamp) -> bool {
         times.pop_front();
     }
     times.len() > CALLS_PER_MINUTE_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sim::doubles::{Plain, Vice};
+    use crate::sim::faults::Faults;
+    use crate::sim::run::{Outcome, simulate};
+    use crate::sim::scenario::JobSpec;
+    use crate::sim::summary::transcript;
+
+    fn scenario(jobs: u64) -> Scenario {
+        let mut scenario = Scenario::new(Timestamp::UNIX_EPOCH);
+        scenario.runner_mut().unwrap().max_workers = 4;
+        let job = |n| JobSpec::new(Duration::from_secs(60 * n), Duration::from_secs(90));
+        scenario.with_jobs((0..jobs).map(job))
+    }
+
+    fn run_with(vice: Vice, scenario: &Scenario) -> Result<Outcome, Vec<Violation>> {
+        simulate(1, scenario, |_, seed, _| Plain::new(vice, seed))
+            .map_err(|broken| broken.violations.into_iter().map(|(_, violation)| violation).collect())
+    }
+
+    #[test]
+    fn the_plain_double_does_its_work_in_an_honest_world() {
+        let outcome = simulate(1, &scenario(5), |_, seed, _| Plain::new(Vice::None, seed)).unwrap();
+
+        assert_eq!((outcome.summary.jobs.succeeded, outcome.summary.jobs.queued), (5, 5));
+        assert_eq!(outcome.summary.workers.remaining, 0);
+        assert!(outcome.summary.workers.launched >= 1);
+        assert!(outcome.summary.cost_usd > 0.0 && outcome.summary.cost_usd < outcome.summary.on_demand_cost_usd);
+        assert!(outcome.summary.wait_seconds.max > 20.0, "{}", transcript(&outcome.world, 100));
+    }
+
+    #[test]
+    fn every_vice_is_caught_by_its_own_check() {
+        use Violation as V;
+        let cases: [(Vice, fn(&V) -> bool); 10] = [
+            (Vice::KillsBusy, |v| matches!(v, V::KilledJob(_))),
+            (Vice::SkipsFence, |v| matches!(v, V::NotFenced(_))),
+            (Vice::Leaks, |v| matches!(v, V::LeftWorker(_))),
+            (Vice::LeavesRows, |v| matches!(v, V::LeftRow(_))),
+            (Vice::LaunchesTwice, |v| matches!(v, V::OverLaunch(_))),
+            (Vice::TouchesForeign, |v| matches!(v, V::ForeignTouched("fence", _))),
+            (Vice::Hammers, |v| matches!(v, V::Stampede("list"))),
+            (Vice::Sleeps, |v| matches!(v, V::NeverRan(_))),
+            (Vice::RetriesAnything, |v| matches!(v, V::WrongRetry(_))),
+            (Vice::CriesLost, |v| matches!(v, V::FalseReason(_))),
+        ];
+        for (vice, expected) in cases {
+            let found = run_with(vice, &scenario(2)).expect_err("a vice that nobody sees");
+            assert!(found.iter().any(expected), "{vice:?} gave {found:?}");
+        }
+    }
+
+    #[test]
+    fn more_workers_than_the_limit_are_caught() {
+        let at_once = |_| JobSpec::new(Duration::ZERO, Duration::from_secs(600));
+        let scenario = scenario(0).with_jobs((0..8).map(at_once));
+        assert!(run_with(Vice::None, &scenario).is_ok());
+        let found = run_with(Vice::IgnoresCaps, &scenario).unwrap_err();
+        assert!(matches!(found.as_slice(), [Violation::OverCap(truth)] if truth.live > 4), "{found:?}");
+    }
+
+    #[test]
+    fn touching_a_held_worker_is_caught() {
+        let faults = Faults { until: Duration::from_secs(3600), holds_per_hour: 60.0, ..Faults::default() };
+        let scenario = scenario(8).with_faults(faults);
+        let found = (1..20)
+            .find_map(|seed| simulate(seed, &scenario, |_, seed, _| Plain::new(Vice::IgnoresHold, seed)).err())
+            .expect("a hold that nobody minds");
+        assert!(matches!(found.violations.as_slice(), [(_, Violation::HeldTouched(..)), ..]), "{found}");
+    }
 }

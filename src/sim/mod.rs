@@ -12,16 +12,17 @@ mod dice;
 #[cfg(test)]
 mod doubles;
 pub mod edge;
-
 pub mod faults;
 pub mod ledger;
 pub mod prices;
 pub mod run;
 pub mod scenario;
 pub mod summary;
-
 pub mod workload;
 pub mod world;
+
+#[cfg(test)]
+mod soak_tmp;
 
 pub use check::Violation;
 pub use faults::Faults;

@@ -41,10 +41,13 @@ pub fn small(seed: u64) -> Scenario {
         let time = Duration::from_secs(number(10, 600));
         runner.idle = IdlePolicy { count, count_min: 0, scale_factor: 0.0, time };
     }
-    let most: u32 = scenario.settings.runners.iter().map(|runner| runner.max_workers * runner.capacity).sum();
-    let idle: u32 = scenario.settings.runners.iter().map(|runner| runner.idle.count * runner.capacity).sum();
-    // Now and then `concurrent` is what limits; it always has room for the idle policy.
-    scenario.settings.concurrent = (number(1, 16) as u32).max(idle).max(4).min(most.max(4));
+    // Now and then `concurrent` is what limits; beside everybody's idle slots it always has room for a worker of each.
+    let least = scenario
+        .settings
+        .runners
+        .iter()
+        .map(|runner| (runner.idle.count + runner.capacity).div_ceil(runner.capacity) * runner.capacity);
+    scenario.settings.concurrent = least.sum::<u32>().max(number(1, 16) as u32);
     scenario.boot = Duration::from_secs(number(20, 90));
     scenario.orphan_timeout = Duration::from_secs(15 * 60);
     let window = number(60, 2400);

@@ -15,6 +15,8 @@ mod cloud;
 mod gitlab;
 mod host;
 mod link;
+#[cfg(test)]
+mod tests;
 mod troubles;
 
 use std::collections::BTreeMap;

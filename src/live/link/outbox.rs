@@ -35,7 +35,7 @@ impl Waiting {
     fn put(&mut self, news: LinkNews) {
         match news {
             LinkNews::Report(report) => self.report = Some(report),
-            LinkNews::Up | LinkNews::Down(_) => *self = Self { state: Some(news), report: None },
+            LinkNews::Up | LinkNews::NoAgent | LinkNews::Down(_) => *self = Self { state: Some(news), report: None },
         }
     }
 

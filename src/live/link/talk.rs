@@ -83,7 +83,10 @@ async fn listen(link: &Link, session: &Session, login: &Login, heard: &mut bool)
                 let waited = pace.silence;
                 return LinkFailure::Refused(format!("there is still no agent {waited:?} after the connection"));
             }
-            Watched::NoAgent => link.house.clock.sleep(pace.agent_missing).await,
+            Watched::NoAgent => {
+                link.outbox.post(LinkNews::NoAgent);
+                link.house.clock.sleep(pace.agent_missing).await;
+            }
         }
     }
 }

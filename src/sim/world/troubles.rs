@@ -12,7 +12,7 @@ use super::{JobState, World, later};
 
 /// EC2's notice before it takes a spot instance back.
 const NOTICE: Duration = Duration::from_secs(120);
-/// A planned interruption that finds no running spot worker looks again after this time.
+/// What finds no worker that it could happen to looks again after this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
 /// How often something happens to a worker, and what.
@@ -136,8 +136,10 @@ impl World {
             return;
         }
         let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive) else { return };
-        if host.runner_state != RunnerState::Serving && host.runner_state != RunnerState::Fenced {
-            return;
+        match host.runner_state {
+            RunnerState::Absent => return self.soon(LOOK_AGAIN, Happening::RunnerCrashes(worker.clone())),
+            RunnerState::Serving | RunnerState::Fenced => {}
+            RunnerState::Stopping | RunnerState::Stopped | RunnerState::Failed => return,
         }
         host.runner_state = RunnerState::Failed;
         host.request = None;
