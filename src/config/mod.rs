@@ -32,7 +32,8 @@ pub mod volume;
 
 pub use arch::Arch;
 pub use ecr::{Ecr, EcrHost};
-pub use legacy::Surroundings;
+pub use legacy::{Surroundings, migrate};
+pub(crate) use load::read_file;
 pub use load::{Loaded, load, parse, parse_in};
 pub use model::{Address, Ami, Config, Fleet, LogFormat, LogLevel, Runner, RunnerFleet, SetupScript};
 pub use problems::{Problem, Problems, Warning};
