@@ -8,6 +8,8 @@
 //! docker+machine and docker-autoscaler.
 
 mod address;
+#[cfg(test)]
+mod alive;
 pub mod arch;
 mod duration;
 pub mod ecr;

@@ -7,6 +7,8 @@
 //! Sources: gitlab-runner `common/config.go`, `executors/docker/machine/`, `timeperiod/period.go`; docker/machine
 //! `commands/create.go`, `drivers/amazonec2/amazonec2.go`, and GitLab's fork of it.
 
+#[cfg(test)]
+mod answered;
 mod autoscaler;
 mod autoscaling;
 mod engine;

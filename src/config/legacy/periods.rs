@@ -51,13 +51,13 @@ pub(crate) fn translate(text: &str) -> Result<Period, String> {
             whole(year, "year", text)?;
             five
         }
-        [five @ ..] if five.len() == 5 => {
+        five if five.len() == 5 => {
             let seven = five.join(" ");
             return Err(format!(
                 "{text:?} has 5 fields: docker+machine reads them as second 0 of each minute, so it was never active in practice; write the 7 fields \"* {seven} *\""
             ));
         }
-        [six @ ..] if six.len() == 6 => {
+        six if six.len() == 6 => {
             return Err(format!(
                 "{text:?} has 6 fields: docker+machine takes the last for the year, and all others shift by one; write the 7 fields \"{} *\"",
                 six.join(" ")
