@@ -40,7 +40,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("runners.fleet", "max_booting", "7"),
     ("runners.fleet", "boot_timeout", "'9m'"),
     ("runners.fleet", "orphan_timeout", "'9m'"),
-    ("runners.fleet", "setup_script", "'/dev/null'"),
+    ("runners.fleet", "setup_script", "'Cargo.toml'"),
     ("runners.fleet", "registry_mirrors", "['http://other']"),
     ("runners.fleet", "docker_daemon", "{ debug = true }"),
     ("runners.fleet", "runner_version", "'19.3.0'"),

@@ -13,6 +13,7 @@ mod alive;
 pub mod arch;
 mod duration;
 pub mod ecr;
+mod files;
 mod fleet;
 mod ids;
 pub mod legacy;

@@ -230,6 +230,9 @@ fn no_problem_report_repeats_a_secret() {
         MINIMAL.replace("ssm:/ci/read-api-token", "env:very-secret/verysecret"),
         MINIMAL.replace("\"ssm:/ci/runner-token\"", "\"glrt-verysecret"),
         MINIMAL.replace("https://gitlab.example.com", "https://user:verysecret@gitlab.example.com"),
+        MINIMAL.replace("https://gitlab.example.com", "ftp://user:verysecret@gitlab.example.com"),
+        MINIMAL.replace("https://gitlab.example.com", "user:verysecret@gitlab.example.com"),
+        MINIMAL.replace("  ami =", "  registry_mirrors = [\"u:verysecret@mirror\"]\n  ami ="),
     ];
     for text in broken {
         let problems = config::parse_in(&text, "config.toml", &nowhere()).unwrap_err();

@@ -6,7 +6,9 @@ use super::translation::{Surroundings, Translation};
 
 /// All that an administrator sees of a translation.
 fn seen(translation: &Translation) -> String {
-    let texts = |notes: &[super::translation::Note]| notes.iter().map(|note| (note.at.path(), note.text.clone())).collect::<Vec<_>>();
+    let texts = |notes: &[super::translation::Note]| {
+        notes.iter().map(|note| (note.at.path(), note.text.clone())).collect::<Vec<_>>()
+    };
     let missing: Vec<_> = translation.missing.iter().map(|(key, note)| (*key, note.text.clone())).collect();
     format!(
         "{}\n{:?}\n{:?}\n{missing:?}",

@@ -194,6 +194,9 @@ fn policy_values(policy: &Table, ceiling: Option<i64>, pen: &mut Pen<'_>) -> Tab
     match factor {
         Some(factor) => {
             let most = limit.cloned().or_else(|| ceiling.map(|slots| Node::new(&factor.at, Item::Integer(slots))));
+            if most.is_none() {
+                pen.note(&factor.at, "scale_factor needs a ceiling here, and neither scale_factor_limit nor max_instances gives one: idle_count is it, so the factor adds nothing");
+            }
             values.push("idle_count", most.unwrap_or_else(|| count.clone()));
             values.push("idle_count_min", count);
             values.push("idle_scale_factor", factor.clone());

@@ -1,5 +1,8 @@
 //! `amazonec2-*`: what is launched, and how it is reached.
 
+use std::path::Path;
+
+use super::super::files;
 use super::super::node::{Item, Node, Table, shown_text};
 use super::options::{Given, Options};
 use super::translation::Pen;
@@ -13,6 +16,8 @@ const DEFAULT_USER: &str = "ubuntu";
 const DEFAULT_SPOT_PRICE: &str = "0.50";
 const DEFAULT_ROOT_GIB: i64 = 16;
 const DEFAULT_VOLUME: &str = "gp2";
+/// EC2's own bound of user-data, before encoding.
+const USERDATA_BYTES_MAX: u64 = 16 * 1024;
 const DEFAULT_DEVICE: &str = "/dev/sda1";
 
 /// Translates all of them.
@@ -260,7 +265,7 @@ fn tags(given: &Given, pen: &mut Pen<'_>) {
 /// A script can run here as well, at the end of boot; a cloud-config document cannot.
 fn userdata(given: &Given, pen: &mut Pen<'_>) {
     let path = &given.value;
-    match std::fs::read(path).map(|content| content.starts_with(b"#!")) {
+    match files::read_small(Path::new(path), USERDATA_BYTES_MAX).map(|content| content.starts_with("#!")) {
         Ok(true) => {
             pen.set_text("setup_script", &given.at, path);
             pen.note(&given.at, "`amazonec2-userdata` runs as setup_script, at the end of boot, as root");

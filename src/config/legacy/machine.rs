@@ -89,7 +89,7 @@ fn table(machine: &Table, surroundings: &Surroundings, pen: &mut Pen<'_>) {
 fn name(machine: &Table, pen: &mut Pen<'_>) {
     match machine.get_any_case("MachineName").map(|node| (node, node.as_str())) {
         Some((node, Some(name))) if name.contains("%s") => {
-            pen.note(&node.at, "MachineName is left out: workers are named after manager, runner and instance id");
+            pen.note(&node.at, "left out: workers are named after manager, runner and instance id");
         }
         Some((node, _)) => pen.error(&node.at, "docker-machine needs %s in MachineName; write \"runner-%s\""),
         None => pen.error(&machine.at.key("MachineName"), "missing; docker-machine needs one: write \"runner-%s\""),

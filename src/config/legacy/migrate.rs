@@ -56,6 +56,8 @@ fn head(document: &Table, manager: &str, out: &mut String) {
     if document.get_any_case("concurrent").is_none() {
         table.insert("concurrent".to_owned(), toml::Value::Integer(1));
     }
+    write_table(table, out);
+    out.push('\n');
     let fleet = document.get("fleet").map_or_else(
         || {
             let _ =
@@ -64,8 +66,7 @@ fn head(document: &Table, manager: &str, out: &mut String) {
         },
         |node| node.as_table().map(Table::to_toml).unwrap_or_default(),
     );
-    table.insert("fleet".to_owned(), toml::Value::Table(fleet));
-    write_table(table, out);
+    write_table(toml::Table::from_iter([("fleet".to_owned(), toml::Value::Table(fleet))]), out);
 }
 
 fn runner(section: &Table, surroundings: &Surroundings, out: &mut String, report: &mut Report) {

@@ -189,7 +189,9 @@ fn unknown(name: &str) -> String {
         return "`driver` would override MachineDriver; remove it".to_owned();
     }
     if name.contains(char::is_whitespace) {
-        return format!("{shown} has a space where `=` belongs; write \"option=value\"");
+        // Only the first word: the value may be a secret.
+        let first = shown_text(name.split_whitespace().next().unwrap_or_default());
+        return format!("{first} is followed by a space where `=` belongs; write \"option=value\"");
     }
     let other = ["google-", "azure-", "digitalocean-", "openstack-", "vmware", "virtualbox-", "hetzner-", "generic-"];
     if other.iter().any(|prefix| name.starts_with(prefix)) {

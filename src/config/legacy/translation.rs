@@ -160,6 +160,9 @@ impl<'a> Pen<'a> {
     /// The translated section: `fleet` stands where the old table stood.
     pub(crate) fn finish(mut self, old_table: &str) -> Translation {
         let at = self.section.get_any_case(old_table).map_or_else(|| self.section.at.clone(), |node| node.at.clone());
+        if let Some(node) = self.section.get("fleet").filter(|node| node.as_table().is_none()) {
+            self.error(&node.at, "not a table; write [runners.fleet]");
+        }
         let mut fleet = self.user().cloned().unwrap_or_else(|| Table::empty(&at));
         fleet.entries.append(&mut self.made);
         let mut section = Table::empty(&self.section.at);
