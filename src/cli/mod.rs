@@ -4,6 +4,7 @@ pub mod check;
 pub mod error;
 mod iam_policy;
 mod logging;
+pub mod migrate;
 mod operate;
 mod output;
 mod plan;
@@ -116,6 +117,7 @@ enum Command {
     Resume(operate::ResumeArgs),
     Ssh(ssh::SshArgs),
     Render(render::RenderArgs),
+    Migrate(migrate::MigrateArgs),
     IamPolicy(iam_policy::IamPolicyArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
@@ -153,6 +155,7 @@ fn dispatch(global: &Global, command: &Command, out: &mut dyn Write) -> Result<E
         Command::Resume(args) => operate::resume(global, args, out),
         Command::Ssh(args) => ssh::run(global, args),
         Command::Render(args) => render::run(global, args, out),
+        Command::Migrate(args) => migrate::run(args, out).map(ExitCode::from).map_err(CliError::from),
         Command::IamPolicy(args) => iam_policy::run(global, args, out),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),

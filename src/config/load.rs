@@ -35,18 +35,19 @@ const GITLAB_RUNNER_KEYS: [&str; 8] = [
     "experimental",
 ];
 
-const LOG_LEVELS: [(&str, LogLevel); 8] = [
+const LOG_LEVELS: [(&str, LogLevel); 5] = [
     ("error", LogLevel::Error),
     ("warn", LogLevel::Warn),
-    ("warning", LogLevel::Warn),
     ("info", LogLevel::Info),
     ("debug", LogLevel::Debug),
     ("trace", LogLevel::Trace),
-    ("fatal", LogLevel::Error),
-    ("panic", LogLevel::Error),
 ];
-const LOG_FORMATS: [(&str, LogFormat); 3] =
-    [("text", LogFormat::Text), ("json", LogFormat::Json), ("runner", LogFormat::Text)];
+/// GitLab Runner's other words for them.
+const LOG_LEVEL_SYNONYMS: [(&str, LogLevel); 3] =
+    [("warning", LogLevel::Warn), ("fatal", LogLevel::Error), ("panic", LogLevel::Error)];
+const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+/// GitLab Runner's own format is text.
+const LOG_FORMAT_SYNONYMS: [(&str, LogFormat); 1] = [("runner", LogFormat::Text)];
 
 const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(3);
 /// Longer, and every answer would be stale before the next.
@@ -138,8 +139,12 @@ fn read(document: &Table, directory: &Path, surroundings: &Surroundings, report:
     };
     let check_interval = or(document, "check_interval", DEFAULT_CHECK_INTERVAL, report, check_interval);
     let listen_address = or(document, "listen_address", Some(address::DEFAULT_LISTEN), report, address::listen);
-    let log_level = or(document, "log_level", LogLevel::Info, report, |node| values::word(node, &LOG_LEVELS));
-    let log_format = or(document, "log_format", LogFormat::Text, report, |node| values::word(node, &LOG_FORMATS));
+    let log_level = or(document, "log_level", LogLevel::Info, report, |node| {
+        values::word(node, &LOG_LEVEL_SYNONYMS).or_else(|_| values::word(node, &LOG_LEVELS))
+    });
+    let log_format = or(document, "log_format", LogFormat::Text, report, |node| {
+        values::word(node, &LOG_FORMAT_SYNONYMS).or_else(|_| values::word(node, &LOG_FORMATS))
+    });
     let fleet = fleet(document, report);
     warn_of_unknown(document, report);
     let runners = runners(document, &Outside { concurrent, directory, surroundings }, report);
