@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each thin: load, ask one room, print.
 
 pub mod check;
+mod demo;
 pub mod error;
 mod iam_policy;
 mod logging;
@@ -118,6 +119,7 @@ enum Command {
     Ssh(ssh::SshArgs),
     Render(render::RenderArgs),
     Migrate(migrate::MigrateArgs),
+    Demo(demo::DemoArgs),
     IamPolicy(iam_policy::IamPolicyArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
@@ -133,7 +135,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: 
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match dispatch(&cli.global, &cli.command, out) {
+    match dispatch(&cli.global, &cli.command, out, err) {
         Ok(code) => code,
         Err(error) => {
             if error.is_worth_telling() {
@@ -144,7 +146,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: 
     }
 }
 
-fn dispatch(global: &Global, command: &Command, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+fn dispatch(
+    global: &Global,
+    command: &Command,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
     match command {
         Command::Run(args) => run::run(global, args),
         Command::Check(args) => check::run(args, &global.config, out).map(ExitCode::from).map_err(CliError::from),
@@ -155,6 +162,7 @@ fn dispatch(global: &Global, command: &Command, out: &mut dyn Write) -> Result<E
         Command::Resume(args) => operate::resume(global, args, out),
         Command::Ssh(args) => ssh::run(global, args),
         Command::Render(args) => render::run(global, args, out),
+        Command::Demo(args) => demo::run(args, out, err),
         Command::Migrate(args) => migrate::run(args, out).map(ExitCode::from).map_err(CliError::from),
         Command::IamPolicy(args) => iam_policy::run(global, args, out),
         Command::Completions(args) => shell::completions(args, out),

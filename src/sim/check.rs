@@ -51,6 +51,27 @@ pub enum Violation {
     EngineLaw(u64),
 }
 
+impl Violation {
+    /// Whether it breaks a law whatever the circumstances. The others measure how good the decisions are, and mean
+    /// something only where the engine's answers are not held up by a busy machine.
+    pub fn is_absolute(&self) -> bool {
+        match self {
+            Self::KilledJob(_)
+            | Self::NotFenced(_)
+            | Self::FalseReason(_)
+            | Self::HeldTouched(..)
+            | Self::ForeignTouched(..)
+            | Self::OverCap(_)
+            | Self::WrongRetry(_)
+            | Self::NeverRan(_)
+            | Self::LeftWorker(_)
+            | Self::LeftRow(_)
+            | Self::EngineLaw(_) => true,
+            Self::OverLaunch(_) | Self::Stampede(_) | Self::BelowFloor(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -32,9 +32,9 @@ pub struct Summary {
 /// Jobs by fate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct JobSums {
-    /// Queued in all, retries included.
+    /// Queued by people; a retry counts with the job that it repeats.
     pub queued: u64,
-    /// Succeeded.
+    /// Succeeded, at the first or a later try.
     pub succeeded: u64,
     /// Failed by their script, or killed and not queued again.
     pub failed: u64,
@@ -92,7 +92,7 @@ impl Summary {
         Self {
             version: 1,
             jobs: JobSums {
-                queued: jobs.len() as u64,
+                queued: count(&|job| job.retried_as.is_none()),
                 succeeded: count(&|job| job.state == JobState::Succeeded),
                 failed: count(&failed),
             },

@@ -83,7 +83,7 @@ pub fn morning(start: Timestamp, seed: u64) -> Scenario {
     if let Some(runner) = scenario.runner_mut() {
         runner.max_workers = 24;
         runner.retry_interrupted = true;
-        runner.idle.count = 1;
+        runner.idle.count = 2;
         runner.idle.time = Duration::from_secs(5 * 60);
     }
     scenario.jobs = pipelines(&mut dice);

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::engine::{Command, Event, JobId, SystemId, WorkerId};
+use crate::engine::{Command, Event, JobId, Settings, SystemId, WorkerId};
 
 use super::dice::{Dice, Stream};
 use super::faults::Faults;
@@ -142,6 +142,11 @@ impl World {
             Command::Forget { worker, runner: _, system_id } => self.forget(worker, system_id.clone()),
             Command::Retry { runner: _, server: _, project: _, job } => self.send_retry(*job),
         }
+    }
+
+    /// The administrator changes the configuration; the engine must be told separately.
+    pub fn reconfigure(&mut self, settings: Settings) {
+        self.scenario.settings = settings;
     }
 
     /// What the world was made from.
