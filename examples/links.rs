@@ -50,8 +50,7 @@ async fn main() -> Result<(), Failure> {
 async fn measure(count: u32, watched_for: Duration) -> Result<(), Failure> {
     let state = std::env::temp_dir().join(format!("runner-fleet-links-{:08x}", rand::random::<u32>()));
     let key = Arc::new(ManagerKey::load_or_create(&state)?);
-    let mut server =
-        Command::new(std::env::current_exe()?).arg("serve").arg(&state).stdout(Stdio::piped()).spawn()?;
+    let mut server = Command::new(std::env::current_exe()?).arg("serve").arg(&state).stdout(Stdio::piped()).spawn()?;
     let port = port(&mut server)?;
     let shelf = Shelf { port, host_key_public: key.host_key("bench").public_openssh };
     let (sender, mut events) = mpsc::channel(1024);
@@ -76,7 +75,10 @@ async fn measure(count: u32, watched_for: Duration) -> Result<(), Failure> {
     }
     let grown = resident_kib()?.saturating_sub(memory_before);
     println!("{count} links heard after {:?}, {} ticks of CPU", began.elapsed(), cpu_ticks()? - cpu_before);
-    println!("resident before {memory_before} KiB, peak {peak} KiB, grown by {grown} KiB: {} KiB a link", grown / u64::from(count));
+    println!(
+        "resident before {memory_before} KiB, peak {peak} KiB, grown by {grown} KiB: {} KiB a link",
+        grown / u64::from(count)
+    );
     println!("told down meanwhile: {downs:?}");
 
     let (cpu, mut reports) = (cpu_ticks()?, 0_u64);
@@ -85,7 +87,10 @@ async fn measure(count: u32, watched_for: Duration) -> Result<(), Failure> {
         reports += 1;
     }
     let ticks = cpu_ticks()? - cpu; // of 10 ms
-    println!("{reports} reports in {watched_for:?}: {ticks} ticks, {:.2} % of one core", ticks as f64 / watched_for.as_secs_f64());
+    println!(
+        "{reports} reports in {watched_for:?}: {ticks} ticks, {:.2} % of one core",
+        ticks as f64 / watched_for.as_secs_f64()
+    );
     println!("resident at the end {} KiB", resident_kib()?);
     links.shutdown().await;
     server.kill()?;

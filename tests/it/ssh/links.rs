@@ -52,6 +52,7 @@ fn quick() -> Pace {
         backoff_first: ms(5),
         backoff_max: ms(100),
         heartbeat: ms(50),
+        report_pause: ms(1),
         agent_missing: ms(5),
         command_retry: ms(5),
         ..Pace::default()
@@ -211,6 +212,23 @@ async fn a_wish_made_before_the_connection_is_carried_out_and_nothing_is_started
     world.up().await;
     world.reported(RunnerState::Fenced).await;
 
+    world.ends().await;
+}
+
+#[tokio::test]
+async fn a_worker_at_another_address_is_connected_anew_with_the_same_wish() {
+    let mut world = World::new(Say::Runner("serving"));
+    world.connect();
+    world.up().await;
+    world.links.fence(&this_worker());
+    assert_eq!(world.told.next().await, "fence");
+    world.reported(RunnerState::Fenced).await;
+
+    world.links.connect(this_worker(), this_runner(), [10, 0, 0, 2].into());
+
+    world.up().await;
+    assert_eq!(world.told.next().await, "fence");
+    world.reported(RunnerState::Fenced).await;
     world.ends().await;
 }
 
