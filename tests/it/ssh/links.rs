@@ -100,7 +100,7 @@ impl World {
         loop {
             match self.news().await {
                 LinkNews::Report(report) if report.runner == state => return,
-                LinkNews::Report(_) => {}
+                LinkNews::Report(_) | LinkNews::NoAgent => {}
                 other => panic!("{other:?} instead of a report of {state:?}"),
             }
         }
@@ -114,7 +114,7 @@ impl World {
         loop {
             match self.news().await {
                 LinkNews::Down(failure) => return failure,
-                LinkNews::Report(_) => {}
+                LinkNews::Report(_) | LinkNews::NoAgent => {}
                 LinkNews::Up => panic!("up instead of down"),
             }
         }
