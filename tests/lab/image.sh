@@ -85,7 +85,7 @@ import() {
         say "adding the lab's files"
         container=$(docker create --network none -v "$here/files:/lab:ro" "$base" /bin/sh -c "$(lab_layer)")
         docker start -a "$container" >&2
-        docker commit --change 'CMD ["/lib/systemd/systemd"]' --change 'STOPSIGNAL SIGRTMIN+3' "$container" "$lab" >/dev/null
+        docker commit --change 'CMD ["/lib/systemd/systemd"]' "$container" "$lab" >/dev/null
         docker rm "$container" >/dev/null
     fi
     printf '%s\n' "$lab"
