@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from gitlab import GitLab
 from harness import aftermath
 from harness.host import GATEWAY, why_not

@@ -9,7 +9,6 @@ import time
 from gitlab import GitLab
 from harness.manager import Manager, find_key
 from harness.wait import wait_for
-from harness.world import World
 
 
 def worker_rows(gitlab: GitLab) -> list[str]:
