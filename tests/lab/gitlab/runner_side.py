@@ -110,7 +110,8 @@ class RunnerSide:
             self.state.claim(runner, job, system_id)
             payload = self._payload(runner, job, request.base)
         time.sleep(self.claim_delay_s)
-        return Answer(201, payload, headers)
+        # No key with a job: the next request goes to Rails again, where more may wait.
+        return Answer(201, payload)
 
     def _hold(self, runner: Runner, seen: str) -> Answer:
         """Workhorse: a change during the hold answers 204 as well, without a job and without a new key."""
