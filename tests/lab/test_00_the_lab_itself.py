@@ -1,6 +1,7 @@
 """The lab without the program: that its parts are what the other cases take them for."""
 
 import base64
+import functools
 import gzip
 import json
 import pathlib
@@ -8,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 
+import boto3
 import pytest
 
 from aws import Instance
@@ -30,7 +32,7 @@ def config(gitlab: GitLab, *, runners: bool = True) -> str:
 def launch(world: World, key: pathlib.Path, user_data: str, count: int = 1) -> list[Instance]:
     """CreateFleet through the proxy, as the program does it."""
     ec2, ssm = (world.emulator.client(name) for name in ("ec2", "ssm"))
-    through = __import__("boto3").client("ec2", endpoint_url=world.proxy.endpoint, region_name=REGION)
+    through = boto3.client("ec2", endpoint_url=world.proxy.endpoint, region_name=REGION)
     name = f"lab-itself-{time.time_ns()}"
     ec2.import_key_pair(KeyName=name, PublicKeyMaterial=key.with_suffix(".pub").read_bytes())
     image = ssm.get_parameter(Name=IMAGE.removeprefix("ssm:"))["Parameter"]["Value"]
@@ -77,8 +79,8 @@ def test_a_worker_lives_its_life(world: World, gitlab: GitLab, key: pathlib.Path
     wait_for("the job runs", lambda: job.status == "running", 30)
     print(f"from CreateFleet to a running job: {time.monotonic() - started:.1f} s")
     assert job.manager == "r_0a1b2c3d4e5f"
-    labels = wait_for("the job's container", lambda: world.cloud.ask(worker.id, f"docker ps -q --filter label={LABEL}.managed=true --filter label={LABEL}.job.id={job.id} --filter label={LABEL}.type=build"), 20)
-    assert labels
+    labels = f"docker ps -q --filter label={LABEL}.managed=true --filter label={LABEL}.job.id={job.id} --filter label={LABEL}.type=build"
+    wait_for("the job's container", lambda: world.cloud.ask(worker.id, labels), 20)
     metrics = world.cloud.execute(worker.id, "curl -s http://127.0.0.1:9252/metrics")
     assert 'state="running"' in metrics and "gitlab_runner_request_concurrency" in metrics
     wait_for("the job succeeds", lambda: job.status == "success", 20)
@@ -104,8 +106,12 @@ def test_metadata_and_notice(world: World, key: pathlib.Path) -> None:
     one, two = launch(world, key, "#cloud-config\n{}\n", 2)
     base = "http://169.254.169.254/latest"
     fetch = f"T=$(curl -sX PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {base}/api/token); curl -sH \"X-aws-ec2-metadata-token: $T\" {base}/meta-data/"
+
+    def knows_itself(worker: Instance) -> bool:
+        return world.cloud.ask(worker.id, fetch + "instance-id") == worker.id
+
     for worker in (one, two):
-        wait_for("metadata tells the worker's own id", lambda worker=worker: world.cloud.ask(worker.id, fetch + "instance-id") == worker.id, 20)
+        wait_for("metadata tells the worker's own id", functools.partial(knows_itself, worker), 20)
     assert world.cloud.execute(one.id, f"curl -s -o /dev/null -w '%{{http_code}}' {base}/meta-data/instance-id") == "401"
     world.metadata.interrupt(two.id)
     assert "terminate" in world.cloud.execute(two.id, fetch + "spot/instance-action")

@@ -14,7 +14,19 @@ from aws.emulator import Emulator, Instance
 from harness.host import NETWORK, Host
 
 #: Everything but CAP_SYS_RESOURCE, which machines of a CI often lack, and what Docker 20.10 does not know.
-CAPABILITIES = ["AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM"]
+CAPABILITIES = (
+    "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK",
+    "IPC_OWNER", "KILL", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST",
+    "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT",
+    "SYS_PTRACE", "SYS_RAWIO", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM",
+)
+#: What makes a container a machine: it may do all that, has its own tmpfs and Docker directory, and stops as systemd wants it.
+MACHINE = (
+    *(word for name in CAPABILITIES for word in ("--cap-add", name)),
+    "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--sysctl", "net.ipv4.ip_forward=1",
+    "--tmpfs", "/run", "--tmpfs", "/tmp", "--tmpfs", "/run/lock", "-v", "/var/lib/docker", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:ro",
+    "-e", "container=docker", "--stop-signal", "SIGRTMIN+3",
+)
 LOOK_EVERY_S = 0.2
 
 
@@ -102,15 +114,14 @@ class Cloud:
         seed = self.seeds / item.id
         seed.mkdir(parents=True, exist_ok=True)
         (seed / "user-data").write_bytes(item.user_data)
-        meta = {"instance-id": item.id, "local-hostname": f"ip-{item.address.replace('.', '-')}", "public-keys": [self.emulator.public_key(item.key_name)] if item.key_name else []}
-        (seed / "meta-data").write_text(json.dumps(meta))
+        host_name = f"ip-{item.address.replace('.', '-')}"
+        keys = [self.emulator.public_key(item.key_name)] if item.key_name else []
+        (seed / "meta-data").write_text(json.dumps({"instance-id": item.id, "local-hostname": host_name, "public-keys": keys}))
         more = self.before_boot(item, seed) if self.before_boot is not None else []
         try:
             self.host.docker(
-                "run", "-d", "--name", self.container(item.id), "--hostname", meta["local-hostname"], "--network", NETWORK, "--ip", item.address,
-                *(word for name in CAPABILITIES for word in ("--cap-add", name)), "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
-                "--sysctl", "net.ipv4.ip_forward=1", "--tmpfs", "/run", "--tmpfs", "/tmp", "--tmpfs", "/run/lock", "-v", "/var/lib/docker", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:ro", "-e", "container=docker",
-                "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", "--stop-signal", "SIGRTMIN+3", *more, self.host.image, "/lib/systemd/systemd", timeout=120)
+                "run", "-d", "--name", self.container(item.id), "--hostname", host_name, "--network", NETWORK, "--ip", item.address, *MACHINE,
+                "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", *more, self.host.image, "/lib/systemd/systemd", timeout=120)
             self.booted[item.id] = time.time()
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             self.problems.append(f"boot of {item.id}: {error}")

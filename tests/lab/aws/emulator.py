@@ -77,7 +77,9 @@ class Emulator:
         for reservation in list(backend.reservations.values()):
             for item in list(reservation.instances):
                 tags = tuple(sorted(dict(backend.tags.get(item.id, {})).items()))
-                found.append(Instance(item.id, item._state.name, item.private_ip, item.key_name or "", _decode(item.user_data), str(item.placement.zone), item.instance_type, item.lifecycle or "on-demand", tags))
+                found.append(Instance(
+                    id=item.id, state=item._state.name, address=item.private_ip, key_name=item.key_name or "", user_data=_decode(item.user_data),
+                    zone=str(item.placement.zone), type=item.instance_type, lifecycle=item.lifecycle or "on-demand", tags=tags))
         return sorted(found, key=lambda item: item.id)
 
     def public_key(self, key_name: str) -> str:

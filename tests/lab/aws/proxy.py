@@ -159,9 +159,10 @@ class Proxy:
         market = params.get("TargetCapacitySpecification.DefaultTargetCapacityType", "on-demand")
         offered = offerings(params)
         refused = [offering for offering in offered if self.closed is not None and self.closed(market, offering)]
-        template = params.get("LaunchTemplateConfigs.1.LaunchTemplateSpecification.LaunchTemplateName") or params.get("LaunchTemplateConfigs.1.LaunchTemplateSpecification.LaunchTemplateId", "")
+        specification = "LaunchTemplateConfigs.1.LaunchTemplateSpecification.LaunchTemplate"
+        template = params.get(specification + "Name") or params.get(specification + "Id", "")
         if offered and len(refused) == len(offered):
-            reply = Reply(200, f'<?xml version="1.0" encoding="UTF-8"?><CreateFleetResponse {NAMESPACE}><requestId>lab</requestId><fleetId>fleet-lab</fleetId><fleetInstanceSet/></CreateFleetResponse>'.encode())
+            reply = Reply(200, f"<CreateFleetResponse {NAMESPACE}><requestId>lab</requestId><fleetId>fleet-lab</fleetId><fleetInstanceSet/></CreateFleetResponse>".encode())
         else:
             reply = self._forward("POST", path, headers, urllib.parse.urlencode(without(params, refused)).encode())
         if reply.status == 200:
@@ -176,11 +177,11 @@ class Proxy:
 def offerings(params: dict[str, str]) -> list[Offering]:
     """The overrides of a CreateFleet request."""
     found = []
-    for name in params:
+    for name, value in params.items():
         match = re.fullmatch(r"(LaunchTemplateConfigs\.\d+\.Overrides\.\d+)\.InstanceType", name)
         if match:
             prefix = match[1]
-            found.append(Offering(prefix, params[name], params.get(prefix + ".AvailabilityZone", ""), params.get(prefix + ".SubnetId", "")))
+            found.append(Offering(prefix, value, params.get(prefix + ".AvailabilityZone", ""), params.get(prefix + ".SubnetId", "")))
     return found
 
 
@@ -200,7 +201,8 @@ def without(params: dict[str, str], refused: list[Offering]) -> dict[str, str]:
 
 def error(status: int, code: str, text: str) -> Reply:
     """An error of the query protocol."""
-    return Reply(status, f'<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors><Error><Code>{code}</Code><Message>{escape(text)}</Message></Error></Errors><RequestID>lab</RequestID></Response>'.encode())
+    body = f"<Response><Errors><Error><Code>{code}</Code><Message>{escape(text)}</Message></Error></Errors><RequestID>lab</RequestID></Response>"
+    return Reply(status, body.encode())
 
 
 def _offering_error(template: str, market: str, offering: Offering) -> str:

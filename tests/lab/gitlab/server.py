@@ -1,5 +1,6 @@
 """GitLab over HTTP: sockets, tokens, limits, faults and the journal around the two sides of the API."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -195,10 +196,8 @@ def _handler(gitlab: GitLab) -> type[BaseHTTPRequestHandler]:
 
         def _hang_up(self) -> None:
             self.close_connection = True
-            try:
+            with contextlib.suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 

@@ -144,7 +144,8 @@ class UserSide:
         variables = request.json().get("variables") or {}
         query = str(request.json().get("query", ""))
         if not self.graphql_allowed:
-            return Answer(200, {"data": {"jobs": None}, "errors": [{"message": "The resource that you are attempting to access does not exist or you don't have permission to perform this action", "path": ["jobs"]}]})
+            refusal = "The resource that you are attempting to access does not exist or you don't have permission to perform this action"
+            return Answer(200, {"data": {"jobs": None}, "errors": [{"message": refusal, "path": ["jobs"]}]})
         numbers = re.findall(r"Ci::Runner/(\d+)", query + str(variables))
         runner = self.state.runners.get(int(numbers[0])) if numbers else None
         rows = [job for job in self.state.jobs.values() if runner is not None and match.eligible(self.state, runner, job)]

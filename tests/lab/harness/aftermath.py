@@ -68,9 +68,11 @@ def report(manager: Manager, case: str) -> pathlib.Path:
         shutil.copy(manager.log, folder / "manager.log")
     for page in ("state", "metrics"):
         (folder / f"{page}.txt").write_text(manager.get("/api/v1/state" if page == "state" else "/metrics") or "no answer")
-    (folder / "ec2-calls.txt").write_text("".join(f"{_clock(call.at)} {call.status} {call.action} {call.fault} {_brief(call.params)}\n" for call in list(world.proxy.journal) if call.at >= manager.since))
-    (folder / "ec2-instances.txt").write_text("".join(f"{item.id} {item.state} {item.address} {item.type} {item.zone} {item.lifecycle} {dict(item.tags)}\n" for item in world.emulator.instances()))
-    (folder / "gitlab-requests.txt").write_text("".join(f"{_clock(entry.at)} {entry.status} {entry.method} {entry.path} {entry.who} {entry.system_id} {entry.fault} {entry.note}\n" for entry in list(gitlab.journal)))
+    calls = [f"{_clock(call.at)} {call.status} {call.action} {call.fault} {_brief(call.params)}" for call in list(world.proxy.journal) if call.at >= manager.since]
+    instances = [f"{item.id} {item.state} {item.address} {item.type} {item.zone} {item.lifecycle} {dict(item.tags)}" for item in world.emulator.instances()]
+    requests = [f"{_clock(entry.at)} {entry.status} {entry.method} {entry.path} {entry.who} {entry.system_id} {entry.fault} {entry.note}" for entry in list(gitlab.journal)]
+    for name, lines in (("ec2-calls", calls), ("ec2-instances", instances), ("gitlab-requests", requests)):
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
     (folder / "gitlab-jobs.txt").write_text("".join(_job(dataclasses.asdict(job)) for job in gitlab.jobs()))
     (folder / "lab-problems.txt").write_text("\n".join(world.cloud.problems))
     for instance in world.cloud.containers():

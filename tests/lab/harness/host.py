@@ -9,7 +9,6 @@ import os
 import pathlib
 import signal
 import subprocess
-from typing import IO
 
 from harness.wait import wait_for
 
@@ -35,7 +34,7 @@ class Host:
         """Starts what is needed; fails with the daemon's last words."""
         self.cache = cache
         cache.mkdir(parents=True, exist_ok=True)
-        self._lock: IO[str] = open(cache / "lock", "w")
+        self._lock = os.open(cache / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.socket = f"unix://{cache}/docker.sock"
         self.env = {**os.environ, "DOCKER_HOST": self.socket}
@@ -65,7 +64,8 @@ class Host:
         command = ["dockerd", "--host", self.socket, "--data-root", f"{self.cache}/docker", "--exec-root", "/run/runner-fleet-lab", "--pidfile", f"{self.cache}/docker.pid",
                    "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--live-restore=false"]
         # Away from a systemd or a shell that would count its containers as its own, and in its own process group.
-        daemon = subprocess.Popen(command, stdout=open(self.log, "wb"), stderr=subprocess.STDOUT, start_new_session=True)
+        with self.log.open("wb") as log:
+            daemon = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
         def ready() -> bool:
             if daemon.poll() is not None:
@@ -96,7 +96,7 @@ class Host:
                 self._daemon.wait(20)
             except subprocess.TimeoutExpired:
                 self._daemon.kill()
-            self._lock.close()
+            os.close(self._lock)
 
 
 def why_not() -> str | None:

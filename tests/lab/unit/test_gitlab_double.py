@@ -26,6 +26,7 @@ class Clock:
         self.now = 1_800_000_000.0
 
     def __call__(self) -> float:
+        """Seconds since 1970."""
         return self.now
 
 
@@ -172,7 +173,8 @@ def test_group_projects(gitlab: GitLab) -> None:
 def test_matching(gitlab: GitLab, job: dict[str, Any], runner: dict[str, Any], expected: bool) -> None:
     """register_job_service, rule by rule."""
     item = gitlab.queue("job", **job)
-    who = Runner(**({"id": 7, "token": "t", "scope": [9], "tags": ["docker", "arm64"]} | runner))
+    fields: dict[str, Any] = {"id": 7, "token": "t", "scope": [9], "tags": ["docker", "arm64"]}
+    who = Runner(**fields | runner)
     assert eligible(gitlab.state, who, item) is expected
 
 

@@ -87,7 +87,9 @@ def test_a_lost_answer_is_a_launch(proxy: Proxy, ec2: Any) -> None:
     assert len(proxy.emulator.instances()) == before + 1
 
 
-@pytest.mark.parametrize(("kind", "error"), [("throttle", "RequestLimitExceeded"), ("garbage", "Unable to parse"), ("internal", "InternalError"), ("cut", "IncompleteRead|Connection|no element found")])
+@pytest.mark.parametrize(("kind", "error"), [
+    ("throttle", "RequestLimitExceeded"), ("garbage", "Unable to parse"), ("internal", "InternalError"), ("cut", "IncompleteRead|Connection|no element found"),
+])
 def test_failures(proxy: Proxy, ec2: Any, kind: str, error: str) -> None:
     """Each once, in the journal, and then all is well."""
     proxy.fail(kind, "DescribeInstances", times=1)
