@@ -118,12 +118,9 @@ impl Aws {
         runner: Option<&RunnerName>,
     ) -> Result<Vec<(TemplateName, RunnerName)>, AwsError> {
         let doing = "look up launch templates";
-        let request = self
-            .ec2
-            .describe_launch_templates()
-            .filters(tag::filter(tag::MANAGER, manager))
-            .set_filters_of(runner)
-            .max_results(TEMPLATES_PER_PAGE);
+        let mut filters = vec![tag::filter(tag::MANAGER, manager)];
+        filters.extend(runner.map(|runner| tag::filter(tag::RUNNER, runner.as_str())));
+        let request = self.ec2.describe_launch_templates().set_filters(Some(filters)).max_results(TEMPLATES_PER_PAGE);
         let (mut found, mut token) = (Vec::new(), None);
         for _ in 0..PAGES_MAX {
             let page = request.clone().set_next_token(token).send().await.map_err(self.failed(doing, DESCRIBE))?;
@@ -190,20 +187,6 @@ impl Aws {
 fn config_hash(template_hash: &str, extra_hash: &str) -> ConfigHash {
     let digest = Sha256::digest(format!("{template_hash}\n{extra_hash}"));
     ConfigHash::new(template::hex(&digest, CONFIG_HASH_DIGITS))
-}
-
-/// Adds the runner's filter where one is asked for.
-trait FilterOf: Sized {
-    fn set_filters_of(self, runner: Option<&RunnerName>) -> Self;
-}
-
-impl FilterOf for aws_sdk_ec2::operation::describe_launch_templates::builders::DescribeLaunchTemplatesFluentBuilder {
-    fn set_filters_of(self, runner: Option<&RunnerName>) -> Self {
-        match runner {
-            Some(runner) => self.filters(tag::filter(tag::RUNNER, runner.as_str())),
-            None => self,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::blueprint::Cache;
 use super::calls::CallCounts;
 use super::error::{AwsError, CallError, Meaning};
 use super::pace::Pace;
+use super::whole::WholeXml;
 
 /// A TCP connection inside AWS takes milliseconds; 3 s survives one lost SYN (repeated after 1 s).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -26,12 +27,16 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Three attempts (standard mode) with their pauses.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(50);
 
+/// The API's largest page: the fewest calls.
+const INSTANCES_PER_PAGE: i32 = 1_000;
+
 /// EC2 and SSM of one region.
 #[derive(Clone, Debug)]
 pub struct Aws {
     pub(crate) ec2: aws_sdk_ec2::Client,
     pub(crate) ssm: aws_sdk_ssm::Client,
     pub(crate) cache: Arc<Cache>,
+    pub(crate) instances_per_page: i32,
     region: String,
     calls: CallCounts,
     pace: Pace,
@@ -72,6 +77,7 @@ impl Aws {
         let ec2 = aws_sdk_ec2::config::Builder::from(settings)
             .timeout_config(timeouts.clone())
             .interceptor(calls.clone())
+            .interceptor(WholeXml)
             .build();
         let ssm =
             aws_sdk_ssm::config::Builder::from(settings).timeout_config(timeouts).interceptor(calls.clone()).build();
@@ -79,10 +85,17 @@ impl Aws {
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
             ssm: aws_sdk_ssm::Client::from_conf(ssm),
             cache: Arc::default(),
+            instances_per_page: INSTANCES_PER_PAGE,
             region,
             calls,
             pace: Pace::new(),
         })
+    }
+
+    /// The same door, but listing in smaller pages (5 to 1,000): for tests, since an emulator is slow with thousands.
+    #[must_use]
+    pub fn with_instances_per_page(self, instances: i32) -> Self {
+        Self { instances_per_page: instances, ..self }
     }
 
     /// The region that is talked to (`eu-central-1`).

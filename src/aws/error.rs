@@ -200,7 +200,7 @@ where
         SdkError::ConstructionFailure(_) => (Meaning::Invalid, String::new(), root_cause(error)),
         _ => {
             // The SDK reports missing credentials as a failed dispatch; only the chain of causes tells.
-            let meaning = if chain(error).any(|cause| cause.to_string().contains("credentials")) {
+            let meaning = if chain(error).any(|cause| cause.to_string().contains("credential")) {
                 Meaning::NoCredentials
             } else {
                 Meaning::Unanswered

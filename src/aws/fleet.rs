@@ -19,7 +19,6 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use super::client::Aws;
-use super::error::{AwsError, shorten};
 use super::fleet_answer;
 use super::tag;
 use crate::engine::{Launch, LaunchAnswer, Market, Offering};
@@ -47,16 +46,14 @@ impl Aws {
         if let Err(error) = self.turn(&doing, CREATE).await {
             return fleet_answer::of_error(&error);
         }
-        match self.create_fleet(input).await.map_err(self.failed(doing, CREATE)) {
+        let answer = match self.create_fleet(input).await.map_err(self.failed(doing, CREATE)) {
             Ok(output) => fleet_answer::read(launch, &output),
-            Err(error) => {
-                tracing::warn!("{error}");
-                if refers_to_something_of_ours(&error) {
-                    self.forget_templates_and_keys().await;
-                }
-                fleet_answer::of_error(&error)
-            }
+            Err(error) => fleet_answer::of_error(&error),
+        };
+        if answer.errors.iter().any(|error| is_about_something_of_ours(&error.code)) {
+            self.forget_templates_and_keys().await;
         }
+        answer
     }
 
     async fn create_fleet(
@@ -87,10 +84,10 @@ impl Aws {
     }
 }
 
-/// Whether the launch failed because a template or key pair, which we once saw, is gone.
-fn refers_to_something_of_ours(error: &AwsError) -> bool {
-    let of_ours = ["InvalidLaunchTemplate", "InvalidKeyPair"];
-    error.code().is_some_and(|code| of_ours.iter().any(|sign| code.starts_with(sign)))
+/// Whether a launch failed because a template or key pair is gone that we once saw. EC2 tells it of the call as a whole
+/// or of each offering.
+fn is_about_something_of_ours(code: &str) -> bool {
+    ["InvalidLaunchTemplate", "InvalidKeyPair"].iter().any(|sign| code.starts_with(sign))
 }
 
 /// The request; equal commands give equal requests, or EC2 would answer `IdempotentParameterMismatch`.
@@ -160,18 +157,11 @@ fn tag_specifications(manager: &str, tags: &BTreeMap<String, String>, launch: &L
     resources.into_iter().map(|resource| tag::specification(resource, &all)).collect()
 }
 
-/// For a log or an answer: why the request could not even be built.
-impl From<BuildError> for AwsError {
-    fn from(error: BuildError) -> Self {
-        Self::Unfit(shorten(&error.to_string()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use crate::aws::replay::{Answer, Replay, a_launch, aws_with};
+    use crate::aws::replay::{Answer, Replay, a_launch, aws_with, aws_without_credentials};
     use crate::engine::{LaunchAnswer, LaunchErrorClass, Leftover, Market};
 
     const LAUNCHED: &str = include_str!("../../tests/recorded/aws/create_fleet.xml");
@@ -245,7 +235,7 @@ mod tests {
             (400, "InvalidAMIID.NotFound", LaunchErrorClass::Invalid),
             (400, "InvalidParameterValue", LaunchErrorClass::Invalid),
             (400, "InvalidLaunchTemplateName.NotFoundException", LaunchErrorClass::Invalid),
-            (400, "IdempotentParameterMismatch", LaunchErrorClass::Invalid),
+            (400, "IdempotentParameterMismatch", LaunchErrorClass::Slow),
             (400, "MaxFleetCountExceeded", LaunchErrorClass::Quota),
             (500, "InsufficientInstanceCapacity", LaunchErrorClass::Capacity),
             (500, "InternalError", LaunchErrorClass::Slow),
@@ -260,12 +250,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_template_is_made_again_by_the_next_blueprint() {
-        let gone = Answer::ec2_error(400, "InvalidLaunchTemplateName.NotFoundException", "gone");
-        let (aws, _) = aws_with([gone]);
+        let code = "InvalidLaunchTemplateName.NotFoundException";
+        let of_offering = format!("<errorSet><item><errorCode>{code}</errorCode></item></errorSet>");
+        let of_offering = format!("<CreateFleetResponse>{of_offering}</CreateFleetResponse>");
+        for answer in [Answer::ec2_error(400, code, "gone"), Answer::xml(200, &of_offering)] {
+            let (aws, _) = aws_with([answer]);
+            aws.cache.templates.lock().await.insert(a_launch(Market::Spot).template);
+
+            aws.launch("ci-eu", None, &BTreeMap::new(), &a_launch(Market::Spot)).await;
+
+            assert!(aws.cache.templates.lock().await.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_capacity_error_does_not_make_anything_again() {
+        let (aws, _) = aws_with([Answer::ec2_error(500, "InsufficientInstanceCapacity", "none")]);
         aws.cache.templates.lock().await.insert(a_launch(Market::Spot).template);
-
         aws.launch("ci-eu", None, &BTreeMap::new(), &a_launch(Market::Spot)).await;
+        assert_eq!(aws.cache.templates.lock().await.len(), 1);
+    }
 
-        assert!(aws.cache.templates.lock().await.is_empty());
+    #[tokio::test]
+    async fn without_credentials_nothing_is_sent() {
+        let (aws, replay) = aws_without_credentials();
+        let answer = aws.launch("ci-eu", None, &BTreeMap::new(), &a_launch(Market::Spot)).await;
+        let (class, _, leftover) = only(&answer);
+        assert_eq!((class, leftover), (LaunchErrorClass::Denied, Leftover::None), "{answer:?}");
+        assert!(answer.errors[0].message.contains("has no credentials"), "{answer:?}");
+        assert!(replay.bodies().is_empty());
     }
 }

@@ -23,8 +23,6 @@ const LIST: &str = "ec2:DescribeInstances";
 const STATUS: &str = "ec2:DescribeInstanceStatus";
 const LISTING: &str = "list workers";
 const CHECKING: &str = "read the status checks of instances";
-/// The API's largest page: the fewest calls.
-const PER_PAGE: i32 = 1_000;
 /// A hundred thousand instances; more is an endless loop of pages, not a fleet.
 const PAGES_MAX: usize = 100;
 /// Stands for a tag or a value that is missing and that no decision hangs on.
@@ -70,7 +68,11 @@ impl Aws {
         manager: &str,
         addresses: &(dyn Fn(&RunnerName) -> AddressKind + Sync),
     ) -> Result<BTreeMap<WorkerId, Instance>, AwsError> {
-        let request = self.ec2.describe_instances().filters(tag::filter(tag::MANAGER, manager)).max_results(PER_PAGE);
+        let request = self
+            .ec2
+            .describe_instances()
+            .filters(tag::filter(tag::MANAGER, manager))
+            .max_results(self.instances_per_page);
         let (mut found, mut token) = (BTreeMap::new(), None);
         for _ in 0..PAGES_MAX {
             let page = request.clone().set_next_token(token).send().await.map_err(self.failed(LISTING, LIST))?;
@@ -91,7 +93,7 @@ impl Aws {
     /// The running instances of the account and region whose status checks fail, ours and others. By pages and not by
     /// ids: a call takes only 100 ids.
     async fn impaired_instances(&self) -> Result<BTreeSet<WorkerId>, AwsError> {
-        let request = self.ec2.describe_instance_status().max_results(PER_PAGE);
+        let request = self.ec2.describe_instance_status().max_results(self.instances_per_page);
         let (mut impaired, mut token) = (BTreeSet::new(), None);
         for _ in 0..PAGES_MAX {
             let page = request.clone().set_next_token(token).send().await.map_err(self.failed(CHECKING, STATUS))?;
@@ -169,8 +171,10 @@ fn state(name: &InstanceStateName) -> Option<InstanceState> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::aws::replay::{Answer, aws_with};
+    use crate::aws::replay::{Answer, aws_with, hurried_aws_with};
 
     const PAGE_1: &str = include_str!("../../tests/recorded/aws/describe_instances_1.xml");
     const PAGE_2: &str = include_str!("../../tests/recorded/aws/describe_instances_2.xml");
@@ -232,6 +236,14 @@ mod tests {
         let pages = (0..=PAGES_MAX).map(|_| Answer::xml(200, PAGE_1));
         let error = listing(pages, false).await.unwrap_err();
         assert!(error.to_string().contains("more than 100 pages"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_page_that_never_comes_is_given_up_in_the_users_time() {
+        let aws = hurried_aws_with([Answer::never(), Answer::never(), Answer::never()], Duration::from_millis(20));
+        let error = aws.instances("ci-eu", &|_| AddressKind::Private, false).await.unwrap_err();
+        assert!(error.is_transient() && error.to_string().contains("no answer in time"), "{error}");
+        assert_eq!(aws.calls().of_service("ec2"), 3, "the SDK's standard number of attempts");
     }
 
     #[tokio::test]

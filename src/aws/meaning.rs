@@ -41,7 +41,9 @@ const TABLE: [(&str, LaunchErrorClass); 31] = [
     ("InvalidUserData.Malformed", Invalid),
     ("InvalidBlockDeviceMapping", Invalid),
     ("InvalidFleetConfiguration", Invalid),
-    ("IdempotentParameterMismatch", Invalid),
+    // The configuration was changed between a launch and its repetition: the first one was accepted, the next look
+    // shows what it gave, and nothing is wrong with the runner.
+    ("IdempotentParameterMismatch", Slow),
 ];
 
 /// What an error code of an offering or of a whole launch means.

@@ -30,6 +30,7 @@ pub mod subnet;
 pub mod tag;
 pub mod template;
 pub mod terminate;
+mod whole;
 
 pub use calls::CallCounts;
 pub use client::Aws;

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
@@ -15,6 +16,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::timeout::TimeoutConfig;
 use base64::Engine as _;
 
 use super::client::Aws;
@@ -29,6 +31,7 @@ use crate::engine::{
 pub(crate) enum Answer {
     Body { status: u16, body: String },
     Lost,
+    Never,
 }
 
 impl Answer {
@@ -49,6 +52,11 @@ impl Answer {
     /// The connection breaks.
     pub(crate) fn lost() -> Self {
         Self::Lost
+    }
+
+    /// Nothing comes, and the connection stays.
+    pub(crate) fn never() -> Self {
+        Self::Never
     }
 }
 
@@ -110,11 +118,14 @@ impl HttpConnector for Replay {
         let body = request.body().bytes().unwrap_or_default();
         self.bodies.lock().unwrap().push(String::from_utf8(body.to_vec()).unwrap());
         let answer = self.answers.lock().unwrap().pop_front();
+        if matches!(answer, Some(Answer::Never)) {
+            return HttpConnectorFuture::new(std::future::pending());
+        }
         HttpConnectorFuture::ready(match answer {
             Some(Answer::Body { status, body }) => {
                 Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body)))
             }
-            Some(Answer::Lost) => Err(ConnectorError::io("connection reset".into())),
+            Some(Answer::Lost | Answer::Never) => Err(ConnectorError::io("connection reset".into())),
             None => Err(ConnectorError::user("an unexpected request".into())),
         })
     }
@@ -128,13 +139,36 @@ impl HttpClient for Replay {
 
 /// An [`Aws`] in eu-central-1 that gets these answers, one for each attempt.
 pub(crate) fn aws_with(answers: impl IntoIterator<Item = Answer>) -> (Aws, Replay) {
-    let replay = Replay { answers: Arc::new(Mutex::new(answers.into_iter().collect())), bodies: Arc::default() };
     let credentials = Credentials::new("AKID", "secret", None, None, "test");
+    aws_for(answers, SharedCredentialsProvider::new(credentials), None)
+}
+
+/// As [`aws_with`], but the user's settings give an attempt only this time.
+pub(crate) fn hurried_aws_with(answers: impl IntoIterator<Item = Answer>, attempt: Duration) -> Aws {
+    let credentials = Credentials::new("AKID", "secret", None, None, "test");
+    aws_for(answers, SharedCredentialsProvider::new(credentials), Some(attempt)).0
+}
+
+/// An [`Aws`] whose provider finds no credentials.
+pub(crate) fn aws_without_credentials() -> (Aws, Replay) {
+    let empty = ProfileFileCredentialsProvider::builder().profile_name("no-such-profile-of-runner-fleet").build();
+    aws_for([], SharedCredentialsProvider::new(empty), None)
+}
+
+fn aws_for(
+    answers: impl IntoIterator<Item = Answer>,
+    credentials: SharedCredentialsProvider,
+    attempt: Option<Duration>,
+) -> (Aws, Replay) {
+    let replay = Replay { answers: Arc::new(Mutex::new(answers.into_iter().collect())), bodies: Arc::default() };
+    let mut timeouts = TimeoutConfig::builder();
+    timeouts.set_operation_attempt_timeout(attempt);
     let settings = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
+        .timeout_config(timeouts.build())
+        .credentials_provider(credentials)
         .http_client(SharedHttpClient::new(replay.clone()))
         .build();
     (Aws::from_sdk_config(&settings).unwrap(), replay)

@@ -3,12 +3,17 @@
 pub mod check;
 mod demo;
 pub mod error;
+mod iam_policy;
 mod logging;
+pub mod migrate;
 mod operate;
 mod output;
 mod plan;
+mod render;
+mod run;
 mod service;
 mod shell;
+mod ssh;
 mod status;
 
 use std::ffi::OsString;
@@ -104,12 +109,18 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Demo(demo::DemoArgs),
+    Run(run::RunArgs),
+    Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Status(status::StatusArgs),
     Drain(operate::DrainArgs),
     Pause(operate::PauseArgs),
     Resume(operate::ResumeArgs),
+    Ssh(ssh::SshArgs),
+    Render(render::RenderArgs),
+    Migrate(migrate::MigrateArgs),
+    Demo(demo::DemoArgs),
+    IamPolicy(iam_policy::IamPolicyArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
 }
@@ -142,12 +153,18 @@ fn dispatch(
     err: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     match command {
-        Command::Demo(args) => demo::run(args, out, err),
+        Command::Run(args) => run::run(global, args),
+        Command::Check(args) => check::run(args, &global.config, out).map(ExitCode::from).map_err(CliError::from),
         Command::Plan(args) => plan::run(global, args, out),
         Command::Status(args) => status::run(global, args, out),
         Command::Drain(args) => operate::drain(global, args, out),
         Command::Pause(args) => operate::pause(global, args, out),
         Command::Resume(args) => operate::resume(global, args, out),
+        Command::Ssh(args) => ssh::run(global, args),
+        Command::Render(args) => render::run(global, args, out),
+        Command::Demo(args) => demo::run(args, out, err),
+        Command::Migrate(args) => migrate::run(args, out).map(ExitCode::from).map_err(CliError::from),
+        Command::IamPolicy(args) => iam_policy::run(global, args, out),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
     }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::node::{Node, shown_text};
+use super::node::{Node, shown_address, shown_text};
 use super::values;
 use crate::engine::Server;
 
@@ -44,7 +44,7 @@ pub(crate) fn listen(node: &Node) -> Result<Option<SocketAddr>, String> {
 /// Source: gitlab-runner, `network/client.go`.
 pub(crate) fn server(node: &Node) -> Result<Server, String> {
     let text = values::text(node)?;
-    let bad = |why: &str| format!("{} {why}; write one like \"https://gitlab.example.com\"", shown_text(&text));
+    let bad = |why: &str| format!("{} {why}; write one like \"https://gitlab.example.com\"", shown_address(&text));
     if text.contains('$') {
         return Err(bad("uses a variable, which is not expanded here"));
     }

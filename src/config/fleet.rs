@@ -1,7 +1,6 @@
 //! `[runners.fleet]`: every key of our table, read and checked.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::problems::Report;
 use super::reader::Reader;
 use super::sizes::{self, Around};
 use super::tool::{self, ToolKeys};
-use super::{Address, RootVolume, RunnerFleet, SetupScript, duration, ecr, ids, names, values, volume};
+use super::{Address, RootVolume, RunnerFleet, SetupScript, duration, ecr, files, ids, names, values, volume};
 use crate::engine::Market;
 
 /// The keys of the table, in the order of the documentation.
@@ -221,14 +220,8 @@ fn hop_limit(node: &Node) -> Result<u8, String> {
 
 fn script(node: &Node, directory: &Path) -> Result<SetupScript, String> {
     let path = directory.join(values::text(node)?);
-    let shown = path.display();
-    let file = std::fs::File::open(&path).map_err(|error| format!("cannot read {shown}: {error}"))?;
-    let mut content = String::new();
-    file.take(SETUP_SCRIPT_BYTES_MAX + 1)
-        .read_to_string(&mut content)
-        .map_err(|error| format!("cannot read {shown}: {error}"))?;
-    if content.len() as u64 > SETUP_SCRIPT_BYTES_MAX {
-        return Err(format!("{shown} is larger than {SETUP_SCRIPT_BYTES_MAX} bytes; let it fetch what is large"));
+    match files::read_small(&path, SETUP_SCRIPT_BYTES_MAX) {
+        Ok(content) => Ok(SetupScript { path, content }),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
     }
-    Ok(SetupScript { path, content })
 }

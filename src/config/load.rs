@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::legacy::Surroundings;
+use super::legacy::migrate::MACHINE_LEFT_OUT;
 use super::node::{self, Node, Table};
 use super::problems::Report;
 use super::reader::Reader;
@@ -35,18 +36,19 @@ const GITLAB_RUNNER_KEYS: [&str; 8] = [
     "experimental",
 ];
 
-const LOG_LEVELS: [(&str, LogLevel); 8] = [
+const LOG_LEVELS: [(&str, LogLevel); 5] = [
     ("error", LogLevel::Error),
     ("warn", LogLevel::Warn),
-    ("warning", LogLevel::Warn),
     ("info", LogLevel::Info),
     ("debug", LogLevel::Debug),
     ("trace", LogLevel::Trace),
-    ("fatal", LogLevel::Error),
-    ("panic", LogLevel::Error),
 ];
-const LOG_FORMATS: [(&str, LogFormat); 3] =
-    [("text", LogFormat::Text), ("json", LogFormat::Json), ("runner", LogFormat::Text)];
+/// GitLab Runner's other words for them.
+const LOG_LEVEL_SYNONYMS: [(&str, LogLevel); 3] =
+    [("warning", LogLevel::Warn), ("fatal", LogLevel::Error), ("panic", LogLevel::Error)];
+const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+/// GitLab Runner's own format is text.
+const LOG_FORMAT_SYNONYMS: [(&str, LogFormat); 1] = [("runner", LogFormat::Text)];
 
 const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(3);
 /// Longer, and every answer would be stale before the next.
@@ -138,8 +140,12 @@ fn read(document: &Table, directory: &Path, surroundings: &Surroundings, report:
     };
     let check_interval = or(document, "check_interval", DEFAULT_CHECK_INTERVAL, report, check_interval);
     let listen_address = or(document, "listen_address", Some(address::DEFAULT_LISTEN), report, address::listen);
-    let log_level = or(document, "log_level", LogLevel::Info, report, |node| values::word(node, &LOG_LEVELS));
-    let log_format = or(document, "log_format", LogFormat::Text, report, |node| values::word(node, &LOG_FORMATS));
+    let log_level = or(document, "log_level", LogLevel::Info, report, |node| {
+        values::word(node, &LOG_LEVEL_SYNONYMS).or_else(|_| values::word(node, &LOG_LEVELS))
+    });
+    let log_format = or(document, "log_format", LogFormat::Text, report, |node| {
+        values::word(node, &LOG_FORMAT_SYNONYMS).or_else(|_| values::word(node, &LOG_FORMATS))
+    });
     let fleet = fleet(document, report);
     warn_of_unknown(document, report);
     let runners = runners(document, &Outside { concurrent, directory, surroundings }, report);
@@ -237,6 +243,9 @@ fn warn_of_idle_above(sections: &[&Table], runners: &[Runner], concurrent: Optio
 }
 
 fn warn_of_unknown(document: &Table, report: &mut Report) {
+    if let Some(machine) = document.get_any_case("machine") {
+        report.warn(&machine.at, MACHINE_LEFT_OUT);
+    }
     for (name, node) in &document.entries {
         let known = |key: &&str| key.eq_ignore_ascii_case(name);
         if READ_HERE.iter().any(known) || GITLAB_RUNNER_KEYS.iter().any(known) {

@@ -8,9 +8,12 @@
 //! docker+machine and docker-autoscaler.
 
 mod address;
+#[cfg(test)]
+mod alive;
 pub mod arch;
 mod duration;
 pub mod ecr;
+mod files;
 mod fleet;
 mod ids;
 pub mod legacy;
@@ -32,7 +35,8 @@ pub mod volume;
 
 pub use arch::Arch;
 pub use ecr::{Ecr, EcrHost};
-pub use legacy::Surroundings;
+pub use legacy::{Surroundings, migrate};
+pub(crate) use load::read_file;
 pub use load::{Loaded, load, parse, parse_in};
 pub use model::{Address, Ami, Config, Fleet, LogFormat, LogLevel, Runner, RunnerFleet, SetupScript};
 pub use problems::{Problem, Problems, Warning};

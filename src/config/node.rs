@@ -214,6 +214,11 @@ pub(crate) fn shown_text(text: &str) -> String {
     format!("{:?}", clip(text))
 }
 
+/// The same for an address, which is not shown when it may hold a password.
+pub(crate) fn shown_address(text: &str) -> String {
+    if text.contains('@') { "the address (with a user or password, so not shown)".to_owned() } else { shown_text(text) }
+}
+
 fn shown_key(key: &str) -> String {
     let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if bare { clip(key) } else { shown_text(key) }

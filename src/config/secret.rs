@@ -3,10 +3,11 @@
 //! `env:` and `file:` are resolved here; `ssm:` is resolved by whoever may talk to AWS.
 
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
+
+use super::files;
 
 /// A secret file is a token, perhaps with a line break: far below this.
 const SECRET_FILE_BYTES_MAX: u64 = 16 * 1024;
@@ -31,19 +32,12 @@ pub enum SecretError {
     #[error("environment variable {0} is not set; set it for the service, or write file:/… or ssm:/… instead")]
     NotInEnvironment(String),
     /// The file cannot be read.
-    #[error("cannot read the secret file {path}", path = path.display())]
+    #[error("cannot read the secret file {path}: {why}", path = path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is not a token.
-    #[error("the secret file {path} is larger than {SECRET_FILE_BYTES_MAX} bytes; it must hold the token only", path = path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
+        /// Why; never a content.
+        why: String,
     },
     /// Nothing is in it.
     #[error("the secret of {0} is empty")]
@@ -142,14 +136,10 @@ fn check_token(text: &str, of: &str) -> Result<(), SecretError> {
 }
 
 fn read_file(path: &Path) -> Result<SecretString, SecretError> {
-    let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut text = String::new();
-    let read = file.take(SECRET_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if u64::try_from(read).unwrap_or(u64::MAX) > SECRET_FILE_BYTES_MAX {
-        return Err(SecretError::TooLarge { path: path.to_owned() });
+    match files::read_small(path, SECRET_FILE_BYTES_MAX) {
+        Ok(text) => Ok(SecretString::from(text)),
+        Err(error) => Err(SecretError::Unreadable { path: path.to_owned(), why: error.to_string() }),
     }
-    Ok(SecretString::from(text))
 }
 
 impl PartialEq for Secret {
@@ -177,5 +167,74 @@ impl fmt::Display for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn resolved(secret: &Secret) -> Result<String, String> {
+        let env = |name: &str| (name == "TOKEN").then(|| "glrt-env\n".to_owned());
+        let resolved = secret.resolve_with(env).map_err(|error| error.to_string())?;
+        Ok(resolved.map_or_else(|| "none".to_owned(), |secret| secret.expose_secret().to_owned()))
+    }
+
+    #[test]
+    fn references_are_read_and_shown() {
+        let cases = [
+            ("glrt-abc", "literal (not shown)", Ok("glrt-abc")),
+            ("ssm:/ci/token", "ssm:/ci/token", Ok("none")),
+            ("env:TOKEN", "env:TOKEN", Ok("glrt-env")),
+            ("$TOKEN", "env:TOKEN", Ok("glrt-env")),
+            ("${TOKEN}", "env:TOKEN", Ok("glrt-env")),
+            ("env:OTHER", "env:OTHER", Err("environment variable OTHER is not set")),
+            ("file:/nonexistent", "file:/nonexistent", Err("cannot read the secret file /nonexistent: No such file")),
+            ("file:/dev/null", "file:/dev/null", Err("it is not a regular file")),
+        ];
+        for (text, shown, expected) in cases {
+            let secret = Secret::parse(text).unwrap();
+            assert_eq!(secret.to_string(), shown);
+            assert_eq!(format!("{secret:?}"), format!("Secret({shown})"));
+            match (resolved(&secret), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text}"),
+                (Err(found), Err(expected)) => assert!(found.contains(expected), "{text}: {found}"),
+                (found, expected) => panic!("{text}: {found:?}, expected {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn bad_references_are_refused() {
+        for text in
+            ["", "ssm:", "ssm:/", "ssm:name", "env:", "env:1X", "env:A B", "file:", "file:relative", "$", "a b", "a\nb"]
+        {
+            assert!(Secret::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_file_holds_one_token_and_perhaps_a_line_break() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let large = "x".repeat(20_000);
+        let cases: [(&[u8], Result<&str, &str>); 6] = [
+            (b"glrt-abc\n", Ok("glrt-abc")),
+            (b"glrt-abc\r\n\n", Ok("glrt-abc")),
+            (b"\n", Err("is empty")),
+            (b"glrt-abc\nother\n", Err("is not one line of printable characters")),
+            (b"\xff\xfe", Err("it is not UTF-8 text")),
+            (large.as_bytes(), Err("it is larger than 16384 bytes")),
+        ];
+        for (content, expected) in cases {
+            fs::write(&path, content).unwrap();
+            match (resolved(&Secret::File(path.clone())), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+                (Err(found), Err(expected)) => assert!(found.contains(expected), "{found}"),
+                (found, expected) => panic!("{found:?}, expected {expected:?}"),
+            }
+        }
     }
 }

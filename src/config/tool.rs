@@ -38,11 +38,13 @@ pub(crate) fn read(
     report: &mut Report,
 ) -> Option<Tool> {
     let pinned_version = pin.version.to_owned();
-    let version = reader.or(keys.version, pinned_version, report, version)?;
+    let version = reader.or(keys.version, pinned_version, report, version);
+    let url = reader.or(keys.url, None, report, |node| values::web_address(node).map(Some));
+    let given = reader.or(keys.sha256, None, report, |node| sha256(node).map(Some));
+    let (version, given) = (version?, given?);
     let arch_or_any = arch.unwrap_or(Arch::Arm64);
     let default_url = pin.url(&version, arch_or_any);
-    let url = reader.or(keys.url, default_url.clone(), report, values::web_address)?;
-    let given = reader.or(keys.sha256, None, report, |node| sha256(node).map(Some))?;
+    let url = url?.unwrap_or_else(|| default_url.clone());
     let as_pinned = version == pin.version && url == default_url;
     let pinned = pin.sha256(arch_or_any).filter(|_| as_pinned).map(str::to_owned);
     let sha256 = given.or(pinned);

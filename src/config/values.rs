@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Secret;
-use super::node::{Item, Node, shown_text};
+use super::node::{Item, Node, shown_address};
 
 /// Text, not empty.
 pub(crate) fn text(node: &Node) -> Result<String, String> {
@@ -118,7 +118,7 @@ pub(crate) fn web_address(node: &Node) -> Result<String, String> {
     let parsed = reqwest::Url::parse(&address).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     match parsed {
         Some(url) if url.has_host() => Ok(address),
-        _ => Err(format!("{} is not a web address; write one like \"https://…\"", shown_text(&address))),
+        _ => Err(format!("{} is not a web address; write one like \"https://…\"", shown_address(&address))),
     }
 }
 

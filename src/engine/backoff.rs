@@ -44,6 +44,13 @@ impl Backoff {
         *self = Self::default();
     }
 
+    /// Something like it worked. A wait that is still on stays on: what worked was sent before the failure.
+    pub(crate) fn relent(&mut self, now: Timestamp) {
+        if self.closed_until(now).is_none() {
+            self.succeed();
+        }
+    }
+
     /// Until when to wait, if that time has not come yet.
     pub(crate) fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.until.filter(|until| *until > now)

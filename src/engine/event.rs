@@ -146,6 +146,8 @@ pub enum LaunchErrorClass {
 pub enum LinkNews {
     /// Connected, host key verified.
     Up,
+    /// Connected, but there is no agent yet: the worker's boot has not come so far, so it has never had a job.
+    NoAgent,
     /// Not connected, or not any more.
     Down(LinkFailure),
     /// The agent reported.

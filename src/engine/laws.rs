@@ -256,6 +256,7 @@ impl Laws {
             | Reason::Interruption { .. }
             | Reason::RunnerRemoved
             | Reason::Paused
+            | Reason::Yields { .. }
             | Reason::Drained { force: false } => {
                 state == Some(RunnerState::Stopped) && report.is_some_and(|report| report.jobs() == 0)
             }

@@ -167,7 +167,7 @@ impl Engine {
             }
         }
         if given > 0 {
-            self.slow.succeed();
+            self.slow.relent(now);
             if let Some(runner) = self.runners.get_mut(&launch.runner) {
                 runner.refused.succeed();
             }

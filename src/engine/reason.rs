@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::ids::ConfigHash;
+use super::ids::{ConfigHash, RunnerName};
 
 /// Why a command was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -87,8 +87,38 @@ pub enum Reason {
         /// Without waiting for its jobs.
         force: bool,
     },
+    /// Idle, while another runner's jobs wait for room under `concurrent`.
+    Yields {
+        /// Whose jobs.
+        to: RunnerName,
+    },
     /// The demand came back.
     DemandReturned,
+}
+
+impl Reason {
+    /// Whether a termination for this reason rests on the worker never having been ready, or being lost: then a sign of
+    /// life refutes it.
+    pub(crate) fn presumes_it_dead(&self) -> bool {
+        match self {
+            Self::BootTimeout { .. } | Self::BootFailed { .. } | Self::WrongHostKey | Self::Lost => true,
+            Self::Demand { .. }
+            | Self::SpotMissing { .. }
+            | Self::LaunchUnanswered
+            | Self::Idle { .. }
+            | Self::Age { .. }
+            | Self::JobsDone { .. }
+            | Self::Drift { .. }
+            | Self::Interruption { .. }
+            | Self::RunnerFailed
+            | Self::FoundStopped
+            | Self::RunnerRemoved
+            | Self::Paused
+            | Self::Drained { .. }
+            | Self::Yields { .. }
+            | Self::DemandReturned => false,
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -117,6 +147,7 @@ impl fmt::Display for Reason {
             Self::Paused => f.write_str("its runner is paused"),
             Self::Drained { force: false } => f.write_str("an operator drains it"),
             Self::Drained { force: true } => f.write_str("an operator ends it by force"),
+            Self::Yields { to } => write!(f, "idle, while jobs of {to} wait for room under concurrent"),
             Self::DemandReturned => f.write_str("the demand came back"),
         }
     }

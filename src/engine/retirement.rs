@@ -35,6 +35,8 @@ pub(crate) struct Retirement<'a> {
     pub(crate) runners: &'a BTreeMap<RunnerName, Runner>,
     pub(crate) fleet: &'a mut Fleet,
     pub(crate) ec2: &'a Knowledge,
+    /// Runners whose waiting jobs found no room under `concurrent` in the last step.
+    pub(crate) crowded_out: &'a [RunnerName],
 }
 
 impl Retirement<'_> {
@@ -55,8 +57,47 @@ impl Retirement<'_> {
             self.drain_idle(runner, demand, surplus);
             self.drain_drifted(runner, demand);
         }
+        self.make_room(assessment);
         commands.extend(self.carry_on());
         commands
+    }
+
+    /// Idle slots yield to jobs: where `concurrent` keeps a runner's jobs waiting, idle workers of the others go, whatever
+    /// their policy wants, until what is on its way out makes enough room.
+    fn make_room(&mut self, assessment: &Assessment) {
+        let capacity = |name: &RunnerName| {
+            self.settings.runners.iter().find(|runner| runner.name == *name).map_or(1, |runner| runner.capacity)
+        };
+        let now = self.now;
+        let leaving = |fleet: &Fleet| -> u32 {
+            let leaves = |worker: &&Worker| matches!(worker.standing(now), Standing::Ending | Standing::Draining);
+            fleet.workers.values().filter(leaves).map(|worker| capacity(&worker.instance.runner)).sum()
+        };
+        let mut spare: BTreeMap<&RunnerName, u32> = assessment
+            .demands
+            .iter()
+            .map(|(name, demand)| (name, demand.slots.saturating_sub(demand.running + demand.waiting)))
+            .collect();
+        for to in self.crowded_out {
+            let waits = assessment.demands.get(to).is_some_and(|demand| demand.missing_for_jobs() > 0);
+            // Room for one worker at a time: it goes to whoever comes first in the file.
+            if !waits || leaving(self.fleet) >= capacity(to) {
+                continue;
+            }
+            for worker in self.fleet.workers.values_mut() {
+                let size = capacity(&worker.instance.runner);
+                let Some(spare) = spare.get_mut(&worker.instance.runner) else { continue };
+                let idle = worker.standing(now) == Standing::Serving && worker.idle(now).is_some();
+                if worker.instance.runner != *to && idle && *spare >= size && !worker.instance.hold {
+                    *spare -= size;
+                    let reason = Reason::Yields { to: to.clone() };
+                    worker.drain = Some(Drain { reason, told_at: None, stopping: false });
+                    if size >= capacity(to) {
+                        break;
+                    }
+                }
+            }
+        }
     }
 
     /// Workers that go whatever the demand is; their slots do not count any more.
@@ -82,7 +123,7 @@ impl Retirement<'_> {
                 continue;
             };
             let state = worker.report().map(|report| report.runner);
-            let heard = worker.silent_since(self.now).is_none() && worker.ending.is_none();
+            let heard = worker.silent_since(self.now).is_none() && worker.ending.is_none() && !worker.instance.hold;
             match &worker.drain {
                 Some(Drain {
                     reason: Reason::Idle { .. } | Reason::Age { .. } | Reason::Paused,

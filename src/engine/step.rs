@@ -13,6 +13,7 @@ use super::demand::{Assessment, Scene, assess};
 use super::event::Event;
 use super::fleet::Fleet;
 use super::ids::{RunnerName, Server};
+use super::job::Knowledge;
 use super::journal::Journal;
 use super::launching::{HeldBack, Launching};
 use super::listing::Listing;
@@ -153,12 +154,16 @@ impl Engine {
     /// Compares what is wanted with what there is: drains, ends and launches.
     fn balance(&mut self, settings: &Settings, now: Timestamp) -> Vec<Command> {
         let ec2 = self.listing.knowledge(now);
-        let mut retirement = Retirement { now, settings, runners: &self.runners, fleet: &mut self.fleet, ec2: &ec2 };
-        retirement.drain_those_that_must_go();
+        let crowded_out: Vec<RunnerName> = self
+            .held_back
+            .iter()
+            .filter(|(_, why)| matches!(why, HeldBack::Concurrent(_)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.retirement(settings, &ec2, &crowded_out).drain_those_that_must_go();
         self.set_aside_the_untaken(settings, now);
         let assessment = self.assess(settings, now);
-        let mut retirement = Retirement { now, settings, runners: &self.runners, fleet: &mut self.fleet, ec2: &ec2 };
-        let mut commands = retirement.decide(&assessment);
+        let mut commands = self.retirement(settings, &ec2, &crowded_out).decide(&assessment);
         let taken_back = commands.iter().any(|command| matches!(command, Command::Unfence { .. }));
         self.assessment = if taken_back { self.assess(settings, now) } else { assessment };
 
@@ -176,6 +181,15 @@ impl Engine {
         self.held_back = held_back;
         commands.extend(launches.into_iter().map(Command::Launch));
         commands
+    }
+
+    fn retirement<'a>(
+        &'a mut self,
+        settings: &'a Settings,
+        ec2: &'a Knowledge,
+        crowded_out: &'a [RunnerName],
+    ) -> Retirement<'a> {
+        Retirement { now: self.now, settings, runners: &self.runners, fleet: &mut self.fleet, ec2, crowded_out }
     }
 
     fn assess(&self, settings: &Settings, now: Timestamp) -> Assessment {

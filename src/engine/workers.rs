@@ -175,6 +175,10 @@ impl Worker {
             | RunnerState::Stopping
             | RunnerState::Stopped => None,
         };
+        if self.served && self.ending.as_ref().is_some_and(|ending| ending.reason.presumes_it_dead()) {
+            // EC2 has not carried out the end, and the worker has come alive meanwhile: it may run a job by now.
+            self.ending = None;
+        }
         self.heard = Some(heard);
     }
 

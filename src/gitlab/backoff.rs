@@ -40,6 +40,11 @@ impl Backoff {
         }
     }
 
+    /// Whether the last thing heard was a failure: be careful with the next question.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.failures > 0
+    }
+
     pub(crate) fn succeeded(&mut self) {
         self.failures = 0;
         self.pause = None;

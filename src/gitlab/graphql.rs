@@ -33,6 +33,13 @@ const REFUSED_FOR: Duration = Duration::from_secs(3600);
 /// Between two probes that proved nothing.
 const PROBE_EVERY: Duration = Duration::from_secs(60);
 
+/// After a probe that was not answered: a probe that hangs holds up the look that it is part of.
+const PROBE_AFTER_FAILURE: Duration = Duration::from_secs(600);
+
+/// So many looks in a row may fail before the projects are asked instead: a server that is down is down for both, but a
+/// query that always times out, or a proxy that blocks it, must not blind us.
+const STUMBLES_MAX: u32 = 3;
+
 /// For how long empty answers are believed after the last one that showed a job. A token that loses its rights gets
 /// empty answers too, so an idle fleet goes back to asking project by project, which it can afford.
 const BELIEVED_FOR: Duration = Duration::from_secs(900);
@@ -201,6 +208,7 @@ pub(crate) struct Shortcut {
     last_job: Option<Timestamp>,
     refused_until: Option<Timestamp>,
     next_probe: Option<Timestamp>,
+    stumbles: u32,
 }
 
 impl Shortcut {
@@ -218,6 +226,24 @@ impl Shortcut {
     /// A probe begins; the next one not too soon.
     pub(crate) fn probing(&mut self, now: Timestamp) {
         self.next_probe = now.checked_add(PROBE_EVERY).ok();
+    }
+
+    /// A probe was not answered.
+    pub(crate) fn probe_failed(&mut self, now: Timestamp) {
+        self.next_probe = now.checked_add(PROBE_AFTER_FAILURE).ok();
+    }
+
+    /// A look was not answered; too many in a row are a refusal.
+    pub(crate) fn stumbled(&mut self, now: Timestamp) {
+        self.stumbles += 1;
+        if self.stumbles >= STUMBLES_MAX {
+            self.refused(now);
+        }
+    }
+
+    /// A look was answered.
+    pub(crate) fn walked(&mut self) {
+        self.stumbles = 0;
     }
 
     /// A queue showed something.

@@ -1,8 +1,8 @@
 //! What waits on a GitLab server: one [`QueueReader`] per server and api token, merged over all projects.
 //!
 //! No REST endpoint lists the pending jobs of a group or an instance, so projects are asked one by one, within the
-//! budget: [`turn`] says whose turn it is, [`row`] reads the answer. Where the token may, one GraphQL request per runner
-//! replaces all that ([`Shortcut`]). A project that fails keeps its older jobs, with their older `seen_at`, and makes
+//! budget: `turn` says whose turn it is, `row` reads the answer. Where the token may, one GraphQL request per runner
+//! replaces all that (`graphql`). A project that fails keeps its older jobs, with their older `seen_at`, and makes
 //! the look incomplete; it is never taken for empty.
 //!
 //! Nothing is decided here: whether a job is ours is the engine's business.
@@ -117,7 +117,9 @@ impl QueueReader {
 
     async fn ask_projects(&mut self, clock: ReadClock<'_>) -> Result<(), GitLabError> {
         let now = clock();
-        let places = self.gitlab.budget().take_up_to(turn::open(&self.turns, now));
+        // After a failure a few are asked first: a server that is still down costs little of the budget.
+        let wanted = if self.rest.is_recovering() { CONCURRENCY } else { usize::MAX };
+        let places = self.gitlab.budget().take_up_to(turn::open(&self.turns, now).min(wanted));
         let chosen = turn::choose(&self.turns, now, places);
         let gitlab = self.gitlab.clone();
         let mut answers = futures::stream::iter(chosen.into_iter().map(|project| ask(&gitlab, project, clock)))
@@ -132,6 +134,7 @@ impl QueueReader {
                     turn.answered(asked_at, page.waiting, page.any, page.whole);
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Forbidden(_) | ErrorKind::NotFound(_)) => {
+                    tally.blind += 1;
                     turn.blind(asked_at, error);
                 }
                 Err(error) => {
@@ -149,11 +152,11 @@ impl QueueReader {
 
     /// What follows from the answers as a whole.
     fn judge(&mut self, tally: Tally, now: Timestamp) -> Result<(), GitLabError> {
-        let Tally { answered, failed } = tally;
+        let Tally { answered, blind, failed } = tally;
         let worst = failed.iter().map(|(_, error)| error).max_by_key(|error| (error.is_throttled(), error.is_denied()));
         match worst {
             Some(error) if answered == 0 || error.is_throttled() => self.rest.failed(now, error),
-            _ if answered > 0 => self.rest.succeeded(),
+            _ if answered + blind > 0 => self.rest.succeeded(),
             _ => {}
         }
         if let Some(error) = worst.filter(|_| answered == 0) {
@@ -213,6 +216,9 @@ impl QueueReader {
                 Ok(queue) => queue,
                 Err(error) if error.is_transient() => {
                     self.rest.failed(clock(), &error);
+                    if !error.is_throttled() {
+                        self.shortcut.stumbled(now);
+                    }
                     return Err(error);
                 }
                 Err(_) => {
@@ -233,6 +239,7 @@ impl QueueReader {
             }
         }
         self.rest.succeeded();
+        self.shortcut.walked();
         // What the projects once showed is old by now: when they are asked again, they start afresh.
         self.turns.values_mut().for_each(|turn| *turn = Turn::default());
         Ok(Some(finished(jobs, complete, now)))
@@ -250,7 +257,7 @@ impl QueueReader {
                 Ok(queue) if queue.shows_something => self.shortcut.proved(name, now),
                 Ok(_) => {}
                 Err(error) if error.is_throttled() => return self.rest.failed(clock(), &error),
-                Err(error) if error.is_transient() => return,
+                Err(error) if error.is_transient() => return self.shortcut.probe_failed(now),
                 Err(_) => return self.shortcut.refused(now),
             }
         }
@@ -261,6 +268,8 @@ impl QueueReader {
 #[derive(Default)]
 struct Tally {
     answered: usize,
+    /// Answered too, but with "not for you".
+    blind: usize,
     failed: Vec<(ProjectId, GitLabError)>,
 }
 

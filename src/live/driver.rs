@@ -10,9 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::control::ControlRequest;
+use crate::engine::laws::Laws;
 use crate::engine::{Engine, Event, View};
 
 use super::clock::Clock;
@@ -49,10 +50,11 @@ pub struct Doors {
 /// Steps until told to stop.
 pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut doors: Doors) {
     let mut batch = Vec::new();
+    let mut laws = Laws::new();
     loop {
         let stepped_at = clock.now();
         take_waiting(&mut doors.events, &mut batch);
-        step(&mut engine, &mut edge, stepped_at, &mut batch, &mut doors);
+        step(&mut engine, &mut laws, &mut edge, stepped_at, &mut batch, &mut doors);
         doors.metrics.took(clock.now().duration_since(stepped_at));
 
         let asked = tokio::select! {
@@ -95,9 +97,22 @@ fn take_waiting(events: &mut mpsc::Receiver<Event>, batch: &mut Vec<Event>) {
 }
 
 /// One step, and all that follows from it.
-fn step(engine: &mut Engine, edge: &mut impl Edge, now: Timestamp, batch: &mut Vec<Event>, doors: &mut Doors) {
+fn step(
+    engine: &mut Engine,
+    laws: &mut Laws,
+    edge: &mut impl Edge,
+    now: Timestamp,
+    batch: &mut Vec<Event>,
+    doors: &mut Doors,
+) {
     doors.metrics.stepping(batch.len());
+    batch.iter().for_each(|event| laws.observe(now, event));
     let commands = engine.step(now, batch.drain(..));
+    for violation in laws.judge(now, &commands) {
+        // Said and counted, and yet carried out: to withhold a command that the engine believes given would be worse.
+        error!("a law of the engine is broken, please report this: {violation}");
+        engine.law_broken(&violation.to_string());
+    }
     for command in commands {
         journal::tell(&command);
         doors.metrics.commanded(&command);

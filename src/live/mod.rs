@@ -3,7 +3,7 @@
 //! Reading order: the loop ([`driver`]) between the engine and an [`edge`], with its [`clock`], what it tells systemd
 //! ([`standing`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs to
 //! be acted on ([`setup`], [`regions`], [`recipe`]), what is watched (queues, facts about runners, blueprints), calls to EC2,
-//! and the [`link`]s to the workers.
+//! and the [`link`]s to the workers. At last the [`service`] that puts all of it together, and its [`reload`].
 
 mod blueprints;
 pub mod clock;
@@ -19,6 +19,8 @@ pub mod operator;
 mod queues;
 pub mod recipe;
 pub mod regions;
+pub mod reload;
+pub mod service;
 pub mod setup;
 pub mod standing;
 pub mod world;

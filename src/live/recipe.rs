@@ -5,14 +5,13 @@ use sha2::{Digest, Sha256};
 
 use crate::aws::{self, LaunchSpec};
 use crate::config::{self, Ami, Arch, Config, Runner, Tool};
-use crate::engine::WorkerId;
+use crate::engine::{RunnerName, WorkerId};
 use crate::ssh::ManagerKey;
 use crate::worker::{self, Download, EcrSpec, HostKey, UserDataTooLarge, WorkerSpec};
 
 /// What the worker of a runner is rendered from.
-pub fn worker_spec(config: &Config, runner: &Runner, key: &ManagerKey) -> WorkerSpec {
+pub fn worker_spec(config: &Config, runner: &Runner, host_key: HostKey) -> WorkerSpec {
     let fleet = &runner.fleet;
-    let host_key = key.host_key(runner.name.as_str());
     WorkerSpec {
         manager: config.fleet.manager.clone(),
         runner: runner.name.clone(),
@@ -37,9 +36,15 @@ pub fn worker_spec(config: &Config, runner: &Runner, key: &ManagerKey) -> Worker
         registry_mirrors: fleet.registry_mirrors.clone(),
         docker_daemon: fleet.docker_daemon.clone(),
         setup_script: fleet.setup_script.as_ref().map(|script| script.content.clone()),
-        host_key: HostKey { private: host_key.private_openssh, public: host_key.public_openssh },
+        host_key,
         check_interval: u32::try_from(config.check_interval.as_secs()).unwrap_or(u32::MAX).max(1),
     }
+}
+
+/// The host key of a runner's workers, which the manager alone can derive.
+pub fn host_key(runner: &RunnerName, key: &ManagerKey) -> HostKey {
+    let derived = key.host_key(runner.as_str());
+    HostKey { private: derived.private_openssh, public: derived.public_openssh }
 }
 
 /// What EC2 launches the worker of a runner from.
@@ -48,7 +53,7 @@ pub fn worker_spec(config: &Config, runner: &Runner, key: &ManagerKey) -> Worker
 /// The user-data is larger than EC2 takes.
 pub fn launch_spec(config: &Config, runner: &Runner, key: &ManagerKey) -> Result<LaunchSpec, UserDataTooLarge> {
     let fleet = &runner.fleet;
-    let worker = worker_spec(config, runner, key);
+    let worker = worker_spec(config, runner, host_key(&runner.name, key));
     Ok(LaunchSpec {
         manager: config.fleet.manager.clone(),
         runner: runner.name.clone(),

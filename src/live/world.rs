@@ -160,7 +160,7 @@ impl Provisioner for Recipes {
         let Some(known) = setup.runner(runner) else {
             return Err(format!("nobody knows how to log in to workers of {runner}: it is not configured"));
         };
-        let spec = recipe::worker_spec(&setup.config, &known.runner, &self.key);
+        let spec = recipe::worker_spec(&setup.config, &known.runner, recipe::host_key(runner, &self.key));
         let config_toml = worker::runner_config(&spec, &known.token, worker);
         Ok(Provision {
             user: spec.ssh_user.clone(),

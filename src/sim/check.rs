@@ -191,6 +191,7 @@ fn terminated(world: &World, touch: &TouchTruth) -> Option<Violation> {
         | Reason::RunnerRemoved
         | Reason::Paused
         | Reason::Drained { force: false }
+        | Reason::Yields { .. }
         | Reason::DemandReturned => true,
     };
     // A worker that had died before has nothing to lose.

@@ -69,6 +69,7 @@ mod tests {
 
         drop(guard);
 
-        assert_eq!(read.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        let read = tokio::time::timeout(std::time::Duration::from_secs(20), read).await.unwrap();
+        assert_eq!(read.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }
 }

@@ -34,14 +34,13 @@ pub struct HostKey {
 
 impl HostKey {
     pub(super) fn derive(manager_seed: &[u8; 32], label: &str) -> Self {
-        let mut seed = [0; 32];
-        if let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(manager_seed) {
-            mac.update(PURPOSE);
-            mac.update(&[0]);
-            mac.update(label.as_bytes());
-            seed = mac.finalize().into_bytes().into();
-        }
-        let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed));
+        let mut block = [0; 64]; // HMAC's own padding, done here because a key of the full length cannot be refused
+        block.iter_mut().zip(manager_seed).for_each(|(to, from)| *to = *from);
+        let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
+        mac.update(PURPOSE);
+        mac.update(&[0]);
+        mac.update(label.as_bytes());
+        let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&mac.finalize().into_bytes().into()));
         let pair = PrivateKey::new(pair, "");
         let private = pair.as_ref().ok().and_then(|pair| pair.to_openssh(LineEnding::LF).ok());
         let public = pair.as_ref().ok().and_then(|pair| pair.public_key().to_openssh().ok());

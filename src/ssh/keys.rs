@@ -12,6 +12,7 @@ use std::sync::Arc;
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
+use secrecy::{ExposeSecret, SecretBox};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -27,7 +28,7 @@ const KEY_FILE_BYTES_MAX: u64 = 16 * 1024;
 #[derive(Clone)]
 pub struct ManagerKey {
     pair: Arc<PrivateKey>,
-    seed: [u8; 32],
+    seed: Arc<SecretBox<[u8; 32]>>,
     path: PathBuf,
 }
 
@@ -84,7 +85,7 @@ impl ManagerKey {
 
     /// The host key of the workers that share `label`, derived from this key: see [`HostKey`].
     pub fn host_key(&self, label: &str) -> HostKey {
-        HostKey::derive(&self.seed, label)
+        HostKey::derive(self.seed.expose_secret(), label)
     }
 
     /// For authentication only.
@@ -104,7 +105,7 @@ impl ManagerKey {
         let KeypairData::Ed25519(ed25519) = pair.key_data() else {
             return Err(KeyError::NotAKey { path });
         };
-        let seed = ed25519.private.to_bytes();
+        let seed = Arc::new(SecretBox::new(Box::new(ed25519.private.to_bytes())));
         Ok(Self { pair: Arc::new(pair), seed, path })
     }
 }

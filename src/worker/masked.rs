@@ -29,7 +29,10 @@ fn masked_value(key: &str, value: &Value) -> Value {
 /// `NAME=value`, as in `environment`.
 fn masked_assignment(value: &Value) -> Value {
     match value.as_str().and_then(|text| text.split_once('=')) {
-        Some((name, _)) if is_secret(name) => Value::from(format!("{name}={MASK}")),
+        // A URL with a login, such as a proxy's, is a secret too.
+        Some((name, text)) if is_secret(name) || (text.contains("://") && text.contains('@')) => {
+            Value::from(format!("{name}={MASK}"))
+        }
         Some(_) | None => value.clone(),
     }
 }

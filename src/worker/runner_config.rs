@@ -39,7 +39,7 @@ pub(super) fn masked_runner_config(spec: &WorkerSpec, worker: &WorkerId) -> Stri
 /// The config.toml of a fenced worker: without `[[runners]]` the runner asks for nothing and finishes what it has. The
 /// agent makes it from the full file; a test holds the two together.
 pub fn fenced_config(spec: &WorkerSpec, worker: &WorkerId) -> String {
-    format!("# worker: {}\n{}", worker_name(spec, worker), globals(spec))
+    format!("# worker: {}\n{}\n", worker_name(spec, worker), globals(spec))
 }
 
 /// The runner's name on this worker: the user's, and the instance id, so that every job log says where it ran.

@@ -1,12 +1,12 @@
 //! The configuration file: what is good is read as written, what is bad is told all at once, secrets stay secret.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use runner_fleet::cli::check::{self, CheckArgs};
+use runner_fleet::cli::migrate::{self, MigrateArgs};
 use runner_fleet::config::{self, Loaded, Surroundings};
 
 const MINIMAL: &str = include_str!("../../config/minimal.toml");
@@ -40,19 +40,20 @@ fn report(text: &str) -> String {
     report
 }
 
-#[test]
-fn reports_are_as_in_the_golden_files() {
-    let mut stems = BTreeSet::new();
+/// Compares what is made of every `*.toml` of a directory with the `.txt` beside it; an orphan fails.
+fn compare_with_golden(dir: &Path, count_min: usize, make: impl Fn(&str) -> String) {
+    let mut count = 0;
     let mut wrong = Vec::new();
-    for entry in fs::read_dir(golden_dir()).unwrap() {
+    for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("toml") => {}
             Some("txt") if path.with_extension("toml").exists() => continue,
+            None if path.is_dir() => continue,
             _ => panic!("{} belongs to no test", path.display()),
         }
-        stems.insert(path.file_stem().unwrap().to_owned());
-        let found = report(&fs::read_to_string(&path).unwrap());
+        count += 1;
+        let found = make(&fs::read_to_string(&path).unwrap());
         let expected_path = path.with_extension("txt");
         if std::env::var_os("GOLDEN_UPDATE").is_some() {
             fs::write(&expected_path, &found).unwrap();
@@ -62,8 +63,89 @@ fn reports_are_as_in_the_golden_files() {
             wrong.push(format!("{}\n--- expected\n{expected}--- found\n{found}", path.display()));
         }
     }
-    assert!(stems.len() >= 5, "the golden files are gone");
+    assert!(count >= count_min, "the golden files are gone");
     assert!(wrong.is_empty(), "{}\nGOLDEN_UPDATE=1 rewrites them; read the difference", wrong.join("\n"));
+}
+
+#[test]
+fn reports_are_as_in_the_golden_files() {
+    compare_with_golden(&golden_dir(), 6, report);
+}
+
+#[test]
+fn migrated_files_are_as_in_the_golden_files() {
+    compare_with_golden(&golden_dir().join("migrate"), 4, |text| match migrated(text) {
+        Ok(text) => text,
+        Err(problems) => format!("{problems}\n"),
+    });
+}
+
+fn migrated(text: &str) -> Result<String, config::Problems> {
+    config::migrate(text, "old.toml", "ci", &nowhere())
+}
+
+#[test]
+fn a_migrated_file_says_the_same_as_the_old_one() {
+    let old = fs::read_to_string(golden_dir().join("migrate/docker-machine.toml")).unwrap();
+    let in_place = parse(&format!("{old}\n[fleet]\nmanager = \"ci\"\n"));
+
+    let new = parse(&migrated(&old).unwrap());
+
+    assert_eq!(new.config, in_place.config);
+    assert!(in_place.warnings.len() > 5, "options that mean nothing here are told about");
+    let fleet = &new.config.runners[0].fleet;
+    assert_eq!((fleet.idle_count, fleet.idle_time.as_secs(), fleet.max_jobs, fleet.max_booting), (2, 600, 100, 5));
+    assert_eq!(fleet.spot_max_price.as_deref(), Some("0.03"));
+    assert_eq!(fleet.schedule[0].written, ["* 9-17 * * mon-fri Europe/Berlin"]);
+    // What a section of docker+machine omits is 0, not inherited.
+    assert_eq!(fleet.schedule[1].idle_time.map(|time| time.as_secs()), Some(0));
+    assert_eq!(new.config.runners[0].section["executor"].as_str(), Some("docker"));
+    assert!(new.config.runners[0].section["docker"].get("tls_verify").is_none());
+}
+
+#[test]
+fn what_only_the_administrator_knows_is_asked_for_once() {
+    let old = fs::read_to_string(golden_dir().join("migrate/docker-machine-bare.toml")).unwrap();
+
+    let text = migrated(&old).unwrap();
+    let report = report(&format!("{old}\n[fleet]\nmanager = \"ci\"\n"));
+
+    assert_eq!(text.matches("# TO DO: write `").count(), 3, "{text}");
+    assert_eq!(report.matches("subnets").count() + report.matches("security_groups").count(), 2, "{report}");
+    let filled = format!(
+        "{old}\n  [runners.fleet]\n  api_token = \"env:T\"\n  subnets = [\"subnet-1\"]\n  security_groups = [\"sg-1\"]\n  ssh_user = \"root\"\n[fleet]\nmanager = \"ci\"\n"
+    );
+    let fleet = parse(&filled).config.runners.remove(0).fleet;
+    assert_eq!(fleet.ssh_user, "root", "what the user writes wins over the translation");
+    assert_eq!(parse(&migrated(&filled).unwrap()).config.runners[0].fleet, fleet);
+}
+
+#[test]
+fn keys_of_the_old_file_are_not_printed_by_migrate() {
+    for name in ["docker-machine", "refused"] {
+        let old = fs::read_to_string(golden_dir().join(format!("migrate/{name}.toml"))).unwrap();
+        let text = migrated(&old).unwrap_or_else(|problems| problems.to_string());
+        assert!(!text.contains("AKIAVERYSECRET") && !text.contains("verysecret"), "{text}");
+    }
+}
+
+#[test]
+fn defaults_of_options_come_from_the_environment_of_the_old_service() {
+    let old = fs::read_to_string(golden_dir().join("migrate/docker-machine-bare.toml")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (file, env_file) = (dir.path().join("old.toml"), dir.path().join("env"));
+    fs::write(&file, old).unwrap();
+    fs::write(&env_file, "Environment=AWS_DEFAULT_REGION=eu-west-1\nexport AWS_SUBNET_ID=\"subnet-9\"\nAWS_SECRET_ACCESS_KEY=verysecret\n").unwrap();
+    let args = MigrateArgs { file, manager: "ci".into(), env_file: Some(env_file), timezone: None };
+    let mut out = Vec::new();
+
+    let code = migrate::run(&args, &mut out).unwrap();
+
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(code, 0);
+    assert!(text.contains("region = \"eu-west-1\"") && text.contains("subnets = [\"subnet-9\"]"), "{text}");
+    assert!(text.contains("comes from the environment: AWS_DEFAULT_REGION"), "{text}");
+    assert!(!text.contains("verysecret"), "{text}");
 }
 
 #[test]
@@ -148,6 +230,9 @@ fn no_problem_report_repeats_a_secret() {
         MINIMAL.replace("ssm:/ci/read-api-token", "env:very-secret/verysecret"),
         MINIMAL.replace("\"ssm:/ci/runner-token\"", "\"glrt-verysecret"),
         MINIMAL.replace("https://gitlab.example.com", "https://user:verysecret@gitlab.example.com"),
+        MINIMAL.replace("https://gitlab.example.com", "ftp://user:verysecret@gitlab.example.com"),
+        MINIMAL.replace("https://gitlab.example.com", "user:verysecret@gitlab.example.com"),
+        MINIMAL.replace("  ami =", "  registry_mirrors = [\"u:verysecret@mirror\"]\n  ami ="),
     ];
     for text in broken {
         let problems = config::parse_in(&text, "config.toml", &nowhere()).unwrap_err();
@@ -234,6 +319,18 @@ proptest! {
             lines[index] = format!("{key}= {value}");
         }
         let _ = config::parse_in(&lines.join("\n"), "config.toml", &nowhere());
+    }
+
+    /// Options and periods of any kind in an old file.
+    #[test]
+    fn no_option_panics(option in "[a-z0-9=-]{0,30}", value in "\\PC{0,30}", period in "[-*/,0-9a-zLW#? ]{0,30}") {
+        let value = toml::Value::String(format!("{option}={value}"));
+        let known = toml::Value::String(format!("amazonec2-tags={value}"));
+        let period = toml::Value::String(period);
+        let text = format!(
+            "concurrent = 1\n[[runners]]\nexecutor = \"docker+machine\"\n[runners.machine]\nMachineDriver = \"amazonec2\"\nMachineName = \"%s\"\nMachineOptions = [{value}, {known}]\n[[runners.machine.autoscaling]]\nPeriods = [{period}]\n"
+        );
+        let _ = migrated(&text);
     }
 
     #[test]

@@ -71,18 +71,13 @@ pub(crate) struct Translation {
     pub(crate) section: Table,
     /// Refused: what docker-machine would refuse too, or what cannot work here.
     pub(crate) errors: Vec<Note>,
-    /// Keys that only the administrator can fill in, each with what to write.
+    /// Keys that only the administrator can fill in, each with why.
     pub(crate) missing: Vec<(&'static str, Note)>,
     /// Accepted, but not kept as it was.
     pub(crate) notes: Vec<Note>,
 }
 
 impl Translation {
-    /// The section as it is, with an empty fleet table if it has none.
-    pub(crate) fn start(section: &Table) -> Self {
-        Self { section: section.clone(), errors: Vec::new(), missing: Vec::new(), notes: Vec::new() }
-    }
-
     /// The keys in [`Translation::missing`].
     pub(crate) fn missing_keys(&self) -> Vec<&'static str> {
         self.missing.iter().map(|(key, _)| *key).collect()
@@ -99,5 +94,102 @@ impl Translation {
         for note in &self.notes {
             report.warn(&note.at, &note.text);
         }
+    }
+}
+
+/// Writes a translation, key by key.
+pub(crate) struct Pen<'a> {
+    section: &'a Table,
+    made: Vec<(String, Node)>,
+    errors: Vec<Note>,
+    missing: Vec<(&'static str, Note)>,
+    notes: Vec<Note>,
+}
+
+/// Connection settings that docker+machine filled in for each machine.
+const DOCKER_CONNECTION: [&str; 3] = ["host", "tls_verify", "tls_cert_path"];
+
+impl<'a> Pen<'a> {
+    pub(crate) fn new(section: &'a Table) -> Self {
+        Self { section, made: Vec::new(), errors: Vec::new(), missing: Vec::new(), notes: Vec::new() }
+    }
+
+    /// The section that is translated.
+    pub(crate) fn section(&self) -> &'a Table {
+        self.section
+    }
+
+    fn user(&self) -> Option<&'a Table> {
+        self.section.get("fleet").and_then(Node::as_table)
+    }
+
+    /// Whether the user has written this key of `[runners.fleet]`.
+    pub(crate) fn is_given(&self, key: &str) -> bool {
+        self.user().is_some_and(|fleet| fleet.get(key).is_some())
+    }
+
+    /// Writes a key of `[runners.fleet]`, unless the user has.
+    pub(crate) fn set(&mut self, key: &str, at: &At, item: Item) {
+        if !self.is_given(key) {
+            self.made.push((key.to_owned(), Node::new(at, item)));
+        }
+    }
+
+    /// The same, for text.
+    pub(crate) fn set_text(&mut self, key: &str, at: &At, text: impl Into<String>) {
+        self.set(key, at, Item::String(text.into()));
+    }
+
+    /// Refuses.
+    pub(crate) fn error(&mut self, at: &At, text: impl Into<String>) {
+        self.errors.push(Note { at: at.clone(), text: text.into() });
+    }
+
+    /// Says what was not kept, or not as it was, and why.
+    pub(crate) fn note(&mut self, at: &At, text: impl Into<String>) {
+        self.notes.push(Note { at: at.clone(), text: text.into() });
+    }
+
+    /// Says that a required key cannot be known from the file, unless the user has written it.
+    pub(crate) fn missing(&mut self, key: &'static str, at: &At, why: impl Into<String>) {
+        if !self.is_given(key) {
+            self.missing.push((key, Note { at: at.clone(), text: why.into() }));
+        }
+    }
+
+    /// The translated section: `fleet` stands where the old table stood.
+    pub(crate) fn finish(mut self, old_table: &str) -> Translation {
+        let at = self.section.get_any_case(old_table).map_or_else(|| self.section.at.clone(), |node| node.at.clone());
+        if let Some(node) = self.section.get("fleet").filter(|node| node.as_table().is_none()) {
+            self.error(&node.at, "not a table; write [runners.fleet]");
+        }
+        let mut fleet = self.user().cloned().unwrap_or_else(|| Table::empty(&at));
+        fleet.entries.append(&mut self.made);
+        let mut section = Table::empty(&self.section.at);
+        for (key, node) in &self.section.entries {
+            if key.eq_ignore_ascii_case("machine") || key.eq_ignore_ascii_case("autoscaler") || key == "fleet" {
+                continue;
+            }
+            let node = match (key.to_ascii_lowercase().as_str(), node.as_table()) {
+                ("executor", _) => Node::text(&node.at, "docker"),
+                ("docker", Some(docker)) => Node::new(&node.at, Item::Table(self.without_connection(docker))),
+                _ => node.clone(),
+            };
+            section.push(key, node);
+        }
+        section.push("fleet", Node { at: fleet.at.clone(), item: Item::Table(fleet) });
+        Translation { section, errors: self.errors, missing: self.missing, notes: self.notes }
+    }
+
+    fn without_connection(&mut self, docker: &Table) -> Table {
+        let mut kept = Table::empty(&docker.at);
+        for (key, node) in &docker.entries {
+            if DOCKER_CONNECTION.iter().any(|name| key.eq_ignore_ascii_case(name)) {
+                self.note(&node.at, "left out: every worker's runner talks to the Docker of its own machine");
+            } else {
+                kept.push(key, node.clone());
+            }
+        }
+        kept
     }
 }

@@ -109,6 +109,10 @@ impl Agenda {
         }
     }
 
+    pub(super) fn latest_wish(&self) -> Option<Wish> {
+        self.wish
+    }
+
     /// The configuration has changed.
     pub(super) fn reconfigure(&mut self) {
         self.config_version += 1;

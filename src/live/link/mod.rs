@@ -96,6 +96,9 @@ impl Links {
         }
         let outbox = Outbox::new(worker.clone(), self.events.clone());
         let link = Arc::new(Link::new(worker.clone(), runner, address, Arc::clone(&self.house), outbox));
+        if let Some(wish) = self.links.get(&worker).and_then(|former| former.link.agenda().latest_wish()) {
+            link.agenda().wish(wish);
+        }
         let cancel = CancellationToken::new();
         self.tasks.spawn(keep(Arc::clone(&link), cancel.clone()));
         self.links.insert(worker, Entry { link, cancel });

@@ -35,7 +35,7 @@ impl Waiting {
     fn put(&mut self, news: LinkNews) {
         match news {
             LinkNews::Report(report) => self.report = Some(report),
-            LinkNews::Up | LinkNews::Down(_) => *self = Self { state: Some(news), report: None },
+            LinkNews::Up | LinkNews::NoAgent | LinkNews::Down(_) => *self = Self { state: Some(news), report: None },
         }
     }
 
@@ -132,7 +132,11 @@ mod tests {
             }
             seen
         };
-        let seen = tokio::select! { seen = seen => seen, () = outbox.deliver() => panic!("ended") };
+        let seen = tokio::select! {
+            seen = seen => seen,
+            () = outbox.deliver() => panic!("the delivery has ended"),
+            () = tokio::time::sleep(std::time::Duration::from_secs(20)) => panic!("nothing was delivered"),
+        };
 
         assert_eq!(seen, [LinkNews::Up, LinkNews::Up, said(3)]);
         assert!(events.try_recv().is_err());

@@ -24,6 +24,8 @@ pub struct Pace {
     pub heartbeat: Duration,
     /// How long the agent may say nothing: two of its 30 s reports missed, and some.
     pub silence: Duration,
+    /// After each report: a worker that reports without pause is read at our pace, and has to wait.
+    pub report_pause: Duration,
     /// Between two looks for an agent that cloud-init has not written yet.
     pub agent_missing: Duration,
     /// For one agent command; `stop` waits for the runner to exit.
@@ -49,6 +51,7 @@ impl Default for Pace {
             repeat_down: Duration::from_secs(30),
             heartbeat: Duration::from_secs(10),
             silence: Duration::from_secs(75),
+            report_pause: Duration::from_millis(20),
             agent_missing: Duration::from_millis(500),
             command: Duration::from_secs(60),
             command_retry: Duration::from_secs(1),

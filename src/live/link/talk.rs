@@ -26,7 +26,8 @@ const NOT_FOUND: [u32; 2] = [127, 126];
 /// Connects, talks until something ends it, and says what.
 pub(super) async fn once(link: &Link, eager: bool) -> Ended {
     let mut ended = Ended { failure: LinkFailure::Unreachable(String::new()), was_up: false, heard: false };
-    let (session, login) = match connect(link, eager).await {
+    // Boxed, here and below: what is needed for a moment takes no room in a link that lives for days.
+    let (session, login) = match Box::pin(connect(link, eager)).await {
         Ok(open) => open,
         Err(failure) => return Ended { failure, ..ended },
     };
@@ -83,7 +84,10 @@ async fn listen(link: &Link, session: &Session, login: &Login, heard: &mut bool)
                 let waited = pace.silence;
                 return LinkFailure::Refused(format!("there is still no agent {waited:?} after the connection"));
             }
-            Watched::NoAgent => link.house.clock.sleep(pace.agent_missing).await,
+            Watched::NoAgent => {
+                link.outbox.post(LinkNews::NoAgent);
+                link.house.clock.sleep(pace.agent_missing).await;
+            }
         }
     }
 }
@@ -120,6 +124,7 @@ async fn read(link: &Link, lines: &mut LineStream, heard: &mut bool) -> Watched 
                 link.agenda().heard(&report);
                 link.changed.notify_one();
                 link.outbox.post(LinkNews::Report(Box::new(report)));
+                link.house.clock.sleep(link.house.pace.report_pause).await;
             }
             Err(error) => return Watched::Ended(LinkFailure::Refused(error.to_string())),
         }
@@ -163,7 +168,7 @@ async fn carry_out(link: &Link, session: &Session, login: &Login) -> LinkFailure
             }
             Next::Run(errand) => errand,
         };
-        let outcome = match run(link, session, login, errand.command).await {
+        let outcome = match Box::pin(run(link, session, login, errand.command)).await {
             Ok(outcome) => outcome,
             Err(failure) => return failure,
         };

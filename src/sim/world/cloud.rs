@@ -322,6 +322,12 @@ impl World {
             self.ledger.note(self.now, Fact::Fault("a boot hangs", Some(worker.clone())));
             let reached = 1 + self.dice.pick(Stream::Boot, stages.len() - 1);
             stages.truncate(reached);
+            // A machine whose system never comes up fails EC2's reachability check, as one whose host has died.
+            if reached == 1
+                && let Some(machine) = self.cloud.machines.get_mut(worker)
+            {
+                machine.died_at = Some(self.now);
+            }
         } else if fails {
             self.ledger.note(self.now, Fact::Fault("a boot fails", Some(worker.clone())));
         }

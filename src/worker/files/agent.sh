@@ -152,11 +152,26 @@ EOT
             requests=1
         fi
     else
-        requests=0 jobs_metrics=0 queue=null
+        pid='' requests=0 jobs_metrics=0 queue=null
     fi
+    settle
     if $single; then single_started; fi
     runner_state
     idle_time
+}
+
+# A fenced runner is empty only after it has been so for 3 s. While all its slots are busy, or its one slot polls, it holds
+# one more turn of the old configuration ready, and takes it the moment a slot is free: job, nothing, request. A SIGQUIT
+# into that request could lose a job that GitLab has just given to it. (Source: commands/multi.go, feedRunner.)
+settle() {
+    if $single || [ ! -e "$RUN/draining" ] || [ -z "$pid" ]; then return 0; fi
+    if ! is_empty; then
+        rm -f "$RUN/empty-since"
+        return 0
+    fi
+    [ -r "$RUN/empty-since" ] || echo "$now" | put "$RUN/empty-since"
+    read -r e_since <"$RUN/empty-since"
+    if [ $((now - e_since)) -lt 3 ]; then requests=1; fi
 }
 
 # run-single has no counter: it has taken its job once a container was seen or it went away by itself.
@@ -200,7 +215,7 @@ fence_is_up() {
         return 1
     fi
     f_age=$((now - f_since))
-    if [ "$loaded" -gt "$f_loaded" ] && [ "$f_age" -ge 1 ] || [ "$loaded" -lt 0 ] && [ "$f_age" -ge 7 ]; then
+    if { [ "$loaded" -gt "$f_loaded" ] && [ "$f_age" -ge 1 ]; } || { [ "$loaded" -lt 0 ] && [ "$f_age" -ge 7 ]; }; then
         : >"$RUN/fenced"
         return 0
     fi
@@ -245,7 +260,7 @@ phase_now() {
     case $phase in booting | ready | failed) ;; *) phase=booting ;; esac
     if [ "$phase $text" != "${phase_kept:-}" ]; then
         phase_kept="$phase $text"
-        quoted=$(printf %.400s "$text" | tr -c '[:print:]' '?' | sed 's/["\\]/\\&/g')
+        quoted=$(printf %.400s "$text" | tr -c ' -~' '?' | sed 's/["\\]/\\&/g')
     fi
     step='' failure=''
     case $phase in booting) step=$quoted ;; failed) failure=$quoted ;; esac
@@ -410,7 +425,7 @@ unfence() {
     if [ -e "$RUN/draining" ]; then
         if $single; then die 6 "a single-use worker cannot be unfenced"; fi
         if [ -e "$ASIDE" ]; then put "$CONFIG" <"$ASIDE" || die 1 "cannot write $CONFIG"; fi
-        rm -f "$ASIDE" "$RUN/draining" "$RUN/fenced"
+        rm -f "$ASIDE" "$RUN/draining" "$RUN/fenced" "$RUN/empty-since"
         reload_runner
     fi
     unlock
@@ -430,6 +445,13 @@ end_runner() {
 
 stop() {
     observe
+    # A Docker that is silent for a moment may hide a job; one that is down hides nothing that the metrics do not show.
+    asked=1
+    while [ -S "$DOCKER_SOCKET" ] && [ "$docker_ok" != 1 ] && [ "$asked" -lt 5 ]; do
+        sleep 1
+        observe
+        asked=$((asked + 1))
+    done
     case $state in
         absent | stopped | failed)
             [ "$jobs_docker" -eq 0 ] || die 4 "$jobs_docker jobs still have containers"

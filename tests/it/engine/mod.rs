@@ -4,3 +4,4 @@ mod drains;
 mod launches;
 mod stage;
 mod unknowns;
+mod worlds;

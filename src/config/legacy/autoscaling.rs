@@ -1,0 +1,162 @@
+//! `[[runners.machine.autoscaling]]` and the older `OffPeak…` keys: the schedule.
+//!
+//! An active section supplies all four idle values; what it omits is 0 and not the root's value, unlike in our schedule,
+//! so all four are always written out.
+
+use super::super::node::{At, Item, Node, Table};
+use super::periods::{self, Period};
+use super::translation::{Pen, Surroundings};
+
+const KEYS: [&str; 6] = ["Periods", "Timezone", "IdleCount", "IdleCountMin", "IdleScaleFactor", "IdleTime"];
+
+/// Translates both.
+pub(crate) fn translate(machine: &Table, surroundings: &Surroundings, pen: &mut Pen<'_>) {
+    off_peak(machine, pen);
+    let Some(node) = machine.get_any_case("autoscaling") else { return };
+    let sections: Option<Vec<&Table>> = node.as_array().and_then(|nodes| nodes.iter().map(Node::as_table).collect());
+    let Some(sections) = sections else {
+        pen.error(&node.at, "not a list of tables; write [[runners.machine.autoscaling]]");
+        return;
+    };
+    if pen.is_given("schedule") {
+        pen.note(&node.at, "left out, because [runners.fleet] has a schedule of its own");
+        return;
+    }
+    let entries: Vec<Node> = sections.iter().filter_map(|section| entry(section, surroundings, pen)).collect();
+    if !entries.is_empty() {
+        pen.set("schedule", &node.at, Item::Array(entries));
+    }
+}
+
+fn entry(section: &Table, surroundings: &Surroundings, pen: &mut Pen<'_>) -> Option<Node> {
+    for (key, node) in &section.entries {
+        if !KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)) {
+            pen.note(&node.at, "GitLab Runner does not read this key; left out");
+        }
+    }
+    let periods = periods(section, pen)?;
+    let mut entry = Table::empty(&section.at);
+    let at = section.get_any_case("Periods").map_or(&section.at, |node| &node.at);
+    entry.push("periods", Node::new(at, Item::Array(periods)));
+    let zone = zone(section.get_any_case("Timezone"), &section.at, surroundings, pen);
+    entry.push("timezone", zone);
+    idle_values(section, &mut entry, pen);
+    if section.get_any_case("IdleTime").is_none() {
+        pen.note(&section.at, "no IdleTime: as in docker+machine it is 0 while this section is active, and not the runner's; surplus workers go at once");
+    }
+    Some(Node { at: section.at.clone(), item: Item::Table(entry) })
+}
+
+fn periods(section: &Table, pen: &mut Pen<'_>) -> Option<Vec<Node>> {
+    let node = section.get_any_case("Periods");
+    let Some(elements) = node.and_then(Node::as_array).filter(|elements| !elements.is_empty()) else {
+        pen.note(&section.at, "has no Periods, so it is never active; left out");
+        return None;
+    };
+    let mut periods = Vec::new();
+    let mut wrong = false;
+    for element in elements {
+        let Some(text) = element.as_str() else {
+            pen.error(&element.at, format!("{} is not text", element.shown()));
+            wrong = true;
+            continue;
+        };
+        match periods::translate(text) {
+            Ok(Period::Five(five)) => periods.push(Node::text(&element.at, five)),
+            Ok(Period::Never(why)) => pen.note(&element.at, why),
+            Err(why) => {
+                pen.error(&element.at, why);
+                wrong = true;
+            }
+        }
+    }
+    if periods.is_empty() && !wrong {
+        pen.note(&section.at, "is never active; left out");
+    }
+    (!periods.is_empty()).then_some(periods)
+}
+
+/// `""` and `"Local"` are the manager's own zone, which is written out.
+pub(crate) fn zone(node: Option<&Node>, at: &At, surroundings: &Surroundings, pen: &mut Pen<'_>) -> Node {
+    let at = node.map_or(at, |node| &node.at);
+    match node {
+        Some(node) if !matches!(node.as_str(), Some("" | "Local")) => node.clone(),
+        _ => {
+            let zone = surroundings.zone.as_deref().unwrap_or("UTC");
+            pen.note(
+                at,
+                format!("the zone of the periods is this machine's own: {zone} is used; write the zone that is meant"),
+            );
+            Node::text(at, zone)
+        }
+    }
+}
+
+/// The four idle values of a section; an absent one is 0.
+pub(crate) fn idle_values(section: &Table, target: &mut Table, pen: &mut Pen<'_>) {
+    let value = |key: &str| section.get_any_case(key);
+    let zero = || Node::new(&section.at, Item::Integer(0));
+    let count = value("IdleCount").cloned().unwrap_or_else(zero);
+    let factor = value("IdleScaleFactor");
+    let factor_on = factor.is_some_and(|node| match node.item {
+        Item::Float(number, _) => number > 0.0,
+        Item::Integer(number) => number > 0,
+        Item::String(_) | Item::Boolean(_) | Item::Datetime(_) | Item::Array(_) | Item::Table(_) => true,
+    });
+    if let Some(node) = factor.filter(|node| matches!(node.item, Item::Integer(_))) {
+        pen.note(&node.at, "GitLab's documentation wants a decimal number here; it is taken as one");
+    }
+    let min = match (value("IdleCountMin"), factor_on) {
+        (Some(node), false) => {
+            if !matches!(node.item, Item::Integer(0)) {
+                pen.note(&node.at, "IdleCountMin has no effect without IdleScaleFactor; left out");
+            }
+            zero()
+        }
+        (given, true) => at_least_one(given, &count, &section.at),
+        (None, false) => zero(),
+    };
+    target.push("idle_count", count);
+    target.push("idle_count_min", min);
+    target.push("idle_scale_factor", factor.cloned().unwrap_or_else(zero));
+    target.push("idle_time", value("IdleTime").cloned().unwrap_or_else(zero));
+}
+
+/// docker+machine takes a minimum below 1 for 1; ours must not be above the count.
+fn at_least_one(given: Option<&Node>, count: &Node, at: &At) -> Node {
+    let ceiling = if let Item::Integer(count) = count.item { count.max(0) } else { 1 };
+    match given {
+        Some(Node { at, item: Item::Integer(min) }) if *min < 1 => Node::new(at, Item::Integer(1.min(ceiling))),
+        Some(node) => node.clone(),
+        None => Node::new(at, Item::Integer(1.min(ceiling))),
+    }
+}
+
+/// Ignored by GitLab Runner since 14.0.
+fn off_peak(machine: &Table, pen: &mut Pen<'_>) {
+    let Some(periods) = machine.get_any_case("OffPeakPeriods") else {
+        for key in ["OffPeakTimezone", "OffPeakIdleCount", "OffPeakIdleTime"] {
+            if let Some(node) = machine.get_any_case(key) {
+                pen.note(&node.at, "GitLab Runner ignores this key since 14.0; left out");
+            }
+        }
+        return;
+    };
+    let texts = periods.as_array().unwrap_or_default().iter().filter_map(Node::as_str);
+    let five: Vec<String> = texts
+        .filter_map(|text| match periods::translate(text) {
+            Ok(Period::Five(five)) => Some(five),
+            Ok(Period::Never(_)) | Err(_) => None,
+        })
+        .collect();
+    let shown = |key: &str| machine.get_any_case(key).map_or_else(|| "0".to_owned(), Node::shown);
+    let zone = machine.get_any_case("OffPeakTimezone").map_or_else(|| "\"UTC\"".to_owned(), Node::shown);
+    pen.note(
+        &periods.at,
+        format!(
+            "GitLab Runner ignores the OffPeak keys since 14.0; left out. As a schedule entry they would be: periods = {five:?}, timezone = {zone}, idle_count = {}, idle_time = {}",
+            shown("OffPeakIdleCount"),
+            shown("OffPeakIdleTime")
+        ),
+    );
+}

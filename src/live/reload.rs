@@ -1,0 +1,68 @@
+//! A changed configuration, taken over while the service runs. A file that is refused changes nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+
+use crate::config::{self, Config};
+
+use super::complaint::chain;
+use super::regions::Regions;
+use super::setup::Setup;
+
+/// Reads the file again whenever `asked` says so, until nobody can ask any more.
+pub async fn reload_when_asked(
+    path: PathBuf,
+    mut asked: mpsc::Receiver<()>,
+    setup: watch::Sender<Arc<Setup>>,
+    regions: Regions,
+    seed: u64,
+) {
+    while asked.recv().await.is_some() {
+        let current = Arc::clone(&setup.borrow());
+        match attempt(&path, &current, &regions, seed).await {
+            Ok(fresh) => {
+                info!("reloaded the configuration {}", path.display());
+                setup.send_replace(Arc::new(fresh));
+            }
+            Err(why) => error!("the configuration was not reloaded, and the old one holds: {why}"),
+        }
+    }
+}
+
+/// Reads the file and prepares what it says; tells warnings to the log.
+///
+/// # Errors
+/// The report, or the sentence, that says why the present setup is to be kept.
+pub async fn attempt(path: &Path, current: &Setup, regions: &Regions, seed: u64) -> Result<Setup, String> {
+    let loaded = config::load(path).map_err(|problems| problems.to_string())?;
+    loaded.warnings.iter().for_each(|warning| warn!("{}: {warning}", path.display()));
+    check_what_stays(&current.config, &loaded.config)?;
+    Setup::prepare(loaded.config, Some(current), regions, seed)
+        .await
+        .map_err(|error| format!("cannot {}", chain(&error)))
+}
+
+/// Some keys are read at the start alone.
+fn check_what_stays(old: &Config, new: &Config) -> Result<(), String> {
+    if old.fleet.manager != new.fleet.manager {
+        return Err(format!(
+            "fleet.manager was changed from {} to {}: the workers of {} would be nobody's; drain them first, and \
+             restart the service",
+            old.fleet.manager, new.fleet.manager, old.fleet.manager
+        ));
+    }
+    let restart = [
+        ("listen_address", old.listen_address != new.listen_address),
+        ("log_level", old.log_level != new.log_level),
+        ("log_format", old.log_format != new.log_format),
+        ("fleet.state_dir", old.fleet.state_dir != new.fleet.state_dir),
+        ("fleet.control_socket", old.fleet.control_socket != new.fleet.control_socket),
+    ];
+    for (key, _) in restart.iter().filter(|(_, changed)| *changed) {
+        warn!("{key} was changed: the new value counts from the next restart on");
+    }
+    Ok(())
+}
