@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::{self, Problems, Surroundings};
 
-/// Turns a docker+machine or docker-autoscaler config.toml into ours, on standard output.
+/// Turn a docker+machine or docker-autoscaler config.toml into ours, on standard output.
 ///
 /// Every option that is not kept as it was gets a comment line that says why; every key that only you can know gets a
 /// line that begins with "TO DO". The old file is not changed. Tokens are written as they stand in it. Exit code 0 when

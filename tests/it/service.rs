@@ -16,6 +16,9 @@ use runner_fleet::http::{DoorLimits, FleetCollector, Site};
 use runner_fleet::live::clock::Clock;
 use runner_fleet::live::edge::Edge;
 use runner_fleet::live::metrics::LoopMetrics;
+use runner_fleet::live::regions::Regions;
+use runner_fleet::live::reload::{attempt, reload_when_asked};
+use runner_fleet::live::setup::Setup;
 use runner_fleet::live::standing::Standing;
 use runner_fleet::live::{self, Doors};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -226,6 +229,85 @@ async fn silent_clients_do_not_keep_others_out() {
 
     assert_eq!(answer.status, 200);
     service.stop().await;
+}
+
+#[tokio::test]
+async fn a_bad_file_at_reload_keeps_the_old_configuration_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let (regions, good) = (Regions::default(), good_configuration(folder.path(), 3));
+    let config = runner_fleet::config::parse(&good, "config.toml").unwrap().config;
+    let current = Arc::new(Setup::prepare(config, None, &regions, 1).await.unwrap());
+    let (replace, mut setup) = watch::channel(Arc::clone(&current));
+    let (hang_up, asked) = mpsc::channel(1);
+    let reloading = tokio::spawn(reload_when_asked(path.clone(), asked, replace, regions.clone(), 1));
+    let other_manager = good.replace("manager = \"ci\"", "manager = \"other\"");
+
+    for (text, why) in [
+        (good.replace("idle_count = 0", "idle_count = \"many\""), "idle_count"),
+        (good.replace("env:", "file:/"), "read the token of runner spot"),
+        (other_manager, "fleet.manager was changed from ci to other"),
+        ("\u{0}".into(), "config.toml"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let refused = attempt(&path, &current, &regions, 1).await.unwrap_err();
+        assert!(refused.contains(why), "{refused}");
+        hang_up.send(()).await.unwrap();
+    }
+    std::fs::write(&path, good_configuration(folder.path(), 9)).unwrap();
+    hang_up.send(()).await.unwrap();
+
+    timeout(DEADLINE, setup.changed()).await.expect("the good file was not taken over").unwrap();
+    let now = Arc::clone(&setup.borrow_and_update());
+    assert_eq!((current.settings.concurrent, now.settings.concurrent), (3, 9));
+    drop(hang_up);
+    timeout(DEADLINE, reloading).await.unwrap().unwrap();
+    assert!(!setup.has_changed().unwrap_or(false), "a refused file was taken over");
+}
+
+#[tokio::test]
+async fn a_removed_runner_is_still_known_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let regions = Regions::default();
+    let prepare = |text: String| runner_fleet::config::parse(&text, "config.toml").unwrap().config;
+    let good = good_configuration(folder.path(), 3);
+    let first = Setup::prepare(prepare(good.clone()), None, &regions, 1).await.unwrap();
+
+    let renamed = prepare(good.replace("name = \"spot\"", "name = \"new\""));
+    let second = Setup::prepare(renamed, Some(&first), &regions, 1).await.unwrap();
+
+    assert!(second.runner(&RunnerName::new("spot")).is_some(), "its workers could not be drained");
+    assert!(second.runner(&RunnerName::new("never")).is_none());
+    assert_eq!(second.settings.runners.len(), 1);
+}
+
+fn good_configuration(folder: &Path, concurrent: u32) -> String {
+    format!(
+        r#"
+concurrent = {concurrent}
+[fleet]
+manager = "ci"
+state_dir = "{folder}"
+control_socket = "{folder}/control.sock"
+[[runners]]
+name = "spot"
+url = "https://gitlab.example.com"
+token = "env:PATH"
+executor = "docker"
+limit = 3
+  [runners.docker]
+  image = "alpine"
+  [runners.fleet]
+  api_token = "env:PATH"
+  region = "eu-central-1"
+  ami = "ami-0123456789abcdef0"
+  instance_types = ["c8g.large"]
+  subnets = ["subnet-0a1b2c3d4e5f60718"]
+  security_groups = ["sg-0a1b2c3d4e5f60718"]
+  idle_count = 0
+"#,
+        folder = folder.display()
+    )
 }
 
 fn look_that_failed() -> Event {
