@@ -68,7 +68,7 @@ async fn measure(count: u32, watched_for: Duration) -> Result<(), Failure> {
             match news {
                 LinkNews::Report(_) => drop(heard.insert(worker)),
                 LinkNews::Down(failure) => *downs.entry(format!("{failure:?}")).or_insert(0) += 1,
-                LinkNews::Up => {}
+                LinkNews::Up | LinkNews::NoAgent => {}
             }
         }
         peak = peak.max(resident_kib()?);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::legacy::Surroundings;
+use super::legacy::migrate::MACHINE_LEFT_OUT;
 use super::node::{self, Node, Table};
 use super::problems::Report;
 use super::reader::Reader;
@@ -242,6 +243,9 @@ fn warn_of_idle_above(sections: &[&Table], runners: &[Runner], concurrent: Optio
 }
 
 fn warn_of_unknown(document: &Table, report: &mut Report) {
+    if let Some(machine) = document.get_any_case("machine") {
+        report.warn(&machine.at, MACHINE_LEFT_OUT);
+    }
     for (name, node) in &document.entries {
         let known = |key: &&str| key.eq_ignore_ascii_case(name);
         if READ_HERE.iter().any(known) || GITLAB_RUNNER_KEYS.iter().any(known) {

@@ -5,6 +5,8 @@ use super::problems::Report;
 
 /// How alike an unknown key and a known one must be for "did you mean" (Jaro-Winkler, 0 to 1).
 const ALIKE: f64 = 0.8;
+/// A longer name is no typo of any key.
+const NAME_BYTES_MAX: usize = 64;
 
 /// A table being read. `keys` are all that it may hold.
 pub(crate) struct Reader<'t> {
@@ -174,6 +176,9 @@ pub(crate) fn unknown_key(name: &str, keys: &[&str]) -> String {
 
 /// The known key that is most like `name`, if one is like it at all.
 pub(crate) fn nearest<'k>(name: &str, keys: &[&'k str]) -> Option<&'k str> {
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
     let name = name.to_ascii_lowercase();
     let scored = keys.iter().map(|key| (strsim::jaro_winkler(&name, &key.to_ascii_lowercase()), *key));
     scored.filter(|(score, _)| *score >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, key)| key)

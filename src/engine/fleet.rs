@@ -109,7 +109,10 @@ impl Fleet {
 
     fn see(&mut self, now: Timestamp, asked_at: Timestamp, instance: Instance) {
         let id = instance.id.clone();
+        // A launch of this manager's own life, which EC2 shows before it answers: nobody else can have made it ready.
+        let ours = instance.launch.as_ref().is_some_and(|token| self.flights.contains_key(token));
         let worker = self.workers.entry(id).or_insert_with(|| Worker::adopted(instance.clone(), now));
+        worker.boot_watched |= ours;
         // Status checks are asked for only now and then; an answer without them does not erase the last one.
         let health = if instance.health == Health::Unknown { worker.instance.health } else { instance.health };
         worker.instance = Instance { health, ..instance };
@@ -150,8 +153,8 @@ impl Fleet {
         let launch = flight.launch.clone();
         for launched in &answer.launched {
             if !self.ended.contains_key(&launched.id) {
-                let worker = Worker::launched(&launch, launched, now);
-                self.workers.entry(launched.id.clone()).or_insert(worker);
+                let worker = || Worker::launched(&launch, launched, now);
+                self.workers.entry(launched.id.clone()).or_insert_with(worker).boot_watched = true;
             }
         }
         let open = answer.leftover == Leftover::Possible;

@@ -149,3 +149,11 @@ fn every_key_of_autoscaler_is_answered() {
         assert_ne!(autoscaler(key), without, "{key} is dropped silently");
     }
 }
+
+#[test]
+fn the_machines_own_zone_is_written_out() {
+    let text = "executor = 'docker+machine'\n[machine]\nMachineDriver = 'amazonec2'\nMachineName = '%s'\n[[machine.autoscaling]]\nPeriods = ['* * 9 * * * *']\nTimezone = 'Local'\n";
+    let surroundings = Surroundings { zone: Some("Europe/Berlin".to_owned()), ..Surroundings::default() };
+    let seen = seen(&super::machine(&node::read(text).unwrap(), &surroundings));
+    assert!(seen.contains("timezone = \"Europe/Berlin\"") && seen.contains("this machine's own"), "{seen}");
+}

@@ -5,7 +5,12 @@ use std::fmt::Write as _;
 use super::super::load;
 use super::super::node::{Item, Node, Table, shown_text};
 use super::super::problems::{Problems, Report};
+use super::environment;
 use super::translation::{Note, Surroundings, Translation};
+
+/// Why `[machine]` (`shutdown_drain`) has no counterpart.
+pub(crate) const MACHINE_LEFT_OUT: &str =
+    "left out: workers outlive the manager and are adopted by the next; nothing is removed at its exit";
 
 /// Top-level keys that end with the old executors.
 const NOT_KEPT: [&str; 3] = ["runners", "fleet", "machine"];
@@ -24,6 +29,9 @@ pub fn migrate(text: &str, origin: &str, manager: &str, surroundings: &Surroundi
         "# Made from {} by `runner-fleet migrate`; read every comment, then `runner-fleet check`.\n",
         shown_text(origin)
     );
+    for text in environment::notes(&surroundings.environment) {
+        let _ = writeln!(out, "# {text}");
+    }
     head(&document, manager, &mut out);
     let sections = document.get_any_case("runners").and_then(Node::as_array).unwrap_or_default();
     if sections.is_empty() {
@@ -42,15 +50,7 @@ pub fn migrate(text: &str, origin: &str, manager: &str, surroundings: &Surroundi
 /// Everything above the runners.
 fn head(document: &Table, manager: &str, out: &mut String) {
     if let Some(machine) = document.get_any_case("machine") {
-        comment(
-            out,
-            &Note {
-                at: machine.at.clone(),
-                text:
-                    "left out: workers outlive the manager and are adopted by the next; nothing is removed at its exit"
-                        .to_owned(),
-            },
-        );
+        comment(out, &Note { at: machine.at.clone(), text: MACHINE_LEFT_OUT.to_owned() });
     }
     let mut table = document.to_toml_without(&NOT_KEPT);
     if document.get_any_case("concurrent").is_none() {

@@ -12,6 +12,7 @@ mod answered;
 mod autoscaler;
 mod autoscaling;
 mod engine;
+mod environment;
 mod flags;
 mod go;
 mod launch;

@@ -23,6 +23,13 @@ impl Lawful {
 impl Brain for Lawful {
     fn step(&mut self, now: Timestamp, events: Vec<Event>) -> Vec<Command> {
         events.iter().for_each(|event| self.laws.observe(now, event));
+        if std::env::var("TRACE").is_ok() {
+            for event in &events {
+                if let Event::Link { worker, news } = event {
+                    eprintln!("{now:.1} {worker} {news:?}");
+                }
+            }
+        }
         let commands = self.engine.step(now, events);
         for violation in self.laws.judge(now, &commands) {
             eprintln!("{violation}");

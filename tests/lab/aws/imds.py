@@ -1,0 +1,101 @@
+"""The instance metadata service on 169.254.169.254: version 2 only, each caller known by its address."""
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from aws.emulator import REGION, Instance
+
+
+class Metadata:
+    """Answers for every instance of the emulator; notices are given by the test."""
+
+    def __init__(self, address: str, lookup: Callable[[str], Instance | None]) -> None:
+        """Listens on port 80 of `address`; `lookup` finds the instance of a private address."""
+        self._lookup = lookup
+        self._tokens: set[str] = set()
+        self._interruptions: dict[str, str] = {}
+        self._rebalances: dict[str, str] = {}
+        self.asked: list[tuple[str, str]] = []
+        self._server = ThreadingHTTPServer((address, 80), _handler(self))
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+
+    def interrupt(self, instance: str, seconds: float = 120) -> None:
+        """Gives the two minutes' notice of a spot reclaim."""
+        self._interruptions[instance] = _iso(time.time() + seconds)
+
+    def rebalance(self, instance: str) -> None:
+        """Gives a rebalance recommendation."""
+        self._rebalances[instance] = _iso(time.time())
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def put(self, path: str, headers: Any) -> tuple[int, str]:
+        """A session token."""
+        if path != "/latest/api/token":
+            return 404, ""
+        if not headers.get("X-aws-ec2-metadata-token-ttl-seconds"):
+            return 400, ""
+        token = secrets.token_urlsafe(40)
+        self._tokens.add(token)
+        return 200, token
+
+    def get(self, path: str, headers: Any, address: str) -> tuple[int, str]:
+        """A value; 401 without a token, as `HttpTokens=required` has it."""
+        if headers.get("X-aws-ec2-metadata-token") not in self._tokens:
+            return 401, ""
+        instance = self._lookup(address)
+        if instance is None:
+            return 404, ""
+        self.asked.append((instance.id, path))
+        document = {"instanceId": instance.id, "region": REGION, "availabilityZone": instance.zone, "instanceType": instance.type, "privateIp": instance.address, "architecture": "arm64"}
+        values = {
+            "/latest/meta-data/instance-id": instance.id,
+            "/latest/meta-data/instance-type": instance.type,
+            "/latest/meta-data/instance-life-cycle": instance.lifecycle,
+            "/latest/meta-data/local-ipv4": instance.address,
+            "/latest/meta-data/placement/region": REGION,
+            "/latest/meta-data/placement/availability-zone": instance.zone,
+            "/latest/dynamic/instance-identity/document": json.dumps(document),
+        }
+        if instance.id in self._interruptions:
+            at = self._interruptions[instance.id]
+            values["/latest/meta-data/spot/instance-action"] = json.dumps({"action": "terminate", "time": at})
+            values["/latest/meta-data/spot/termination-time"] = at
+        if instance.id in self._rebalances:
+            values["/latest/meta-data/events/recommendations/rebalance"] = json.dumps({"noticeTime": self._rebalances[instance.id]})
+        value = values.get(path.rstrip("/"))
+        return (404, "") if value is None else (200, value)
+
+
+def _iso(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def _handler(metadata: Metadata) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self._send(*metadata.put(self.path, self.headers))
+
+        def do_GET(self) -> None:
+            self._send(*metadata.get(self.path, self.headers, self.client_address[0]))
+
+        def _send(self, status: int, text: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Asked paths are kept in `asked`."""
+
+    return Handler

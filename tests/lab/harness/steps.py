@@ -1,0 +1,37 @@
+"""Steps that several cases share, each a wait that names itself."""
+
+from gitlab import GitLab, Job
+from harness.manager import Manager
+from harness.wait import wait_for
+
+#: From a queued job to its start on a worker that does not exist yet: look, CreateFleet, boot, wiring, request.
+COLD_START_S = 60.0
+
+
+def runs(job: Job, seconds: float = COLD_START_S) -> str:
+    """Waits until a worker has the job; its system id."""
+    wait_for(f"job {job.id} ({job.name}) runs", lambda: job.status not in ("pending",) and job.manager is not None, seconds)
+    return job.manager or ""
+
+
+def succeeds(job: Job, seconds: float = COLD_START_S) -> None:
+    """Waits until the job has ended, and well."""
+    wait_for(f"job {job.id} ({job.name}) ends", job.finished, seconds)
+    assert job.status == "success", f"job {job.id} ({job.name}): {job.status}, {job.failure_reason}\n{job.trace.decode(errors='replace')}"
+
+
+def asking(gitlab: GitLab) -> set[str]:
+    """The system ids that have asked for a job, ever."""
+    return {entry.system_id for entry in list(gitlab.journal) if entry.path == "/jobs/request" and entry.status in (201, 204)}
+
+
+def waits_idle(gitlab: GitLab, workers: int, seconds: float = COLD_START_S) -> set[str]:
+    """Waits until so many workers have asked for jobs; their system ids."""
+    wait_for(f"{workers} worker(s) ask for jobs", lambda: len(asking(gitlab)) >= workers, seconds)
+    return asking(gitlab)
+
+
+def looked(manager: Manager, times: int, seconds: float = 60) -> None:
+    """Waits until the manager has looked at EC2 so many more times: a statement about it now is then not too early."""
+    before = len(manager.world.proxy.calls("DescribeInstances", manager.since))
+    wait_for(f"{times} more looks at EC2", lambda: len(manager.world.proxy.calls("DescribeInstances", manager.since)) >= before + times, seconds)

@@ -1,0 +1,65 @@
+"""Case 7: CreateFleet has no capacity for some offerings, then EC2 throttles, then it talks garbage: the fleet comes up
+by the others, there is no stampede, budgets are kept."""
+
+import time
+
+from conftest import Fleet
+from gitlab import GitLab
+from harness import steps
+from harness.aftermath import comes_to_rest
+from harness.wait import hold, wait_for
+from harness.world import World
+
+
+def test_07_no_capacity(world: World, gitlab: GitLab, fleet: Fleet) -> None:
+    """Some offerings are closed: the others serve. All of spot is closed: on-demand takes what is missing."""
+    manager = fleet(idle_count=0)
+    world.proxy.closed = lambda market, offering: market == "spot" and (offering.zone.endswith("a") or offering.type == "c8g.large")
+    jobs = [gitlab.queue(f"scarce {number}", "sleep 4") for number in (1, 2)]
+    owners = {steps.runs(job) for job in jobs}
+    assert len(owners) == 2
+    assert all(not item.zone.endswith("a") and item.type == "c7g.large" and item.lifecycle == "spot" for item in manager.all_instances())
+    assert manager.launches() <= 2, "one call has all the offerings: the open ones had to serve it"
+
+    before = manager.launches()
+    world.proxy.closed = lambda market, offering: market == "spot"
+    job = gitlab.queue("none on spot", "sleep 4")
+    extra = gitlab.queue("none on spot either", "sleep 4")
+    steps.runs(job)
+    steps.runs(extra)
+    on_demand = [item for item in manager.all_instances() if item.lifecycle == "on-demand"]
+    assert on_demand, "spot had nothing, and on_demand_fallback is on"
+    assert len(manager.all_instances()) <= 4
+    # Spot is asked once for each decision, then cooled; on-demand serves. Two jobs may be two decisions.
+    assert manager.launches() - before <= 4, f"{manager.launches() - before} CreateFleet calls for two workers: a stampede"
+    for item in [*jobs, job, extra]:
+        steps.succeeds(item)
+    comes_to_rest(manager)
+
+
+def test_07_throttled_and_garbage(world: World, gitlab: GitLab, fleet: Fleet) -> None:
+    """RequestLimitExceeded, then nonsense, then a listing cut in the middle: late, but right."""
+    manager = fleet(idle_count=0)
+    world.proxy.fail("throttle", "CreateFleet", times=4)
+    throttled = gitlab.queue("throttled", "sleep 30")
+    started = time.monotonic()
+    steps.runs(throttled, 120)
+    print(f"through four RequestLimitExceeded in {time.monotonic() - started:.1f} s")
+    calls = world.proxy.calls("CreateFleet", manager.since)
+    assert len(calls) <= 6, f"{len(calls)} calls for one worker"
+    assert calls[-1].at - calls[0].at >= 1.0, "throttled, and asked again at once"
+    assert len(manager.all_instances()) == 1
+
+    # Half of a listing is no listing: nothing follows from it, neither a launch nor an end.
+    world.proxy.fail("cut", "DescribeInstances", times=6)
+    world.proxy.fail("garbage", "DescribeInstances", times=6)
+    hold("the worker stays while EC2's listing is unreadable", lambda: len(manager.instances()) == 1 and throttled.status == "running", 10)
+    assert len(manager.all_instances()) == 1, "a launch followed from an unreadable listing"
+    world.proxy.heal()
+
+    world.proxy.fail("garbage", "CreateFleet", times=2)
+    garbage = gitlab.queue("after garbage", "true")
+    steps.succeeds(garbage, 120)
+    steps.succeeds(throttled, 60)
+    wait_for("not more than the two workers that two jobs need", lambda: len(manager.all_instances()) == 2, 5)
+    comes_to_rest(manager)
