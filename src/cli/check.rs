@@ -7,7 +7,8 @@ use crate::config::{self, Ami, Loaded, Runner, Warning};
 
 /// Parse and validate the configuration; print every problem at once, each with line and key path.
 ///
-/// Looks at nothing but the file and what it refers to on this machine: neither GitLab nor AWS is asked. Exit code 0 when `run` would start with this file, 2 when not.
+/// Looks at nothing but the file and what it refers to on this machine: neither GitLab nor AWS is asked. Exit code 0
+/// when `run` would start with this file, 2 when not.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example:\n  runner-fleet check --config config/minimal.toml")]
 pub struct CheckArgs {

@@ -28,6 +28,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+fn now() -> Timestamp {
+    Clock::real().now()
+}
+
 /// Generous: only a broken service ever waits this long.
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -63,7 +67,7 @@ async fn a_flood_of_events_becomes_few_steps() {
         steps += u32::from(service.view.has_changed().unwrap());
         service.view.mark_unchanged();
     }
-    let took = Timestamp::now().duration_since(began);
+    let took = now().duration_since(began);
     let most = took.as_millis() / 50 + 2;
     assert!(i128::from(steps) <= most, "{steps} steps in {took:?}");
     service.stop().await;
@@ -161,7 +165,7 @@ async fn a_dead_managers_socket_is_replaced_and_a_living_ones_is_not() {
 async fn the_pages_answer() {
     let mut service = Service::start(Clock::real());
     service.view_after(Timestamp::MIN).await;
-    let site = service.pages(DoorLimits::default(), Timestamp::now).await;
+    let site = service.pages(DoorLimits::default(), now).await;
 
     let page = site.get("/").await;
     let metrics = site.get("/metrics").await;
@@ -185,7 +189,7 @@ async fn the_pages_answer() {
 #[tokio::test]
 async fn a_listener_can_change_nothing() {
     let service = Service::start(Clock::real());
-    let site = service.pages(DoorLimits::default(), Timestamp::now).await;
+    let site = service.pages(DoorLimits::default(), now).await;
     for path in ["/", "/api/v1/state", "/metrics", "/healthz"] {
         for method in [reqwest::Method::POST, reqwest::Method::PUT, reqwest::Method::DELETE] {
             let answer = reqwest::Client::new().request(method, site.url(path)).send().await.unwrap();
@@ -197,27 +201,27 @@ async fn a_listener_can_change_nothing() {
 
 #[tokio::test]
 async fn health_tells_a_loop_that_hangs_and_readiness_what_is_not_known() {
-    let mut view = Engine::new("ci", 1, Timestamp::now()).view();
+    let mut view = Engine::new("ci", 1, now()).view();
     view.ec2 = Knowledge::Known;
     let (publish, service) = Service::hanging(view.clone());
-    let late = move || Timestamp::now() + SignedDuration::from_secs(31);
+    let late = move || now() + SignedDuration::from_secs(31);
 
-    let now = service.pages(DoorLimits::default(), Timestamp::now).await;
+    let present = service.pages(DoorLimits::default(), now).await;
     let later = service.pages(DoorLimits::default(), late).await;
 
-    assert_eq!(now.get("/readyz").await.status, 200);
+    assert_eq!(present.get("/readyz").await.status, 200);
     assert_eq!(later.get("/healthz").await.status, 503);
     assert_eq!(later.get("/readyz").await.body, "the loop does not step\n");
     view.ec2 = Knowledge::Stale { age: Duration::from_secs(90), why: "access denied".into() };
     publish.send_replace(Arc::new(view));
-    assert_eq!(now.get("/readyz").await.body, "EC2 was last listed 90 s ago: access denied\n");
+    assert_eq!(present.get("/readyz").await.body, "EC2 was last listed 90 s ago: access denied\n");
 }
 
 #[tokio::test]
 async fn silent_clients_do_not_keep_others_out() {
     let service = Service::start(Clock::real());
     let limits = DoorLimits { guests_max: 2, stay_max: Duration::from_millis(300) };
-    let site = service.pages(limits, Timestamp::now).await;
+    let site = service.pages(limits, now).await;
     let mut silent = Vec::new();
     for _ in 0..2 {
         let mut guest = TcpStream::connect(site.address).await.unwrap();
