@@ -3,6 +3,10 @@
 //! `cargo run --release --example links -- 1000 60`: so many links, watched for so many seconds. No root is needed: the
 //! workers are the addresses of 127.0.0.0/8, all answered by one SSH server in a second process, so that only the
 //! manager's side is measured. Every worker reports every 30 s, as the real agent does.
+//!
+//! Measured on 2 shared x86-64 cores (opt-level 2): 1,000 links heard within 2 to 3 s for 0.7 s of computing, 68 KiB
+//! resident a link, 0.6 % of one core when idle. Of the memory, up to 53 KiB are three channels inside the SSH library,
+//! each a block of 32 messages of 552 bytes: that, and nothing of ours, is what to shrink first.
 
 #![expect(clippy::print_stdout, reason = "a measurement for people")]
 

@@ -5,13 +5,12 @@ use std::path::Path;
 
 use crate::config::{self, Ami, Loaded, Runner, Warning};
 
-/// Parses and validates the configuration; prints every problem at once, each with line and key path.
+/// Parse and validate the configuration; print every problem at once, each with line and key path.
 ///
-/// Looks at nothing but the file and what it refers to on this machine: neither GitLab nor AWS is asked (`doctor` does
-/// that). Exit code 0 when `run` would start with this file, 2 when not.
-///
-/// Example: runner-fleet --config config/minimal.toml check
+/// Looks at nothing but the file and what it refers to on this machine: neither GitLab nor AWS is asked. Exit code 0
+/// when `run` would start with this file, 2 when not.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example:\n  runner-fleet check --config config/minimal.toml")]
 pub struct CheckArgs {
     /// Print nothing when there is no problem; warnings are still printed.
     #[arg(long)]

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 
 use crate::config::{self, Problems, Surroundings};
 
-/// Turns a docker+machine or docker-autoscaler config.toml into ours, on standard output.
+/// Turn a docker+machine or docker-autoscaler config.toml into ours, on standard output.
 ///
 /// Every option that is not kept as it was gets a comment line that says why; every key that only you can know gets a
 /// line that begins with "TO DO". The old file is not changed. Tokens are written as they stand in it. Exit code 0 when
 /// the file could be translated, 2 when not.
-///
-/// Example: runner-fleet migrate /etc/gitlab-runner/config.toml --manager ci-eu > config.toml
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example:\n  runner-fleet migrate /etc/gitlab-runner/config.toml --manager ci-eu > config.toml")]
 pub struct MigrateArgs {
     /// The old configuration file.
     pub file: PathBuf,

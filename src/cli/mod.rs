@@ -43,7 +43,7 @@ pub use error::CliError;
                   Exit codes: 0 done, 1 failed, 2 bad usage or bad configuration."
 )]
 pub struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Global options")]
     global: Global,
     #[command(subcommand)]
     command: Command,

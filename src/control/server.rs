@@ -93,7 +93,7 @@ async fn remove_stale(path: &Path) -> Result<(), ControlError> {
 }
 
 impl Bound {
-    /// Serves until `stop`, then removes the socket.
+    /// Serves until `stop`; the socket is removed then.
     pub async fn serve(self, requests: mpsc::Sender<ControlRequest>, stop: CancellationToken) {
         let room = Arc::new(Semaphore::new(PEERS_MAX));
         while let Some(Ok(permit)) = stop.run_until_cancelled(Arc::clone(&room).acquire_owned()).await {
@@ -116,6 +116,12 @@ impl Bound {
                 }
             }
         }
+    }
+}
+
+impl Drop for Bound {
+    /// Also when the start fails after this: a socket at which nobody answers would only puzzle people.
+    fn drop(&mut self) {
         if let Err(error) = std::fs::remove_file(&self.path) {
             debug!("the control socket {} is left behind: {error}", self.path.display());
         }

@@ -267,14 +267,18 @@ fn must_go(worker: &Worker, section: Option<&RunnerSettings>, now: Timestamp) ->
     if section.max_jobs > 0 && report.jobs_started >= u64::from(section.max_jobs) {
         return Some(Reason::JobsDone { jobs: report.jobs_started });
     }
-    let failed = report.runner == RunnerState::Failed
-        && worker.failed_since.is_some_and(|since_then| since(now, since_then) >= RUNNER_FAILED);
+    let failed = has_failed(worker, now);
     // It was stopped by a manager before us, which did not live to terminate it.
     let stopped = matches!(report.runner, RunnerState::Stopped | RunnerState::Stopping);
     if failed {
         return Some(Reason::RunnerFailed);
     }
     stopped.then(|| Reason::Idle { idle: worker.idle(now).unwrap_or_default(), surplus: 0 })
+}
+
+/// Whether its runner process has failed for so long that it stays so.
+fn has_failed(worker: &Worker, now: Timestamp) -> bool {
+    worker.failed_since.is_some_and(|failed_since| since(now, failed_since) >= RUNNER_FAILED)
 }
 
 /// What a draining worker is told next, read from its last report.
@@ -284,6 +288,7 @@ fn next_word(id: &WorkerId, worker: &mut Worker, now: Timestamp) -> Option<Word>
         return again.then(|| Word::End(ending.reason.clone()));
     }
     let silent = worker.silent_since(now).is_some();
+    let runner_failed = has_failed(worker, now);
     let report = worker.heard.as_ref().map(|heard| &heard.report);
     let drain = worker.drain.as_mut()?;
     if drain.reason == (Reason::Drained { force: true }) {
@@ -295,7 +300,8 @@ fn next_word(id: &WorkerId, worker: &mut Worker, now: Timestamp) -> Option<Word>
     let reason = drain.reason.clone();
     match report.runner {
         RunnerState::Stopped => return Some(Word::End(reason)),
-        RunnerState::Failed if reason == Reason::RunnerFailed => return Some(Word::End(reason)),
+        // Whatever the drain was begun for: the process that ran the jobs is dead, and does not come back.
+        RunnerState::Failed if runner_failed => return Some(Word::End(Reason::RunnerFailed)),
         RunnerState::Fenced if report.is_empty() && (due || !drain.stopping) => {
             drain.told_at = Some(now);
             drain.stopping = true;

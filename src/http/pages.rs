@@ -143,6 +143,7 @@ mod tests {
     fn unready_says_what_is_not_known() {
         let start = Timestamp::UNIX_EPOCH;
         let mut view = Engine::new("ci", 1, start).view();
+        view.ec2 = Knowledge::Unknown { why: "not asked yet".into() };
         assert_eq!(unready(&view, start), ["EC2 was never listed: not asked yet\n"]);
         view.ec2 = Knowledge::Stale { age: Duration::from_secs(70), why: "denied".into() };
         assert_eq!(unready(&view, start), ["EC2 was last listed 70 s ago: denied\n"]);

@@ -264,6 +264,9 @@ mod tests {
     use crate::sim::scenario::JobSpec;
     use crate::sim::summary::transcript;
 
+    /// A vice, and whether a violation is the one that it must lead to.
+    type Case = (Vice, fn(&Violation) -> bool);
+
     fn scenario(jobs: u64) -> Scenario {
         let mut scenario = Scenario::new(Timestamp::UNIX_EPOCH);
         scenario.runner_mut().unwrap().max_workers = 4;
@@ -290,7 +293,7 @@ mod tests {
     #[test]
     fn every_vice_is_caught_by_its_own_check() {
         use Violation as V;
-        let cases: [(Vice, fn(&V) -> bool); 10] = [
+        let cases: [Case; 10] = [
             (Vice::KillsBusy, |v| matches!(v, V::KilledJob(_))),
             (Vice::SkipsFence, |v| matches!(v, V::NotFenced(_))),
             (Vice::Leaks, |v| matches!(v, V::LeftWorker(_))),

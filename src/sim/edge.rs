@@ -79,3 +79,31 @@ impl Edge for SimEdge {
         self.world.changed.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::Scenario;
+
+    #[tokio::test]
+    async fn commands_go_in_and_answers_come_out_as_the_clock_passes() {
+        let clock = Clock::faster(100.0);
+        let world = SharedWorld::start(World::new(Scenario::new(clock.now()), 1), clock.now());
+        let (events, mut heard) = mpsc::channel(64);
+        let life = tokio::spawn(world.clone().live(clock, events));
+
+        SimEdge::new(world).execute(clock.now(), Command::ListInstances { with_health: false });
+
+        let answer = async {
+            loop {
+                if let Some(Event::Instances { listing, .. }) = heard.recv().await {
+                    return listing;
+                }
+            }
+        };
+        let listing = tokio::time::timeout(Duration::from_secs(30), answer).await.expect("no answer within 30 s");
+        assert_eq!(listing, Ok(Vec::new()));
+        drop(heard);
+        tokio::time::timeout(Duration::from_secs(30), life).await.expect("a world that nobody hears lives on").unwrap();
+    }
+}

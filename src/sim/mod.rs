@@ -21,9 +21,6 @@ pub mod summary;
 pub mod workload;
 pub mod world;
 
-#[cfg(test)]
-mod soak_tmp;
-
 pub use check::Violation;
 pub use faults::Faults;
 pub use run::{Broken, Outcome, run};

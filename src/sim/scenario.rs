@@ -60,6 +60,9 @@ pub struct JobSpec {
     pub takes: Duration,
     /// Whether its script succeeds.
     pub succeeds: bool,
+    /// How often GitLab itself queues it again when its worker is lost: what the job's YAML says by
+    /// `retry: {max: N, when: [runner_system_failure, runner_interrupted, stuck_or_timeout_failure]}`. 0 unless it says so.
+    pub retries: u32,
 }
 
 impl JobSpec {
@@ -73,6 +76,7 @@ impl JobSpec {
             protected: false,
             takes,
             succeeds: true,
+            retries: 0,
         }
     }
 

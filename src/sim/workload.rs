@@ -82,7 +82,6 @@ pub fn morning(start: Timestamp, seed: u64) -> Scenario {
     scenario.settings.concurrent = 40;
     if let Some(runner) = scenario.runner_mut() {
         runner.max_workers = 24;
-        runner.retry_interrupted = true;
         runner.idle.count = 2;
         runner.idle.time = Duration::from_secs(5 * 60);
     }
@@ -130,6 +129,7 @@ fn pipeline(dice: &mut Dice, mut at: Duration, jobs: &mut Vec<JobSpec>) {
             let mut job = JobSpec::new(at, takes).tagged("arm");
             job.project = project;
             job.name = (*name).to_owned();
+            job.retries = 2;
             jobs.push(job);
         }
         // The next stage comes when this one is done; its wait is guessed, for the world knows no pipelines.

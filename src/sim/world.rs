@@ -197,7 +197,7 @@ impl World {
     /// Whether every job of the scenario has been queued and has come to an end, as far as a runner may take it.
     pub fn is_done(&self) -> bool {
         self.gitlab.arrived == self.scenario.jobs.len()
-            && self.jobs().all(|(_, job)| job.state.is_over() || !self.is_runnable(job))
+            && self.jobs().all(|(_, job)| (job.state.is_over() && !job.comes_again()) || !self.is_runnable(job))
     }
 
     /// Instances that have not begun to end.
@@ -232,6 +232,7 @@ impl World {
             Happening::ReadTerminate { incarnation, all } => self.read_terminate(incarnation, all),
             Happening::ReadForget { incarnation, worker, row } => self.read_forget(incarnation, worker, row),
             Happening::ReadRetry(job) => self.read_retry(job),
+            Happening::RetriesItself(job) => self.retry(job),
             Happening::Gone(worker) => self.instance_gone(&worker),
             Happening::Boots { worker, stage } => self.boots(&worker, stage),
             Happening::Serves { worker, incarnation } => self.serves(&worker, incarnation),

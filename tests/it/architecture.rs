@@ -108,8 +108,8 @@ impl Source {
             if line.starts_with("mod ") && line.ends_with('{') {
                 depth = self.depth + 1;
             }
-            let to_root = format!("{}", "super::".repeat(depth));
-            for root in ["crate::", &to_root] {
+            let to_root = "super::".repeat(depth);
+            for root in ["crate::", to_root.as_str()] {
                 for (at, _) in code.match_indices(root) {
                     if code[..at].ends_with("super::") {
                         continue;

@@ -1,1 +1,179 @@
-//! To be written.
+//! The program as people meet it: help that teaches, errors that say what to do, exit codes that scripts rely on.
+//!
+//! The real binary is run; its words are golden files.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const SUBCOMMANDS: [&str; 14] = [
+    "run",
+    "check",
+    "plan",
+    "status",
+    "drain",
+    "pause",
+    "resume",
+    "ssh",
+    "render",
+    "migrate",
+    "demo",
+    "iam-policy",
+    "completions",
+    "man",
+];
+
+#[test]
+fn the_program_introduces_itself() {
+    insta::assert_snapshot!(text(&run(&["--help"])));
+}
+
+#[test]
+fn every_subcommand_explains_itself_with_an_example() {
+    let mut all = String::new();
+    for subcommand in SUBCOMMANDS {
+        let help = text(&run(&[subcommand, "--help"]));
+        assert!(help.contains("Example"), "{subcommand} shows no example:\n{help}");
+        // The global options stand in the program's own help.
+        let own = help.split("Global options:").next().unwrap();
+        let examples = help.find("\nExample").map_or("", |at| help[at..].trim());
+        all.push_str(&format!("==== {subcommand}\n{own}{examples}\n\n"));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn only_what_exists_is_offered() {
+    let help = text(&run(&["help"]));
+    for later in ["doctor", "simulate"] {
+        assert!(!help.contains(&format!("  {later}")), "{later} is offered");
+        assert_eq!(run(&[later]).status.code(), Some(2));
+    }
+}
+
+#[test]
+fn bad_usage_ends_with_2_and_says_what_is_wrong() {
+    let cases: [&[&str]; 6] = [
+        &["explode"],
+        &["drain"],
+        &["status", "--watch", "--json"],
+        &["-v", "-q", "status"],
+        &["render", "nobody", "--config", "config/minimal.toml"],
+        &["iam-policy", "--account", "12", "--config", "config/minimal.toml"],
+    ];
+    let mut all = String::new();
+    for case in cases {
+        let output = run(case);
+        assert_eq!(output.status.code(), Some(2), "{case:?}");
+        assert!(output.stdout.is_empty(), "{case:?} writes an error to stdout");
+        all.push_str(&format!("==== {}\n{}\n", case.join(" "), text(&output)));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn a_bad_configuration_ends_with_2_for_whoever_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, "concurrent = 0\n[fleet]\nmanger = 1\n").unwrap();
+    for subcommand in ["run", "status", "plan", "iam-policy"] {
+        let output = run(&[subcommand, "--config", path.to_str().unwrap()]);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{subcommand}: {said}");
+        assert!(said.contains("problems") && said.contains("did you mean"), "{subcommand}: {said}");
+    }
+    assert_eq!(run(&["run", "--config", "/nonexistent/config.toml"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_service_that_does_not_run_is_told_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = configuration(folder.path());
+    for subcommand in [&["status"][..], &["plan"], &["drain", "i-1"], &["pause", "spot"], &["resume", "spot"]] {
+        let output = run(&[subcommand, &["--config", &path]].concat());
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("cannot reach the running service at"), "{said}");
+        assert!(said.contains("is it running"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn render_shows_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = configuration(folder.path());
+    let output = run(&["render", "spot", "--config", &path]);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("#cloud-config") && said.contains("[[runners]]"), "{said}");
+    assert!(!said.contains("glrt-sesame"), "the token is shown");
+    let json: serde_json::Value =
+        serde_json::from_slice(&run(&["render", "spot", "--json", "--config", &path]).stdout).unwrap();
+    assert_eq!(json["version"], 1);
+}
+
+#[test]
+fn policies_are_made_from_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = configuration(folder.path());
+    let printed = run(&["iam-policy", "--of", "manager", "--account", "123456789012", "--config", &path]).stdout;
+    let policy: serde_json::Value = serde_json::from_slice(&printed).unwrap();
+    assert_eq!(policy["Version"], "2012-10-17");
+    assert!(policy.to_string().contains("eu-central-1"));
+}
+
+#[test]
+fn completions_and_manual_are_printed() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(text(&run(&["completions", shell])).contains("runner-fleet"), "{shell}");
+    }
+    assert!(text(&run(&["man"])).contains(".TH runner-fleet 1"));
+    assert!(text(&run(&["man", "status"])).contains("watch"));
+    assert_eq!(run(&["man", "nonsense"]).status.code(), Some(2));
+}
+
+fn configuration(folder: &Path) -> String {
+    let path = folder.join("config.toml");
+    let text = format!(
+        r#"
+concurrent = 10
+[fleet]
+manager = "ci"
+state_dir = "{folder}/state"
+control_socket = "{folder}/control.sock"
+[[runners]]
+name = "spot"
+url = "https://gitlab.example.com"
+token = "glrt-sesame-sesame-sesame"
+executor = "docker"
+limit = 3
+  [runners.docker]
+  image = "alpine"
+  [runners.fleet]
+  api_token = "env:READ_API_TOKEN"
+  region = "eu-central-1"
+  ami = "ami-0123456789abcdef0"
+  instance_types = ["c8g.large"]
+  subnets = ["subnet-0a1b2c3d4e5f60718"]
+  security_groups = ["sg-0a1b2c3d4e5f60718"]
+"#,
+        folder = folder.display()
+    );
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Runs the program without anything of the environment that it reads.
+fn run(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_runner-fleet"))
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_clear()
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    let all = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8(all).unwrap()
+}

@@ -16,6 +16,9 @@ use runner_fleet::http::{DoorLimits, FleetCollector, Site};
 use runner_fleet::live::clock::Clock;
 use runner_fleet::live::edge::Edge;
 use runner_fleet::live::metrics::LoopMetrics;
+use runner_fleet::live::regions::Regions;
+use runner_fleet::live::reload::{attempt, reload_when_asked};
+use runner_fleet::live::setup::Setup;
 use runner_fleet::live::standing::Standing;
 use runner_fleet::live::{self, Doors};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,6 +27,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+fn now() -> Timestamp {
+    Clock::real().now()
+}
 
 /// Generous: only a broken service ever waits this long.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -60,7 +67,7 @@ async fn a_flood_of_events_becomes_few_steps() {
         steps += u32::from(service.view.has_changed().unwrap());
         service.view.mark_unchanged();
     }
-    let took = Timestamp::now().duration_since(began);
+    let took = now().duration_since(began);
     let most = took.as_millis() / 50 + 2;
     assert!(i128::from(steps) <= most, "{steps} steps in {took:?}");
     service.stop().await;
@@ -158,7 +165,7 @@ async fn a_dead_managers_socket_is_replaced_and_a_living_ones_is_not() {
 async fn the_pages_answer() {
     let mut service = Service::start(Clock::real());
     service.view_after(Timestamp::MIN).await;
-    let site = service.pages(DoorLimits::default(), Timestamp::now).await;
+    let site = service.pages(DoorLimits::default(), now).await;
 
     let page = site.get("/").await;
     let metrics = site.get("/metrics").await;
@@ -182,7 +189,7 @@ async fn the_pages_answer() {
 #[tokio::test]
 async fn a_listener_can_change_nothing() {
     let service = Service::start(Clock::real());
-    let site = service.pages(DoorLimits::default(), Timestamp::now).await;
+    let site = service.pages(DoorLimits::default(), now).await;
     for path in ["/", "/api/v1/state", "/metrics", "/healthz"] {
         for method in [reqwest::Method::POST, reqwest::Method::PUT, reqwest::Method::DELETE] {
             let answer = reqwest::Client::new().request(method, site.url(path)).send().await.unwrap();
@@ -194,27 +201,27 @@ async fn a_listener_can_change_nothing() {
 
 #[tokio::test]
 async fn health_tells_a_loop_that_hangs_and_readiness_what_is_not_known() {
-    let mut view = Engine::new("ci", 1, Timestamp::now()).view();
+    let mut view = Engine::new("ci", 1, now()).view();
     view.ec2 = Knowledge::Known;
     let (publish, service) = Service::hanging(view.clone());
-    let late = move || Timestamp::now() + SignedDuration::from_secs(31);
+    let late = move || now() + SignedDuration::from_secs(31);
 
-    let now = service.pages(DoorLimits::default(), Timestamp::now).await;
+    let present = service.pages(DoorLimits::default(), now).await;
     let later = service.pages(DoorLimits::default(), late).await;
 
-    assert_eq!(now.get("/readyz").await.status, 200);
+    assert_eq!(present.get("/readyz").await.status, 200);
     assert_eq!(later.get("/healthz").await.status, 503);
     assert_eq!(later.get("/readyz").await.body, "the loop does not step\n");
     view.ec2 = Knowledge::Stale { age: Duration::from_secs(90), why: "access denied".into() };
     publish.send_replace(Arc::new(view));
-    assert_eq!(now.get("/readyz").await.body, "EC2 was last listed 90 s ago: access denied\n");
+    assert_eq!(present.get("/readyz").await.body, "EC2 was last listed 90 s ago: access denied\n");
 }
 
 #[tokio::test]
 async fn silent_clients_do_not_keep_others_out() {
     let service = Service::start(Clock::real());
     let limits = DoorLimits { guests_max: 2, stay_max: Duration::from_millis(300) };
-    let site = service.pages(limits, Timestamp::now).await;
+    let site = service.pages(limits, now).await;
     let mut silent = Vec::new();
     for _ in 0..2 {
         let mut guest = TcpStream::connect(site.address).await.unwrap();
@@ -226,6 +233,85 @@ async fn silent_clients_do_not_keep_others_out() {
 
     assert_eq!(answer.status, 200);
     service.stop().await;
+}
+
+#[tokio::test]
+async fn a_bad_file_at_reload_keeps_the_old_configuration_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let (regions, good) = (Regions::default(), good_configuration(folder.path(), 3));
+    let config = runner_fleet::config::parse(&good, "config.toml").unwrap().config;
+    let current = Arc::new(Setup::prepare(config, None, &regions, 1).await.unwrap());
+    let (replace, mut setup) = watch::channel(Arc::clone(&current));
+    let (hang_up, asked) = mpsc::channel(1);
+    let reloading = tokio::spawn(reload_when_asked(path.clone(), asked, replace, regions.clone(), 1));
+    let other_manager = good.replace("manager = \"ci\"", "manager = \"other\"");
+
+    for (text, why) in [
+        (good.replace("idle_count = 0", "idle_count = \"many\""), "idle_count"),
+        (good.replace("env:", "file:/"), "read the token of runner spot"),
+        (other_manager, "fleet.manager was changed from ci to other"),
+        ("\u{0}".into(), "config.toml"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let refused = attempt(&path, &current, &regions, 1).await.unwrap_err();
+        assert!(refused.contains(why), "{refused}");
+        hang_up.send(()).await.unwrap();
+    }
+    std::fs::write(&path, good_configuration(folder.path(), 9)).unwrap();
+    hang_up.send(()).await.unwrap();
+
+    timeout(DEADLINE, setup.changed()).await.expect("the good file was not taken over").unwrap();
+    let now = Arc::clone(&setup.borrow_and_update());
+    assert_eq!((current.settings.concurrent, now.settings.concurrent), (3, 9));
+    drop(hang_up);
+    timeout(DEADLINE, reloading).await.unwrap().unwrap();
+    assert!(!setup.has_changed().unwrap_or(false), "a refused file was taken over");
+}
+
+#[tokio::test]
+async fn a_removed_runner_is_still_known_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let regions = Regions::default();
+    let prepare = |text: String| runner_fleet::config::parse(&text, "config.toml").unwrap().config;
+    let good = good_configuration(folder.path(), 3);
+    let first = Setup::prepare(prepare(good.clone()), None, &regions, 1).await.unwrap();
+
+    let renamed = prepare(good.replace("name = \"spot\"", "name = \"new\""));
+    let second = Setup::prepare(renamed, Some(&first), &regions, 1).await.unwrap();
+
+    assert!(second.runner(&RunnerName::new("spot")).is_some(), "its workers could not be drained");
+    assert!(second.runner(&RunnerName::new("never")).is_none());
+    assert_eq!(second.settings.runners.len(), 1);
+}
+
+fn good_configuration(folder: &Path, concurrent: u32) -> String {
+    format!(
+        r#"
+concurrent = {concurrent}
+[fleet]
+manager = "ci"
+state_dir = "{folder}"
+control_socket = "{folder}/control.sock"
+[[runners]]
+name = "spot"
+url = "https://gitlab.example.com"
+token = "env:PATH"
+executor = "docker"
+limit = 3
+  [runners.docker]
+  image = "alpine"
+  [runners.fleet]
+  api_token = "env:PATH"
+  region = "eu-central-1"
+  ami = "ami-0123456789abcdef0"
+  instance_types = ["c8g.large"]
+  subnets = ["subnet-0a1b2c3d4e5f60718"]
+  security_groups = ["sg-0a1b2c3d4e5f60718"]
+  idle_count = 0
+"#,
+        folder = folder.display()
+    )
 }
 
 fn look_that_failed() -> Event {

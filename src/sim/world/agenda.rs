@@ -27,6 +27,7 @@ pub(super) enum Happening {
     ReadTerminate { incarnation: u32, all: Vec<Termination> },
     ReadForget { incarnation: u32, worker: WorkerId, row: SystemId },
     ReadRetry(JobId),
+    RetriesItself(JobId),
     Gone(WorkerId),
     Boots { worker: WorkerId, stage: Stage },
     Serves { worker: WorkerId, incarnation: u32 },

@@ -22,6 +22,8 @@ const FACTS_EVERY: Duration = Duration::from_secs(300);
 const PREPARE_EVERY: Duration = Duration::from_secs(3600);
 /// After how long a failed one is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// A lost job's last word, or the lack of it, reaches GitLab about then.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The first job's id.
 const FIRST_JOB: u64 = 1001;
 
@@ -55,6 +57,18 @@ pub struct Job {
     pub worker: Option<WorkerId>,
     /// The id under which it was queued again.
     pub retried_as: Option<JobId>,
+}
+
+impl Job {
+    /// Whether GitLab is about to queue it again by itself.
+    fn is_lost_and_retried(&self, by: Killer) -> bool {
+        by != Killer::Person && self.spec.retries > 0
+    }
+
+    /// Whether it was lost, and will be queued again in a moment.
+    pub fn comes_again(&self) -> bool {
+        matches!(self.state, JobState::Killed(by) if self.is_lost_and_retried(by)) && self.retried_as.is_none()
+    }
 }
 
 /// Where a job is in its life.
@@ -185,7 +199,11 @@ impl World {
             job.state = JobState::Killed(by);
             job.ended_at = Some(self.now);
             self.gitlab.pending.remove(&id);
+            let again = job.is_lost_and_retried(by);
             self.ledger.note(self.now, Fact::JobKilled { job: id, worker: job.worker.clone(), by });
+            if again {
+                self.soon(RETRY_AFTER, Happening::RetriesItself(id));
+            }
         }
     }
 
@@ -289,8 +307,14 @@ impl World {
 
     pub(super) fn read_retry(&mut self, old: JobId) {
         self.ledger.call("gitlab retry");
+        self.retry(old);
+    }
+
+    /// Queues a job again under a new id, unless that was done before.
+    pub(super) fn retry(&mut self, old: JobId) {
         let retryable = self.gitlab.jobs.get(&old).filter(|job| job.state.is_over() && job.retried_as.is_none());
-        let new = retryable.map(|job| job.spec.clone()).map(|spec| self.queue(spec));
+        let again = |job: &Job| JobSpec { retries: job.spec.retries.saturating_sub(1), ..job.spec.clone() };
+        let new = retryable.map(again).map(|spec| self.queue(spec));
         if let Some(job) = self.gitlab.jobs.get_mut(&old).filter(|_| new.is_some()) {
             job.retried_as = new;
         }

@@ -320,6 +320,18 @@ fn a_failed_job_is_retried_once() {
 }
 
 #[test]
+fn gitlab_itself_queues_a_lost_job_again_as_often_as_its_yaml_says() {
+    let mut scenario = scenario().with_jobs([JobSpec { retries: 1, ..job(0, 900) }]);
+    scenario.interruptions = vec![Duration::from_secs(200)];
+    let mut stage = Stage::new(scenario);
+    stage.serving();
+    stage.pass(300);
+    assert_eq!(stage.state(1001), JobState::Killed(Killer::Interruption));
+    assert_eq!(stage.state(1002), JobState::Pending);
+    assert_eq!(stage.world.gitlab.jobs[&JobId(1002)].spec.retries, 0);
+}
+
+#[test]
 fn a_crash_of_the_manager_loses_its_answers_and_no_job() {
     let mut stage = Stage::new(scenario().with_jobs([job(0, 300)]));
     let worker = stage.serving();

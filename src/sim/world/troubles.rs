@@ -1,6 +1,9 @@
 //! What happens to workers and jobs without anybody's command: EC2, broken things, people.
 
+use std::cmp::Reverse;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::engine::{JobId, Market, RunnerState, WorkerId};
 use crate::sim::dice::Stream;
@@ -8,7 +11,7 @@ use crate::sim::faults::Faults;
 use crate::sim::ledger::{Ending, Fact, Killer};
 
 use super::agenda::Happening;
-use super::{JobState, World, later};
+use super::{Host, JobState, World, later};
 
 /// EC2's notice before it takes a spot instance back.
 const NOTICE: Duration = Duration::from_secs(120);
@@ -52,22 +55,28 @@ impl World {
         }
     }
 
-    /// The scenario wants an interruption now: of a busy spot worker if there is one.
+    /// The scenario wants an interruption now: of the spot worker whose job has longest to run, if any has one.
     pub(super) fn some_interruption(&mut self) {
-        let candidates: Vec<(bool, WorkerId)> = self
-            .hosts
-            .iter()
-            .filter(|(id, host)| {
-                let is_spot = self.cloud.machines.get(*id).is_some_and(|m| m.offering.market == Market::Spot);
-                is_spot && host.alive && host.interruption.is_none() && host.runner_state == RunnerState::Serving
-            })
-            .map(|(id, host)| (host.jobs.is_empty(), id.clone()))
-            .collect();
-        match candidates.into_iter().min() {
-            Some((_, worker)) => self.notice(&worker),
+        let candidates = self.hosts.iter().filter(|(id, host)| {
+            let is_spot = self.cloud.machines.get(*id).is_some_and(|m| m.offering.market == Market::Spot);
+            is_spot && host.alive && host.interruption.is_none() && host.runner_state == RunnerState::Serving
+        });
+        let chosen =
+            candidates.max_by_key(|(id, host)| (self.busy_until(host), Reverse(*id))).map(|(id, _)| id.clone());
+        match chosen {
+            Some(worker) => self.notice(&worker),
             None if !self.is_done() => self.soon(LOOK_AGAIN, Happening::SomeInterruption),
             None => {}
         }
+    }
+
+    /// When the last of its jobs ends, if nothing happens.
+    fn busy_until(&self, host: &Host) -> Option<Timestamp> {
+        let ends = |id: &JobId| {
+            let job = self.gitlab.jobs.get(id)?;
+            Some(later(job.taken_at?, job.spec.takes))
+        };
+        host.jobs.keys().filter_map(ends).max()
     }
 
     pub(super) fn interrupts(&mut self, worker: &WorkerId) {

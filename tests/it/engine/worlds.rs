@@ -31,6 +31,10 @@ impl Brain for Lawful {
             }
         }
         let commands = self.engine.step(now, events);
+        if std::env::var("TRACE").is_ok() && now.as_second() % 600 == 0 {
+            let view = self.engine.view();
+            eprintln!("VIEW {now:.0} {:?}\n {:?}\n {:?}\n ec2 {:?}", view.runners, view.workers, view.jobs, view.ec2);
+        }
         for violation in self.laws.judge(now, &commands) {
             eprintln!("{violation}");
             self.broken += 1;
