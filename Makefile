@@ -41,6 +41,13 @@ lint: ## formatting, clippy, shell scripts; warnings are errors
 test: $(MOTO) ## all tests but the lab
 	$(WITH_MOTO) $(CARGO) test --locked
 
+SEEDS ?= 10000
+FIRST ?= 0
+
+.PHONY: soak
+soak: ## many simulated worlds against the laws, on all cores (SEEDS=10000 FIRST=0)
+	FIRST=$(FIRST) SEEDS=$(SEEDS) $(CARGO) test --locked --release --test it -- engine::worlds::no_law
+
 .PHONY: golden
 golden: $(MOTO) ## rewrite all golden files; review the difference like code
 	$(WITH_MOTO) INSTA_UPDATE=always INSTA_FORCE_PASS=1 $(CARGO) test --locked

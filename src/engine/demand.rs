@@ -5,13 +5,14 @@
 //! under its ceiling; if none has room, for the first that may take it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
 use super::fleet::Fleet;
 use super::ids::{JobId, RunnerName, Server};
 use super::job::{Knowledge, PendingJob};
-use super::matching::may_take;
+use super::matching::{is_open_to, may_take, tags_fit};
 use super::queue::Queue;
 use super::runner::Runner;
 use super::schedule::{Policy, policy_at};
@@ -211,6 +212,32 @@ struct Candidate<'a> {
     facts: &'a super::job::RunnerFacts,
     /// Jobs that it could run at once if it grew to its ceiling, beyond those that it runs.
     room: u32,
+}
+
+/// Which candidates fit a set of tags, worked out once for each set: thousands of jobs share a handful of them.
+#[derive(Default)]
+struct ByTags<'a>(BTreeMap<u64, Vec<(&'a BTreeSet<String>, Vec<usize>)>>);
+
+impl<'a> ByTags<'a> {
+    /// The candidates that may take this job, in file order.
+    fn able(&mut self, candidates: &[Candidate<'_>], job: &'a PendingJob) -> Vec<usize> {
+        if job.offered_to.is_some() {
+            let may = |(_, candidate): &(usize, &Candidate<'_>)| may_take(candidate.name, candidate.facts, job);
+            return candidates.iter().enumerate().filter(may).map(|(index, _)| index).collect();
+        }
+        // The hash only finds the set quickly; the sets themselves are compared, and no order follows from it.
+        let mut hasher = DefaultHasher::new();
+        job.tags.hash(&mut hasher);
+        let same_hash = self.0.entry(hasher.finish()).or_default();
+        if !same_hash.iter().any(|(tags, _)| **tags == job.tags) {
+            let fit = |(_, candidate): &(usize, &Candidate<'_>)| tags_fit(candidate.facts, &job.tags);
+            let fitting = candidates.iter().enumerate().filter(fit).map(|(index, _)| index).collect();
+            same_hash.push((&job.tags, fitting));
+        }
+        let fitting = same_hash.iter().find(|(tags, _)| **tags == job.tags).map(|(_, fitting)| fitting);
+        let open = |index: &&usize| candidates.get(**index).is_some_and(|candidate| is_open_to(candidate.facts, job));
+        fitting.into_iter().flatten().filter(open).copied().collect()
+    }
 }
 
 impl<'a> Candidate<'a> {

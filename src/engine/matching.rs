@@ -4,27 +4,31 @@
 //! `(run_untagged || has_tags) && (job.tags - runner.tags).empty?`, protected runners take builds of protected refs only,
 //! a paused runner takes nothing. `locked`, versions and contact times are no criteria.
 
+use std::collections::BTreeSet;
+
 use super::ids::RunnerName;
 use super::job::{PendingJob, RunnerFacts, Scope};
 
 /// Whether GitLab would hand `job` to the runner when it asks.
 pub(crate) fn may_take(runner: &RunnerName, facts: &RunnerFacts, job: &PendingJob) -> bool {
-    if facts.paused {
-        return false;
-    }
     match &job.offered_to {
-        Some(runners) => runners.contains(runner),
-        None => {
-            let in_scope = match &facts.scope {
-                Scope::Everything => true,
-                Scope::Projects(projects) => projects.contains(&job.project),
-            };
-            in_scope
-                && (facts.run_untagged || !job.tags.is_empty())
-                && job.tags.is_subset(&facts.tags)
-                && !(facts.protected_only && job.protected == Some(false))
-        }
+        Some(runners) => !facts.paused && runners.contains(runner),
+        None => tags_fit(facts, &job.tags) && is_open_to(facts, job),
     }
+}
+
+/// The part of the rule that looks at tags alone: the same for all jobs with the same tags.
+pub(crate) fn tags_fit(facts: &RunnerFacts, tags: &BTreeSet<String>) -> bool {
+    (facts.run_untagged || !tags.is_empty()) && tags.is_subset(&facts.tags)
+}
+
+/// The rest of the rule.
+pub(crate) fn is_open_to(facts: &RunnerFacts, job: &PendingJob) -> bool {
+    let in_scope = match &facts.scope {
+        Scope::Everything => true,
+        Scope::Projects(projects) => projects.contains(&job.project),
+    };
+    !facts.paused && in_scope && !(facts.protected_only && job.protected == Some(false))
 }
 
 #[cfg(test)]

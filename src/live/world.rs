@@ -86,7 +86,12 @@ impl Edge for World {
         match command {
             Command::ListInstances { with_health } => drop(tokio::spawn(ec2.list(with_health))),
             Command::Launch(launch) => drop(tokio::spawn(ec2.launch(launch))),
-            Command::Terminate(terminations) => drop(tokio::spawn(ec2.terminate(terminations))),
+            Command::Terminate(terminations) => {
+                // A boot that comes to its end in this very moment gets no configuration, and so no job.
+                let presumed_dead = terminations.iter().filter(|termination| termination.reason.presumes_it_dead());
+                presumed_dead.for_each(|termination| links.fence(&termination.worker));
+                drop(tokio::spawn(ec2.terminate(terminations)));
+            }
             Command::Connect { worker, runner, address } => links.connect(worker, runner, address),
             Command::Disconnect { worker } => links.disconnect(&worker),
             Command::Fence { worker, reason: _ } => links.fence(&worker),

@@ -1,11 +1,20 @@
 //! The engine in whole worlds: under faults of every kind, in any order, with crashes at any point, no law breaks, and
 //! in the end every job has run and nothing is left.
+//!
+//! `make soak SEEDS=10000` runs more of them, on all cores. A failure prints its seed; `make soak FIRST=<seed> SEEDS=1`
+//! replays it with a transcript. Seeds that once failed are kept in `tests/seeds/worlds.txt` and always run.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use runner_fleet::engine::laws::Laws;
 use runner_fleet::engine::{Command, Engine, Event};
 use runner_fleet::sim::run::{Brain, simulate};
-use runner_fleet::sim::{Broken, Outcome, Scenario, workload};
+use runner_fleet::sim::{Broken, Outcome, workload};
+
+/// Enough to catch what breaks often, within the patience of a person who runs the tests of a debug build.
+const SEEDS: u64 = 120;
 
 /// The engine with an observer of the laws beside it.
 struct Lawful {
@@ -23,18 +32,7 @@ impl Lawful {
 impl Brain for Lawful {
     fn step(&mut self, now: Timestamp, events: Vec<Event>) -> Vec<Command> {
         events.iter().for_each(|event| self.laws.observe(now, event));
-        if std::env::var("TRACE").is_ok() {
-            for event in &events {
-                if let Event::Link { worker, news } = event {
-                    eprintln!("{now:.1} {worker} {news:?}");
-                }
-            }
-        }
         let commands = self.engine.step(now, events);
-        if std::env::var("TRACE").is_ok() && now.as_second() % 600 == 0 {
-            let view = self.engine.view();
-            eprintln!("VIEW {now:.0} {:?}\n {:?}\n {:?}\n ec2 {:?}", view.runners, view.workers, view.jobs, view.ec2);
-        }
         for violation in self.laws.judge(now, &commands) {
             eprintln!("{violation}");
             self.broken += 1;
@@ -47,36 +45,64 @@ impl Brain for Lawful {
     }
 }
 
-fn run(seed: u64, scenario: &Scenario) -> Result<Outcome, Box<Broken>> {
-    simulate(seed, scenario, Lawful::new)
+/// Every fourth world is honest: there the fleet must not only survive but do exactly what is needed.
+fn run(seed: u64) -> Result<Outcome, Box<Broken>> {
+    let scenario = if seed.is_multiple_of(4) { workload::small(seed) } else { workload::small_and_rough(seed) };
+    simulate(seed, &scenario, Lawful::new)
+}
+
+/// Runs the seeds on all cores and returns the failures, by seed.
+fn failures(seeds: &[u64]) -> Vec<(u64, String)> {
+    let next = AtomicU64::new(0);
+    let failures = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                    if let Err(broken) = run(*seed) {
+                        failures.lock().unwrap().push((*seed, broken.to_string()));
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort();
+    failures
+}
+
+fn assert_all_rest(seeds: &[u64]) {
+    let failures = failures(seeds);
+    if let Some((seed, transcript)) = failures.first() {
+        let all: Vec<u64> = failures.iter().map(|(seed, _)| *seed).collect();
+        panic!(
+            "{} of {} worlds broke, seeds {all:?}\nreplay: make soak FIRST={seed} SEEDS=1\n{transcript}",
+            failures.len(),
+            seeds.len(),
+        );
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the number of seeds is the caller's choice")]
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
 #[test]
 fn no_law_breaks_and_every_job_runs_in_any_world() {
-    let seeds: u64 = std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(200);
-    let first: u64 = std::env::var("FIRST").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(0);
-    for seed in first..first + seeds {
-        let scenario = if seed % 4 == 0 { workload::small(seed) } else { workload::small_and_rough(seed) };
-        if let Err(broken) = run(seed, &scenario) {
-            panic!("{broken}");
-        }
-    }
+    let (first, seeds) = (number("FIRST", 0), number("SEEDS", SEEDS));
+    let seeds: Vec<u64> = (first..first + seeds).collect();
+    assert_all_rest(&seeds);
 }
 
 #[test]
-fn survey() {
-    let seeds: u64 = std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(0);
-    let first: u64 = std::env::var("FIRST").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(0);
-    let mut bad = 0;
-    for seed in first..first + seeds {
-        let scenario = if seed % 4 == 0 { workload::small(seed) } else { workload::small_and_rough(seed) };
-        if let Err(broken) = run(seed, &scenario) {
-            bad += 1;
-            eprintln!(
-                "SEED {seed}: {}",
-                broken.violations.iter().map(|(_, v)| v.to_string()).collect::<Vec<_>>().join(" | ")
-            );
-        }
-    }
-    eprintln!("{bad} of {seeds}");
+fn worlds_that_once_broke_hold() {
+    let kept = include_str!("../../seeds/worlds.txt");
+    let seeds: Vec<u64> = kept
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
+        .collect();
+    assert_all_rest(&seeds);
 }

@@ -1,0 +1,172 @@
+//! The engine's step, by fleet size: budget 5 ms for 1,000 workers and 10,000 waiting jobs (docs/performance.md).
+//!
+//! Each measured step takes in a whole new look at the queue, as the service's steps do every check interval; its
+//! base line beside it is a step with nothing new.
+
+use std::collections::BTreeSet;
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use jiff::Timestamp;
+use runner_fleet::engine::{
+    Blueprint, ConfigHash, Engine, Event, Health, IdlePolicy, Instance, InstanceState, InstanceType, JobId, LinkNews,
+    Market, PendingJob, Phase, Place, ProjectId, QueueLook, Report, RunnerFacts, RunnerName, RunnerSettings,
+    RunnerState, Scope, Server, Settings, SubnetId, TemplateName, WorkerId, Zone,
+};
+
+const SERVER: &str = "https://gitlab.example.com";
+
+/// Twenty runners with tags of their own, as a large installation has.
+const RUNNERS: u32 = 20;
+
+fn runner_name(number: u32) -> RunnerName {
+    RunnerName::new(format!("runner-{number:02}"))
+}
+
+fn settings(workers: u32) -> Settings {
+    let runner = |number| RunnerSettings {
+        name: runner_name(number),
+        server: Server::new(SERVER),
+        sees_queue: true,
+        limit: 0,
+        max_workers: workers / RUNNERS,
+        capacity: 1,
+        max_jobs: 0,
+        max_age: Duration::from_secs(24 * 3600),
+        max_booting: 0,
+        boot_timeout: Duration::from_secs(300),
+        market: Market::Spot,
+        on_demand_fallback: true,
+        retry_interrupted: false,
+        idle: IdlePolicy { count: 1, count_min: 0, scale_factor: 0.0, time: Duration::from_secs(300) },
+        schedule: Vec::new(),
+    };
+    Settings {
+        concurrent: workers,
+        check_interval: Duration::from_secs(3),
+        runners: (0..RUNNERS).map(runner).collect(),
+    }
+}
+
+fn facts(number: u32) -> RunnerFacts {
+    RunnerFacts {
+        id: u64::from(number),
+        tags: ["docker".to_owned(), format!("pool-{number}")].into(),
+        run_untagged: false,
+        protected_only: false,
+        paused: false,
+        scope: Scope::Everything,
+    }
+}
+
+fn blueprint() -> Blueprint {
+    let places = ["a", "b", "c"].into_iter().flat_map(|zone| {
+        ["c8g.large", "c7g.large", "m8g.large"].into_iter().map(move |instance_type| Place {
+            instance_type: InstanceType::new(instance_type),
+            zone: Zone::new(zone),
+            subnet: SubnetId::new(format!("subnet-{zone}")),
+        })
+    });
+    Blueprint { config: ConfigHash::new("c1"), template: TemplateName::new("t"), places: places.collect() }
+}
+
+fn instance(number: u32, now: Timestamp) -> Instance {
+    Instance {
+        id: WorkerId::new(format!("i-{number:017x}")),
+        runner: runner_name(number % RUNNERS),
+        config: ConfigHash::new("c1"),
+        launch: None,
+        state: InstanceState::Running,
+        state_reason: None,
+        launched_at: now,
+        instance_type: InstanceType::new("c8g.large"),
+        zone: Zone::new("a"),
+        market: Market::Spot,
+        address: Some(std::net::Ipv4Addr::from(0x0a00_0000 + number).into()),
+        hold: false,
+        health: Health::Ok,
+    }
+}
+
+fn busy(number: u32) -> Report {
+    Report {
+        phase: Phase::Ready,
+        runner: RunnerState::Serving,
+        jobs_by_metrics: 1,
+        jobs_by_docker: 1,
+        job_ids: [JobId(u64::from(number))].into(),
+        open_requests: 0,
+        jobs_started: 1,
+        idle_seconds: 0,
+        queue_size: None,
+        disk_free_mib: Some(20_000),
+        interruption: None,
+        rebalance: false,
+    }
+}
+
+fn look(jobs: u64, now: Timestamp) -> Event {
+    let job = |number: u64| PendingJob {
+        id: JobId(1_000_000 + number),
+        project: ProjectId(number % 500),
+        name: "test".into(),
+        tags: BTreeSet::from(["docker".to_owned(), format!("pool-{}", number % u64::from(RUNNERS))]),
+        protected: None,
+        offered_to: None,
+        queued_at: now,
+        seen_at: now,
+    };
+    let look = QueueLook { as_of: now, jobs: (0..jobs).map(job).collect(), complete: true };
+    Event::Queue { server: Server::new(SERVER), look: Ok(look) }
+}
+
+/// A full fleet, every worker busy, every runner at its ceiling.
+fn full_fleet(workers: u32, jobs: u64) -> (Engine, Timestamp) {
+    let mut now = Timestamp::UNIX_EPOCH;
+    let mut engine = Engine::new("bench", 1, now);
+    let mut events = vec![Event::Configured(settings(workers))];
+    for number in 0..RUNNERS {
+        let runner = runner_name(number);
+        events.push(Event::Runner { runner: runner.clone(), facts: Ok(facts(number)) });
+        events.push(Event::Blueprint { runner, blueprint: Ok(blueprint()) });
+    }
+    engine.step(now, events);
+    for _ in 0..2 {
+        let listing = Ok((0..workers).map(|number| instance(number, now)).collect());
+        engine.step(now, vec![Event::Instances { asked_at: now, listing }]);
+        now = now.saturating_add(Duration::from_secs(6)).unwrap_or(now);
+    }
+    let reports = (0..workers).map(|number| Event::Link {
+        worker: WorkerId::new(format!("i-{number:017x}")),
+        news: LinkNews::Report(Box::new(busy(number))),
+    });
+    engine.step(now, reports.collect::<Vec<_>>());
+    engine.step(now, vec![look(jobs, now)]);
+    (engine, now)
+}
+
+fn step(c: &mut Criterion) {
+    let mut group = c.benchmark_group("engine_step");
+    group.sample_size(20);
+    for (workers, jobs) in [(100, 1_000), (1_000, 10_000), (5_000, 100_000)] {
+        let name = format!("{workers} workers, {jobs} jobs");
+        let (engine, now) = full_fleet(workers, jobs);
+        let next = now.saturating_add(Duration::from_secs(1)).unwrap_or(now);
+        group.bench_function(BenchmarkId::new("new look", &name), |b| {
+            b.iter_batched_ref(
+                || (engine.clone(), Some(look(jobs, next))),
+                |(engine, event)| black_box(engine.step(next, event.take())),
+                BatchSize::LargeInput,
+            );
+        });
+        group.bench_function(BenchmarkId::new("nothing new", &name), |b| {
+            b.iter_batched_ref(|| engine.clone(), |engine| black_box(engine.step(next, None)), BatchSize::LargeInput);
+        });
+        group.bench_function(BenchmarkId::new("view", &name), |b| b.iter(|| black_box(engine.view())));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, step);
+criterion_main!(benches);
