@@ -65,7 +65,7 @@ pub(super) fn run(global: &Global, args: &RenderArgs, out: &mut dyn Write) -> Re
 /// The real one where this user may read the manager's key, else a stand-in: rendering makes no key.
 fn host_key(config: &Config, runner: &RunnerName) -> HostKey {
     let state_dir = &config.fleet.state_dir;
-    let known = state_dir.join(KEY_FILE).exists().then(|| ManagerKey::load_or_create(state_dir).ok()).flatten();
+    let known = state_dir.join(KEY_FILE).exists().then(|| ManagerKey::load(state_dir).ok()).flatten();
     known.map_or_else(
         || HostKey { private: SecretString::from(""), public: "ssh-ed25519 (made at the first start)".into() },
         |key| recipe::host_key(runner, &key),

@@ -33,7 +33,7 @@ pub(super) struct SshArgs {
 /// Looks the worker up and hands the terminal to ssh; its exit code is ours.
 pub(super) fn run(global: &Global, args: &SshArgs) -> Result<ExitCode, CliError> {
     let config = service::load(global)?.config;
-    let key = ManagerKey::load_or_create(&config.fleet.state_dir)
+    let key = ManagerKey::load(&config.fleet.state_dir)
         .map_err(|error| CliError::failed("use the manager's SSH key (run this as root or runner-fleet)", &error))?;
     let worker = WorkerId::new(&args.worker);
     let instance = service::block_on(find(&config, &worker))??;

@@ -180,12 +180,13 @@ fn count_waiting(
         .collect();
     let mut counted: Vec<u32> = vec![0; candidates.len()];
     let mut oldest_look: Vec<Timestamp> = vec![now; candidates.len()];
+    let mut by_tags = ByTags::default();
     for job in waiting {
-        let able =
-            || candidates.iter().enumerate().filter(|(_, candidate)| may_take(candidate.name, candidate.facts, job));
-        let with_room =
-            able().find(|(index, candidate)| counted.get(*index).is_some_and(|count| *count < candidate.room));
-        let Some((index, _)) = with_room.or_else(|| able().next()) else { continue };
+        let able = by_tags.able(&candidates, job);
+        let has_room = |index: &&usize| {
+            counted.get(**index).zip(candidates.get(**index)).is_some_and(|(count, candidate)| *count < candidate.room)
+        };
+        let Some(&index) = able.iter().find(has_room).or_else(|| able.first()) else { continue };
         if let (Some(count), Some(look)) = (counted.get_mut(index), oldest_look.get_mut(index)) {
             *count += 1;
             *look = (*look).min(job.seen_at);
@@ -216,7 +217,13 @@ struct Candidate<'a> {
 
 /// Which candidates fit a set of tags, worked out once for each set: thousands of jobs share a handful of them.
 #[derive(Default)]
-struct ByTags<'a>(BTreeMap<u64, Vec<(&'a BTreeSet<String>, Vec<usize>)>>);
+struct ByTags<'a>(BTreeMap<u64, Vec<Fitting<'a>>>);
+
+/// A set of tags, and the indices of the candidates that it fits, in file order.
+struct Fitting<'a> {
+    tags: &'a BTreeSet<String>,
+    candidates: Vec<usize>,
+}
 
 impl<'a> ByTags<'a> {
     /// The candidates that may take this job, in file order.
@@ -229,14 +236,14 @@ impl<'a> ByTags<'a> {
         let mut hasher = DefaultHasher::new();
         job.tags.hash(&mut hasher);
         let same_hash = self.0.entry(hasher.finish()).or_default();
-        if !same_hash.iter().any(|(tags, _)| **tags == job.tags) {
+        if !same_hash.iter().any(|fitting| *fitting.tags == job.tags) {
             let fit = |(_, candidate): &(usize, &Candidate<'_>)| tags_fit(candidate.facts, &job.tags);
             let fitting = candidates.iter().enumerate().filter(fit).map(|(index, _)| index).collect();
-            same_hash.push((&job.tags, fitting));
+            same_hash.push(Fitting { tags: &job.tags, candidates: fitting });
         }
-        let fitting = same_hash.iter().find(|(tags, _)| **tags == job.tags).map(|(_, fitting)| fitting);
+        let fitting = same_hash.iter().find(|fitting| *fitting.tags == job.tags);
         let open = |index: &&usize| candidates.get(**index).is_some_and(|candidate| is_open_to(candidate.facts, job));
-        fitting.into_iter().flatten().filter(open).copied().collect()
+        fitting.into_iter().flat_map(|fitting| &fitting.candidates).filter(open).copied().collect()
     }
 }
 

@@ -78,11 +78,15 @@ impl Laws {
             Event::Configured(settings) => self.settings = Some(settings.clone()),
             Event::Instances { asked_at, listing: Ok(instances) } => self.listed(*asked_at, instances),
             Event::Launched { token, answer } => {
-                let Some(launch) = self.in_flight.get(token).cloned() else { return };
+                let Some(mut launch) = self.in_flight.get(token).cloned() else { return };
                 for launched in &answer.launched {
-                    self.instances.entry(launched.id.clone()).or_insert(None);
+                    if !self.instances.contains_key(&launched.id) {
+                        self.instances.insert(launched.id.clone(), None);
+                        launch.coming = launch.coming.saturating_sub(1);
+                    }
                     self.owners.insert(launched.id.clone(), launch.runner.clone());
                 }
+                self.in_flight.insert(token.clone(), launch.clone());
                 if answer.leftover == Leftover::None {
                     self.in_flight.remove(token);
                 }

@@ -22,6 +22,9 @@ const QUEUE_HINT: Duration = Duration::from_secs(60);
 /// A worker that was told to take jobs again shows it within so long: gitlab-runner re-reads its file every 3 s.
 const RETURN: Duration = Duration::from_secs(20);
 
+/// A worker that was adopted without a word from it counts as booting up to this age: the default of `boot_timeout`.
+const ADOPTED_BOOT: Duration = Duration::from_secs(300);
+
 /// The last report and when it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
@@ -223,7 +226,9 @@ impl Worker {
         if self.ending.is_some() || !matches!(state, InstanceState::Pending | InstanceState::Running) {
             return Standing::Ending;
         }
-        if self.silent_since(now).is_some() && (self.served || !self.boot_watched) {
+        // One that was adopted and is young may still be booting; it is given the time that a boot takes.
+        let may_boot = self.boot_watched || (self.heard.is_none() && self.age(now) < ADOPTED_BOOT);
+        if self.silent_since(now).is_some() && (self.served || !may_boot) {
             return Standing::Unreachable;
         }
         if self.drain.is_some() {

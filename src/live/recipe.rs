@@ -1,5 +1,9 @@
 //! What a runner's workers are made of: the configuration, in the words of the rooms that render and launch them.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -9,6 +13,9 @@ use crate::engine::{RunnerName, WorkerId};
 use crate::ssh::ManagerKey;
 use crate::worker::{self, Download, EcrSpec, HostKey, UserDataTooLarge, WorkerSpec};
 
+/// More does not fit into user-data.
+const CA_FILE_BYTES_MAX: u64 = 16 * 1024;
+
 /// What the worker of a runner is rendered from.
 pub fn worker_spec(config: &Config, runner: &Runner, host_key: HostKey) -> WorkerSpec {
     let fleet = &runner.fleet;
@@ -16,6 +23,8 @@ pub fn worker_spec(config: &Config, runner: &Runner, host_key: HostKey) -> Worke
         manager: config.fleet.manager.clone(),
         runner: runner.name.clone(),
         section: runner.section.clone(),
+        globals: config.global.clone(),
+        tls_ca: runner.tls_ca_file.as_deref().and_then(certificates),
         url: runner.server.as_str().to_owned(),
         arch: match fleet.arch {
             Arch::Arm64 => worker::Arch::Arm64,
@@ -39,6 +48,15 @@ pub fn worker_spec(config: &Config, runner: &Runner, host_key: HostKey) -> Worke
         host_key,
         check_interval: u32::try_from(config.check_interval.as_secs()).unwrap_or(u32::MAX).max(1),
     }
+}
+
+/// The certificates that the workers' runners trust, too. A file that cannot be read has been told of before: without it
+/// there is no client for GitLab either.
+fn certificates(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    let file = File::open(path).ok()?;
+    file.take(CA_FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 /// The host key of a runner's workers, which the manager alone can derive.

@@ -54,13 +54,21 @@ impl ManagerKey {
             source,
         })?;
         let path = state_dir.join(KEY_FILE);
+        if !path.exists() {
+            create(state_dir, &path)?;
+        }
+        Self::load(state_dir)
+    }
+
+    /// Reads the key from `state_dir`, and never makes one: for commands that an operator may run as somebody else than
+    /// the service, before the service has ever run.
+    ///
+    /// # Errors
+    /// As [`Self::load_or_create`]; also when there is no key yet.
+    pub fn load(state_dir: &Path) -> Result<Self, KeyError> {
+        let path = state_dir.join(KEY_FILE);
         match File::open(&path) {
             Ok(file) => Self::read(file, path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create(state_dir, &path)?;
-                let file = File::open(&path).map_err(|source| KeyError::Read { path: path.clone(), source })?;
-                Self::read(file, path)
-            }
             Err(source) => Err(KeyError::Read { path, source }),
         }
     }

@@ -25,6 +25,9 @@ pub(super) const SEED_PATH: &str = "/etc/runner-fleet/docker-config.json";
 /// Where the ECR helper lies, on the worker and in every job container.
 pub(super) const HELPER_PATH: &str = "/usr/local/bin/docker-credential-ecr-login";
 
+/// Where the content of the manager's `tls-ca-file` lies on a worker.
+pub(super) const TLS_CA_PATH: &str = "/etc/gitlab-runner/certs/runner-fleet-ca.pem";
+
 /// The units that start with the machine; the runner's own waits for its configuration.
 pub(super) const ENABLED_UNITS: [&str; 3] =
     ["runner-fleet-bootstrap.service", "runner-fleet-deadman.timer", "runner-fleet-spot.service"];
@@ -41,6 +44,9 @@ pub(super) fn files(spec: &WorkerSpec) -> Vec<File> {
     }
     if spec.active_ecr().is_some() {
         files.push(File::new(SEED_PATH, "0644", docker_config(spec)));
+    }
+    if let Some(certificates) = &spec.tls_ca {
+        files.push(File::new(TLS_CA_PATH, "0644", certificates.as_str()));
     }
     if let Some(script) = &spec.setup_script {
         files.push(File::new("/usr/local/lib/runner-fleet/setup", "0700", script.as_str()));

@@ -7,6 +7,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use toml::{Table, Value};
 
+use super::files::TLS_CA_PATH;
 use super::masked::masked;
 use super::spec::WorkerSpec;
 use super::wiring;
@@ -56,6 +57,9 @@ fn document(spec: &WorkerSpec, section: &Table, token: &str, worker: &WorkerId) 
     runner.insert("limit".into(), Value::from(i64::from(spec.capacity.max(1))));
     let requests = section.get("request_concurrency").cloned().unwrap_or_else(|| Value::from(1));
     runner.insert("request_concurrency".into(), requests);
+    if spec.tls_ca.is_some() {
+        runner.insert("tls-ca-file".into(), Value::from(TLS_CA_PATH));
+    }
     for (key, value) in section {
         if !runner.contains_key(key) && !NEVER.contains(&key.as_str()) {
             runner.insert(key.clone(), value.clone());
@@ -67,13 +71,15 @@ fn document(spec: &WorkerSpec, section: &Table, token: &str, worker: &WorkerId) 
     format!("# worker: {name}\n{}\n{runners}", globals(spec))
 }
 
+/// Ours, and what the user has at the top of the file for GitLab Runner; where both say something, the user's holds.
 fn globals(spec: &WorkerSpec) -> String {
-    let globals = Table::from_iter([
+    let mut globals = Table::from_iter([
         ("concurrent".to_owned(), Value::from(i64::from(spec.capacity.max(1)))),
         ("check_interval".to_owned(), Value::from(i64::from(spec.check_interval))),
         ("shutdown_timeout".to_owned(), Value::from(SHUTDOWN_TIMEOUT_SECONDS)),
         ("listen_address".to_owned(), Value::from(LISTEN_ADDRESS)),
         ("log_format".to_owned(), Value::from("text")),
     ]);
+    globals.extend(spec.globals.clone());
     globals.to_string()
 }

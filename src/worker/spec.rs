@@ -21,6 +21,10 @@ pub struct WorkerSpec {
     /// The user's `[[runners]]` section, order kept, without `fleet`, `machine` and `token`. May hold secrets
     /// (`environment`, `[runners.cache.s3]`); it goes to the worker over SSH only.
     pub section: toml::Table,
+    /// GitLab Runner's top-level keys that the manager does not read (`connection_max_age`, `[session_server]`, …), order kept.
+    pub globals: toml::Table,
+    /// The content of `tls-ca-file`, which lies on the manager: certificates, PEM.
+    pub tls_ca: Option<String>,
     /// GitLab's base URL; used where the section has no `url`.
     pub url: String,
     /// The architecture of the instance types.

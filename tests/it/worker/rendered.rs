@@ -256,3 +256,21 @@ fn shellcheck_passes_on_every_script_as_rendered() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 }
+
+#[test]
+fn top_level_keys_of_gitlab_runner_and_the_ca_reach_the_worker() {
+    let globals: toml::Table =
+        "connection_max_age = \"30m\"\nshutdown_timeout = 60\n[session_server]\nsession_timeout = 900".parse().unwrap();
+    let mut section = minimal().section;
+    section.insert("tls-ca-file".into(), "/etc/runner-fleet/ca.pem".into());
+    let spec = WorkerSpec { globals, tls_ca: Some("a certificate\n".into()), section, ..minimal() };
+
+    let config = runner_config(&spec, &token(), &worker());
+    let config: toml::Table = config.expose_secret().parse().unwrap();
+    assert_eq!(config["connection_max_age"].as_str(), Some("30m"));
+    assert_eq!(config["shutdown_timeout"].as_integer(), Some(60), "the user's word holds");
+    assert_eq!(config["session_server"]["session_timeout"].as_integer(), Some(900));
+    assert_eq!(config["concurrent"].as_integer(), Some(1), "and ours is not lost");
+    let ca = config["runners"][0]["tls-ca-file"].as_str().unwrap();
+    assert_eq!(written_files(&spec)[ca].1, "a certificate\n", "the path on the worker, not the one on the manager");
+}

@@ -32,6 +32,8 @@ pub(super) fn minimal() -> WorkerSpec {
             "url = \"https://gitlab.example.com\"\nexecutor = \"docker\"\n[docker]\nimage = \"alpine\"",
         )
         .unwrap(),
+        globals: toml::Table::new(),
+        tls_ca: None,
         url: "https://gitlab.example.com".into(),
         arch: Arch::Arm64,
         capacity: 1,
