@@ -89,7 +89,13 @@ def test_a_worker_lives_its_life(world: World, gitlab: GitLab, key: pathlib.Path
     # Fenced softly: asks no more after the open request ends, and the process lives on.
     (world.cloud.seeds / worker.id / "fenced.toml").write_text(config(gitlab, runners=False))
     world.cloud.execute(worker.id, "cp /var/lib/cloud/seed/nocloud/fenced.toml /etc/gitlab-runner/config.toml")
-    wait_for("no request is open", lambda: 'request_concurrency{runner="lab-runne",system_id="r_0a1b2c3d4e5f"} 0' in world.cloud.execute(worker.id, "curl -s http://127.0.0.1:9252/metrics"), 60)
+
+    def has_let_go() -> bool:
+        # Between two requests none is open either: the empty list has to be loaded as well.
+        metrics = world.cloud.execute(worker.id, "curl -s http://127.0.0.1:9252/metrics")
+        return "configuration_loaded_total 2" in metrics and 'request_concurrency{runner="lab-runne",system_id="r_0a1b2c3d4e5f"} 0' in metrics
+
+    wait_for("the empty list is loaded, and no request is open", has_let_go, 60)
     late = gitlab.queue("late")
     hold("a fenced worker takes no job", lambda: late.status == "pending", 5)
     assert world.cloud.execute(worker.id, "systemctl is-active gitlab-runner").strip() == "active"
