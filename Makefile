@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 # Warnings are denied here and not in the source or in RUSTFLAGS: those would build every dependency again.
 DENY := -- -D warnings
-# The EC2 emulator that the AWS tests talk to, installed on first use.
+# The EC2 emulator that the AWS tests talk to, installed on first use; the lab has it from the same environment.
 VENV := .lab/venv
 MOTO := $(VENV)/bin/moto_server
 WITH_MOTO := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
@@ -65,8 +65,8 @@ advisories: ## known vulnerabilities of all dependencies (asks the internet)
 	$(CARGO) deny --locked check advisories
 
 .PHONY: e2e
-e2e: release $(MOTO) ## the lab: the release binary, an EC2 emulator, real workers in containers (needs root)
-	$(WITH_MOTO) tests/lab/run
+e2e: release ## the lab: the release binary, an EC2 emulator, real workers in containers (needs root)
+	tests/lab/run
 
 .PHONY: bench
 bench: ## the budgets of docs/performance.md
@@ -79,10 +79,8 @@ release: ## the binary that is installed
 .PHONY: check
 check: lint doc test ## everything that gates a change, but the lab
 
-$(MOTO):
-	@mkdir -p $(dir $(VENV))
-	@python3 -m venv $(VENV) || { rm -rf $(VENV); echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'moto[server,ec2,ssm,iam,ecr,sts]==5.2.*'
+$(MOTO): tests/lab/requirements.txt
+	@RUNNER_FLEET_LAB_CACHE= tests/lab/setup python
 	@touch $@
 
 .PHONY: clean

@@ -64,7 +64,7 @@ def key(tmp_path: pathlib.Path, world: World) -> Iterator[pathlib.Path]:
     left = [item.id for item in world.emulator.instances() if item.live]
     if left:
         world.emulator.client("ec2").terminate_instances(InstanceIds=left)
-    wait_for("the containers are gone", lambda: not world.cloud.containers(), 30)
+    wait_for("the containers are gone", lambda: not world.cloud.containers(), 60)
     assert not world.cloud.problems
 
 
@@ -75,30 +75,36 @@ def test_a_worker_lives_its_life(world: World, gitlab: GitLab, key: pathlib.Path
     job = gitlab.queue("first", "echo hello from $(cat /proc/1/comm)", "sleep 4")
     started = time.monotonic()
     (worker,) = launch(world, key, "#cloud-config\n" + json.dumps(cloud_config))
-    wait_for("ssh as admin with the key pair, root by sudo", lambda: ssh(key, worker.address, "sudo id -un") == "root", 30)
-    wait_for("the job runs", lambda: job.status == "running", 30)
+    wait_for("ssh as admin with the key pair, root by sudo", lambda: ssh(key, worker.address, "sudo id -un") == "root", 60)
+    wait_for("the job runs", lambda: job.status == "running", 60)
     print(f"from CreateFleet to a running job: {time.monotonic() - started:.1f} s")
     assert job.manager == "r_0a1b2c3d4e5f"
     labels = f"docker ps -q --filter label={LABEL}.managed=true --filter label={LABEL}.job.id={job.id} --filter label={LABEL}.type=build"
-    wait_for("the job's container", lambda: world.cloud.ask(worker.id, labels), 20)
+    wait_for("the job's container", lambda: world.cloud.ask(worker.id, labels), 60)
     metrics = world.cloud.execute(worker.id, "curl -s http://127.0.0.1:9252/metrics")
     assert 'state="running"' in metrics and "gitlab_runner_request_concurrency" in metrics
-    wait_for("the job succeeds", lambda: job.status == "success", 20)
+    wait_for("the job succeeds", lambda: job.status == "success", 60)
     assert b"hello from" in job.trace
 
     # Fenced softly: asks no more after the open request ends, and the process lives on.
     (world.cloud.seeds / worker.id / "fenced.toml").write_text(config(gitlab, runners=False))
     world.cloud.execute(worker.id, "cp /var/lib/cloud/seed/nocloud/fenced.toml /etc/gitlab-runner/config.toml")
-    wait_for("no request is open", lambda: 'request_concurrency{runner="lab-runne",system_id="r_0a1b2c3d4e5f"} 0' in world.cloud.execute(worker.id, "curl -s http://127.0.0.1:9252/metrics"), 15)
+
+    def has_let_go() -> bool:
+        # Between two requests none is open either: the empty list has to be loaded as well.
+        metrics = world.cloud.execute(worker.id, "curl -s http://127.0.0.1:9252/metrics")
+        return "configuration_loaded_total 2" in metrics and 'request_concurrency{runner="lab-runne",system_id="r_0a1b2c3d4e5f"} 0' in metrics
+
+    wait_for("the empty list is loaded, and no request is open", has_let_go, 60)
     late = gitlab.queue("late")
     hold("a fenced worker takes no job", lambda: late.status == "pending", 5)
     assert world.cloud.execute(worker.id, "systemctl is-active gitlab-runner").strip() == "active"
 
     # SIGQUIT lets it go; the power-off ends the instance, as the template says.
     world.cloud.execute(worker.id, "systemctl kill --signal=SIGQUIT --kill-who=main gitlab-runner")
-    wait_for("the runner has ended", lambda: world.cloud.ask(worker.id, "systemctl is-active gitlab-runner") is None, 10)
+    wait_for("the runner has ended", lambda: world.cloud.ask(worker.id, "systemctl is-active gitlab-runner") is None, 60)
     world.cloud.ask(worker.id, "systemctl poweroff")
-    wait_for("EC2 knows that it ended itself", lambda: world.emulator.backend().get_instance(worker.id).state_reason.code == "Client.InstanceInitiatedShutdown", 30)
+    wait_for("EC2 knows that it ended itself", lambda: world.emulator.backend().get_instance(worker.id).state_reason.code == "Client.InstanceInitiatedShutdown", 60)
 
 
 def test_metadata_and_notice(world: World, key: pathlib.Path) -> None:
@@ -111,10 +117,10 @@ def test_metadata_and_notice(world: World, key: pathlib.Path) -> None:
         return world.cloud.ask(worker.id, fetch + "instance-id") == worker.id
 
     for worker in (one, two):
-        wait_for("metadata tells the worker's own id", functools.partial(knows_itself, worker), 20)
+        wait_for("metadata tells the worker's own id", functools.partial(knows_itself, worker), 60)
     assert world.cloud.execute(one.id, f"curl -s -o /dev/null -w '%{{http_code}}' {base}/meta-data/instance-id") == "401"
     world.metadata.interrupt(two.id)
     assert "terminate" in world.cloud.execute(two.id, fetch + "spot/instance-action")
     assert not world.cloud.execute(one.id, fetch + "spot/instance-action")
     world.cloud.kill(two.id)
-    wait_for("EC2 tells of the reclaim", lambda: world.emulator.backend().get_instance(two.id).state_reason.code == "Server.SpotInstanceTermination", 20)
+    wait_for("EC2 tells of the reclaim", lambda: world.emulator.backend().get_instance(two.id).state_reason.code == "Server.SpotInstanceTermination", 60)

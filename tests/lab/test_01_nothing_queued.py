@@ -35,7 +35,7 @@ def test_01_nothing_queued(world: World, gitlab: GitLab, fleet: Fleet, foreigner
     gitlab.queue("for others", tags=["windows"])
     gitlab.queue_claimed("claimed by another worker")
     manager = fleet(idle_count=0)
-    wait_for("GitLab is asked for pending jobs", lambda: [entry for entry in gitlab.journal if entry.path.endswith("/jobs") and entry.who == "user"], 15)
+    wait_for("GitLab is asked for pending jobs", lambda: [entry for entry in gitlab.journal if entry.path.endswith("/jobs") and entry.who == "user"], 60)
     hold("no instance was launched", lambda: not manager.all_instances() and manager.launches() == 0, MINUTE_S)
 
     states = {item.id: item.state for item in world.emulator.instances()}

@@ -38,5 +38,5 @@ def test_02_three_jobs(world: World, gitlab: GitLab, fleet: Fleet) -> None:
         assert b"done" in job.trace
     comes_to_rest(manager)
     assert len(manager.all_instances()) == 3, "three jobs need three workers, and no fourth"
-    wait_for("the containers are gone", lambda: not world.cloud.containers(), 30)
+    wait_for("the containers are gone", lambda: not world.cloud.containers(), 60)
     assert owners <= set(gitlab.state.deleted_managers), "rows of ended workers have to be deleted in GitLab"

@@ -18,16 +18,16 @@ def test_03_idle_worker(world: World, gitlab: GitLab, fleet: Fleet) -> None:
 
     queued = time.monotonic()
     job = gitlab.queue("at once", "sleep 15")
-    owner = steps.runs(job, 8)
+    owner = steps.runs(job, 10)
     print(f"from queued to running on the waiting worker: {time.monotonic() - queued:.1f} s")
     assert owner == waiting
-    wait_for("a second worker is launched", lambda: len(manager.instances()) == 2, 10)
+    wait_for("a second worker is launched", lambda: len(manager.instances()) == 2, 30)
     assert job.status == "running"
     steps.waits_idle(gitlab, 2)
     steps.succeeds(job)
 
     # Two idle ones now: one too many. The policy goes down to one, and with idle_count = 0 to none.
-    wait_for("one of the two idle workers is gone", lambda: len(manager.instances()) == 1, 45)
+    wait_for("one of the two idle workers is gone", lambda: len(manager.instances()) == 1, 60)
     manager.reload(idle_count=0)
     comes_to_rest(manager)
     assert len(manager.all_instances()) == 2

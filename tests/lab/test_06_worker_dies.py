@@ -19,9 +19,9 @@ def test_06_worker_dies(world: World, gitlab: GitLab, fleet: Fleet) -> None:
     next_job = gitlab.queue("next", "sleep 2")
     steps.succeeds(next_job)
     assert next_job.manager in others, "the waiting worker was there for that"
-    wait_for("the dead worker is replaced", lambda: len(manager.all_instances()) >= 3 and len(manager.instances()) >= 1, 30)
-    wait_for("its row in GitLab is deleted", lambda: owner not in gitlab.managers(), 30)
-    wait_for("the administrator is told of it by its id", lambda: manager.said(victim.id), 10)
+    wait_for("the dead worker is replaced", lambda: len(manager.all_instances()) >= 3 and len(manager.instances()) >= 1, 60)
+    wait_for("its row in GitLab is deleted", lambda: owner not in gitlab.managers(), 60)
+    wait_for("the administrator is told of it by its id", lambda: manager.said(victim.id), 60)
     assert job.status == "running" and job.handed_to == [owner]
     gitlab.state.finish(job, "failed", "stuck_or_timeout_failure")
     manager.reload(idle_count=0)

@@ -25,9 +25,9 @@ def test_09_wrong_host_key(world: World, gitlab: GitLab, fleet: Fleet, tmp_path:
         return ["-v", f"{evil}:/etc/ssh/evil:ro", "-v", f"{tmp_path / 'evil.conf'}:/etc/ssh/sshd_config.d/00-evil.conf:ro"]
 
     world.cloud.before_boot = first_one
-    manager = fleet(idle_count=0, boot_timeout="25s")
+    manager = fleet(idle_count=0)
     job = gitlab.queue("needs an honest worker", "sleep 2")
-    wait_for("the first worker is launched", lambda: victims, 20)
+    wait_for("the first worker is launched", lambda: victims, 60)
     seen_secret = False
 
     def replaced() -> bool:

@@ -1,30 +1,40 @@
 """Case 11, second half: an instance that a person has tagged `runner-fleet:hold` is neither drained nor terminated."""
 
+import time
+
 from conftest import Fleet
 from gitlab import GitLab
 from harness import steps
 from harness.aftermath import comes_to_rest
-from harness.wait import hold
+from harness.wait import hold, wait_for
 from harness.world import World
 
 HOLD = {"Key": "runner-fleet:hold", "Value": "anna looks at a bug"}
 
 
 def test_11_hold(world: World, gitlab: GitLab, fleet: Fleet) -> None:
-    """It stays long after `idle_time`, with its runner; when the tag is taken away it goes."""
-    manager = fleet(idle_count=0, idle_time="4s")
-    job = gitlab.queue("before the hold", "sleep 6")
-    steps.runs(job)
-    (worker,) = manager.instances()
+    """Of two idle workers, both too many, only the one without the tag goes; when the tag is taken away the other goes too."""
+    manager = fleet(idle_count=1, idle_time="4s")
+    steps.waits_idle(gitlab, 1)
+    (held,) = manager.instances()
     ec2 = world.emulator.client("ec2")
-    ec2.create_tags(Resources=[worker.id], Tags=[HOLD])
-    steps.succeeds(job)
+    ec2.create_tags(Resources=[held.id], Tags=[HOLD])
+    tagged_at = time.time()
+
+    # The tag is known from the next look at EC2 on; a launch brings one at once.
+    manager.reload(idle_count=2)
+    steps.waits_idle(gitlab, 2)
+    assert len(manager.instances()) == 2
+    wait_for("a look at EC2 after the tag was set", lambda: world.proxy.calls("DescribeInstances", tagged_at), 60)
+    manager.reload(idle_count=0)
+    wait_for("the worker without the tag is gone", lambda: [item.id for item in manager.instances()] == [held.id], 60)
 
     def untouched() -> bool:
-        named = any(worker.id in call.params.values() for call in world.proxy.calls("TerminateInstances", manager.since))
-        return not named and [item.id for item in manager.instances()] == [worker.id]
+        named = any(held.id in call.params.values() for call in world.proxy.calls("TerminateInstances", manager.since))
+        return not named and [item.id for item in manager.instances()] == [held.id]
 
-    hold("the held worker stays", untouched, 20)
-    assert world.cloud.execute(worker.id, "grep -c '\\[\\[runners\\]\\]' /etc/gitlab-runner/config.toml").strip() == "1", "a held worker is not fenced"
-    ec2.delete_tags(Resources=[worker.id], Tags=[HOLD])
+    hold("the held worker stays", untouched, 10)
+    assert world.cloud.execute(held.id, "grep -c '\\[\\[runners\\]\\]' /etc/gitlab-runner/config.toml").strip() == "1", "a held worker is not fenced"
+    ec2.delete_tags(Resources=[held.id], Tags=[HOLD])
     comes_to_rest(manager)
+    assert len(manager.all_instances()) == 2

@@ -44,7 +44,7 @@ class Cloud:
         self.booted: dict[str, float] = {}
         self.powered_off: list[str] = []
         self.problems: list[str] = []
-        self.seeds = host.cache / "seeds"
+        self.seeds = host.place / "seeds"
         shutil.rmtree(self.seeds, ignore_errors=True)
         self._running: dict[str, threading.Thread] = {}
         self._removed: set[str] = set()

@@ -17,10 +17,10 @@ def worker_rows(gitlab: GitLab) -> list[str]:
     return [system_id for system_id in gitlab.managers() if system_id in asked]
 
 
-def comes_to_rest(manager: Manager, seconds: float = 60) -> None:
+def comes_to_rest(manager: Manager, seconds: float = 90) -> None:
     """With nothing to do the fleet reaches zero: no instance, no container, no row."""
     wait_for("no instance is left", lambda: not manager.instances(), seconds)
-    wait_for("no runner-manager row of a worker is left in GitLab", lambda: not worker_rows(manager.gitlab), 20)
+    wait_for("no runner-manager row of a worker is left in GitLab", lambda: not worker_rows(manager.gitlab), 60)
 
 
 def look_around(manager: Manager) -> None:

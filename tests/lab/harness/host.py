@@ -1,10 +1,13 @@
 """The machine under the lab: a Docker daemon of its own, and a bridge that is EC2's network.
 
-The daemon gets its own socket, data and run directories, no default bridge and no firewall rules, so it disturbs
-neither another daemon on the machine nor another network, and leaves nothing behind but its image cache.
+The daemon gets its own socket, data and run directories and a network namespace that this process makes for itself, so
+it disturbs neither another daemon on the machine nor another network, nor a second lab beside it: `run` starts two, as a
+case is mostly waiting. Nothing stays behind but the image cache.
 """
 
+import ctypes
 import fcntl
+import hashlib
 import os
 import pathlib
 import signal
@@ -21,24 +24,40 @@ NETWORK = "rf-lab"
 
 LAB = pathlib.Path(__file__).resolve().parent.parent
 
+CLONE_NEWNET = 0x40000000
+
 
 def cache_dir() -> pathlib.Path:
     """Where images, the Python environment and the reports of failures are kept."""
     return pathlib.Path(os.environ.get("RUNNER_FLEET_LAB_CACHE") or LAB.parent.parent / ".lab")
 
 
+def own_network() -> None:
+    """Puts this thread, and the threads and processes that it starts, into a network of their own: loopback and nothing else."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "cannot make a network namespace")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
 class Host:
     """dockerd and the bridge; `close` takes both away again."""
 
     def __init__(self, cache: pathlib.Path) -> None:
-        """Starts what is needed; fails with the daemon's last words."""
+        """Starts what is needed; fails with the daemon's last words. From here on this process has a network of its own."""
         self.cache = cache
-        cache.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(cache / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
+        # pytest-xdist names the labs that run side by side.
+        self.place = cache / f"world-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw')}"
+        self.place.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self.place / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self.socket = f"unix://{cache}/docker.sock"
+        own_network()
+        # In a short place: the path of a socket has 108 bytes at most.
+        self.runtime = pathlib.Path("/run") / f"rf-lab-{hashlib.sha256(bytes(self.place)).hexdigest()[:8]}"
+        self.runtime.mkdir(mode=0o700, exist_ok=True)
+        self.socket = f"unix://{self.runtime}/docker.sock"
         self.env = {**os.environ, "DOCKER_HOST": self.socket}
-        self.log = cache / "dockerd.log"
+        self.log = self.place / "dockerd.log"
         self._daemon = self._start_docker()
         try:
             self._make_network()
@@ -60,9 +79,10 @@ class Host:
 
     def _start_docker(self) -> subprocess.Popen[bytes]:
         for left in ("docker.pid", "docker.sock"):
-            (self.cache / left).unlink(missing_ok=True)
-        command = ["dockerd", "--host", self.socket, "--data-root", f"{self.cache}/docker", "--exec-root", "/run/runner-fleet-lab", "--pidfile", f"{self.cache}/docker.pid",
-                   "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--live-restore=false"]
+            (self.runtime / left).unlink(missing_ok=True)
+        # It ends with us, and with it its containers, even if we are killed.
+        command = ["setpriv", "--pdeathsig", "TERM", "dockerd", "--host", self.socket, "--data-root", f"{self.place}/docker", "--exec-root", f"{self.runtime}/exec",
+                   "--pidfile", f"{self.runtime}/docker.pid", "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--live-restore=false"]
         # Away from a systemd or a shell that would count its containers as its own, and in its own process group.
         with self.log.open("wb") as log:
             daemon = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
@@ -72,7 +92,7 @@ class Host:
                 raise RuntimeError(f"dockerd ended with {daemon.returncode}: {self.log.read_text()[-2000:]}")
             return subprocess.run(["docker", "version"], env=self.env, capture_output=True, check=False).returncode == 0
 
-        wait_for("dockerd answers", ready, 30)
+        wait_for("dockerd answers", ready, 60)
         return daemon
 
     def _make_network(self) -> None:
@@ -108,7 +128,7 @@ def why_not() -> str | None:
     missing = [name for name, bit in (("CAP_SYS_ADMIN", 21), ("CAP_NET_ADMIN", 12), ("CAP_SYS_CHROOT", 18), ("CAP_MKNOD", 27)) if not effective >> bit & 1]
     if missing:
         return f"this root lacks {', '.join(missing)}: containers cannot be started (run the container of the CI with --privileged or with these)"
-    for program in ("docker", "dockerd", "ip", "debootstrap"):
+    for program in ("docker", "dockerd", "ip", "setpriv", "debootstrap"):
         if not any(os.access(os.path.join(place, program), os.X_OK) for place in os.environ["PATH"].split(":")):
             return f"{program} is not installed (run tests/lab/setup)"
     if not pathlib.Path("/sys/fs/cgroup").is_dir():

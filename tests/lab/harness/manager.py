@@ -35,7 +35,7 @@ class Settings:
     idle_time: str = "6s"
     limit: int = 4
     capacity: int = 1
-    boot_timeout: str = "60s"
+    boot_timeout: str = "2m"
     orphan_timeout: str = "10m"
     on_demand_fallback: bool = True
     more: dict[str, str] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class Manager:
         env = {"PATH": os.environ["PATH"], "HOME": str(self.directory), **CREDENTIALS, "AWS_ENDPOINT_URL": self.world.proxy.endpoint, "RUST_BACKTRACE": "1"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen([binary(), "--config", str(self.directory / "config.toml"), "run"], env=env, stdout=log, stderr=log, start_new_session=True)
-        wait_for("the manager answers on /healthz", self._alive, 20)
+        wait_for("the manager answers on /healthz", self._alive, 30)
 
     def _alive(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
@@ -165,7 +165,7 @@ class Manager:
         def find() -> Instance | None:
             return next((item for item in self.instances() if self.world.cloud.ask(item.id, "cat /etc/gitlab-runner/.runner_system_id") == system_id), None)
 
-        return wait_for(f"an instance with system id {system_id}", find, 10)  # type: ignore[return-value]
+        return wait_for(f"an instance with system id {system_id}", find, 60)  # type: ignore[return-value]
 
 
 def find_key(value: Any, key: str) -> Any:

@@ -4,8 +4,11 @@ from gitlab import GitLab, Job
 from harness.manager import Manager
 from harness.wait import wait_for
 
+#: The script of a job that runs until `release`: a case then waits for nothing but what it is about.
+UNTIL_RELEASED = "until [ -e /tmp/released ]; do sleep 0.2; done"
+
 #: From a queued job to its start on a worker that does not exist yet: look, CreateFleet, boot, wiring, request.
-COLD_START_S = 60.0
+COLD_START_S = 90.0
 
 
 def runs(job: Job, seconds: float = COLD_START_S) -> str:
@@ -18,6 +21,13 @@ def succeeds(job: Job, seconds: float = COLD_START_S) -> None:
     """Waits until the job has ended, and well."""
     wait_for(f"job {job.id} ({job.name}) ends", job.finished, seconds)
     assert job.status == "success", f"job {job.id} ({job.name}): {job.status}, {job.failure_reason}\n{job.trace.decode(errors='replace')}"
+
+
+def release(manager: Manager, job: Job) -> None:
+    """Lets a job of `UNTIL_RELEASED` go on, in its container on its worker."""
+    worker = manager.instance_of(job.manager or "")
+    touch = f"docker exec $(docker ps -q --filter label=com.gitlab.gitlab-runner.job.id={job.id}) touch /tmp/released"
+    wait_for(f"job {job.id} ({job.name}) is released", lambda: manager.world.cloud.ask(worker.id, touch) is not None, 30)
 
 
 def asking(gitlab: GitLab) -> set[str]:

@@ -88,7 +88,7 @@ def test_a_lost_answer_is_a_launch(proxy: Proxy, ec2: Any) -> None:
 
 
 @pytest.mark.parametrize(("kind", "error"), [
-    ("throttle", "RequestLimitExceeded"), ("garbage", "Unable to parse"), ("internal", "InternalError"), ("cut", "IncompleteRead|Connection|no element found"),
+    ("throttle", "RequestLimitExceeded"), ("garbage", "Unable to parse"), ("internal", "InternalError"), ("cut", "IncompleteRead|Connection|Unable to parse|no element found"),
 ])
 def test_failures(proxy: Proxy, ec2: Any, kind: str, error: str) -> None:
     """Each once, in the journal, and then all is well."""
