@@ -22,7 +22,6 @@ use russh::keys::PrivateKey;
 use russh::server::{self, Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelMsg};
 use secrecy::ExposeSecret;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -51,22 +50,25 @@ async fn main() -> Result<(), Failure> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port.parse()?)).await?;
     println!("listening");
     let machines: Mutex<BTreeMap<IpAddr, Arc<Machine>>> = Mutex::default();
-    let mut stdin = tokio::io::stdin();
+    // Whoever started us holds our input open, and ends us by closing it.
+    let (closed, mut input_closed) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let _ = std::io::Read::read(&mut std::io::stdin(), &mut [0]);
+        drop(closed);
+    });
     loop {
         let (stream, _) = tokio::select! {
             accepted = listener.accept() => accepted?,
-            _ = stdin.read_u8() => return Ok(()),
+            _ = &mut input_closed => return Ok(()),
         };
         let address = stream.local_addr()?.ip();
         let machine = {
             let mut machines = machines.lock().unwrap_or_else(PoisonError::into_inner);
             let number = u32::try_from(machines.len()).unwrap_or(u32::MAX);
             let delay = || boot + spread.mul_f64(rand::random());
-            Arc::clone(
-                machines
-                    .entry(address)
-                    .or_insert_with(|| Machine::start(address, delay(), busy_every > 0 && number.is_multiple_of(busy_every))),
-            )
+            Arc::clone(machines.entry(address).or_insert_with(|| {
+                Machine::start(address, delay(), busy_every > 0 && number.is_multiple_of(busy_every))
+            }))
         };
         if Instant::now() < machine.answers_from {
             stream.set_zero_linger()?; // reset, as the kernel does while nothing listens
@@ -81,6 +83,7 @@ async fn main() -> Result<(), Failure> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a program of its own, and its edge")]
 fn tell(address: IpAddr, what: &str) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     println!("{address} {what} {:.3}", now.as_secs_f64());
