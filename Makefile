@@ -46,7 +46,7 @@ FIRST ?= 0
 
 .PHONY: soak
 soak: ## many simulated worlds against the laws, on all cores (SEEDS=10000 FIRST=0)
-	FIRST=$(FIRST) SEEDS=$(SEEDS) $(CARGO) test --locked --test it -- engine::worlds::no_law
+	FIRST=$(FIRST) SEEDS=$(SEEDS) $(CARGO) test --locked --release --test it -- engine::worlds::no_law
 
 .PHONY: golden
 golden: $(MOTO) ## rewrite all golden files; review the difference like code

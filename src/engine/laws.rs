@@ -56,6 +56,8 @@ pub struct Laws {
     settings: Option<Settings>,
     /// Everything that a listing or a launch's answer has shown and that is not terminated.
     instances: BTreeMap<WorkerId, Option<Instance>>,
+    /// Those that a listing has shown as terminated; a late answer to a launch may still name them.
+    ended: BTreeSet<WorkerId>,
     owners: BTreeMap<WorkerId, RunnerName>,
     reports: BTreeMap<WorkerId, Report>,
     forced: BTreeSet<WorkerId>,
@@ -80,7 +82,7 @@ impl Laws {
             Event::Launched { token, answer } => {
                 let Some(mut launch) = self.in_flight.get(token).cloned() else { return };
                 for launched in &answer.launched {
-                    if !self.instances.contains_key(&launched.id) {
+                    if !self.instances.contains_key(&launched.id) && !self.ended.contains(&launched.id) {
                         self.instances.insert(launched.id.clone(), None);
                         launch.coming = launch.coming.saturating_sub(1);
                     }
@@ -125,6 +127,7 @@ impl Laws {
         for instance in instances {
             if instance.state == InstanceState::Terminated {
                 self.instances.remove(&instance.id);
+                self.ended.insert(instance.id.clone());
             } else {
                 self.note_arrival(instance);
                 self.owners.insert(instance.id.clone(), instance.runner.clone());
@@ -139,6 +142,8 @@ impl Laws {
         // What a complete listing does not show, and an earlier one did, has gone.
         let shown: BTreeSet<&WorkerId> = instances.iter().map(|instance| &instance.id).collect();
         self.instances.retain(|id, known| known.is_none() || shown.contains(id));
+        self.ended.retain(|id| shown.contains(id));
+        self.reports.retain(|id, _| self.instances.contains_key(id));
     }
 
     /// An instance of a launch in flight is counted as an instance from now on, not as a promise.
