@@ -180,12 +180,13 @@ fn count_waiting(
         .collect();
     let mut counted: Vec<u32> = vec![0; candidates.len()];
     let mut oldest_look: Vec<Timestamp> = vec![now; candidates.len()];
+    let mut by_tags = ByTags::default();
     for job in waiting {
-        let able =
-            || candidates.iter().enumerate().filter(|(_, candidate)| may_take(candidate.name, candidate.facts, job));
-        let with_room =
-            able().find(|(index, candidate)| counted.get(*index).is_some_and(|count| *count < candidate.room));
-        let Some((index, _)) = with_room.or_else(|| able().next()) else { continue };
+        let able = by_tags.able(&candidates, job);
+        let has_room = |index: &&usize| {
+            counted.get(**index).zip(candidates.get(**index)).is_some_and(|(count, candidate)| *count < candidate.room)
+        };
+        let Some(index) = able.iter().find(has_room).or(able.first()).copied() else { continue };
         if let (Some(count), Some(look)) = (counted.get_mut(index), oldest_look.get_mut(index)) {
             *count += 1;
             *look = (*look).min(job.seen_at);

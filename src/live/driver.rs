@@ -1,4 +1,4 @@
-//! The loop: events in, one step, commands out, now and then a picture published. It waits for nothing but its own wake-ups.
+//! The loop: events in, one step, commands out, the picture published. It waits for nothing but its own wake-ups.
 //!
 //! A step follows every event, but never sooner than [`GAP`] after the last one (a thousand workers that report at
 //! once are one step, not a thousand), and at the latest [`TICK`] after it, because time alone decides things too.
@@ -27,10 +27,6 @@ use super::standing::Standing;
 pub const TICK: Duration = Duration::from_secs(1);
 /// The shortest time between two steps: half of the 100 ms that a pending job may wait for its launch call.
 pub const GAP: Duration = Duration::from_millis(50);
-/// How old the picture may grow while there is something new. It is for people and scrapes, and one of 1,000 workers
-/// costs more than the step behind it: made after every step, of which their reports set off 20 a second, it would be
-/// most of the idle load.
-pub const PICTURE: Duration = Duration::from_secs(1);
 /// Events taken into one step. Three times what 1,000 workers can say in one [`GAP`]; the rest waits for the next.
 const BATCH_MAX: usize = 4096;
 
@@ -41,7 +37,7 @@ pub struct Doors {
     pub events: mpsc::Receiver<Event>,
     /// Questions and wishes from the control socket.
     pub control: mpsc::Receiver<ControlRequest>,
-    /// The picture, at most [`PICTURE`] behind the last step.
+    /// The picture after each step.
     pub publish: watch::Sender<Arc<View>>,
     /// Ends the loop at once.
     pub stop: CancellationToken,
@@ -55,19 +51,10 @@ pub struct Doors {
 pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut doors: Doors) {
     let mut batch = Vec::new();
     let mut laws = Laws::new();
-    let mut pictured_at = None;
     loop {
         let stepped_at = clock.now();
         take_waiting(&mut doors.events, &mut batch);
         step(&mut engine, &mut laws, &mut edge, stepped_at, &mut batch, &mut doors);
-        let quiet = match picture_due(pictured_at, stepped_at) {
-            None => {
-                publish(&engine, &mut doors);
-                pictured_at = Some(stepped_at);
-                TICK
-            }
-            Some(left) => left,
-        };
         doors.metrics.took(clock.now().duration_since(stepped_at));
 
         let asked = tokio::select! {
@@ -75,7 +62,7 @@ pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut do
             () = doors.stop.cancelled() => break,
             Some(request) = doors.control.recv() => Some(request),
             Some(event) = doors.events.recv() => { batch.push(event); None }
-            () = clock.sleep(quiet) => None,
+            () = clock.sleep(TICK) => None,
         };
         if let Some(ControlRequest { request, reply }) = asked {
             let (answer, wish) = operator::consider(&engine, clock.now(), request);
@@ -87,7 +74,6 @@ pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut do
             break;
         }
     }
-    publish(&engine, &mut doors);
     doors.standing.stopping();
     info!("stopping; workers and their jobs go on, and the next start adopts them");
 }
@@ -132,32 +118,7 @@ fn step(
         doors.metrics.commanded(&command);
         edge.execute(now, command);
     }
-}
-
-/// The time left until the next picture is due; `None`: now, also after the clock was set back.
-fn picture_due(pictured_at: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
-    let age = Duration::try_from(now.duration_since(pictured_at?)).ok()?;
-    PICTURE.checked_sub(age).filter(|left| !left.is_zero())
-}
-
-/// Shows what the fleet looks like after the last step.
-fn publish(engine: &Engine, doors: &mut Doors) {
     let view = Arc::new(engine.view());
     doors.standing.after_step(&view);
     doors.publish.send_replace(view);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_picture_is_due_at_first_when_it_is_old_and_when_the_clock_was_set_back() {
-        let then = Timestamp::UNIX_EPOCH;
-        assert_eq!(picture_due(None, then), None);
-        assert_eq!(picture_due(Some(then), then), Some(PICTURE));
-        assert_eq!(picture_due(Some(then), then + PICTURE / 4), Some(PICTURE * 3 / 4));
-        assert_eq!(picture_due(Some(then), then + PICTURE), None);
-        assert_eq!(picture_due(Some(then), then - PICTURE), None);
-    }
 }
