@@ -62,11 +62,9 @@ async fn main() -> Result<(), Failure> {
             let mut machines = machines.lock().unwrap_or_else(PoisonError::into_inner);
             let number = u32::try_from(machines.len()).unwrap_or(u32::MAX);
             let delay = || boot + spread.mul_f64(rand::random());
-            Arc::clone(
-                machines
-                    .entry(address)
-                    .or_insert_with(|| Machine::start(address, delay(), busy_every > 0 && number.is_multiple_of(busy_every))),
-            )
+            Arc::clone(machines.entry(address).or_insert_with(|| {
+                Machine::start(address, delay(), busy_every > 0 && number.is_multiple_of(busy_every))
+            }))
         };
         if Instant::now() < machine.answers_from {
             stream.set_zero_linger()?; // reset, as the kernel does while nothing listens
