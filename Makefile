@@ -33,7 +33,7 @@ lint: ## formatting, clippy, shell scripts; warnings are errors
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets $(DENY)
 	@if command -v shellcheck >/dev/null; then \
-		git ls-files -z '*.sh' tests/lab/run .ci/run packaging/verify-unit | xargs -0 -r shellcheck; \
+		git ls-files -z '*.sh' benches/manager/run tests/lab/run .ci/run packaging/verify-unit | xargs -0 -r shellcheck; \
 	else echo "shellcheck is not installed: scripts were not checked"; fi
 	@if command -v systemd-analyze >/dev/null; then packaging/verify-unit packaging/runner-fleet.service; fi
 
@@ -69,8 +69,12 @@ e2e: release ## the lab: the release binary, an EC2 emulator, real workers in co
 	tests/lab/run
 
 .PHONY: bench
-bench: ## the budgets of docs/performance.md
+bench: $(MOTO) ## the budgets of docs/performance.md; the manager process itself needs root
 	$(CARGO) bench --locked
+	@if [[ $$(id -u) -eq 0 ]]; then \
+		$(CARGO) build --locked --release --bin runner-fleet --example workers; \
+		benches/manager/run; \
+	else echo "the manager process was not measured: that needs root (try: sudo make bench)"; fi
 
 .PHONY: release
 release: ## the binary that is installed

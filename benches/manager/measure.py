@@ -21,7 +21,7 @@ LAB = pathlib.Path(__file__).resolve().parents[2] / "tests/lab"
 sys.path.insert(0, str(LAB))
 
 from aws import Emulator, Proxy  # noqa: E402
-from aws.proxy import Reply  # noqa: E402
+from aws.proxy import MUTATING, Reply  # noqa: E402
 from gitlab import GitLab  # noqa: E402
 from harness.manager import Manager, Settings  # noqa: E402
 from harness.wait import wait_for  # noqa: E402
@@ -107,22 +107,40 @@ class Workers:
         self._process.kill()
 
 
-class TimedProxy(Proxy):
-    """Also writes down how long the emulator took for each listing: that is a part of the start which is not ours."""
+class QuickProxy(Proxy):
+    """Repeats a listing until something has changed, and writes down how long each took.
 
-    listings: list[tuple[float, float]]
+    The emulator takes seconds of computing for a page of 1,000 instances, on the cores that the manager is measured on;
+    EC2 takes them elsewhere. What the manager has to read is the same.
+    """
 
     def __init__(self, emulator: Emulator) -> None:
         """Starts to listen."""
-        self.listings = []
+        self.listings: list[tuple[float, float]] = []
+        self._pages: dict[bytes, Reply] = {}
+        self._changes = 0
         super().__init__(emulator)
 
-    def serve(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
-        """As the proxy of the lab."""
-        began = time.time()
-        reply = super().serve(method, path, headers, body)
-        if b"Action=DescribeInstances&" in body:
-            self.listings.append((began, time.time() - began))
+    def _good(self, method: str, path: str, headers: dict[str, str], body: bytes, action: str, params: dict[str, str]) -> Reply:
+        if action == "DescribeInstances":
+            return self._listing(method, path, headers, body)
+        try:
+            self._changed(action)
+            return super()._good(method, path, headers, body, action, params)
+        finally:
+            self._changed(action)
+
+    def _changed(self, action: str) -> None:
+        if action in MUTATING:
+            self._changes += 1
+            self._pages.clear()
+
+    def _listing(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        began, changes, known = time.time(), self._changes, self._pages.get(body)
+        reply = known or self._forward(method, path, headers, body)
+        if reply.status == 200 and changes == self._changes:
+            self._pages[body] = reply
+        self.listings.append((began, time.time() - began))
         return reply
 
 
@@ -132,7 +150,7 @@ class Bench:
     def __init__(self) -> None:
         """Starts the emulator and its proxy."""
         self.emulator = Emulator()
-        self.proxy = TimedProxy(self.emulator)
+        self.proxy = QuickProxy(self.emulator)
 
     @contextlib.contextmanager
     def fleet(self, *, size: int, idle_count: int, boot_ms: int, spread_ms: int, busy_every: int) -> Iterator[tuple[Measured, Workers, GitLab]]:
@@ -211,7 +229,7 @@ class Bench:
                 starts.append(time.time() - began)
                 listed.append(self._first_listing_s(began))
             row("start with 1,000 workers to adopt, to a full view", "10 s", *seconds(starts))
-            row("  of it the EC2 emulator's answer to the first listing", "", *seconds(listed))
+            row("of it the first listing, by the emulator", "", *seconds(listed))
             adopted = manager.memory_mib()
             time.sleep(SETTLE_S)
             cpu, began = manager.cpu_s(), time.monotonic()
@@ -248,11 +266,16 @@ def machine() -> str:
 
 def main() -> None:
     """Measures what the arguments name."""
-    wanted = sys.argv[1:] or ["single", "hundred", "thousand"]
     bench = Bench()
+    # The thousand last: the emulator goes on to carry what was terminated, and slows down by it.
+    parts = {"single": bench.single, "hundred": bench.hundred, "thousand": bench.thousand}
+    unknown = set(sys.argv[1:]) - set(parts)
+    if unknown:
+        sys.exit(f"there is no measure named {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     print(f"{machine()}\n\n| what | budget | measured | |\n| --- | --- | --- | --- |", flush=True)
-    for name in wanted:
-        {"single": bench.single, "hundred": bench.hundred, "thousand": bench.thousand}[name]()
+    for name, measure in parts.items():
+        if not sys.argv[1:] or name in sys.argv[1:]:
+            measure()
     print(f"\nload at the end {os.getloadavg()[0]:.1f}")
 
 
