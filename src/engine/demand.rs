@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::fleet::Fleet;
 use super::ids::{JobId, RunnerName, Server};
 use super::job::{Knowledge, PendingJob};
-use super::matching::{is_open_to, may_take, tags_fit};
+use super::matching::{is_open_to, tags_fit};
 use super::queue::Queue;
 use super::runner::Runner;
 use super::schedule::{Policy, policy_at};
@@ -182,11 +182,15 @@ fn count_waiting(
     let mut oldest_look: Vec<Timestamp> = vec![now; candidates.len()];
     let mut by_tags = ByTags::default();
     for job in waiting {
-        let able = by_tags.able(&candidates, job);
+        let fitting = by_tags.fitting(&candidates, job);
+        let able = || {
+            let open = |index: &&usize| candidates.get(**index).is_some_and(|candidate| candidate.may_take(job));
+            fitting.iter().filter(open)
+        };
         let has_room = |index: &&usize| {
             counted.get(**index).zip(candidates.get(**index)).is_some_and(|(count, candidate)| *count < candidate.room)
         };
-        let Some(&index) = able.iter().find(has_room).or_else(|| able.first()) else { continue };
+        let Some(&index) = able().find(has_room).or_else(|| able().next()) else { continue };
         if let (Some(count), Some(look)) = (counted.get_mut(index), oldest_look.get_mut(index)) {
             *count += 1;
             *look = (*look).min(job.seen_at);
@@ -221,33 +225,40 @@ struct ByTags<'a>(BTreeMap<u64, Vec<Fitting<'a>>>);
 
 /// A set of tags, and the indices of the candidates that it fits, in file order.
 struct Fitting<'a> {
+    by_gitlab: bool,
     tags: &'a BTreeSet<String>,
     candidates: Vec<usize>,
 }
 
 impl<'a> ByTags<'a> {
-    /// The candidates that may take this job, in file order.
-    fn able(&mut self, candidates: &[Candidate<'_>], job: &'a PendingJob) -> Vec<usize> {
-        if job.offered_to.is_some() {
-            let may = |(_, candidate): &(usize, &Candidate<'_>)| may_take(candidate.name, candidate.facts, job);
-            return candidates.iter().enumerate().filter(may).map(|(index, _)| index).collect();
-        }
+    /// The candidates that this job's tags fit, in file order; all of them where GitLab itself names the runners.
+    fn fitting(&mut self, candidates: &[Candidate<'_>], job: &'a PendingJob) -> &[usize] {
         // The hash only finds the set quickly; the sets themselves are compared, and no order follows from it.
         let mut hasher = DefaultHasher::new();
-        job.tags.hash(&mut hasher);
+        (job.offered_to.is_some(), &job.tags).hash(&mut hasher);
         let same_hash = self.0.entry(hasher.finish()).or_default();
-        if !same_hash.iter().any(|fitting| *fitting.tags == job.tags) {
-            let fit = |(_, candidate): &(usize, &Candidate<'_>)| tags_fit(candidate.facts, &job.tags);
+        let is_same =
+            |fitting: &Fitting<'_>| fitting.by_gitlab == job.offered_to.is_some() && *fitting.tags == job.tags;
+        let index = same_hash.iter().position(is_same).unwrap_or_else(|| {
+            let by_gitlab = job.offered_to.is_some();
+            let fit = |(_, candidate): &(usize, &Candidate<'_>)| by_gitlab || tags_fit(candidate.facts, &job.tags);
             let fitting = candidates.iter().enumerate().filter(fit).map(|(index, _)| index).collect();
-            same_hash.push(Fitting { tags: &job.tags, candidates: fitting });
-        }
-        let fitting = same_hash.iter().find(|fitting| *fitting.tags == job.tags);
-        let open = |index: &&usize| candidates.get(**index).is_some_and(|candidate| is_open_to(candidate.facts, job));
-        fitting.into_iter().flat_map(|fitting| &fitting.candidates).filter(open).copied().collect()
+            same_hash.push(Fitting { by_gitlab, tags: &job.tags, candidates: fitting });
+            same_hash.len() - 1
+        });
+        same_hash.get(index).map_or(&[], |fitting| &fitting.candidates)
     }
 }
 
 impl<'a> Candidate<'a> {
+    /// Whether it may take a job that its tags fit.
+    fn may_take(&self, job: &PendingJob) -> bool {
+        match &job.offered_to {
+            Some(runners) => !self.facts.paused && runners.contains(self.name),
+            None => is_open_to(self.facts, job),
+        }
+    }
+
     fn of(scene: Scene<'a>, runner: &'a RunnerSettings, demand: &Demand) -> Option<Self> {
         let known = scene.runners.get(&runner.name)?;
         let facts = known.facts.known()?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use runner_fleet::control::{self, Answer, ClientError, ControlError, Request};
-use runner_fleet::engine::{Command, Engine, Event, Knowledge, RunnerName, View, WorkerId};
+use runner_fleet::engine::{Command, Engine, Event, Knowledge, RunnerName, Settings, View, WorkerId};
 use runner_fleet::http::{DoorLimits, FleetCollector, Site};
 use runner_fleet::live::clock::Clock;
 use runner_fleet::live::edge::Edge;
@@ -39,12 +39,14 @@ const DEADLINE: Duration = Duration::from_secs(20);
 async fn a_step_follows_every_event() {
     // Ten times slower than the world: a tick would come after 10 s, the step after an event within 0.5 s.
     let mut service = Service::start(Clock::faster(0.1));
-    let before = service.view_after(Timestamp::MIN).await.at;
+    let settings = Settings { concurrent: 1, check_interval: Duration::from_secs(3), runners: Vec::new() };
 
-    service.events.send(look_that_failed()).await.unwrap();
+    service.events.send(Event::Configured(settings)).await.unwrap();
 
-    let soon = timeout(Duration::from_secs(8), service.view_after(before)).await;
-    soon.expect("the event did not wake the loop");
+    // The first thing that an engine wants when it knows its settings.
+    let command =
+        timeout(Duration::from_secs(8), service.commands.recv()).await.expect("the event did not wake the loop");
+    assert_eq!(command, Some(Command::ListInstances { with_health: false }));
     service.stop().await;
 }
 
