@@ -18,7 +18,11 @@ use super::Global;
 /// never do (request headers, bodies).
 pub(super) fn start(global: &Global, level: LogLevel, format: LogFormat) {
     let ours = global.level_over(level);
-    let filter = Targets::new().with_target("runner_fleet", ours).with_default(ours.min(LevelFilter::WARN));
+    let filter = Targets::new()
+        .with_target("runner_fleet", ours)
+        // Prints the insides of an answer that it cannot read; we say the same as a sentence.
+        .with_target("aws_smithy_runtime", LevelFilter::OFF)
+        .with_default(ours.min(LevelFilter::WARN));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match global.log_format.map_or(format, LogFormat::from) {
         LogFormat::Json => layer.json().flatten_event(true).boxed(),

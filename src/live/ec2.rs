@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::aws::AddressKind;
 use crate::config::Address;
@@ -17,7 +17,8 @@ use crate::engine::{
 };
 
 use super::clock::Clock;
-use super::complaint::chain;
+use super::complaint::{Complaint, chain};
+use super::outcome::launch_failures;
 use super::recipe;
 use super::regions::Regions;
 use super::setup::Setup;
@@ -37,6 +38,7 @@ pub(super) struct Ec2 {
     pub(super) events: mpsc::Sender<Event>,
     pub(super) clock: Clock,
     is_listing: Arc<AtomicBool>,
+    listing_complaint: Arc<Mutex<Complaint>>,
     homes: Arc<Mutex<BTreeMap<WorkerId, String>>>,
 }
 
@@ -47,7 +49,15 @@ impl Ec2 {
         events: mpsc::Sender<Event>,
         clock: Clock,
     ) -> Self {
-        Self { setup, regions, events, clock, is_listing: Arc::default(), homes: Arc::default() }
+        Self {
+            setup,
+            regions,
+            events,
+            clock,
+            is_listing: Arc::default(),
+            listing_complaint: Arc::default(),
+            homes: Arc::default(),
+        }
     }
 
     /// Lists all regions as one; every page of every region, or nothing is known. One listing at a time: a second one
@@ -63,6 +73,10 @@ impl Ec2 {
             Err(_) => Err(format!("cannot list workers: no answer within {} s", LISTING_MAX.as_secs())),
         };
         self.is_listing.store(false, Ordering::Release);
+        self.listing_complaint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .about("looking at EC2's instances", &listing);
         self.tell(Event::Instances { asked_at, listing }).await;
     }
 
@@ -111,6 +125,9 @@ impl Ec2 {
                 }
             }
         };
+        for failure in launch_failures(&launch.runner, &answer) {
+            warn!(runner.name = launch.runner.as_str(), launch.token = launch.token.as_str(), "{failure}");
+        }
         self.tell(Event::Launched { token: launch.token, answer }).await;
     }
 
@@ -129,22 +146,28 @@ impl Ec2 {
             };
             let Some(aws) = aws else {
                 let why = "their region is not known; they are looked for again with the next listing".into();
-                self.tell(Event::TerminateFailed { workers, why }).await;
+                self.not_terminated(workers, why).await;
                 continue;
             };
             match timeout(TERMINATE_MAX, aws.terminate(&workers)).await {
                 Ok(failures) => {
                     for failure in failures {
-                        let workers = vec![failure.worker];
-                        self.tell(Event::TerminateFailed { workers, why: failure.why }).await;
+                        self.not_terminated(vec![failure.worker], failure.why).await;
                     }
                 }
                 Err(_) => {
                     let why = format!("no answer within {} s", TERMINATE_MAX.as_secs());
-                    self.tell(Event::TerminateFailed { workers, why }).await;
+                    self.not_terminated(workers, why).await;
                 }
             }
         }
+    }
+
+    async fn not_terminated(&self, workers: Vec<WorkerId>, why: String) {
+        for worker in &workers {
+            warn!(worker.id = worker.as_str(), "cannot terminate {worker}: {why}");
+        }
+        self.tell(Event::TerminateFailed { workers, why }).await;
     }
 
     /// The loop may have ended: then nobody needs to know.

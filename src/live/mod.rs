@@ -16,6 +16,7 @@ pub mod journal;
 pub mod link;
 pub mod metrics;
 pub mod operator;
+mod outcome;
 mod queues;
 pub mod recipe;
 pub mod regions;

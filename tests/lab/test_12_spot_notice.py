@@ -17,6 +17,9 @@ def test_12_spot_notice(world: World, gitlab: GitLab, fleet: Fleet) -> None:
     old = manager.instance_of(owner)
     world.metadata.interrupt(old.id, 120)
     wait_for("the worker reads the notice", lambda: (old.id, "/latest/meta-data/spot/instance-action") in world.metadata.asked, 60)
+    serving = "grep -c '^ *\\[\\[runners\\]\\]' /etc/gitlab-runner/config.toml || true"
+    wait_for("the worker, which has a job, is fenced", lambda: world.cloud.ask(old.id, serving) == "0", 30)
+    assert job.status == "running"
     waiting = gitlab.queue("not on the old one", "sleep 2")
     wait_for("a replacement is launched", lambda: len(manager.all_instances()) == 2, 60)
     assert old.id in {item.id for item in manager.instances()}, "the old worker was gone before its replacement was launched"

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 
@@ -116,6 +117,7 @@ class Host:
                 self._daemon.wait(20)
             except subprocess.TimeoutExpired:
                 self._daemon.kill()
+            shutil.rmtree(self.runtime, ignore_errors=True)
             os.close(self._lock)
 
 
