@@ -35,8 +35,11 @@ pub(crate) fn dead_end(worker: &Worker, settings: &Settings, now: Timestamp) -> 
 }
 
 fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<Reason> {
-    if let Some(Phase::Failed { error }) = worker.report().map(|report| &report.phase) {
-        return Some(Reason::BootFailed { error: error.clone() });
+    match worker.report().map(|report| &report.phase) {
+        Some(Phase::Failed { error }) => return Some(Reason::BootFailed { error: error.clone() }),
+        // It has booted, and may be given its configuration at any moment: `retirement` fences it first.
+        Some(Phase::Ready) => return None,
+        Some(Phase::Booting { .. }) | None => {}
     }
     if let Link::Down { since: down_since, failure: LinkFailure::WrongHostKey(_) } = &worker.link
         && since(now, *down_since) >= HOST_KEY_PATIENCE

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::command::Launch;
 use super::event::{LaunchAnswer, Leftover, LinkNews};
 use super::ids::{LaunchToken, RunnerName, WorkerId};
+use super::settings::Settings;
 use super::time::since;
 use super::worker::{Health, Instance, InstanceState};
 use super::workers::{Heard, Link, Worker};
@@ -195,6 +196,17 @@ impl Fleet {
             }
         }
         None
+    }
+
+    /// Slots of everything not yet terminated, whatever its state, launches in flight included: what `concurrent` caps.
+    pub(crate) fn slots(&self, settings: &Settings) -> u32 {
+        let there: u32 = self.workers.values().map(|worker| settings.capacity_of(&worker.instance.runner)).sum();
+        let coming: u32 = self
+            .flights
+            .values()
+            .map(|flight| flight.coming().saturating_mul(settings.capacity_of(&flight.launch.runner)))
+            .sum();
+        there.saturating_add(coming)
     }
 
     /// Workers of a runner that launches in flight may still bring.

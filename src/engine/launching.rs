@@ -133,7 +133,7 @@ impl Launching<'_> {
         assessment: &Assessment,
         held_back: &mut BTreeMap<RunnerName, HeldBack>,
     ) -> BTreeMap<RunnerName, u32> {
-        let mut room = self.settings.concurrent.saturating_sub(self.capacity_in_use());
+        let mut room = self.settings.concurrent.saturating_sub(self.fleet.slots(self.settings));
         let mut grants: BTreeMap<RunnerName, u32> = BTreeMap::new();
         for missing in [Demand::missing_for_jobs, Demand::missing] {
             for runner in &self.settings.runners {
@@ -162,21 +162,6 @@ impl Launching<'_> {
             }
         }
         grants
-    }
-
-    /// Slots of everything not yet terminated, whatever its state.
-    fn capacity_in_use(&self) -> u32 {
-        let capacity = |name: &RunnerName| {
-            self.settings.runners.iter().find(|runner| runner.name == *name).map_or(1, |runner| runner.capacity)
-        };
-        let there: u32 = self.fleet.workers.values().map(|worker| capacity(&worker.instance.runner)).sum();
-        let coming: u32 = self
-            .fleet
-            .flights
-            .values()
-            .map(|flight| flight.coming().saturating_mul(capacity(&flight.launch.runner)))
-            .sum();
-        there.saturating_add(coming)
     }
 
     /// How many more workers the runner's own limits allow now, or what forbids any.

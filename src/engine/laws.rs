@@ -267,7 +267,9 @@ impl Laws {
             | Reason::Paused
             | Reason::Yields { .. }
             | Reason::Drained { force: false } => {
-                state == Some(RunnerState::Stopped) && report.is_some_and(|report| report.jobs() == 0)
+                // Stopped, or never configured and fenced before it could be.
+                matches!(state, Some(RunnerState::Stopped | RunnerState::Absent))
+                    && report.is_some_and(|report| report.jobs() == 0)
             }
         };
         if !allowed {

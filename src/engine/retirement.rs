@@ -18,11 +18,13 @@ use super::reason::Reason;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::time::since;
-use super::worker::RunnerState;
+use super::worker::{Phase, RunnerState};
 use super::workers::{Drain, Ending, Standing, Worker};
 
 /// A worker whose reports do not show what it was told is told again after so long.
 const TELL_AGAIN: Duration = Duration::from_secs(15);
+/// A configuration that is being pushed when the fence is told has arrived, and is reported, after so long.
+const CONFIGURED_BY: Duration = Duration::from_secs(30);
 /// An unconfirmed termination is asked for again after so long.
 const TERMINATE_AGAIN: Duration = Duration::from_secs(60);
 /// A runner process that has failed for so long does not come back by itself.
@@ -65,9 +67,8 @@ impl Retirement<'_> {
     /// Idle slots yield to jobs: where `concurrent` keeps a runner's jobs waiting, idle workers of the others go, whatever
     /// their policy wants, until what is on its way out makes enough room.
     fn make_room(&mut self, assessment: &Assessment) {
-        let capacity = |name: &RunnerName| {
-            self.settings.runners.iter().find(|runner| runner.name == *name).map_or(1, |runner| runner.capacity)
-        };
+        let capacity = |name: &RunnerName| self.settings.capacity_of(name);
+        let mut room = self.settings.concurrent.saturating_sub(self.fleet.slots(self.settings));
         let now = self.now;
         let leaving = |fleet: &Fleet| -> u32 {
             let leaves = |worker: &&Worker| matches!(worker.standing(now), Standing::Ending | Standing::Draining);
@@ -80,8 +81,10 @@ impl Retirement<'_> {
             .collect();
         for to in self.crowded_out {
             let waits = assessment.demands.get(to).is_some_and(|demand| demand.missing_for_jobs() > 0);
-            // Room for one worker at a time: it goes to whoever comes first in the file.
-            if !waits || leaving(self.fleet) >= capacity(to) {
+            // Room for one worker at a time: it goes to whoever comes first in the file. What has just become free, or
+            // soon will, is enough.
+            if !waits || leaving(self.fleet) + room >= capacity(to) {
+                room = room.saturating_sub(capacity(to));
                 continue;
             }
             for worker in self.fleet.workers.values_mut() {
@@ -264,6 +267,11 @@ fn must_go(worker: &Worker, section: Option<&RunnerSettings>, now: Timestamp) ->
         return Some(Reason::Interruption { at });
     }
     let report = worker.report()?;
+    let is_late = now >= worker.boot_deadline(section.boot_timeout);
+    if worker.boot_watched && !worker.served && report.phase == Phase::Ready && is_late {
+        // Its configuration may be on the way in this very moment, so that it is fenced, and not just ended.
+        return Some(Reason::BootTimeout { after: worker.age(now), step: worker.boot_step() });
+    }
     if section.max_jobs > 0 && report.jobs_started >= u64::from(section.max_jobs) {
         return Some(Reason::JobsDone { jobs: report.jobs_started });
     }
@@ -289,6 +297,7 @@ fn next_word(id: &WorkerId, worker: &mut Worker, now: Timestamp) -> Option<Word>
     }
     let silent = worker.silent_since(now).is_some();
     let runner_failed = has_failed(worker, now);
+    let heard_at = worker.heard.as_ref().map(|heard| heard.at);
     let report = worker.heard.as_ref().map(|heard| &heard.report);
     let drain = worker.drain.as_mut()?;
     if drain.reason == (Reason::Drained { force: true }) {
@@ -296,6 +305,9 @@ fn next_word(id: &WorkerId, worker: &mut Worker, now: Timestamp) -> Option<Word>
     }
     let report = report.filter(|_| !silent)?;
     let due = drain.told_at.is_none_or(|told_at| since(now, told_at) >= TELL_AGAIN);
+    // A fenced link pushes no configuration, and one that was on its way has long arrived.
+    let never_configured =
+        drain.told_at.zip(heard_at).is_some_and(|(told_at, heard_at)| since(heard_at, told_at) >= CONFIGURED_BY);
     let worker_id = id.clone();
     let reason = drain.reason.clone();
     match report.runner {
@@ -307,7 +319,10 @@ fn next_word(id: &WorkerId, worker: &mut Worker, now: Timestamp) -> Option<Word>
             drain.stopping = true;
             return Some(Word::Say(Command::Stop { worker: worker_id, reason }));
         }
-        RunnerState::Serving | RunnerState::Absent if due => {
+        RunnerState::Absent if never_configured => return Some(Word::End(reason)),
+        RunnerState::Serving | RunnerState::Absent
+            if due && drain.told_at.is_none_or(|_| report.runner == RunnerState::Serving) =>
+        {
             drain.told_at = Some(now);
             return Some(Word::Say(Command::Fence { worker: worker_id, reason }));
         }

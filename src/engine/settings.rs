@@ -19,6 +19,13 @@ pub struct Settings {
     pub runners: Vec<RunnerSettings>,
 }
 
+impl Settings {
+    /// Jobs at one time on one worker of this runner; 1 for a runner that is configured no more.
+    pub(crate) fn capacity_of(&self, runner: &RunnerName) -> u32 {
+        self.runners.iter().find(|section| section.name == *runner).map_or(1, |section| section.capacity)
+    }
+}
+
 /// One `[[runners]]` section, as far as decisions need it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunnerSettings {

@@ -178,8 +178,10 @@ impl Worker {
             | RunnerState::Stopping
             | RunnerState::Stopped => None,
         };
-        if self.served && self.ending.as_ref().is_some_and(|ending| ending.reason.presumes_it_dead()) {
-            // EC2 has not carried out the end, and the worker has come alive meanwhile: it may run a job by now.
+        // EC2 has not carried out the end, and the runner is alive by now: it may have a job. Only force ends it as it is.
+        let alive = matches!(heard.report.runner, RunnerState::Serving | RunnerState::Fenced);
+        let forced = Reason::Drained { force: true };
+        if alive && self.ending.as_ref().is_some_and(|ending| ending.reason != forced) {
             self.ending = None;
         }
         self.heard = Some(heard);
