@@ -141,6 +141,17 @@ pub enum LaunchErrorClass {
     Invalid,
 }
 
+impl LaunchErrorClass {
+    /// Whether EC2 has looked at the launch itself, and not turned the call away at the door: only then does the answer to
+    /// a repeated launch say anything about its first sending.
+    pub fn judges_the_launch(self) -> bool {
+        match self {
+            Self::Capacity | Self::Unsupported | Self::Subnet | Self::Quota => true,
+            Self::Slow | Self::Denied | Self::Invalid => false,
+        }
+    }
+}
+
 /// What happened on the connection to a worker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LinkNews {

@@ -34,6 +34,9 @@ pub(crate) struct Flight {
     pub(crate) sent_at: Timestamp,
     /// When to send it again, after an answer that leaves the outcome open.
     pub(crate) again_at: Option<Timestamp>,
+    /// Whether it was sent once without a clear answer: then a later "no" to its repetition does not mean that the first
+    /// sending did nothing.
+    pub(crate) uncertain: bool,
     /// Workers that a listing has already shown for it.
     pub(crate) seen: BTreeSet<WorkerId>,
 }
@@ -150,16 +153,19 @@ impl Fleet {
 
     /// Takes in the answer to a launch. Returns the launch that it answers, if it is one of ours.
     pub(crate) fn answered(&mut self, now: Timestamp, token: &LaunchToken, answer: &LaunchAnswer) -> Option<Launch> {
-        let flight = self.flights.get(token)?;
+        let flight = self.flights.get_mut(token)?;
         let launch = flight.launch.clone();
+        flight.uncertain |= answer.leftover == Leftover::Possible;
+        let is_settled = !flight.uncertain
+            || !answer.launched.is_empty()
+            || answer.errors.iter().all(|error| error.class.judges_the_launch());
         for launched in &answer.launched {
             if !self.ended.contains_key(&launched.id) {
                 let worker = || Worker::launched(&launch, launched, now);
                 self.workers.entry(launched.id.clone()).or_insert_with(worker).boot_watched = true;
             }
         }
-        let open = answer.leftover == Leftover::Possible;
-        if !open {
+        if answer.leftover == Leftover::None && is_settled {
             self.flights.remove(token);
         }
         Some(launch)

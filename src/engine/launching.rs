@@ -25,6 +25,8 @@ use super::token::TokenMint;
 pub(crate) const SLOW: Pace = Pace { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
 /// A launch without any answer is repeated after so long; the call's own time-out is shorter.
 const UNANSWERED: Duration = Duration::from_secs(90);
+/// A launch whose outcome is open is repeated no sooner than this.
+pub(crate) const LAUNCH_AGAIN: Duration = Duration::from_secs(5);
 /// A launch that stays unanswered is given up: its workers, if any, carry its tag and are adopted from a listing.
 pub(crate) const GIVEN_UP: Duration = Duration::from_secs(600);
 
@@ -135,7 +137,12 @@ impl Launching<'_> {
     ) -> BTreeMap<RunnerName, u32> {
         let mut room = self.settings.concurrent.saturating_sub(self.fleet.slots(self.settings));
         let mut grants: BTreeMap<RunnerName, u32> = BTreeMap::new();
+        let mut crowded_out = false;
         for missing in [Demand::missing_for_jobs, Demand::missing] {
+            // What room is left is being gathered for jobs: a worker that takes several needs more of it at once.
+            if crowded_out {
+                break;
+            }
             for runner in &self.settings.runners {
                 let Some(demand) = assessment.demands.get(&runner.name) else { continue };
                 let granted = grants.get(&runner.name).copied().unwrap_or(0);
@@ -155,6 +162,7 @@ impl Launching<'_> {
                 if more < wanted {
                     held_back.insert(runner.name.clone(), self.what_capped(runner, demand, allowed <= affordable));
                 }
+                crowded_out |= more == affordable && more < wanted;
                 room = room.saturating_sub(more.saturating_mul(runner.capacity));
                 if more > 0 {
                     *grants.entry(runner.name.clone()).or_default() += more;
@@ -244,6 +252,7 @@ impl Launching<'_> {
             if due {
                 flight.sent_at = now;
                 flight.again_at = None;
+                flight.uncertain = true;
                 repeated.push(Launch { reason: Reason::LaunchUnanswered, ..flight.launch.clone() });
             }
         }
@@ -303,6 +312,7 @@ impl Launching<'_> {
                 decided_at: self.now,
                 sent_at: self.now,
                 again_at: None,
+                uncertain: false,
                 seen: std::collections::BTreeSet::new(),
             },
         );

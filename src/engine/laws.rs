@@ -48,6 +48,8 @@ struct InFlight {
     runner: RunnerName,
     coming: u32,
     decided_at: Timestamp,
+    /// It was sent without a clear answer, or sent again: a refusal at the door settles nothing any more.
+    uncertain: bool,
 }
 
 /// The observer and its books.
@@ -88,8 +90,12 @@ impl Laws {
                     }
                     self.owners.insert(launched.id.clone(), launch.runner.clone());
                 }
+                launch.uncertain |= answer.leftover == Leftover::Possible;
+                let settled = !launch.uncertain
+                    || !answer.launched.is_empty()
+                    || answer.errors.iter().all(|error| error.class.judges_the_launch());
                 self.in_flight.insert(token.clone(), launch.clone());
-                if answer.leftover == Leftover::None {
+                if answer.leftover == Leftover::None && settled {
                     self.in_flight.remove(token);
                 }
                 for error in &answer.errors {
@@ -205,7 +211,8 @@ impl Laws {
             accuse(3, format!("a launch for {}, which is not configured", launch.runner));
             return;
         };
-        if self.in_flight.contains_key(&launch.token) {
+        if let Some(flight) = self.in_flight.get_mut(&launch.token) {
+            flight.uncertain = true;
             return; // A repetition: its workers are counted already, and its token launches nothing twice.
         }
         if launch.count == 0 || launch.offerings.is_empty() {
@@ -223,7 +230,8 @@ impl Laws {
             accuse(7, format!("a launch for {} on the heels of a failed one", launch.runner));
         }
         self.refused_at.remove(&launch.runner);
-        let flight = InFlight { runner: launch.runner.clone(), coming: launch.count, decided_at: now };
+        let flight =
+            InFlight { runner: launch.runner.clone(), coming: launch.count, decided_at: now, uncertain: false };
         self.in_flight.insert(launch.token.clone(), flight);
         let workers = self.workers_of(&launch.runner);
         let max_workers = policy_at(&section, now).max_workers;

@@ -6,7 +6,7 @@ use super::command::Command;
 use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, LinkNews, OperatorWish};
 use super::fleet::News;
 use super::ids::{LaunchToken, RunnerName, WorkerId};
-use super::launching::SLOW;
+use super::launching::{LAUNCH_AGAIN, SLOW};
 use super::offering::{Market, Offering};
 use super::reason::Reason;
 use super::runner::Runner;
@@ -177,11 +177,10 @@ impl Engine {
             self.fell_short(&launch, answer, given);
         }
         self.cooldowns.end_probes(token);
-        if answer.leftover == Leftover::Possible {
-            let again_at = self.slow.closed_until(now).unwrap_or(now);
-            if let Some(flight) = self.fleet.flights.get_mut(token) {
-                flight.again_at = Some(again_at);
-            }
+        // Still there: its outcome is open. It is asked for again, at the pace of one who was turned away.
+        if let Some(flight) = self.fleet.flights.get_mut(token) {
+            let patience = after(now, LAUNCH_AGAIN);
+            flight.again_at = Some(self.slow.closed_until(now).map_or(patience, |until| until.max(patience)));
         }
     }
 
