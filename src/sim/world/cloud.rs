@@ -364,7 +364,7 @@ impl World {
         let is_young = self.now < later(machine.launched_at, patience);
         match host.phase {
             // One that has booted and not begun to serve by its deadline is being given up.
-            Phase::Ready if host.runner_state == RunnerState::Absent && !is_young => false,
+            Phase::Ready if host.runner_state == crate::engine::RunnerState::Absent && !is_young => false,
             Phase::Ready => host.link.is_up_since(self.now.saturating_sub(STEADY).unwrap_or(self.now)),
             Phase::Booting { .. } => is_young && (host.link.is_fresh() || host.link.is_up()),
             Phase::Failed { .. } => false,
