@@ -190,7 +190,7 @@ mod tests {
     fn a_request_survives_the_line() {
         let request = Request::Drain { workers: vec![WorkerId::new("i-1")], force: true };
         let line = String::from_utf8(to_line(&request).unwrap()).unwrap();
-        assert_eq!(line, "{\"do\":\"drain\",\"workers\":[\"i-1\"],\"force\":true,\"version\":1}\n");
+        assert_eq!(line, "{\"do\":\"drain\",\"force\":true,\"version\":1,\"workers\":[\"i-1\"]}\n");
         assert_eq!(from_line::<Request>(&line), Ok(request));
     }
 
