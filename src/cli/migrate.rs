@@ -15,7 +15,7 @@ use crate::config::{self, Problems, Surroundings};
 pub struct MigrateArgs {
     /// The old configuration file.
     pub file: PathBuf,
-    /// The owner name for every tag, when the file has no [fleet] table.
+    /// The owner name for every tag, when the file has no fleet table.
     #[arg(long, default_value = "gitlab-runner")]
     pub manager: String,
     /// The environment of the old service, as NAME=value lines: docker-machine took defaults of its options from it.

@@ -3,7 +3,7 @@
 //! The file is GitLab Runner's own `config.toml` with one more table, `[runners.fleet]`. What stands in our tables is
 //! checked key by key; what stands in GitLab Runner's tables and is not read here is kept, in order, for the workers.
 //!
-//! Reading order: [`model`] (the result), [`load`] (the file), `runner`, `fleet` (our table), `sizes` (how the numbers
+//! Reading order: [`model`] (the result), [`mod@load`] (the file), `runner`, `fleet` (our table), `sizes` (how the numbers
 //! must fit), then one file per subject; `node`, `reader` and `values` are the tools; [`legacy`] translates
 //! docker+machine and docker-autoscaler.
 

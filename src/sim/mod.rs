@@ -2,7 +2,7 @@
 //!
 //! Reading order: what a world is given ([`scenario`], [`faults`], [`workload`]), the [`world`] itself (it speaks the
 //! engine's events and commands, nothing else), what truly happened in it ([`ledger`], [`prices`]), what must never
-//! happen ([`check`]), the loop in virtual time ([`run`]), the sums ([`summary`]), and the door for the live driver
+//! happen ([`check`]), the loop in virtual time ([`mod@run`]), the sums ([`summary`]), and the door for the live driver
 //! ([`edge`]).
 //!
 //! The world knows the truth; an engine sees only what a listing, an answer or a report shows it, late and with faults.

@@ -1,11 +1,11 @@
 //! All that lives on a worker, rendered purely: user-data, config.toml, Docker config, agent.
 //!
 //! - [`spec`]: what a worker is made from; the one input.
-//! - [`user_data`]: the cloud-config that turns a stock image into a worker; holds no token.
-//! - [`runner_config`]: the worker's config.toml, pushed over SSH, with the `wiring` of ECR into jobs.
-//! - [`docker_config`]: what Docker reads on the worker.
+//! - [`user_data()`]: the cloud-config that turns a stock image into a worker; holds no token.
+//! - [`runner_config()`]: the worker's config.toml, pushed over SSH, with the `wiring` of ECR into jobs.
+//! - [`docker_config()`]: what Docker reads on the worker.
 //! - [`agent`]: what the manager says to a worker's agent, and what it reads from it.
-//! - [`render`]: all of it for people, masked.
+//! - [`render()`]: all of it for people, masked.
 //!
 //! The shell scripts and units themselves are in `files/`.
 

@@ -7,6 +7,7 @@ case "$*" in
         # As systemd: a unit that is active is left alone, and the end of the main process runs ExecStopPost.
         [ ! -e "$RUNNER_FLEET_ROOT/run/runner-fleet/runner.pid" ] || exit 0
         # shellcheck disable=SC2086
+        # shellcheck disable=SC2016 # the inner shell expands it
         setsid sh -c '
             if $SHELL_UNDER_TEST "$0" exec-runner; then result=success; else result=exit-code; fi
             SERVICE_RESULT=$result EXIT_STATUS=0 $SHELL_UNDER_TEST "$0" runner-ended
