@@ -228,8 +228,7 @@ impl Engine {
             OperatorWish::Drain { workers, force } => {
                 for id in workers {
                     if let Some(worker) = self.fleet.workers.get_mut(&id) {
-                        worker.drain =
-                            Some(Drain { reason: Reason::Drained { force }, told_at: None, stopping: false });
+                        worker.drain = Some(Drain::begun(Reason::Drained { force }));
                     }
                 }
             }

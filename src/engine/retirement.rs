@@ -94,7 +94,7 @@ impl Retirement<'_> {
                 if worker.instance.runner != *to && idle && *spare >= size && !worker.instance.hold {
                     *spare -= size;
                     let reason = Reason::Yields { to: to.clone() };
-                    worker.drain = Some(Drain { reason, told_at: None, stopping: false });
+                    worker.drain = Some(Drain::begun(reason));
                     if size >= capacity(to) {
                         break;
                     }
@@ -111,7 +111,7 @@ impl Retirement<'_> {
             }
             let section = self.settings.runners.iter().find(|runner| runner.name == worker.instance.runner);
             if let Some(reason) = must_go(worker, section, self.now) {
-                worker.drain = Some(Drain { reason, told_at: None, stopping: false });
+                worker.drain = Some(Drain::begun(reason));
             }
         }
     }
@@ -137,7 +137,7 @@ impl Retirement<'_> {
                 None if heard && state == Some(RunnerState::Fenced) && !worker.returns(self.now) => {
                     if surplus.missing == 0 {
                         let reason = Reason::Idle { idle: worker.idle(self.now).unwrap_or_default(), surplus: 0 };
-                        worker.drain = Some(Drain { reason, told_at: None, stopping: false });
+                        worker.drain = Some(Drain::begun(reason));
                         continue;
                     }
                 }
@@ -182,7 +182,7 @@ impl Retirement<'_> {
                 continue;
             };
             surplus.slots = surplus.slots.saturating_sub(runner.capacity);
-            worker.drain = Some(Drain { reason, told_at: None, stopping: false });
+            worker.drain = Some(Drain::begun(reason));
         }
     }
 
@@ -209,7 +209,7 @@ impl Retirement<'_> {
         drifted.sort_by_key(|worker| (worker.jobs() > 0, worker.instance.launched_at, worker.instance.id.clone()));
         for worker in drifted.into_iter().take((at_once as usize).saturating_sub(rolling)) {
             let reason = Reason::Drift { has: worker.instance.config.clone(), wants: wants.clone() };
-            worker.drain = Some(Drain { reason, told_at: None, stopping: false });
+            worker.drain = Some(Drain::begun(reason));
         }
     }
 

@@ -53,6 +53,13 @@ pub(crate) struct Drain {
     pub(crate) stopping: bool,
 }
 
+impl Drain {
+    /// One that nobody has been told of yet.
+    pub(crate) fn begun(reason: Reason) -> Self {
+        Self { reason, told_at: None, stopping: false }
+    }
+}
+
 /// A termination that was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Ending {
