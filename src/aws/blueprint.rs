@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use super::client::Aws;
 use super::error::AwsError;
 use super::image::Image;
+use super::key;
 use super::spec::LaunchSpec;
 use super::subnet::Offered;
 use super::tag;
@@ -56,6 +57,19 @@ impl Aws {
         let name = template::name(spec, &hash);
         self.ensure_template(spec, &content, &name).await?;
         Ok(Blueprint { config: config_hash(&hash, &spec.extra_hash), template: name, places })
+    }
+
+    /// What [`Self::blueprint`] would answer; makes neither key pair nor template.
+    ///
+    /// # Errors
+    /// As [`Self::blueprint`].
+    pub async fn preview(&self, spec: &LaunchSpec) -> Result<Blueprint, AwsError> {
+        let image = self.image(spec).await?;
+        let places = self.places(spec).await?;
+        let key_pair = key::name(&spec.manager, &spec.key_fingerprint);
+        let hash = Content::new(spec, &image, &key_pair)?.hash();
+        let config = config_hash(&hash, &spec.extra_hash);
+        Ok(Blueprint { config, template: template::name(spec, &hash), places })
     }
 
     /// Deletes this manager's templates of runners that are not in `runners` (any more); answers how many.
@@ -222,6 +236,16 @@ mod tests {
         insta::assert_snapshot!("delete_launch_template", replay.wire(7));
         assert_eq!(replay.bodies().len(), 9);
         assert_eq!(aws.calls().of_service("ec2"), 9);
+    }
+
+    #[tokio::test]
+    async fn a_preview_is_the_same_blueprint_and_only_asks() {
+        let (aws, _) = fresh([CREATED, DELETED].map(|body| Answer::xml(200, body)));
+        let made = aws.blueprint(&a_spec()).await.unwrap();
+
+        let (aws, replay) = aws_with([IMAGE, SUBNETS, TYPES].map(|body| Answer::xml(200, body)));
+        assert_eq!(aws.preview(&a_spec()).await.unwrap(), made);
+        assert!(replay.bodies().iter().all(|body| body.contains("Action=Describe")), "{:?}", replay.bodies());
     }
 
     #[tokio::test]

@@ -5,14 +5,19 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::config::Config;
 use crate::control::{Answer, Plan, Request};
+use crate::live::clock::Clock;
+use crate::live::look::plan_once;
+use crate::ssh::ManagerKey;
 
 use super::output::{Look, brief, write_json, write_table};
 use super::{CliError, Global, service};
 
 /// Show what would be done now, and why; change nothing.
 ///
-/// Asks the running service what a step taken now would do, what holds it back, and why each job waits.
+/// Asks the running service what a step taken now would do, what holds it back, and why each job waits. When the service
+/// does not run, looks once at GitLab, EC2 and the workers, and shows what the service would do first.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  runner-fleet plan\n  runner-fleet plan --json | jq '.actions[].what'")]
 pub(super) struct PlanArgs {
@@ -21,11 +26,13 @@ pub(super) struct PlanArgs {
     json: bool,
 }
 
-/// Asks and prints.
+/// Asks or looks, and prints.
 pub(crate) fn run(global: &Global, args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
-    let plan = match service::ask(&service::socket(global)?, &Request::Plan)? {
-        Answer::Plan { plan } => plan,
-        other => return Err(service::unexpected(&other)),
+    let config = service::load(global)?.config;
+    let plan = match service::ask_if_running(&config.fleet.control_socket, &Request::Plan)? {
+        Some(Answer::Plan { plan }) => plan,
+        Some(other) => return Err(service::unexpected(&other)),
+        None => look(config)?,
     };
     if args.json {
         write_json(out, &plan)?;
@@ -33,6 +40,22 @@ pub(crate) fn run(global: &Global, args: &PlanArgs, out: &mut dyn Write) -> Resu
         show(&plan, Look::of_stdout(), out)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The plan of a service that would start now.
+fn look(config: Config) -> Result<Plan, CliError> {
+    let mut notes = anstream::stderr();
+    let key = match ManagerKey::load(&config.fleet.state_dir) {
+        Ok(key) => key,
+        Err(error) if error.is_absent() => ManagerKey::never_kept(),
+        Err(error) => {
+            return Err(CliError::failed("use the manager's SSH key (run this as root or runner-fleet)", &error));
+        }
+    };
+    // Lost if nobody reads it.
+    let _ = writeln!(notes, "The service does not run: looking at GitLab, EC2 and the workers without it.");
+    let planned = service::block_on(plan_once(config, &key, rand::random(), Clock::real()))?;
+    planned.map_err(|error| CliError::failed("look at the fleet", &error))
 }
 
 /// The plan as text.

@@ -21,10 +21,23 @@ pub(super) fn socket(global: &Global) -> Result<PathBuf, CliError> {
 
 /// Asks the service once.
 pub(super) fn ask(socket: &Path, request: &Request) -> Result<Answer, CliError> {
-    block_on(control::ask(socket, request))?.map_err(|error| match error {
+    block_on(control::ask(socket, request))?.map_err(failed)
+}
+
+/// Asks the service once; `None` when it does not run.
+pub(super) fn ask_if_running(socket: &Path, request: &Request) -> Result<Option<Answer>, CliError> {
+    match block_on(control::ask(socket, request))? {
+        Ok(answer) => Ok(Some(answer)),
+        Err(ClientError::NotRunning { .. }) => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn failed(error: ClientError) -> CliError {
+    match error {
         ClientError::Refused(why) => CliError::Failed(why),
         other => CliError::Failed(format!("cannot {other}")),
-    })
+    }
 }
 
 /// Runs one future on this thread.

@@ -11,6 +11,7 @@ mod address;
 #[cfg(test)]
 mod alive;
 pub mod arch;
+pub mod checksum;
 mod duration;
 pub mod ecr;
 mod files;
@@ -34,6 +35,7 @@ mod values;
 pub mod volume;
 
 pub use arch::Arch;
+pub use checksum::{Checksum, ChecksumList};
 pub use ecr::{Ecr, EcrHost};
 pub use legacy::{Surroundings, migrate};
 pub(crate) use load::read_file;

@@ -4,7 +4,7 @@ use super::node::Node;
 use super::pins::Pin;
 use super::problems::Report;
 use super::reader::Reader;
-use super::{Arch, values};
+use super::{Arch, Checksum, values};
 
 /// gitlab-runner or the ECR helper, for one architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +13,8 @@ pub struct Tool {
     pub version: String,
     /// Where the binary for this runner's architecture lies (http or https; the checksum protects it).
     pub url: String,
-    /// 64 lower-case hex digits. `None`: nobody gave a checksum and this build pins none, so nothing is downloaded; the
-    /// image must already have the program, and the boot fails closed when it does not.
-    pub sha256: Option<String>,
+    /// What the binary must match; nothing unverified is ever run.
+    pub checksum: Checksum,
 }
 
 /// The names of the three keys in their table.
@@ -46,32 +45,24 @@ pub(crate) fn read(
     let default_url = pin.url(&version, arch_or_any);
     let url = url?.unwrap_or_else(|| default_url.clone());
     let as_pinned = version == pin.version && url == default_url;
-    let pinned = pin.sha256(arch_or_any).filter(|_| as_pinned).map(str::to_owned);
-    let sha256 = given.or(pinned);
-    if sha256.is_none() {
-        let (program, published) = (pin.program, pin.checksums_at);
-        let Some(key) = [keys.url, keys.version].into_iter().find(|key| reader.has(key)) else {
-            report.warn(
-                &reader.at(keys.sha256),
-                format!(
-                    "this build pins no checksum for {program} {version}, so it downloads none: the image must have \
-                     {program}, or write {} (published at {published})",
-                    keys.sha256
-                ),
-            );
-            return Some(Tool { version, url, sha256 });
-        };
-        report.problem(
-            &reader.at(key),
-            format!(
-                "{} must be given, because this build pins no checksum for {program} {version} from there (published at \
-                 {published}); or leave `{key}` out and use an image that has {program}",
-                keys.sha256
-            ),
-        );
-        return None;
-    }
-    Some(Tool { version, url, sha256 })
+    let checksum = match given {
+        Some(sha256) => Checksum::Binary(sha256),
+        None if as_pinned => pin.checksum(arch_or_any),
+        None => {
+            let key = if reader.has(keys.url) { keys.url } else { keys.version };
+            report.problem(&reader.at(key), unverified(keys, pin, &version, key));
+            return None;
+        }
+    };
+    Some(Tool { version, url, checksum })
+}
+
+fn unverified(keys: ToolKeys, pin: &Pin, version: &str, key: &str) -> String {
+    let (sha256, program, pinned, published) = (keys.sha256, pin.program, pin.version, pin.checksums_at);
+    format!(
+        "{sha256} must be given, because this build pins no checksum for {program} {version} from there (published at \
+         {published}); or leave `{key}` out: {program} {pinned} is pinned"
+    )
 }
 
 /// `19.4.0`, also with a `v`.

@@ -82,17 +82,10 @@ impl Ec2 {
 
     async fn list_all(&self, with_health: bool) -> Result<Vec<Instance>, String> {
         let setup = Arc::clone(&self.setup.borrow());
-        let addresses = |name: &RunnerName| match setup.runner(name).map(|setup| setup.runner.fleet.address) {
-            Some(Address::Public) => AddressKind::Public,
-            Some(Address::Private) | None => AddressKind::Private,
-        };
-        let regions = self.regions.all().await;
-        let answers = join_all(regions.iter().map(|aws| aws.instances(setup.manager(), &addresses, with_health))).await;
         let mut all = Vec::new();
         let mut homes = BTreeMap::new();
-        for (aws, answer) in regions.iter().zip(answers) {
-            let instances = answer.map_err(|error| chain(&error))?;
-            homes.extend(instances.iter().map(|instance| (instance.id.clone(), aws.region().to_owned())));
+        for (region, instances) in list_regions(&setup, &self.regions, with_health).await? {
+            homes.extend(instances.iter().map(|instance| (instance.id.clone(), region.clone())));
             all.extend(instances);
         }
         let mut known = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -174,6 +167,22 @@ impl Ec2 {
     async fn tell(&self, event: Event) {
         let _ = self.events.send(event).await;
     }
+}
+
+/// All instances of the setup's manager, by region; one page that fails is a failure of the whole.
+pub(super) async fn list_regions(
+    setup: &Setup,
+    regions: &Regions,
+    with_health: bool,
+) -> Result<Vec<(String, Vec<Instance>)>, String> {
+    let addresses = |name: &RunnerName| match setup.runner(name).map(|setup| setup.runner.fleet.address) {
+        Some(Address::Public) => AddressKind::Public,
+        Some(Address::Private) | None => AddressKind::Private,
+    };
+    let regions = regions.all().await;
+    let answers = join_all(regions.iter().map(|aws| aws.instances(setup.manager(), &addresses, with_health))).await;
+    let by_region = regions.iter().zip(answers);
+    by_region.map(|(aws, answer)| Ok((aws.region().to_owned(), answer.map_err(|error| chain(&error))?))).collect()
 }
 
 /// Homes of ended workers are dropped once there are so many: a few MB.

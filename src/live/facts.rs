@@ -49,24 +49,16 @@ pub(super) async fn keep(
     let name = setup.runner.name.clone();
     let (mut complaint, mut pauses, mut notes) = (Complaint::default(), Pauses::default(), Vec::new());
     loop {
-        let outcome = match timeout(DISCOVERY_MAX, look(&setup, &manager)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(format!("no answer within {} s", DISCOVERY_MAX.as_secs())),
-        };
+        let outcome = look_in_time(&setup, &manager).await;
         complaint.about(&format!("reading runner {name} from GitLab"), &outcome);
         let (facts, pause) = match outcome {
             Ok(Looked { id, discovered }) => {
                 pauses.reset();
+                let found = Found::of(id, &discovered);
                 if discovered.notes != notes {
                     discovered.notes.iter().for_each(|note| info!(runner.name = name.as_str(), "{note}"));
                     notes = discovered.notes;
                 }
-                let found = Found {
-                    id,
-                    projects: discovered.projects,
-                    restricted: discovered.restricted,
-                    protected_only: discovered.facts.as_ref().ok().map(|facts| facts.protected_only),
-                };
                 findings.send_if_modified(|findings| findings.insert(name.clone(), found.clone()) != Some(found));
                 (discovered.facts.map_err(|error| chain(&error)), EVERY)
             }
@@ -79,9 +71,35 @@ pub(super) async fn keep(
     }
 }
 
+impl Found {
+    fn of(id: u64, discovered: &Discovered) -> Self {
+        Self {
+            id,
+            projects: discovered.projects.clone(),
+            restricted: discovered.restricted,
+            protected_only: discovered.facts.as_ref().ok().map(|facts| facts.protected_only),
+        }
+    }
+}
+
+/// Looks at one runner once.
+pub(super) async fn once(setup: &RunnerSetup, manager: &SystemId) -> (Option<Found>, Result<RunnerFacts, String>) {
+    match look_in_time(setup, manager).await {
+        Ok(Looked { id, discovered }) => {
+            (Some(Found::of(id, &discovered)), discovered.facts.map_err(|error| chain(&error)))
+        }
+        Err(why) => (None, Err(why)),
+    }
+}
+
 struct Looked {
     id: u64,
     discovered: Discovered,
+}
+
+async fn look_in_time(setup: &RunnerSetup, manager: &SystemId) -> Result<Looked, String> {
+    let late = |_| Err(format!("no answer within {} s", DISCOVERY_MAX.as_secs()));
+    timeout(DISCOVERY_MAX, look(setup, manager)).await.unwrap_or_else(late)
 }
 
 async fn look(setup: &RunnerSetup, manager: &SystemId) -> Result<Looked, String> {

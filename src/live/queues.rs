@@ -47,6 +47,27 @@ pub(super) async fn keep(
     }
 }
 
+/// Looks at one server until every queue there was seen, or until `patience` is over; `None`: nobody may look.
+pub(super) async fn once(
+    runners: &[Arc<RunnerSetup>],
+    findings: &watch::Receiver<Findings>,
+    every: Duration,
+    patience: Duration,
+    clock: Clock,
+) -> Option<Result<QueueLook, String>> {
+    let mut views = views(runners, findings);
+    let began = clock.now();
+    loop {
+        let looks = join_all(views.iter_mut().map(|view| view.look(clock))).await;
+        let merged = merge(looks.into_iter().flatten().collect())?;
+        let looked_for = Duration::try_from(clock.now().duration_since(began)).unwrap_or_default();
+        if merged.as_ref().is_ok_and(|look| look.complete) || looked_for >= patience {
+            return Some(merged);
+        }
+        clock.sleep(every).await;
+    }
+}
+
 /// The queue as one api token sees it.
 struct TokensView {
     runners: Vec<RunnerName>,

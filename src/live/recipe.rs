@@ -8,10 +8,10 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::aws::{self, LaunchSpec};
-use crate::config::{self, Ami, Arch, Config, Runner, Tool};
+use crate::config::{self, Ami, Arch, ChecksumList, Config, Runner, Tool};
 use crate::engine::{RunnerName, WorkerId};
 use crate::ssh::ManagerKey;
-use crate::worker::{self, Download, EcrSpec, HostKey, UserDataTooLarge, WorkerSpec};
+use crate::worker::{self, Checksum, Download, EcrSpec, HostKey, UserDataTooLarge, WorkerSpec};
 
 /// More does not fit into user-data.
 const CA_FILE_BYTES_MAX: u64 = 16 * 1024;
@@ -118,7 +118,13 @@ fn root_volume(volume: &config::RootVolume) -> aws::RootVolume {
 }
 
 fn download(tool: &Tool) -> Download {
-    Download { version: tool.version.clone(), url: tool.url.clone(), sha256: tool.sha256.clone() }
+    let checksum = match &tool.checksum {
+        config::Checksum::Binary(sha256) => Checksum::Binary(sha256.clone()),
+        config::Checksum::Listed(ChecksumList { url, sha256, entry }) => {
+            Checksum::Listed { url: url.clone(), sha256: sha256.clone(), entry: entry.clone() }
+        }
+    };
+    Download { version: tool.version.clone(), url: tool.url.clone(), checksum }
 }
 
 /// What reaches a worker over SSH instead of in its user-data is part of what it is made of, too: a hash of its

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use crate::config::Config;
 use crate::engine::{Command, Event, JobId, ProjectId, RunnerName, Server, SystemId, WorkerId};
 use crate::gitlab::manager_system_id;
 use crate::ssh::ManagerKey;
@@ -23,7 +24,7 @@ use super::edge::Edge;
 use super::facts::{self, Findings};
 use super::link::{Links, Provision, Provisioner};
 use super::regions::Regions;
-use super::setup::Setup;
+use super::setup::{RunnerSetup, Setup};
 use super::{blueprints, queues, recipe};
 
 /// One request to GitLab with its own limits; this is for what nobody thought of.
@@ -165,14 +166,19 @@ impl Provisioner for Recipes {
         let Some(known) = setup.runner(runner) else {
             return Err(format!("nobody knows how to log in to workers of {runner}: it is not configured"));
         };
-        let spec = recipe::worker_spec(&setup.config, &known.runner, recipe::host_key(runner, &self.key));
-        let config_toml = worker::runner_config(&spec, &known.token, worker);
-        Ok(Provision {
-            user: spec.ssh_user.clone(),
-            port: known.runner.fleet.ssh_port,
-            host_key_public: spec.host_key.public,
-            bundle: worker::bundle(&config_toml, &SystemId::of(worker)),
-            sudo: spec.ssh_user != "root",
-        })
+        Ok(provision(&setup.config, known, &self.key, worker))
+    }
+}
+
+/// How to log in to a worker of this runner, and what it is configured with.
+pub(super) fn provision(config: &Config, runner: &RunnerSetup, key: &ManagerKey, worker: &WorkerId) -> Provision {
+    let spec = recipe::worker_spec(config, &runner.runner, recipe::host_key(&runner.runner.name, key));
+    let config_toml = worker::runner_config(&spec, &runner.token, worker);
+    Provision {
+        user: spec.ssh_user.clone(),
+        port: runner.runner.fleet.ssh_port,
+        host_key_public: spec.host_key.public,
+        bundle: worker::bundle(&config_toml, &SystemId::of(worker)),
+        sudo: spec.ssh_user != "root",
     }
 }

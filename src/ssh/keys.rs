@@ -73,6 +73,14 @@ impl ManagerKey {
         }
     }
 
+    /// A key that lives in memory only: for showing what a manager would do that has never run.
+    pub fn never_kept() -> Self {
+        let ed25519 = Ed25519Keypair::from_seed(&rand::random());
+        let seed = Arc::new(SecretBox::new(Box::new(ed25519.private.to_bytes())));
+        let pair = Arc::new(PrivateKey::from(ed25519));
+        Self { pair, seed, path: PathBuf::new() }
+    }
+
     /// The public half as one line of `authorized_keys`, and as EC2's ImportKeyPair takes it.
     pub fn public_openssh(&self) -> String {
         let mut public = self.pair.public_key().clone();
@@ -181,6 +189,13 @@ pub enum KeyError {
         /// Which file.
         path: PathBuf,
     },
+}
+
+impl KeyError {
+    /// Whether there is no key yet.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::spec::{Download, WorkerSpec};
+use super::spec::{Checksum, Download, WorkerSpec};
 
 /// Renders the file. Every text is single-quoted, so that no value can become a command.
 pub(super) fn worker_env(spec: &WorkerSpec) -> String {
@@ -18,11 +18,20 @@ pub(super) fn worker_env(spec: &WorkerSpec) -> String {
 }
 
 fn download(env: &mut String, name: &str, download: &Download) {
-    let Download { version, url, sha256 } = download;
-    let _ = writeln!(env, "{name}_version={}", quoted(version));
-    let _ = writeln!(env, "{name}_url={}", quoted(url));
-    let sha256 = sha256.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let _ = writeln!(env, "{name}_sha256={}", quoted(&sha256));
+    let Download { version, url, checksum } = download;
+    let mut set = |key: &str, value: &str| {
+        let _ = writeln!(env, "{name}_{key}={}", quoted(value));
+    };
+    set("version", version);
+    set("url", url);
+    match checksum {
+        Checksum::Binary(sha256) => set("sha256", sha256),
+        Checksum::Listed { url, sha256, entry } => {
+            set("list_url", url);
+            set("list_sha256", sha256);
+            set("list_entry", entry);
+        }
+    }
 }
 
 fn quoted(text: &str) -> String {

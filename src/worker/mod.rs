@@ -24,5 +24,5 @@ pub use agent::{AGENT_PATH, AgentCommand, AgentExit, AgentLineError, BEAT, LINE_
 pub use docker_config::docker_config;
 pub use render::{Rendered, render};
 pub use runner_config::{fenced_config, runner_config, worker_name};
-pub use spec::{Arch, Download, EcrSpec, HostKey, WorkerSpec};
+pub use spec::{Arch, Checksum, Download, EcrSpec, HostKey, WorkerSpec};
 pub use user_data::{USER_DATA_MAX, UserData, UserDataTooLarge, user_data};

@@ -75,8 +75,24 @@ pub struct Download {
     pub version: String,
     /// The address of the binary for the specification's architecture.
     pub url: String,
-    /// The SHA-256 of the binary, in lower-case hex. Without it nothing is downloaded: the image must have the program.
-    pub sha256: Option<String>,
+    /// What the binary must match.
+    pub checksum: Checksum,
+}
+
+/// What proves that a download is the released program; every digest is a SHA-256 in lower-case hex.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checksum {
+    /// The binary's.
+    Binary(String),
+    /// The binary's is the one that a list in the format of `sha256sum` gives for an entry.
+    Listed {
+        /// Where the list lies.
+        url: String,
+        /// The list's own digest.
+        sha256: String,
+        /// The binary's path in the list.
+        entry: String,
+    },
 }
 
 /// A CPU architecture that EC2 offers.

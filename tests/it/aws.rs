@@ -267,18 +267,18 @@ async fn nobody_at_the_endpoint_is_a_transient_error_and_a_launch_that_may_have_
 }
 
 /// A region of the emulator, with an image, and our door to it.
-struct World {
+pub(super) struct World {
     aws: Aws,
     ec2: aws_sdk_ec2::Client,
     settings: SdkConfig,
-    image: String,
-    subnets: Vec<SubnetId>,
-    group: String,
-    _moto: Arc<Moto>,
+    pub(super) image: String,
+    pub(super) subnets: Vec<SubnetId>,
+    pub(super) group: String,
+    moto: Arc<Moto>,
 }
 
 impl World {
-    async fn new(region: &str) -> Self {
+    pub(super) async fn new(region: &str) -> Self {
         let moto = Moto::shared().await;
         let settings = settings(&moto.endpoint, region);
         let ec2 = aws_sdk_ec2::Client::new(&settings);
@@ -295,8 +295,13 @@ impl World {
             group: groups.security_groups()[0].group_id().unwrap().to_owned(),
             ec2,
             settings,
-            _moto: moto,
+            moto,
         }
+    }
+
+    /// Where the emulator listens.
+    pub(super) fn endpoint(&self) -> &str {
+        &self.moto.endpoint
     }
 
     /// As after a restart: with nothing remembered.
@@ -342,7 +347,7 @@ impl World {
         self.aws.instances(MANAGER, &|_| AddressKind::Private, true).await.unwrap()
     }
 
-    async fn templates(&self) -> Vec<String> {
+    pub(super) async fn templates(&self) -> Vec<String> {
         let answer = self.ec2.describe_launch_templates().send().await.unwrap();
         let mut names: Vec<_> =
             answer.launch_templates().iter().map(|t| t.launch_template_name().unwrap().to_owned()).collect();
@@ -350,7 +355,7 @@ impl World {
         names
     }
 
-    async fn key_pairs(&self) -> Vec<String> {
+    pub(super) async fn key_pairs(&self) -> Vec<String> {
         let answer = self.ec2.describe_key_pairs().send().await.unwrap();
         answer.key_pairs().iter().map(|pair| pair.key_name().unwrap().to_owned()).collect()
     }
@@ -363,7 +368,7 @@ impl World {
     }
 
     /// Of anyone.
-    async fn running_instances(&self) -> usize {
+    pub(super) async fn running_instances(&self) -> usize {
         let running = Filter::builder().name("instance-state-name").values("running").build();
         let answer = self.ec2.describe_instances().filters(running).send().await.unwrap();
         answer.reservations().iter().map(|reservation| reservation.instances().len()).sum()

@@ -13,6 +13,8 @@ mod engine;
 #[cfg(test)]
 mod gitlab;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod ssh;

@@ -4,10 +4,11 @@
 //! may be told the same thing any number of times.
 //!
 //! Reading order: [`Links`], the task (`task`), one connection (`talk`), what to run next (`agenda`), when to try again
-//! (`retry`), how news travel (`outbox`).
+//! (`retry`), how news travel (`outbox`). A `glance` is for those who only look.
 
 mod agenda;
 mod dial;
+mod glance;
 mod outbox;
 mod pace;
 mod provision;
@@ -31,6 +32,7 @@ use crate::engine::{Event, RunnerName, WorkerId};
 use crate::ssh::ManagerKey;
 
 pub use self::dial::{Dial, Tcp, Wire};
+pub use self::glance::glance;
 pub use self::pace::Pace;
 pub use self::provision::{Provision, Provisioner};
 

@@ -254,13 +254,13 @@ fn sentence(what: &str, status: u32, words: &str) -> String {
 }
 
 /// sudo answers 1 and its own words when there is no such program.
-fn is_missing(status: Option<u32>, stderr: &[u8]) -> bool {
+pub(super) fn is_missing(status: Option<u32>, stderr: &[u8]) -> bool {
     let words = String::from_utf8_lossy(stderr);
     status.is_some_and(|status| NOT_FOUND.contains(&status))
         || ["command not found", "No such file", ": not found"].iter().any(|sign| words.contains(sign))
 }
 
-fn failure(error: SshError) -> LinkFailure {
+pub(super) fn failure(error: SshError) -> LinkFailure {
     let text = error.to_string();
     if error.is_wrong_host_key() {
         LinkFailure::WrongHostKey(text)

@@ -16,7 +16,7 @@ DEBIAN_FRONTEND=noninteractive
 export HOME PATH DEBIAN_FRONTEND
 
 ecr=false
-runner_version='' runner_url='' runner_sha256=''
+runner_version='' runner_url='' runner_sha256='' runner_list_url='' runner_list_sha256='' runner_list_entry=''
 helper_version='' helper_url='' helper_sha256=''
 retry_seconds=2
 # shellcheck source=/dev/null
@@ -86,17 +86,24 @@ install_packages() {
     fi
 }
 
-# fetch NAME FILE URL SHA256: nothing unverified is ever run.
-fetch() {
-    [ -n "$4" ] || fail "$current: the image has no $1 and no checksum is configured for $3; set its sha256 or use an image that has it"
-    retry curl -fsSL --connect-timeout 10 --max-time 300 -o "$2.new" "$3"
-    sum=$(sha256sum <"$2.new" | cut -d ' ' -f 1)
-    if [ "$sum" != "$4" ]; then
-        rm -f "$2.new"
-        fail "$current: $3 has sha256 $sum, configured is $4"
+# download FILE URL SHA256: FILE is there only if its bytes are the expected ones; nothing unverified is ever run.
+download() {
+    retry curl -fsSL --connect-timeout 10 --max-time 300 -o "$1.new" "$2"
+    sum=$(sha256sum <"$1.new" | cut -d ' ' -f 1)
+    if [ "$sum" != "$3" ]; then
+        rm -f "$1.new"
+        fail "$current: $2 has sha256 $sum, expected is $3"
     fi
-    chmod 755 "$2.new"
-    mv -f "$2.new" "$2"
+    mv -f "$1.new" "$1"
+}
+
+# A release's own list of checksums, verified itself, says what the binary must hash to.
+look_up_the_runner() {
+    download "$LOG.list" "$runner_list_url" "$runner_list_sha256"
+    runner_sha256=$(awk -v entry="$runner_list_entry" '
+        { name = $2; sub(/^\*/, "", name); sub(/^\.\//, "", name) }
+        name == entry { print $1; exit }' "$LOG.list")
+    [ -n "$runner_sha256" ] || fail "$current: $runner_list_url does not list $runner_list_entry"
 }
 
 # merge FILE ADDITION: deep-merges a JSON object into FILE, the addition wins; prints "changed" if FILE is another then.
@@ -161,7 +168,9 @@ set_up_runner() {
         run gitlab-runner --version || fail "$current: the image's $(command -v gitlab-runner) does not run on $(uname -m)"
     else
         step "installing gitlab-runner $runner_version"
-        fetch gitlab-runner "$BIN/gitlab-runner" "$runner_url" "$runner_sha256"
+        [ -n "$runner_sha256" ] || look_up_the_runner
+        download "$BIN/gitlab-runner" "$runner_url" "$runner_sha256"
+        chmod 755 "$BIN/gitlab-runner"
         run gitlab-runner --version || fail "$current: the downloaded gitlab-runner does not run on $(uname -m)"
     fi
 }
@@ -175,7 +184,8 @@ set_up_ecr() {
         if [ -n "$packaged" ] && [ "$packaged" != "$helper" ] && "$packaged" -v >/dev/null 2>&1; then
             cp "$packaged" "$helper"
         else
-            fetch docker-credential-ecr-login "$helper" "$helper_url" "$helper_sha256"
+            download "$helper" "$helper_url" "$helper_sha256"
+            chmod 755 "$helper"
         fi
         run "$helper" -v || fail "$current: the downloaded helper does not run on $(uname -m)"
     fi

@@ -117,7 +117,7 @@ fn a_wrong_checksum_is_never_installed() {
         assert!(!boot(machine));
 
         let expected = format!(
-            "failed installing gitlab-runner 19.4.0: {} has sha256 {}, configured is {}",
+            "failed installing gitlab-runner 19.4.0: {} has sha256 {}, expected is {}",
             machine.url("/program"),
             sha256("something else"),
             sha256(PROGRAM)
@@ -127,21 +127,80 @@ fn a_wrong_checksum_is_never_installed() {
     });
 }
 
+/// Points the runner's list of checksums at the machine's own server; returns the list.
+fn lists(machine: &Machine, list: &str) -> String {
+    machine.page("/release.sha256", list);
+    let mut env = machine.read("/etc/default/runner-fleet");
+    env.push_str(&format!("runner_url={}\nrunner_list_url={}\n", machine.url("/program"), machine.url("/release.sha256")));
+    env.push_str(&format!("runner_list_sha256={}\n", sha256(list)));
+    machine.write("/etc/default/runner-fleet", &env);
+    list.to_owned()
+}
+
+/// As `sha256sum` writes it, in text mode, in binary mode, and with the path as `find` prints it.
+fn list_of(program: &str, before_the_path: &str) -> String {
+    let (other, program) = (sha256("another"), sha256(program));
+    format!(
+        "{other} {before_the_path}binaries/gitlab-runner-linux-amd64\n{program} {before_the_path}binaries/gitlab-runner-linux-arm64\n\
+         {other} {before_the_path}deb/binaries/gitlab-runner-linux-arm64\n"
+    )
+}
+
 #[test]
-fn without_a_checksum_nothing_is_downloaded() {
-    let mut spec = minimal();
-    spec.runner_binary.sha256 = None;
-    on_each_shell(&spec, |machine| {
+fn the_runner_is_verified_by_the_list_of_its_release() {
+    for before_the_path in [" ", "*", " ./"] {
+        on_each_shell(&minimal(), |machine| {
+            full_image(machine);
+            machine.page("/program", PROGRAM);
+            std::fs::remove_file(machine.path("/bin/gitlab-runner")).unwrap();
+            lists(machine, &list_of(PROGRAM, before_the_path));
+
+            assert!(boot(machine), "{}", phase(machine));
+
+            let path = "/usr/local/bin/gitlab-runner";
+            assert_eq!((machine.read(path).as_str(), machine.mode(path)), (PROGRAM, 0o755));
+        });
+    }
+}
+
+#[test]
+fn a_list_that_is_not_the_pinned_one_proves_nothing() {
+    on_each_shell(&minimal(), |machine| {
         full_image(machine);
+        machine.page("/program", PROGRAM);
         std::fs::remove_file(machine.path("/bin/gitlab-runner")).unwrap();
+        let pinned = lists(machine, &list_of("the released program", " "));
+        machine.page("/release.sha256", &list_of(PROGRAM, " "));
 
         assert!(!boot(machine));
 
-        assert_eq!(
-            phase(machine),
-            "failed installing gitlab-runner 19.4.0: the image has no gitlab-runner and no checksum is configured for \
-             https://downloads.example.com/v19.4.0/gitlab-runner-linux-arm64; set its sha256 or use an image that has it"
+        let expected = format!(
+            "failed installing gitlab-runner 19.4.0: {} has sha256 {}, expected is {}",
+            machine.url("/release.sha256"),
+            sha256(&list_of(PROGRAM, " ")),
+            sha256(&pinned)
         );
+        assert_eq!(phase(machine), expected);
+        assert!(!machine.exists("/usr/local/bin/gitlab-runner"));
+    });
+}
+
+#[test]
+fn a_program_that_its_release_does_not_list_is_not_installed() {
+    on_each_shell(&minimal(), |machine| {
+        full_image(machine);
+        machine.page("/program", PROGRAM);
+        std::fs::remove_file(machine.path("/bin/gitlab-runner")).unwrap();
+        lists(machine, &format!("{} *deb/gitlab-runner_arm64.deb\n", sha256(PROGRAM)));
+
+        assert!(!boot(machine));
+
+        let list = machine.url("/release.sha256");
+        let expected = format!(
+            "failed installing gitlab-runner 19.4.0: {list} does not list binaries/gitlab-runner-linux-arm64"
+        );
+        assert_eq!(phase(machine), expected);
+        assert!(!machine.exists("/usr/local/bin/gitlab-runner"));
     });
 }
 

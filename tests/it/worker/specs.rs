@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runner_fleet::engine::{RunnerName, WorkerId};
-use runner_fleet::worker::{Arch, Download, EcrSpec, HostKey, WorkerSpec};
+use runner_fleet::worker::{Arch, Checksum, Download, EcrSpec, HostKey, WorkerSpec};
 use secrecy::SecretString;
 
 pub(super) const TOKEN: &str = "glrt-t1_verysecrettoken";
@@ -19,8 +19,17 @@ pub(super) fn token() -> SecretString {
     SecretString::from(TOKEN)
 }
 
-pub(super) fn sha(digit: char) -> Option<String> {
-    Some(digit.to_string().repeat(64))
+pub(super) fn sha(digit: char) -> Checksum {
+    Checksum::Binary(digit.to_string().repeat(64))
+}
+
+/// As the pinned gitlab-runner is verified: by the list that its release is published with.
+pub(super) fn listed() -> Checksum {
+    Checksum::Listed {
+        url: "https://downloads.example.com/v19.4.0/release.sha256".into(),
+        sha256: "a".repeat(64),
+        entry: "binaries/gitlab-runner-linux-arm64".into(),
+    }
 }
 
 /// As little as a user can write.
@@ -45,7 +54,7 @@ pub(super) fn minimal() -> WorkerSpec {
         runner_binary: Download {
             version: "19.4.0".into(),
             url: "https://downloads.example.com/v19.4.0/gitlab-runner-linux-arm64".into(),
-            sha256: sha('a'),
+            checksum: listed(),
         },
         registry_mirrors: Vec::new(),
         docker_daemon: toml::Table::new(),
@@ -99,7 +108,7 @@ pub(super) fn complete() -> WorkerSpec {
             helper: Download {
                 version: "0.12.0".into(),
                 url: "https://downloads.example.com/0.12.0/linux-arm64/docker-credential-ecr-login".into(),
-                sha256: sha('b'),
+                checksum: sha('b'),
             },
         }),
         registry_mirrors: vec!["https://mirror.example.com".into()],
