@@ -49,6 +49,7 @@ pub use ids::{
     WorkerId, Zone,
 };
 pub use job::{Knowledge, PendingJob, QueueLook, RunnerFacts, Scope};
+pub(crate) use listing::SETTLING;
 pub use offering::{Blueprint, Market, Offering, Place};
 pub use reason::{Brief, Reason};
 pub use settings::{IdlePolicy, RunnerSettings, ScheduleEntry, Settings};

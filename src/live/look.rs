@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::control::Plan;
-use crate::engine::{Command, Engine, Event, Instance, InstanceState, LinkNews, Server};
+use crate::engine::{Command, Engine, Event, Instance, InstanceState, LinkNews, SETTLING, Server};
 use crate::gitlab::manager_system_id;
 use crate::ssh::ManagerKey;
 
@@ -35,6 +35,8 @@ const PREVIEW_MAX: Duration = Duration::from_secs(120);
 const LISTING_MAX: Duration = Duration::from_secs(120);
 /// A person waits: after so long a queue that could not be read whole is shown as far as it was.
 const QUEUE_MAX: Duration = Duration::from_secs(30);
+/// The first listing begins a moment after the look.
+const SETTLING_MARGIN: Duration = Duration::from_millis(500);
 /// Workers asked at one time. Each takes some milliseconds of computing; the rest is waiting.
 const GLANCES_MAX: usize = 64;
 
@@ -80,21 +82,26 @@ fn is_a_look(command: &Command) -> bool {
     }
 }
 
-/// Everything that there is to see, the queue last: it changes fastest.
+/// Everything that there is to see; the queue late, as it changes fastest.
 async fn look(setup: &Setup, regions: &Regions, key: &ManagerKey, clock: Clock) -> Vec<Event> {
     let mut events = vec![Event::Configured(setup.settings.clone())];
-    let (facts, blueprints, instances) =
+    let began = clock.now();
+    let (facts, blueprints, first) =
         tokio::join!(all_facts(setup), previews(setup, key), instances(setup, regions, clock));
     let (findings, facts) = facts;
-    let running = match &instances {
+    let running = match &first {
         Event::Instances { listing: Ok(listing), .. } => listing.clone(),
         _ => Vec::new(),
     };
     events.extend(facts);
     events.extend(blueprints);
-    events.push(instances);
+    events.push(first);
     events.extend(glances(setup, key, running).await);
     events.extend(all_queues(setup, findings, clock).await);
+    // As after a start: a launch of a manager that has just died may not have shown in the first listing.
+    let passed = Duration::try_from(clock.now().duration_since(began)).unwrap_or_default();
+    clock.sleep(SETTLING_MARGIN + SETTLING.saturating_sub(passed)).await;
+    events.push(instances(setup, regions, clock).await);
     events
 }
 

@@ -23,7 +23,10 @@ async fn three_waiting_jobs_are_three_workers_that_nobody_launches() {
     let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
     let actions: Vec<_> = plan["actions"].as_array().unwrap().iter().map(|action| &action["what"]).collect();
     let what = actions[0].as_str().unwrap();
-    assert!(actions.len() == 1 && what.starts_with("launch 3 spot workers for arm: c7g.large in eu-north-1"), "{plan:#}");
+    assert!(
+        actions.len() == 1 && what.starts_with("launch 3 spot workers for arm: c7g.large in eu-north-1"),
+        "{plan:#}"
+    );
     let waiting: Vec<_> = plan["waiting"].as_array().unwrap().iter().map(|job| job["id"].as_u64().unwrap()).collect();
     assert_eq!(waiting, [7228, 7229, 7230, 7231]);
     // Nothing was made, and GitLab was only asked.

@@ -131,7 +131,11 @@ fn a_wrong_checksum_is_never_installed() {
 fn lists(machine: &Machine, list: &str) -> String {
     machine.page("/release.sha256", list);
     let mut env = machine.read("/etc/default/runner-fleet");
-    env.push_str(&format!("runner_url={}\nrunner_list_url={}\n", machine.url("/program"), machine.url("/release.sha256")));
+    env.push_str(&format!(
+        "runner_url={}\nrunner_list_url={}\n",
+        machine.url("/program"),
+        machine.url("/release.sha256")
+    ));
     env.push_str(&format!("runner_list_sha256={}\n", sha256(list)));
     machine.write("/etc/default/runner-fleet", &env);
     list.to_owned()
@@ -196,9 +200,8 @@ fn a_program_that_its_release_does_not_list_is_not_installed() {
         assert!(!boot(machine));
 
         let list = machine.url("/release.sha256");
-        let expected = format!(
-            "failed installing gitlab-runner 19.4.0: {list} does not list binaries/gitlab-runner-linux-arm64"
-        );
+        let expected =
+            format!("failed installing gitlab-runner 19.4.0: {list} does not list binaries/gitlab-runner-linux-arm64");
         assert_eq!(phase(machine), expected);
         assert!(!machine.exists("/usr/local/bin/gitlab-runner"));
     });
