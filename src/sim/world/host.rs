@@ -49,6 +49,43 @@ pub struct Host {
     pub(super) idle_since: Timestamp,
     pub(super) queue_size: Option<u32>,
     pub(super) requests_made: u64,
+    /// Whether the manager has sent it a fence or an end: it counts on it no more, whether that arrives or not.
+    pub(super) told_to_go: bool,
+    pub(super) lie: Option<Lie>,
+}
+
+/// An untruth that an agent tells all its life: a broken counter, a metric that nobody serves, a runner that hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// Docker's labels never show a job.
+    NoDocker,
+    /// The runner's metrics never show a job.
+    NoMetrics,
+    /// It has been idle for ever.
+    IdleForAges,
+    /// Its counter of jobs runs a thousand times too fast.
+    CountsWildly,
+    /// Its runner says that it serves, and never asks for a job.
+    Deaf,
+}
+
+impl Lie {
+    /// All of them.
+    pub(super) const ALL: [Self; 5] =
+        [Self::NoDocker, Self::NoMetrics, Self::IdleForAges, Self::CountsWildly, Self::Deaf];
+
+    fn tell(self, report: &mut Report) {
+        match self {
+            Self::NoDocker => {
+                report.jobs_by_docker = 0;
+                report.job_ids.clear();
+            }
+            Self::NoMetrics => report.jobs_by_metrics = 0,
+            Self::IdleForAges => report.idle_seconds = u64::MAX / 2,
+            Self::CountsWildly => report.jobs_started = report.jobs_started.saturating_mul(1_000),
+            Self::Deaf => {}
+        }
+    }
 }
 
 /// Where a running job shows.
@@ -108,6 +145,8 @@ impl Host {
             idle_since: now,
             queue_size: None,
             requests_made: 0,
+            told_to_go: false,
+            lie: None,
         }
     }
 
@@ -139,7 +178,7 @@ impl Host {
     pub(super) fn report(&self, now: Timestamp) -> Report {
         let count = |shown: fn(&Shown) -> bool| self.jobs.values().filter(|job| shown(job)).count() as u32;
         let idle = Duration::try_from(now.duration_since(self.idle_since)).unwrap_or_default();
-        Report {
+        let mut report = Report {
             phase: self.phase.clone(),
             runner: self.runner_state,
             jobs_by_metrics: count(|job| job.by_metrics),
@@ -152,13 +191,18 @@ impl Host {
             disk_free_mib: Some(20_000),
             interruption: self.interruption,
             rebalance: false,
+        };
+        if let Some(lie) = self.lie {
+            lie.tell(&mut report);
         }
+        report
     }
 
     fn asks_on(&self) -> bool {
         let spent = self.max_jobs == 1 && self.jobs_started >= 1;
         let free = self.jobs.len() < self.capacity as usize;
-        self.alive && self.runner_state == RunnerState::Serving && self.request.is_none() && free && !spent
+        let hears = self.lie != Some(Lie::Deaf);
+        self.alive && hears && self.runner_state == RunnerState::Serving && self.request.is_none() && free && !spent
     }
 }
 
@@ -267,6 +311,7 @@ impl World {
     /// A fence or its withdrawal sets out on the link that is up now; without one it goes nowhere.
     pub(super) fn send_fence(&mut self, worker: &WorkerId, reason: &Reason, fence: bool) {
         self.note_touch(if fence { "fence" } else { "unfence" }, worker, reason);
+        self.tell_to_go(worker, fence);
         let after = self.dice.millis(Stream::Link, 100, 3_000);
         if let Some((link, at)) = self.reserve_link(worker, after) {
             self.agenda.put(at, Happening::FenceRead { worker: worker.clone(), link, fence });

@@ -47,7 +47,7 @@ impl World {
         self.plan_next(|faults| faults.cancels_per_hour, Happening::SomeCancel);
     }
 
-    fn plan_next(&mut self, rate: impl Fn(&Faults) -> f64, happening: Happening) {
+    pub(super) fn plan_next(&mut self, rate: impl Fn(&Faults) -> f64, happening: Happening) {
         if !self.is_calm()
             && let Some(after) = self.dice.until_next(Stream::Fate, rate(&self.scenario.faults))
         {
