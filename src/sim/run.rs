@@ -269,7 +269,8 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
         }
         let (calm, rate) = (self.is_calm(), self.world.scenario().faults.clock_set_per_hour);
         let next = self.dice.until_next(Stream::Admin, rate).filter(|_| !calm);
-        self.next_setting = next.map(|after| later(now, after));
+        let right_again = later(self.world.scenario().start, self.world.scenario().faults.until);
+        self.next_setting = next.map(|after| later(now, after).min(right_again));
         let ahead = self.dice.millis(Stream::Admin, 0, CLOCK_OFF_MS).as_millis() as i64 - CLOCK_OFF_MS as i64 / 2;
         let ahead = if calm { SignedDuration::ZERO } else { SignedDuration::from_millis(ahead) };
         self.clock.set(now, ahead);

@@ -92,6 +92,7 @@ impl World {
         self.roll_to(now);
         self.incarnation += 1;
         self.manager_up = true;
+        self.wishes.manager_starts(&self.scenario.settings);
         self.ledger.note(self.now, Fact::ManagerUp);
         let incarnation = self.incarnation;
         let runners: Vec<_> = self.scenario.settings.runners.iter().map(|runner| runner.name.clone()).collect();

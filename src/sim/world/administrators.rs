@@ -29,12 +29,20 @@ pub(super) struct Wishes {
     past: Vec<(Timestamp, Settings)>,
     /// Runners that were not configured for a while: nobody had the token to delete their rows.
     removed: BTreeSet<RunnerName>,
+    /// Removed ones that the present manager has never known.
+    unknown: BTreeSet<RunnerName>,
     /// Sections that were taken out, to be put in again.
     shelf: Vec<RunnerSettings>,
     drifts: u32,
 }
 
 impl Wishes {
+    /// A manager starts, and knows nothing of sections that were there before.
+    pub(super) fn manager_starts(&mut self, settings: &Settings) {
+        let known = |name: &RunnerName| settings.runners.iter().any(|runner| runner.name == *name);
+        self.unknown = self.removed.iter().filter(|name| !known(name)).cloned().collect();
+    }
+
     pub(super) fn replaced(&mut self, now: Timestamp, settings: Settings) {
         self.past.push((now, settings));
     }
@@ -92,6 +100,7 @@ impl World {
     /// An operator drains a worker, through the manager.
     pub fn operator_drains(&mut self, worker: WorkerId, force: bool) {
         self.administer(format!("an operator drains {worker}{}", if force { " by force" } else { "" }));
+        self.tell_to_go(&worker, true);
         self.hear(self.incarnation, Event::Operator(OperatorWish::Drain { workers: vec![worker], force }));
     }
 
@@ -169,6 +178,7 @@ impl World {
         if what == 0 && removable {
             let runner = settings.runners.remove(index);
             let name = runner.name.clone();
+            self.hosts.values_mut().filter(|host| host.runner == name).for_each(|host| host.told_to_go = true);
             self.wishes.removed.insert(name.clone());
             self.wishes.shelf.push(runner);
             return format!("{name} is removed");
@@ -238,8 +248,11 @@ impl World {
         bounds
     }
 
-    /// The smallest capacity of a runner in the last minutes.
+    /// The smallest capacity of a runner in the last minutes; a manager that started after its removal has never known it.
     pub(super) fn least_capacity(&self, runner: &RunnerName) -> u32 {
+        if !self.is_configured(runner) && self.wishes.unknown.contains(runner) {
+            return 1;
+        }
         let sections = self.recent_settings().filter_map(|settings| {
             settings.runners.iter().find(|section| section.name == *runner).map(|section| section.capacity)
         });

@@ -147,8 +147,10 @@ impl Soak {
         let seconds = elapsed.as_secs_f64();
         println!("{done} worlds and {steps} steps of the engine in {seconds:.1} s, {} broken", failures.len());
         if !failures.is_empty() {
-            let seeds: Vec<String> = failures.iter().map(|(seed, kind, _)| format!("{kind} {seed}")).collect();
-            println!("commit {}: {}", commit(), seeds.join(", "));
+            println!("commit {}:", commit());
+            for (seed, kind, text) in failures.iter() {
+                println!("  {kind} {seed}: {}", text.lines().nth(1).unwrap_or(text).trim());
+            }
         }
         failures.is_empty()
     }
