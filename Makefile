@@ -42,12 +42,28 @@ lint: ## formatting, clippy, shell scripts; warnings are errors
 test: $(MOTO) ## all tests but the lab
 	$(WITH_MOTO) $(CARGO) test --locked
 
+# The soak and the mutations stand on tests/pure: engine and simulated world alone, which compile in seconds.
+PURE := --locked --manifest-path tests/pure/Cargo.toml --target-dir target/pure
 SEEDS ?= 10000
 FIRST ?= 0
+KIND ?=
+SEED ?= 0
+MUTANTS ?=
 
 .PHONY: soak
-soak: ## many simulated worlds against the laws, on all cores (SEEDS=10000 FIRST=0)
-	FIRST=$(FIRST) SEEDS=$(SEEDS) $(CARGO) test --locked --release --test it -- engine::worlds::no_law
+soak: ## many simulated worlds against the laws, on all cores (SEEDS=1000000 FIRST=0 KIND=honest|rough|restless)
+	$(CARGO) build --release $(PURE) --bin soak
+	@target/pure/release/soak $(FIRST) $(SEEDS) $(KIND)
+
+.PHONY: replay
+replay: ## one simulated world with all that happened in it (SEED=7 KIND=rough)
+	$(CARGO) build --release $(PURE) --bin soak
+	@target/pure/release/soak --replay $(SEED) $(KIND)
+
+.PHONY: mutations
+mutations: ## deliberate bugs in the engine, each of which a test must catch (MUTANTS=part-of-a-name JOBS=1)
+	$(CARGO) build --release $(PURE) --bin mutations
+	@CARGO="$(CARGO)" target/pure/release/mutations . $(MUTANTS)
 
 .PHONY: golden
 golden: $(MOTO) ## rewrite all golden files; review the difference like code

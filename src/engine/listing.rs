@@ -81,7 +81,8 @@ impl Listing {
     /// Whether to ask now, and whether for the health checks too.
     pub(crate) fn due(&mut self, fleet: &Fleet, now: Timestamp) -> Option<bool> {
         let worried = fleet.workers.values().any(|worker| {
-            worker.standing(now) == Standing::Unreachable || (worker.served && matches!(worker.link, Link::Down { .. }))
+            worker.standing(now) == Standing::Unreachable
+                || (worker.heard.is_some() && matches!(worker.link, Link::Down { .. }))
         });
         let settling = self.knowledge(now) != Knowledge::Known;
         let expecting = !fleet.flights.is_empty()

@@ -71,6 +71,8 @@ impl Engine {
 
     fn listed(&mut self, asked_at: Timestamp, listing: Result<Vec<Instance>, String>) -> Vec<Command> {
         let now = self.now;
+        // A question from the future was asked before the clock was set back.
+        let asked_at = asked_at.min(now);
         match listing {
             Err(why) => {
                 self.listing.answered(asked_at, Some(why));

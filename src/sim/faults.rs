@@ -52,7 +52,7 @@ pub struct Faults {
     /// A worker answers with a wrong host key.
     pub wrong_host_key: f64,
 
-    /// A worker whose agent tells untruths all its life; see [`Lie`](super::world::Lie).
+    /// A worker whose agent tells untruths; see [`Lie`](super::world::Lie).
     pub lies: f64,
 
     /// Spot interruptions per worker and hour.
@@ -74,7 +74,7 @@ pub struct Faults {
     pub manager_crash_mid_step: f64,
     /// Times per hour that the manager stands still for 10 s to 10 min and then sees the clock jump forward.
     pub clock_jumps_per_hour: f64,
-    /// Times per hour that the manager's clock is set, by up to 5 min, in either direction.
+    /// Times per hour that the manager's clock is set, by up to 2 min, in either direction.
     pub clock_set_per_hour: f64,
 
     /// Times per hour that a person sets the hold tag on some worker, for up to 15 minutes.

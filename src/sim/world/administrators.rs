@@ -73,6 +73,10 @@ impl World {
         if let Some(host) = self.hosts.get_mut(worker) {
             host.lie = lie;
         }
+        if lie == Some(Lie::Deaf) {
+            let after = self.dice.millis(Stream::Admin, 60_000, 1_800_000);
+            self.soon(after, Happening::SpeaksAgain(worker.clone()));
+        }
         self.ledger.note(self.now, Fact::Fault("an agent will lie", Some(worker.clone())));
     }
 
@@ -139,6 +143,38 @@ impl World {
         let after = self.dice.millis(Stream::Admin, 100, 60_000);
         let incarnation = self.incarnation;
         self.soon(after, Happening::ReadConfiguration { incarnation });
+    }
+
+    /// The administrator writes another configuration, which the manager reads a second later.
+    pub fn rewrite(&mut self, settings: Settings, what: &str) {
+        let gone = |name: &RunnerName| !settings.runners.iter().any(|runner| runner.name == *name);
+        let before = self.scenario.settings.runners.iter().map(|runner| runner.name.clone());
+        let removed: Vec<RunnerName> = before.filter(|name| gone(name)).collect();
+        self.wishes.removed.extend(removed);
+        self.administer(format!("the configuration changes: {what}"));
+        self.reconfigure(settings);
+        let incarnation = self.incarnation;
+        self.soon(Duration::from_secs(1), Happening::ReadConfiguration { incarnation });
+    }
+
+    /// The faults that can still begin, to be changed by a script.
+    pub fn faults_mut(&mut self) -> &mut super::Faults {
+        &mut self.scenario.faults
+    }
+
+    /// EC2 tells this worker that it ends in two minutes.
+    pub fn interrupt(&mut self, worker: &WorkerId) {
+        self.notice(worker);
+    }
+
+    /// The host of this worker dies.
+    pub fn kill_host(&mut self, worker: &WorkerId) {
+        self.host_dies(worker);
+    }
+
+    /// Nobody can reach this worker for a while.
+    pub fn silence(&mut self, worker: &WorkerId) {
+        self.falls_silent(worker);
     }
 
     pub(super) fn some_drift(&mut self) {

@@ -54,7 +54,7 @@ pub struct Host {
     pub(super) lie: Option<Lie>,
 }
 
-/// An untruth that an agent tells all its life: a broken counter, a metric that nobody serves, a runner that hangs.
+/// An untruth that an agent tells: a broken counter, a metric that nobody serves, a runner that hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
     /// Docker's labels never show a job.
@@ -65,7 +65,7 @@ pub enum Lie {
     IdleForAges,
     /// Its counter of jobs runs a thousand times too fast.
     CountsWildly,
-    /// Its runner says that it serves, and never asks for a job.
+    /// Its runner says that it serves, and asks for no job for up to half an hour.
     Deaf,
 }
 
