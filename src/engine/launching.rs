@@ -162,7 +162,7 @@ impl Launching<'_> {
                 if more < wanted {
                     held_back.insert(runner.name.clone(), self.what_capped(runner, demand, allowed <= affordable));
                 }
-                crowded_out |= more == affordable && more < wanted;
+                crowded_out |= affordable < wanted.min(allowed);
                 room = room.saturating_sub(more.saturating_mul(runner.capacity));
                 if more > 0 {
                     *grants.entry(runner.name.clone()).or_default() += more;

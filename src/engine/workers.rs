@@ -16,6 +16,9 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(75);
 /// How long job starts are remembered; longer than any look at the queue stays in use.
 const STARTS_KEPT: Duration = Duration::from_secs(120);
 
+/// No worker runs more jobs than this, whatever it says.
+const JOBS_MAX: u32 = 1_000;
+
 /// The queue size that comes with a job is believed for so long: a boot, more or less.
 const QUEUE_HINT: Duration = Duration::from_secs(60);
 
@@ -212,9 +215,9 @@ impl Worker {
         self.heard.as_ref().map(|heard| &heard.report)
     }
 
-    /// Jobs that the last report showed; 0 if there was none.
+    /// Jobs that the last report showed; 0 if there was none. Bounded, because workers are not trusted with our sums.
     pub(crate) fn jobs(&self) -> u32 {
-        self.report().map_or(0, Report::jobs)
+        self.report().map_or(0, Report::jobs).min(JOBS_MAX)
     }
 
     /// The queue size that GitLab told its runner, if it took a job recently enough for that to mean something.
@@ -283,7 +286,7 @@ impl Worker {
             return None;
         }
         // What an agent claims is bounded by the worker's age, so that a wrong counter retires nothing early.
-        let claimed = Duration::from_secs(heard.report.idle_seconds) + since(now, heard.at);
+        let claimed = Duration::from_secs(heard.report.idle_seconds).saturating_add(since(now, heard.at));
         Some(claimed.min(self.age(now)))
     }
 

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::{
     ConfigHash, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch, LaunchAnswer, LaunchError,
-    LaunchErrorClass, LaunchToken, LaunchedWorker, Leftover, Market, Offering, Phase, RunnerName, Termination,
+    LaunchErrorClass, LaunchToken, LaunchedWorker, Leftover, Market, Offering, Phase, Reason, RunnerName, Termination,
     WorkerId, Zone,
 };
 use crate::sim::dice::Stream;
@@ -366,6 +366,8 @@ impl World {
         let slots = self.live().map(|(_, machine)| capacity(&machine.runner)).sum();
         let useful =
             self.live().filter(|(id, m)| m.runner == launch.runner && self.is_surely_useful(id, m)).count() as u32;
+        // What was decided minutes ago is repeated for the sake of its answer: the jobs of that time explain it.
+        let repeated = if launch.reason == Reason::LaunchUnanswered { launch.count * capacity(&launch.runner) } else { 0 };
         let truth = LaunchTruth {
             runner: launch.runner.clone(),
             asked: launch.count,
@@ -373,7 +375,7 @@ impl World {
             live,
             slots,
             useful_slots: useful * capacity(&launch.runner),
-            jobs: self.jobs_for(&launch.runner),
+            jobs: self.jobs_for(&launch.runner) + repeated,
             bounds: self.bounds(&launch.runner),
         };
         self.ledger.note(self.now, Fact::LaunchRead(truth));

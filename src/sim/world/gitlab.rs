@@ -287,10 +287,12 @@ impl World {
         for runner in runners {
             let facts = self.scenario.facts.get(&runner).cloned().ok_or_else(|| "404 Not Found".to_owned());
             let latency = self.dice.millis(Stream::Admin, 100, 600);
-            self.answer(incarnation, latency, Event::Runner { runner: runner.clone(), facts });
+            let event = Box::new(Event::Runner { runner: runner.clone(), facts });
+            self.soon(latency, Happening::Hear { incarnation, event });
             let blueprint = self.scenario.blueprints.get(&runner).cloned().ok_or_else(|| "no such image".to_owned());
             let latency = self.dice.millis(Stream::Admin, 500, 2_000);
-            self.answer(incarnation, latency, Event::Blueprint { runner, blueprint });
+            let event = Box::new(Event::Blueprint { runner, blueprint });
+            self.soon(latency, Happening::Hear { incarnation, event });
         }
     }
 

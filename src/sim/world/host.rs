@@ -65,14 +65,16 @@ pub enum Lie {
     IdleForAges,
     /// Its counter of jobs runs a thousand times too fast.
     CountsWildly,
+    /// While it runs a job it runs as many as a number can say.
+    RunsMillions,
     /// Its runner says that it serves, and asks for no job for up to half an hour.
     Deaf,
 }
 
 impl Lie {
     /// All of them.
-    pub(super) const ALL: [Self; 5] =
-        [Self::NoDocker, Self::NoMetrics, Self::IdleForAges, Self::CountsWildly, Self::Deaf];
+    pub(super) const ALL: [Self; 6] =
+        [Self::NoDocker, Self::NoMetrics, Self::IdleForAges, Self::CountsWildly, Self::RunsMillions, Self::Deaf];
 
     fn tell(self, report: &mut Report) {
         match self {
@@ -81,9 +83,10 @@ impl Lie {
                 report.job_ids.clear();
             }
             Self::NoMetrics => report.jobs_by_metrics = 0,
-            Self::IdleForAges => report.idle_seconds = u64::MAX / 2,
+            Self::IdleForAges => report.idle_seconds = u64::MAX,
             Self::CountsWildly => report.jobs_started = report.jobs_started.saturating_mul(1_000),
-            Self::Deaf => {}
+            Self::RunsMillions if report.jobs() > 0 => report.jobs_by_metrics = u32::MAX,
+            Self::RunsMillions | Self::Deaf => {}
         }
     }
 }

@@ -31,6 +31,7 @@ fn after_the_clock_was_set_back_ec2_is_asked_again_at_once_and_an_answer_from_th
     let worker = stage.with_ready_workers(1).remove(0);
     stage.pass(100);
     let before = stage.now;
+    stage.step(Vec::new());
     stage.now = stage.now.saturating_sub(Duration::from_secs(90)).unwrap();
     let asked = |commands: &[Command]| commands.iter().any(|command| matches!(command, Command::ListInstances { .. }));
     assert!(asked(&stage.step(Vec::new())), "nobody knows how old the last answer is");
@@ -89,11 +90,47 @@ fn a_removed_sections_workers_fill_as_much_room_as_before() {
     let mut stage = Stage::with_concurrent(vec![large.clone(), other.clone()], 5);
     let workers = stage.with_ready_workers(1);
     stage.report(&workers[0], serving(4));
+    stage.queue(&[]);
     stage.step(vec![Event::Configured(runner_fleet::engine::Settings { concurrent: 5, ..settings(vec![other]) })]);
     stage.pass(3);
     stage.list();
     let launched: u32 = launches(&stage.queue(&[7, 8, 9])).iter().map(|launch| launch.count).sum();
     assert_eq!(launched, 1, "four of five slots are still taken");
+}
+
+#[test]
+fn a_worker_that_was_stopped_ends_although_its_slot_is_wanted_again() {
+    let mut stage = Stage::with(vec![runner()]);
+    let adopted = stage.instance("i-old");
+    stage.instances.push(adopted.clone());
+    stage.list();
+    stage.queue(&[1]);
+    let stopped = Report { runner: RunnerState::Stopped, open_requests: 0, ..serving(0) };
+    assert_eq!(words(&stage.report(&adopted.id, stopped)), ["terminate i-old", "launch 1 spot"]);
+}
+
+#[test]
+fn numbers_that_no_worker_can_mean_end_nothing_and_nobody() {
+    let mut stage = Stage::with(vec![runner()]);
+    let workers = stage.with_ready_workers(2);
+    let absurd = Report {
+        jobs_by_metrics: u32::MAX,
+        jobs_by_docker: u32::MAX,
+        open_requests: u32::MAX,
+        jobs_started: u64::MAX,
+        queue_size: Some(u32::MAX),
+        ..serving(1)
+    };
+    stage.report(&workers[0], absurd.clone());
+    stage.report(&workers[1], absurd);
+    stage.pass(3);
+    stage.list();
+    stage.queue(&[8, 9]);
+    let idle = Report { idle_seconds: u64::MAX, ..serving(0) };
+    stage.pass(3);
+    stage.report(&workers[0], idle.clone());
+    stage.report(&workers[1], idle);
+    assert!(words(&stage.queue(&[])).is_empty(), "no idler than they are old");
 }
 
 #[test]
