@@ -347,9 +347,8 @@ impl Laws {
     }
 
     fn slots(&self) -> u32 {
-        let capacity = |runner: Option<&RunnerName>| {
-            runner.and_then(|runner| self.capacities.get(runner)).copied().unwrap_or(1)
-        };
+        let capacity =
+            |runner: Option<&RunnerName>| runner.and_then(|runner| self.capacities.get(runner)).copied().unwrap_or(1);
         let there: u32 = self.instances.keys().map(|id| capacity(self.owners.get(id))).sum();
         let coming: u32 = self.in_flight.values().map(|flight| flight.coming * capacity(Some(&flight.runner))).sum();
         there.saturating_add(coming)

@@ -136,10 +136,8 @@ impl Retirement<'_> {
             let state = worker.report().map(|report| report.runner);
             // A runner that was stopped, or has failed, hears no word any more: its worker ends, whatever is wanted.
             let deaf = matches!(state, Some(RunnerState::Stopping | RunnerState::Stopped | RunnerState::Failed));
-            let heard = !deaf
-                && worker.silent_since(self.now).is_none()
-                && worker.ending.is_none()
-                && !worker.instance.hold;
+            let heard =
+                !deaf && worker.silent_since(self.now).is_none() && worker.ending.is_none() && !worker.instance.hold;
             match &worker.drain {
                 Some(Drain {
                     reason: Reason::Idle { .. } | Reason::Age { .. } | Reason::Paused,

@@ -96,7 +96,9 @@ impl fmt::Display for Violation {
             Self::NeverRan(job) => write!(f, "at the end job {job} has not run"),
             Self::LeftWorker(worker) => write!(f, "at the end worker {worker} is left"),
             Self::BelowFloor(runner) => write!(f, "at the end {runner} has fewer workers than its idle policy wants"),
-            Self::LeftDrifted(worker) => write!(f, "at the end worker {worker} is left, which is made from an old blueprint"),
+            Self::LeftDrifted(worker) => {
+                write!(f, "at the end worker {worker} is left, which is made from an old blueprint")
+            }
             Self::LeftRow(row) => write!(f, "at the end runner-manager row {row} is left"),
             Self::EngineLaw(what) => f.write_str(what),
         }
@@ -125,9 +127,7 @@ impl Check {
             Fact::Touched(what, touch) => touched(what, touch),
             Fact::LaunchRead(truth) => launched(truth),
             Fact::JobRetried { old, new: None } => Some(Violation::WrongRetry(*old)),
-            Fact::JobRetried { old, new: Some(_) } => {
-                (!was_lost(world, *old)).then_some(Violation::WrongRetry(*old))
-            }
+            Fact::JobRetried { old, new: Some(_) } => (!was_lost(world, *old)).then_some(Violation::WrongRetry(*old)),
             Fact::Commanded(command) => match **command {
                 Command::Launch(_) => too_many(&mut self.launches, at).then_some(Violation::Stampede("launch")),
                 Command::ListInstances { .. } => {

@@ -32,13 +32,13 @@ use super::faults::Faults;
 use super::ledger::{Fact, Ledger};
 use super::scenario::Scenario;
 
+use administrators::Wishes;
 use agenda::{Agenda, Happening};
 use cloud::Cloud;
 pub use cloud::Machine;
 use gitlab::GitLab;
 pub use gitlab::{Job, JobState};
 pub use host::{Host, Lie};
-use administrators::Wishes;
 
 /// The world.
 #[derive(Clone, Debug)]

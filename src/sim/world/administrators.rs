@@ -12,9 +12,9 @@ use crate::engine::{
 use crate::sim::dice::Stream;
 use crate::sim::ledger::{Bounds, Fact};
 
+use super::World;
 use super::agenda::Happening;
 use super::host::Lie;
-use super::World;
 
 /// A launch may have been decided under limits that were replaced so long ago: the manager may have stood still for ten
 /// minutes, and may repeat an unanswered launch for ten more.
@@ -219,7 +219,8 @@ impl World {
             self.wishes.shelf.push(runner);
             return format!("{name} is removed");
         }
-        if what <= 1 && settings.runners.len() < RUNNERS_MAX
+        if what <= 1
+            && settings.runners.len() < RUNNERS_MAX
             && let Some(runner) = self.wishes.shelf.pop()
         {
             let name = runner.name.clone();

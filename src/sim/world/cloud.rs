@@ -367,7 +367,8 @@ impl World {
         let useful =
             self.live().filter(|(id, m)| m.runner == launch.runner && self.is_surely_useful(id, m)).count() as u32;
         // What was decided minutes ago is repeated for the sake of its answer: the jobs of that time explain it.
-        let repeated = if launch.reason == Reason::LaunchUnanswered { launch.count * capacity(&launch.runner) } else { 0 };
+        let repeated =
+            if launch.reason == Reason::LaunchUnanswered { launch.count * capacity(&launch.runner) } else { 0 };
         let truth = LaunchTruth {
             runner: launch.runner.clone(),
             asked: launch.count,
@@ -383,7 +384,10 @@ impl World {
 
     /// Whether the manager, had it looked at everything, would know that this one serves or is coming.
     fn is_surely_useful(&self, id: &WorkerId, machine: &Machine) -> bool {
-        let Some(host) = self.hosts.get(id).filter(|host| host.is_useful() && !host.told_to_go && !machine.hold) else { return false };
+        let Some(host) = self.hosts.get(id).filter(|host| host.is_useful() && host.is_counted_on() && !machine.hold)
+        else {
+            return false;
+        };
         let settings = self.scenario.settings.runners.iter().find(|runner| runner.name == machine.runner);
         let patience = settings.map(|runner| runner.boot_timeout).unwrap_or_default();
         let is_young = self.now < later(machine.launched_at, patience);

@@ -177,6 +177,11 @@ impl Host {
         self.alive && !self.silent && !self.wrong_key && boots && may_take && unspent && self.interruption.is_none()
     }
 
+    /// Whether the manager has no reason to think that it takes no jobs: it was not told to go, and does not seem full.
+    pub(super) fn is_counted_on(&self) -> bool {
+        !self.told_to_go && self.lie != Some(Lie::RunsMillions)
+    }
+
     /// What its agent says now.
     pub(super) fn report(&self, now: Timestamp) -> Report {
         let count = |shown: fn(&Shown) -> bool| self.jobs.values().filter(|job| shown(job)).count() as u32;

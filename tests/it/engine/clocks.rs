@@ -68,12 +68,8 @@ fn workers_are_no_more_silent_because_the_clock_was_set_ahead() {
 fn an_unanswered_launch_is_not_repeated_for_a_section_that_is_gone() {
     let mut stage = Stage::with(vec![runner()]);
     let launch = launches(&stage.queue(&[1])).remove(0);
-    let error = LaunchError {
-        offering: None,
-        class: LaunchErrorClass::Slow,
-        code: "TimedOut".into(),
-        message: String::new(),
-    };
+    let error =
+        LaunchError { offering: None, class: LaunchErrorClass::Slow, code: "TimedOut".into(), message: String::new() };
     let answer = LaunchAnswer { launched: Vec::new(), errors: vec![error], leftover: Leftover::Possible };
     stage.step(vec![Event::Launched { token: launch.token, answer }]);
     stage.step(vec![Event::Configured(settings(Vec::new()))]);

@@ -55,9 +55,7 @@ fn report(found: Found, capacity: u32, now: jiff::Timestamp) -> Report {
         Found::Fenced => Report { runner: RunnerState::Fenced, open_requests: 0, ..idle },
         Found::FencedAndBusy => Report { runner: RunnerState::Fenced, ..serving(1) },
         Found::Stopped => Report { runner: RunnerState::Stopped, open_requests: 0, ..idle },
-        Found::Interrupted => {
-            Report { interruption: now.saturating_add(Duration::from_secs(60)).ok(), ..serving(0) }
-        }
+        Found::Interrupted => Report { interruption: now.saturating_add(Duration::from_secs(60)).ok(), ..serving(0) },
     }
 }
 

@@ -66,8 +66,12 @@ fn section() -> impl Strategy<Value = Section> {
 
 fn waiting() -> impl Strategy<Value = Waiting> {
     let named = prop::option::weighted(0.2, prop::collection::btree_set(0_usize..3, 0..3));
-    (tags(), any::<Option<bool>>(), 1_u64..4, named)
-        .prop_map(|(tags, protected, project, named)| Waiting { tags, protected, project, named })
+    (tags(), any::<Option<bool>>(), 1_u64..4, named).prop_map(|(tags, protected, project, named)| Waiting {
+        tags,
+        protected,
+        project,
+        named,
+    })
 }
 
 /// GitLab's rule, clause by clause.
@@ -184,7 +188,8 @@ fn decided(sections: &[Section], jobs: &[Waiting], concurrent: u32) -> Vec<u32> 
     let listed = |at| Event::Instances { asked_at: at, listing: Ok(Vec::new()) };
     events.push(listed(start));
     assert_eq!(launches(&engine.step(start, events)), [], "nothing before a second listing");
-    let commands = engine.step(later, vec![Event::Queue { server: Server::new(SERVER), look: Ok(look) }, listed(later)]);
+    let commands =
+        engine.step(later, vec![Event::Queue { server: Server::new(SERVER), look: Ok(look) }, listed(later)]);
     let mut workers = vec![0; sections.len()];
     for launch in launches(&commands) {
         let index = (0..sections.len()).find(|index| name(*index) == launch.runner).unwrap();
@@ -247,12 +252,12 @@ fn cron_matches(fields: &[String; 5], zone: &str, at: Timestamp) -> bool {
     let hits = |field: &str, least, most, value: i8| numbers(field, least, most).contains(&(value as u32));
     let on_day = hits(day, 1, 31, local.day());
     let on_weekday = hits(weekday, 0, 6, local.weekday().to_sunday_zero_offset());
-    let on_the_day = if day.starts_with('*') || weekday.starts_with('*') {
-        on_day && on_weekday
-    } else {
-        on_day || on_weekday
-    };
-    hits(minute, 0, 59, local.minute()) && hits(hour, 0, 23, local.hour()) && hits(month, 1, 12, local.month()) && on_the_day
+    let on_the_day =
+        if day.starts_with('*') || weekday.starts_with('*') { on_day && on_weekday } else { on_day || on_weekday };
+    hits(minute, 0, 59, local.minute())
+        && hits(hour, 0, 23, local.hour())
+        && hits(month, 1, 12, local.month())
+        && on_the_day
 }
 
 fn idle_wanted(schedule: Vec<ScheduleEntry>, at: Timestamp) -> u32 {

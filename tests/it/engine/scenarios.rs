@@ -147,11 +147,9 @@ impl Script {
                 self.deeds.push((duration(until), Deed::Fail(what, 0.0)));
                 Deed::Fail(what, 1.0)
             }
-            [name, key, value] => Deed::Change {
-                runner: RunnerName::new(*name),
-                key: (*key).to_owned(),
-                value: (*value).to_owned(),
-            },
+            [name, key, value] => {
+                Deed::Change { runner: RunnerName::new(*name), key: (*key).to_owned(), value: (*value).to_owned() }
+            }
             other => panic!("nobody does {other:?}"),
         };
         self.deeds.push((at, deed));
@@ -371,8 +369,7 @@ fn every_scenario_goes_as_written_down() {
 
 #[test]
 fn every_transcript_has_its_script() {
-    let orphans: Vec<PathBuf> =
-        files("out").into_iter().filter(|path| !path.with_extension("txt").is_file()).collect();
+    let orphans: Vec<PathBuf> = files("out").into_iter().filter(|path| !path.with_extension("txt").is_file()).collect();
     assert!(orphans.is_empty(), "no script tells these: {orphans:?}");
     assert!(files("txt").len() >= 8);
 }

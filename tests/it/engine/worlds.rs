@@ -12,6 +12,9 @@ use runner_fleet::sim::soak::{Kind, soak};
 /// Enough to catch what breaks often, within the patience of a person who runs the tests of a debug build.
 const SEEDS: u64 = 120;
 
+/// Failures after which nothing new can be learnt.
+const ENOUGH: usize = 4;
+
 /// Runs the worlds on all cores and returns the failures, by seed.
 fn failures(worlds: &[(Kind, u64)]) -> Vec<(u64, Kind, String)> {
     let next = AtomicUsize::new(0);
@@ -22,7 +25,11 @@ fn failures(worlds: &[(Kind, u64)]) -> Vec<(u64, Kind, String)> {
             scope.spawn(|| {
                 while let Some((kind, seed)) = worlds.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if let Err(broken) = soak(*kind, *seed) {
-                        failures.lock().unwrap().push((*seed, *kind, broken.to_string()));
+                        let mut failures = failures.lock().unwrap();
+                        failures.push((*seed, *kind, broken.to_string()));
+                        if failures.len() >= ENOUGH {
+                            next.store(worlds.len(), Ordering::Relaxed);
+                        }
                     }
                 }
             });
