@@ -234,8 +234,11 @@ async fn every_call_that_a_fleets_life_takes_is_in_the_printed_policy() {
         regions: BTreeSet::from(["eu-south-2".to_owned()]),
         manager: MANAGER.to_owned(),
         parameters: BTreeSet::from(["/ci/image".to_owned()]),
+        secrets: BTreeSet::new(),
         instance_profiles: BTreeSet::new(),
+        roles: BTreeSet::new(),
         kms_keys: BTreeSet::new(),
+        with_doctor: false,
     })
     .to_string();
     let mut called = world.aws.calls().snapshot();

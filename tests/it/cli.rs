@@ -5,11 +5,12 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-const SUBCOMMANDS: [&str; 14] = [
+const SUBCOMMANDS: [&str; 15] = [
     "run",
     "check",
     "plan",
     "status",
+    "doctor",
     "drain",
     "pause",
     "resume",
@@ -44,7 +45,7 @@ fn every_subcommand_explains_itself_with_an_example() {
 #[test]
 fn only_what_exists_is_offered() {
     let help = text(&run(&["help"]));
-    for later in ["doctor", "simulate"] {
+    for later in ["simulate"] {
         assert!(!help.contains(&format!("  {later}")), "{later} is offered");
         assert_eq!(run(&[later]).status.code(), Some(2));
     }
@@ -52,13 +53,17 @@ fn only_what_exists_is_offered() {
 
 #[test]
 fn bad_usage_ends_with_2_and_says_what_is_wrong() {
-    let cases: [&[&str]; 6] = [
+    let cases: [&[&str]; 10] = [
         &["explode"],
         &["drain"],
         &["status", "--watch", "--json"],
         &["-v", "-q", "status"],
         &["render", "nobody", "--config", "config/minimal.toml"],
         &["iam-policy", "--account", "12", "--config", "config/minimal.toml"],
+        &["iam-policy", "--worker", "--repositories", "123456789012.dkr.ecr.eu-central-1.amazonaws.com:x"],
+        &["render"],
+        &["render", "x", "--manager-docker-config"],
+        &["doctor", "--runner", "nobody", "--config", "config/minimal.toml"],
     ];
     let mut all = String::new();
     for case in cases {
@@ -116,7 +121,7 @@ fn render_shows_no_secret() {
 fn policies_are_made_from_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let path = configuration(folder.path());
-    let printed = run(&["iam-policy", "--of", "manager", "--account", "123456789012", "--config", &path]).stdout;
+    let printed = run(&["iam-policy", "--manager", "--account", "123456789012", "--config", &path]).stdout;
     let policy: serde_json::Value = serde_json::from_slice(&printed).unwrap();
     assert_eq!(policy["Version"], "2012-10-17");
     assert!(policy.to_string().contains("eu-central-1"));
