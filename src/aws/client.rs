@@ -77,12 +77,9 @@ impl Aws {
             .take_unset_from(default_timeouts())
             .build();
         let settings = settings.to_builder().timeout_config(timeouts.clone()).build();
-        let ec2 = aws_sdk_ec2::config::Builder::from(&settings)
-            .interceptor(calls.clone())
-            .interceptor(WholeXml)
-            .build();
-        let ssm =
-            aws_sdk_ssm::config::Builder::from(&settings).interceptor(calls.clone()).build();
+        let ec2 =
+            aws_sdk_ec2::config::Builder::from(&settings).interceptor(calls.clone()).interceptor(WholeXml).build();
+        let ssm = aws_sdk_ssm::config::Builder::from(&settings).interceptor(calls.clone()).build();
         Ok(Self {
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
             ssm: aws_sdk_ssm::Client::from_conf(ssm),

@@ -179,7 +179,11 @@ impl ManagerPolicy {
     /// uses AWS KMS".
     fn decrypt_parameters(&self) -> Option<Value> {
         let arns: BTreeSet<String> = self.secrets.iter().map(|name| self.parameter_arn(name)).collect();
-        let services: Vec<String> = self.regions.iter().map(|region| format!("ssm.{region}.amazonaws.com")).collect();
+        let suffixes: &[&str] =
+            if self.partition == "aws-cn" { &["amazonaws.com", "amazonaws.com.cn"] } else { &["amazonaws.com"] };
+        let names =
+            |region: &String| suffixes.iter().map(|suffix| format!("ssm.{region}.{suffix}")).collect::<Vec<_>>();
+        let services: Vec<String> = self.regions.iter().flat_map(names).collect();
         (!arns.is_empty()).then(|| {
             json!({
                 "Sid": "DecryptTokens", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": self.key_arn("*"),
@@ -244,7 +248,11 @@ impl ManagerPolicy {
 /// To use keys, and to let EC2 use them for volumes.
 fn key_statements(suffix: &str, keys: &Value, condition: Option<(&str, Value)>) -> [Value; 2] {
     let use_them = [
-        "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo",
+        "kms:Decrypt",
+        "kms:DescribeKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
     ];
     let for_volumes = ("Bool", json!({ "kms:GrantIsForAWSResource": "true" }));
     let statement = |sid: &str, action: Value, conditions: Map<String, Value>| {
@@ -254,7 +262,8 @@ fn key_statements(suffix: &str, keys: &Value, condition: Option<(&str, Value)>) 
         }
         json!({ "Sid": sid, "Effect": "Allow", "Action": action, "Resource": keys, "Condition": conditions })
     };
-    let conditions = |more: Vec<(&str, Value)>| more.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let conditions =
+        |more: Vec<(&str, Value)>| more.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let own: Vec<(&str, Value)> = condition.into_iter().collect();
     [
         statement("UseKeys", json!(use_them), conditions(own.clone())),

@@ -146,8 +146,7 @@ mod tests {
             <member><EvalActionName>ecr:BatchGetImage</EvalActionName><EvalDecision>implicitDeny</EvalDecision></member>\
             </EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>";
         let missing = "<ErrorResponse><Error><Code>NoSuchEntity</Code><Message>no</Message></Error></ErrorResponse>";
-        let (aws, _) =
-            aws_with([Answer::xml(200, profile), Answer::xml(200, simulated), Answer::xml(404, missing)]);
+        let (aws, _) = aws_with([Answer::xml(200, profile), Answer::xml(200, simulated), Answer::xml(404, missing)]);
 
         let role = aws.role_of("ci-worker").await.unwrap().unwrap();
         let rights = aws.simulate(&role.arn, &["ecr:GetAuthorizationToken", "ecr:BatchGetImage"], "*").await.unwrap();

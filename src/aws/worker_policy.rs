@@ -53,9 +53,7 @@ pub fn worker_policy(input: &WorkerPolicy) -> Option<Value> {
         }
     }
     if *public {
-        statements.push(
-            json!({ "Sid": "EcrPublicLogin", "Effect": "Allow", "Action": PUBLIC_LOGIN, "Resource": "*" }),
-        );
+        statements.push(json!({ "Sid": "EcrPublicLogin", "Effect": "Allow", "Action": PUBLIC_LOGIN, "Resource": "*" }));
     }
     (!statements.is_empty()).then(|| json!({ "Version": "2012-10-17", "Statement": statements }))
 }

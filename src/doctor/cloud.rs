@@ -25,12 +25,13 @@ pub(super) async fn credentials(aws: &Aws) -> (Finding, bool) {
             let found = format!("{} in {}, account {}", who.arn, aws.region(), who.account);
             (Finding::ok(Step::Credentials, found), true)
         }
-        // An organization may forbid even this question; the calls that matter are tried below.
-        Ok(Err(error)) if error.code() == Some("AccessDenied") => {
-            (Finding::not_checked(Step::Credentials, told(&error)), true)
+        // An organization may forbid even this question.
+        Ok(Err(error)) if error.is_denied() && error.code() != Some("AccessDenied") => {
+            (Finding::failed_as_told(Step::Credentials, told(&error)), false)
         }
-        Ok(Err(error)) => (Finding::failed_as_told(Step::Credentials, told(&error)), false),
-        Err(late) => (Finding::failed(Step::Credentials, late, "check the network to AWS, and AWS_ENDPOINT_URL"), false),
+        // The service never asks STS, and a closed network may have no way there: the calls that matter are tried below.
+        Ok(Err(error)) => (Finding::not_checked(Step::Credentials, told(&error)), true),
+        Err(late) => (Finding::not_checked(Step::Credentials, late), true),
     }
 }
 
@@ -84,13 +85,18 @@ fn spec(patient: &Patient<'_>) -> Result<LaunchSpec, Finding> {
 
 /// A failed question; one that AWS had no time for is none.
 fn failed(step: Step, error: &AwsError) -> Finding {
-    if error.is_throttled() { Finding::not_checked(step, told(error)) } else { Finding::failed_as_told(step, told(error)) }
+    if error.is_throttled() {
+        Finding::not_checked(step, told(error))
+    } else {
+        Finding::failed_as_told(step, told(error))
+    }
 }
 
 async fn image(aws: &Aws, spec: &LaunchSpec) -> (Option<Image>, Finding) {
     match within(aws.image(spec)).await {
         Ok(Ok(image)) => {
-            let found = format!("{} is {}, with a root volume of {} GiB", image.id, image.architecture, image.root_size_gib);
+            let found =
+                format!("{} is {}, with a root volume of {} GiB", image.id, image.architecture, image.root_size_gib);
             (Some(image), Finding::ok(Step::Image, found))
         }
         Ok(Err(error)) => (None, failed(Step::Image, &error)),
@@ -107,13 +113,18 @@ fn judge_subnets(subnets: &[SubnetSeen], fleet: &RunnerFleet) -> Finding {
         return Finding::failed(Step::Subnets, found, "name subnets of one VPC: the security groups belong to one");
     }
     let free: u32 = subnets.iter().map(|subnet| subnet.free_addresses).sum();
-    let found = format!("{} in {}, zones {}; {free} free addresses", count(subnets.len(), "subnet"), join(&vpcs), join(&zones));
+    let found =
+        format!("{} in {}, zones {}; {free} free addresses", count(subnets.len(), "subnet"), join(&vpcs), join(&zones));
     if free < fleet.max_workers {
         let advice = format!("max_workers = {} do not fit; name larger or more subnets", fleet.max_workers);
         return Finding::warning(Step::Subnets, found, advice);
     }
     if zones.len() == 1 && fleet.market == Market::Spot {
-        return Finding::warning(Step::Subnets, found, "spot has more capacity, cheaper, over several zones: name a subnet in each");
+        return Finding::warning(
+            Step::Subnets,
+            found,
+            "spot has more capacity, cheaper, over several zones: name a subnet in each",
+        );
     }
     Finding::ok(Step::Subnets, found)
 }
@@ -189,7 +200,8 @@ async fn launch(
                 }
             }
             None if patient.key.is_some() => {
-                let found = "a launch template may be created; the fleet call can be tried when there is one".to_owned();
+                let found =
+                    "a launch template may be created; the fleet call can be tried when there is one".to_owned();
                 judge(within(aws.may_make_template(spec, image)).await, found);
             }
             None => {}

@@ -7,7 +7,7 @@ use crate::worker::HELPER_PATH;
 use crate::worker::helper_log::{last_error, scrubbed};
 
 use super::examine::Patient;
-use super::finding::{Finding, Step};
+use super::finding::{Finding, Step, Verdict};
 use super::limit::told;
 use super::worker::SampleWorker;
 
@@ -21,7 +21,7 @@ pub(super) async fn examine(patient: &Patient<'_>, worker: Option<&SampleWorker>
         return vec![Finding::not_checked(Step::EcrLogin, "needs a running worker: helper and login are tried there")];
     };
     let finding = helper(patient, ecr, worker).await;
-    let works = finding.advice.is_none();
+    let works = finding.verdict == Verdict::Ok;
     let mut findings = vec![finding];
     if works {
         for host in &ecr.registries {
@@ -50,7 +50,11 @@ fn judge_helper(ecr: &Ecr, arch: Arch, machine: &str, output: &Output) -> Findin
         }
         Some(_) | None => {
             let found = format!("{HELPER_PATH} does not run on this {machine} (the runner is {arch}): {said}");
-            return Finding::failed(Step::EcrHelper, found, "check helper_url: it must be the binary for that architecture");
+            return Finding::failed(
+                Step::EcrHelper,
+                found,
+                "check helper_url: it must be the binary for that architecture",
+            );
         }
     }
     let version = said.split_whitespace().find_map(|word| HelperVersion::parse(word.trim_start_matches('v')));
@@ -60,7 +64,11 @@ fn judge_helper(ecr: &Ecr, arch: Arch, machine: &str, output: &Output) -> Findin
     match ecr.needs().into_iter().find(|(needed, _)| version < *needed) {
         Some((needed, why)) => {
             let found = format!("release {version} is on the image: {why} came with {needed}");
-            Finding::failed(Step::EcrHelper, found, "take the helper off the image, so that the configured one is installed")
+            Finding::failed(
+                Step::EcrHelper,
+                found,
+                "take the helper off the image, so that the configured one is installed",
+            )
         }
         None => Finding::ok(Step::EcrHelper, format!("release {version} runs on {machine}")),
     }
@@ -81,7 +89,9 @@ async fn login(host: &EcrHost, worker: &SampleWorker) -> Finding {
 fn judge_login(host: &EcrHost, outcome: Result<Output, SshError>, reason: Option<EcrError>) -> Finding {
     let host = host.as_str();
     match outcome {
-        Ok(Output { status: Some(0), .. }) => Finding::ok(Step::EcrLogin, format!("{host}: the worker gets credentials")),
+        Ok(Output { status: Some(0), .. }) => {
+            Finding::ok(Step::EcrLogin, format!("{host}: the worker gets credentials"))
+        }
         Ok(_) => {
             let why = reason.map_or_else(|| "the helper's log says nothing".to_owned(), |error| error.text);
             let advice = advice(&why);
@@ -89,7 +99,11 @@ fn judge_login(host: &EcrHost, outcome: Result<Output, SshError>, reason: Option
         }
         Err(error) => {
             let found = format!("{host}: {}", told(&error));
-            Finding::failed(Step::EcrLogin, found, "check the way from the workers to ECR: NAT, or the endpoints ecr.api and ecr.dkr")
+            Finding::failed(
+                Step::EcrLogin,
+                found,
+                "check the way from the workers to ECR: NAT, or the endpoints ecr.api and ecr.dkr",
+            )
         }
     }
 }
@@ -101,13 +115,18 @@ fn advice(why: &str) -> &'static str {
         ("not authorized", "attach the policy that \"runner-fleet iam-policy --worker\" prints to the workers' role"),
         ("no EC2 IMDS role found", "give the workers a role: instance_profile = \"…\""),
         ("EC2 IMDS", "the metadata service does not answer: check metadata_hop_limit and the instance profile"),
-        ("no such host", "the workers cannot resolve ECR's API: check DNS, and the endpoint ecr.api where there is no NAT"),
+        (
+            "no such host",
+            "the workers cannot resolve ECR's API: check DNS, and the endpoint ecr.api where there is no NAT",
+        ),
         ("timeout", "check the way from the workers to ECR: NAT, or the endpoints ecr.api and ecr.dkr"),
         ("deadline exceeded", "check the way from the workers to ECR: NAT, or the endpoints ecr.api and ecr.dkr"),
         ("parsing", "the helper is too old for this host; see helper_version"),
     ];
     let known = KNOWN.iter().find(|(sign, _)| why.contains(sign));
-    known.map_or("see docs/ecr.md, or the helper's log on the worker: /root/.ecr/log/ecr-login.log", |(_, advice)| advice)
+    known.map_or("see docs/ecr.md, or the helper's log on the worker: /root/.ecr/log/ecr-login.log", |(_, advice)| {
+        advice
+    })
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -118,7 +137,6 @@ fn text(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::config;
-    use crate::doctor::Verdict;
 
     fn ecr() -> Ecr {
         let text = include_str!("../../config/complete.toml");

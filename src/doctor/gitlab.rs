@@ -67,11 +67,19 @@ fn judge_api_token(own: &OwnToken, retries: bool, now: Timestamp) -> Finding {
         return Finding::failed(Step::ApiToken, found, "make a token with scope read_api");
     }
     if retries && !has("api") {
-        return Finding::failed(Step::ApiToken, found, "retry_interrupted needs scope api; make such a token, or set it to false");
+        return Finding::failed(
+            Step::ApiToken,
+            found,
+            "retry_interrupted needs scope api; make such a token, or set it to false",
+        );
     }
     let ends = own.expires_at.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
     if ends.is_some_and(|end| end.timestamp().duration_since(now) < EXPIRY_WARNING) {
-        return Finding::warning(Step::ApiToken, found, "it ends soon: rotate it, and write the new one where `api_token` says");
+        return Finding::warning(
+            Step::ApiToken,
+            found,
+            "it ends soon: rotate it, and write the new one where `api_token` says",
+        );
     }
     if has("api") && !retries {
         return Finding::warning(Step::ApiToken, found, "it may do more than it needs: scope read_api is enough");
@@ -94,6 +102,10 @@ async fn queue(patient: &Patient<'_>, setup: &RunnerSetup, runner_id: u64) -> Ve
     let clock = patient.clock;
     match within(reader.look(&|| clock.now())).await {
         Ok(Ok(look)) => findings.push(judge_look(&look, found.projects.len())),
+        Ok(Err(error)) if error.is_denied() => {
+            let advice = "give the api_token's user at least the role Reporter in the runner's projects";
+            findings.push(Finding::failed(Step::Queue, told(&error), advice));
+        }
         Ok(Err(error)) => findings.push(Finding::failed_as_told(Step::Queue, told(&error))),
         Err(late) => findings.push(Finding::failed(Step::Queue, late, "check the network to GitLab")),
     }
@@ -112,8 +124,11 @@ fn and_more(count: usize) -> String {
 
 /// What GitLab says the runner is.
 fn judge_runner(found: &Discovered) -> Vec<Finding> {
-    let mut findings: Vec<_> =
-        found.notes.iter().map(|note| Finding::warning(Step::Queue, note, "check the runner's scope in GitLab")).collect();
+    let mut findings: Vec<_> = found
+        .notes
+        .iter()
+        .map(|note| Finding::warning(Step::Queue, note, "check the runner's scope in GitLab"))
+        .collect();
     match &found.facts {
         Err(error) => findings.push(Finding::warning(
             Step::Queue,

@@ -17,16 +17,17 @@ pub(super) async fn within_time<T>(limit: Duration, question: impl Future<Output
     tokio::time::timeout(limit, question).await.map_err(|_| format!("no answer within {} s", limit.as_secs()))
 }
 
-/// An error and its causes as one sentence; what a cause merely repeats is said once.
-pub(super) fn told(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = cause.source();
+pub(super) use crate::live::chain as told;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_question_without_an_answer_ends() {
+        let never = std::future::pending::<()>();
+        let late = within_time(Duration::from_millis(10), never).await;
+        assert_eq!(late, Err("no answer within 0 s".to_owned()));
+        assert_eq!(within_time(STEP_MAX, async { 7 }).await, Ok(7));
     }
-    text
 }

@@ -14,9 +14,8 @@ use super::limit::{told, within};
 pub(super) fn configuration(config: &Config, warnings: &[Warning]) -> Vec<Finding> {
     let count = config.runners.len();
     let good = format!("good; manager {}, {count} runner{}", config.fleet.manager, if count == 1 { "" } else { "s" });
-    let warned = |warning: &Warning| {
-        Finding::warning(Step::Configuration, warning.to_string(), "nothing, if it is meant so")
-    };
+    let warned =
+        |warning: &Warning| Finding::warning(Step::Configuration, warning.to_string(), "nothing, if it is meant so");
     [Finding::ok(Step::Configuration, good)].into_iter().chain(warnings.iter().map(warned)).collect()
 }
 

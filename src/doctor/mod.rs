@@ -5,7 +5,7 @@
 //! do. What follows from an answer is judged by pure functions. What could not be looked at is said, and is never taken for
 //! good.
 //!
-//! Reading order: [`finding`] (the words), [`examine`] (the steps in their order); then a file for each subject: the
+//! Reading order: [`finding`] (the words), [`mod@examine`] (the steps in their order); then a file for each subject: the
 //! `manager` itself, `gitlab`, the `cloud` (image, network, launch), `quota`, the workers' `role`, and on a running `worker`
 //! the `ecr` login.
 

@@ -33,23 +33,26 @@ pub(super) async fn examine(aws: &Aws, fleet: &RunnerFleet) -> Option<Finding> {
     })
 }
 
-fn judge(
-    limit: f64,
-    code: &str,
-    vcpus: &BTreeMap<InstanceType, u32>,
-    max_workers: u32,
-    market: Market,
-) -> Finding {
+fn judge(limit: f64, code: &str, vcpus: &BTreeMap<InstanceType, u32>, max_workers: u32, market: Market) -> Finding {
     let Some((largest, most)) = vcpus.iter().max_by_key(|(kind, count)| (**count, *kind)) else {
         return Finding::not_checked(Step::Quota, "EC2 does not say how many vCPUs the instance types have");
     };
     let needed = f64::from(*most) * f64::from(max_workers);
-    let found = format!("{limit} vCPUs on the {market} market ({code}); {max_workers} workers of {largest} need {needed}");
+    let found =
+        format!("{limit} vCPUs on the {market} market ({code}); {max_workers} workers of {largest} need {needed}");
     if limit < f64::from(*most) {
-        return Finding::failed(Step::Quota, found, "ask for an increase in the Service Quotas console: nothing can be launched");
+        return Finding::failed(
+            Step::Quota,
+            found,
+            "ask for an increase in the Service Quotas console: nothing can be launched",
+        );
     }
     if limit < needed {
-        return Finding::warning(Step::Quota, found, "ask for an increase in the Service Quotas console, or lower max_workers");
+        return Finding::warning(
+            Step::Quota,
+            found,
+            "ask for an increase in the Service Quotas console, or lower max_workers",
+        );
     }
     Finding::ok(Step::Quota, found)
 }

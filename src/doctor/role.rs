@@ -40,7 +40,11 @@ fn without_profile(ecr: &Ecr) -> Finding {
     let is_private = |host: &EcrHost| host.account_and_region().is_some();
     if ecr.registries.iter().any(is_private) {
         let found = "no instance_profile, so the workers have no role to log in to ECR with";
-        return Finding::failed(Step::WorkerRole, found, "write instance_profile = \"…\", whose role has the worker policy");
+        return Finding::failed(
+            Step::WorkerRole,
+            found,
+            "write instance_profile = \"…\", whose role has the worker policy",
+        );
     }
     let advice = "nothing, if that is enough; a role with the worker policy raises ECR Public's limits";
     Finding::warning(Step::WorkerRole, "no instance_profile: pulls from ECR Public are anonymous", advice)
@@ -118,7 +122,11 @@ fn judge_pull(rights: &BTreeMap<String, bool>, resource: &str) -> Finding {
     }
     // A policy that names repositories does not allow "all of them", and is better for it.
     let found = format!("{} not allowed on all of {resource}", missing.join(", "));
-    Finding::warning(Step::EcrRights, found, format!("nothing, if the policy names the repositories in use; else {POLICY}"))
+    Finding::warning(
+        Step::EcrRights,
+        found,
+        format!("nothing, if the policy names the repositories in use; else {POLICY}"),
+    )
 }
 
 fn judge_public(rights: &BTreeMap<String, bool>) -> Finding {

@@ -49,7 +49,10 @@ pub(super) async fn sample(patient: &Patient<'_>, aws: &Aws) -> Sample {
         Err(late) => return nothing(Finding::not_checked(Step::Worker, late)),
     };
     let Some(instance) = choose(patient, instances) else {
-        return nothing(Finding::not_checked(Step::Worker, "none of its workers runs now; call doctor again while one does"));
+        return nothing(Finding::not_checked(
+            Step::Worker,
+            "none of its workers runs now; call doctor again while one does",
+        ));
     };
     let Some(key) = patient.key else {
         return nothing(Finding::not_checked(Step::Worker, "without the manager's SSH key no worker can be reached"));
@@ -82,9 +85,9 @@ fn kinds<'p>(patient: &'p Patient<'_>) -> impl Fn(&RunnerName) -> AddressKind + 
 fn choose(patient: &Patient<'_>, instances: Vec<Instance>) -> Option<Instance> {
     let is_ready = |instance: &Instance| {
         let workers = patient.view.map(|view| view.workers.as_slice()).unwrap_or_default();
-        workers.iter().any(|worker| {
-            worker.id == instance.id && matches!(worker.state, WorkerState::Idle | WorkerState::Busy)
-        })
+        workers
+            .iter()
+            .any(|worker| worker.id == instance.id && matches!(worker.state, WorkerState::Idle | WorkerState::Busy))
     };
     instances
         .into_iter()
@@ -96,7 +99,7 @@ fn choose(patient: &Patient<'_>, instances: Vec<Instance>) -> Option<Instance> {
 fn judge_connection(instance: &Instance, target: &Target, error: &SshError) -> Finding {
     let found = format!("{} at {}: {}", instance.id, target.address, told(error));
     let advice = if error.is_wrong_host_key() {
-        "another machine answers there, or the manager's SSH key was replaced; see \"Keys\" in docs/operations.md"
+        "another machine answers there, or the manager's SSH key was replaced: workers of the old key end by themselves"
     } else if error.is_unreachable() {
         "let the manager's host reach that port: security group, routes, and `address` = private or public"
     } else {
@@ -110,12 +113,18 @@ async fn agent(worker: &SampleWorker) -> Finding {
     match output {
         Ok(output) if output.status == Some(0) => match parse_line(&output.stdout) {
             Ok(report) => judge_report(&worker.id, &report),
-            Err(error) => Finding::failed(Step::Worker, format!("{}: {error}", worker.id), "replace the worker: drain it"),
+            Err(error) => {
+                Finding::failed(Step::Worker, format!("{}: {error}", worker.id), "replace the worker: drain it")
+            }
         },
         Ok(output) => {
             let said = crate::worker::helper_log::scrubbed(&String::from_utf8_lossy(&output.stderr));
             let found = format!("{}: its agent does not answer: {said}", worker.id);
-            Finding::failed(Step::Worker, found, "a worker that still boots has none yet; else `ssh_user` may not use sudo")
+            Finding::failed(
+                Step::Worker,
+                found,
+                "a worker that still boots has none yet; else `ssh_user` may not use sudo",
+            )
         }
         Err(error) => Finding::failed_as_told(Step::Worker, format!("{}: {}", worker.id, told(&error))),
     }
@@ -127,8 +136,10 @@ fn judge_report(id: &str, report: &Report) -> Finding {
         Phase::Booting { step } => {
             Finding::warning(Step::Worker, format!("{id} still boots: {step}"), "call doctor again when it is ready")
         }
-        Phase::Failed { error } => {
-            Finding::failed(Step::Worker, format!("{id} failed to boot: {error}"), "mend that; the worker ends by itself")
-        }
+        Phase::Failed { error } => Finding::failed(
+            Step::Worker,
+            format!("{id} failed to boot: {error}"),
+            "mend that; the worker ends by itself",
+        ),
     }
 }

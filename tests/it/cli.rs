@@ -80,7 +80,7 @@ fn a_bad_configuration_ends_with_2_for_whoever_needs_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     std::fs::write(&path, "concurrent = 0\n[fleet]\nmanger = 1\n").unwrap();
-    for subcommand in ["run", "status", "plan", "iam-policy"] {
+    for subcommand in ["run", "status", "plan", "iam-policy", "doctor"] {
         let output = run(&[subcommand, "--config", path.to_str().unwrap()]);
         let said = text(&output);
         assert_eq!(output.status.code(), Some(2), "{subcommand}: {said}");
@@ -125,6 +125,27 @@ fn policies_are_made_from_the_configuration() {
     let policy: serde_json::Value = serde_json::from_slice(&printed).unwrap();
     assert_eq!(policy["Version"], "2012-10-17");
     assert!(policy.to_string().contains("eu-central-1"));
+}
+
+#[test]
+fn the_workers_policy_and_the_managers_docker_config_name_the_configured_registries() {
+    let complete = "config/complete.toml";
+    let worker = run(&["iam-policy", "--worker", "--repositories", "team", "--config", complete]);
+    let pushing = run(&["iam-policy", "--worker", "--push", "--config", complete]);
+    let manager = run(&["iam-policy", "--manager", "--doctor", "--config", complete]);
+    let docker = run(&["render", "--manager-docker-config", "--config", complete]);
+    let folder = tempfile::tempdir().unwrap();
+    let none = run(&["render", "--manager-docker-config", "--config", &configuration(folder.path())]);
+
+    assert!(text(&worker).contains(":repository/team/*\""), "{}", text(&worker));
+    assert!(!text(&worker).contains("ecr:PutImage") && text(&pushing).contains("ecr:PutImage"));
+    assert!(String::from_utf8_lossy(&manager.stderr).contains("--worker-role NAME"), "{}", text(&manager));
+    assert!(text(&manager).contains("iam:SimulatePrincipalPolicy"));
+    let config: serde_json::Value = serde_json::from_slice(&docker.stdout).unwrap();
+    assert_eq!(config["credHelpers"]["public.ecr.aws"], "ecr-login");
+    assert_eq!(config.as_object().unwrap().len(), 1, "no credsStore: {config}");
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none).contains("no registry is configured"), "{}", text(&none));
 }
 
 #[test]

@@ -19,8 +19,24 @@ async fn a_healthy_environment_is_well() {
     // The service does not run, which is no fault before its first start.
     assert_eq!(seen.with("warning").len(), 1, "{seen}");
     for step in [
-        "configuration", "ssh-key", "secrets", "runner-token", "api-token", "queue", "credentials", "image", "subnets",
-        "security-groups", "key-pair", "launch", "quota", "worker-role", "ecr-rights", "worker", "ecr-helper", "ecr-login",
+        "configuration",
+        "ssh-key",
+        "secrets",
+        "runner-token",
+        "api-token",
+        "queue",
+        "credentials",
+        "image",
+        "subnets",
+        "security-groups",
+        "key-pair",
+        "launch",
+        "quota",
+        "worker-role",
+        "ecr-rights",
+        "worker",
+        "ecr-helper",
+        "ecr-login",
     ] {
         assert!(seen.says(step, "ok", ""), "{step} is not ok: {seen}");
     }
@@ -48,17 +64,34 @@ async fn what_is_wrong_with_gitlab_is_found() {
     let cases: [(&str, u16, &str, &str, &str, &str); 5] = [
         ("verify", 403, forbidden, "runner-token", "failed", "write the token that GitLab showed"),
         ("self", 200, r#"{"scopes":["read_user"],"expires_at":null}"#, "api-token", "failed", "scope read_user"),
-        ("self", 200, r#"{"scopes":["read_api"],"expires_at":"2026-01-01"}"#, "api-token", "warning", "until 2026-01-01"),
+        (
+            "self",
+            200,
+            r#"{"scopes":["read_api"],"expires_at":"2026-01-01"}"#,
+            "api-token",
+            "warning",
+            "until 2026-01-01",
+        ),
         ("runner", 403, forbidden, "queue", "failed", "Maintainer"),
-        ("jobs", 403, forbidden, "queue", "warning", "Reporter"),
+        ("jobs of 2", 403, forbidden, "queue", "warning", "Reporter"),
     ];
     for (door, status, body, step, verdict, words) in cases {
         let clinic = Clinic::new().await;
-        clinic.gitlab(door, status, body).await;
+        clinic.gitlab(door, status, body);
         let seen = clinic.doctor(&[]).await;
         assert!(seen.says(step, verdict, words), "{door} {status}: {seen}");
         assert_eq!(seen.code, i32::from(verdict == "failed"), "{seen}");
     }
+}
+
+#[tokio::test]
+async fn a_queue_of_which_nothing_is_seen_is_a_failure() {
+    let clinic = Clinic::new().await;
+    clinic.gitlab("jobs", 403, r#"{"message":"403 Forbidden"}"#);
+    clinic.gitlab("jobs of 2", 403, r#"{"message":"403 Forbidden"}"#);
+    let seen = clinic.doctor(&[]).await;
+    assert!(seen.says("queue", "failed", "at least the role Reporter"), "{seen}");
+    assert_eq!(seen.code, 1, "{seen}");
 }
 
 #[tokio::test]
@@ -80,10 +113,31 @@ async fn what_is_wrong_with_aws_is_found() {
         ("CreateFleet", 403, denied.clone(), "launch", "failed", "ec2:CreateFleet is denied"),
         ("GetServiceQuota", 200, clinic::quota(0.0), "quota", "failed", "Service Quotas"),
         ("GetServiceQuota", 200, clinic::quota(4.0), "quota", "warning", "max_workers"),
-        ("GetServiceQuota", 400, clinic::json_error("AccessDeniedException"), "quota", "warning", "iam-policy --manager --doctor"),
+        (
+            "GetServiceQuota",
+            400,
+            clinic::json_error("AccessDeniedException"),
+            "quota",
+            "warning",
+            "iam-policy --manager --doctor",
+        ),
         ("GetInstanceProfile", 404, clinic::query_error("NoSuchEntity"), "worker-role", "failed", "does not exist"),
-        ("GetInstanceProfile", 403, clinic::query_error("AccessDenied"), "worker-role", "warning", "iam-policy --manager --doctor"),
-        ("GetInstanceProfile", 200, clinic::profile("lambda.amazonaws.com"), "worker-role", "failed", "ec2.amazonaws.com"),
+        (
+            "GetInstanceProfile",
+            403,
+            clinic::query_error("AccessDenied"),
+            "worker-role",
+            "warning",
+            "iam-policy --manager --doctor",
+        ),
+        (
+            "GetInstanceProfile",
+            200,
+            clinic::profile("lambda.amazonaws.com"),
+            "worker-role",
+            "failed",
+            "ec2.amazonaws.com",
+        ),
         ("SimulatePrincipalPolicy", 200, no_rights, "ecr-rights", "failed", "iam-policy --worker"),
     ];
     for (action, status, body, step, verdict, words) in cases {

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 
-use russh::keys::{Algorithm, PrivateKey};
 use runner_fleet::ssh::ManagerKey;
+use russh::keys::{Algorithm, PrivateKey};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use wiremock::matchers::{any, method, path, path_regex};
+use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use crate::ssh::server::{Script, Server, exit, script, stdin, stranger};
@@ -27,8 +27,9 @@ type Commands = Arc<Mutex<BTreeMap<String, (u32, String)>>>;
 
 pub(super) struct Clinic {
     folder: tempfile::TempDir,
-    gitlab: MockServer,
+    _gitlab: MockServer,
     aws: MockServer,
+    gitlab_answers: Answers,
     answers: Answers,
     commands: Commands,
     environment: Mutex<bool>,
@@ -80,16 +81,17 @@ impl Clinic {
     async fn build(host_key: Option<PrivateKey>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (gitlab, aws) = (MockServer::start().await, MockServer::start().await);
-        let (answers, commands) = (Answers::default(), Commands::default());
+        let (gitlab_answers, answers, commands) = (Answers::default(), Answers::default(), Commands::default());
+        Mock::given(any()).respond_with(GitLab(Arc::clone(&gitlab_answers))).mount(&gitlab).await;
         Mock::given(any()).respond_with(Aws(Arc::clone(&answers))).mount(&aws).await;
         let key = ManagerKey::load_or_create(&folder.path().join("state")).unwrap();
-        let host_key = host_key.unwrap_or_else(|| {
-            PrivateKey::from_openssh(key.host_key("spot").private_openssh.expose_secret()).unwrap()
-        });
+        let host_key = host_key
+            .unwrap_or_else(|| PrivateKey::from_openssh(key.host_key("spot").private_openssh.expose_secret()).unwrap());
         let port = serve(Server::with_host_key(&key, host_key, worker(Arc::clone(&commands)))).await;
         let config = folder.path().join("config.toml");
         std::fs::write(&config, configuration(&folder.path().display().to_string(), &gitlab.uri(), port)).unwrap();
-        let clinic = Self { folder, gitlab, aws, answers, commands, environment: Mutex::new(true), config };
+        let environment = Mutex::new(true);
+        let clinic = Self { folder, _gitlab: gitlab, aws, gitlab_answers, answers, commands, environment, config };
         clinic.aws_is_well();
         clinic.worker_is_well();
         for (door, body) in [
@@ -97,25 +99,16 @@ impl Clinic {
             ("self", r#"{"scopes":["read_api"],"expires_at":"2099-01-01"}"#),
             ("runner", include_str!("../../recorded/gitlab/runner_project.json")),
             ("jobs", include_str!("../../recorded/gitlab/jobs.json")),
+            ("jobs of 2", "[]"),
         ] {
-            clinic.gitlab(door, 200, body).await;
+            clinic.gitlab(door, 200, body);
         }
         clinic
     }
 
-    /// From now on GitLab answers so at one of its doors.
-    pub(super) async fn gitlab(&self, door: &str, status: u16, body: &str) {
-        let answer = ResponseTemplate::new(status).set_body_raw(body.to_owned(), "application/json");
-        let mock = match door {
-            "verify" => Mock::given(method("POST")).and(path("/api/v4/runners/verify")),
-            "self" => Mock::given(path("/api/v4/personal_access_tokens/self")),
-            "runner" => Mock::given(path("/api/v4/runners/6")),
-            "jobs" => Mock::given(path_regex("^/api/v4/projects/[0-9]+/jobs$")),
-            other => panic!("GitLab has no door {other}"),
-        };
-        // Of several that match, the one of the smallest number is asked: a later one overrules.
-        let priority = if status == 200 && door != "self" { 5 } else { 4 - u8::from(body.contains("2026")) };
-        mock.respond_with(answer).with_priority(priority).mount(&self.gitlab).await;
+    /// From now on GitLab answers so at one of its doors: verify, self, runner, jobs, jobs of 2.
+    pub(super) fn gitlab(&self, door: &str, status: u16, body: &str) {
+        self.gitlab_answers.lock().unwrap().insert(door.to_owned(), (status, body.to_owned()));
     }
 
     /// From now on AWS answers a call so.
@@ -126,8 +119,12 @@ impl Clinic {
     pub(super) fn aws_is_well(&self) {
         let would = ec2_error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
         let rights = [
-            "ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage",
-            "ecr:GetDownloadUrlForLayer", "ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken",
+            "ecr:GetAuthorizationToken",
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetDownloadUrlForLayer",
+            "ecr-public:GetAuthorizationToken",
+            "sts:GetServiceBearerToken",
         ];
         for (action, status, body) in [
             ("GetCallerIdentity", 200, identity()),
@@ -226,7 +223,8 @@ fn worker(commands: Commands) -> Script {
         let commands = Arc::clone(&commands);
         async move {
             let input = stdin(&mut channel).await;
-            let known = commands.lock().unwrap().iter().find(|(words, _)| command.contains(*words)).map(|(_, a)| a.clone());
+            let known =
+                commands.lock().unwrap().iter().find(|(words, _)| command.contains(*words)).map(|(_, a)| a.clone());
             let (mut status, mut said) = known.unwrap_or((127, format!("{command}: not found")));
             if command.contains(" get") {
                 let asked = String::from_utf8(input).unwrap();
@@ -241,6 +239,26 @@ fn worker(commands: Commands) -> Script {
             exit(&channel, status).await;
         }
     })
+}
+
+/// Answers by door; everything else is not found.
+struct GitLab(Answers);
+
+impl Respond for GitLab {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let path = request.url.path();
+        let door = match path {
+            "/api/v4/runners/verify" => "verify",
+            "/api/v4/personal_access_tokens/self" => "self",
+            "/api/v4/runners/6" => "runner",
+            "/api/v4/projects/1/jobs" => "jobs",
+            "/api/v4/projects/2/jobs" => "jobs of 2",
+            _ => "nowhere",
+        };
+        let answer = self.0.lock().unwrap().get(door).cloned();
+        let (status, body) = answer.unwrap_or((404, r#"{"message":"404 Not Found"}"#.to_owned()));
+        ResponseTemplate::new(status).set_body_raw(body, "application/json")
+    }
 }
 
 /// Answers by action: query protocols name it in the body, JSON protocols in a header.
@@ -294,12 +312,16 @@ limit = 4
 }
 
 pub(super) fn ec2_error(code: &str, message: &str) -> String {
-    format!("<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>r</RequestID></Response>")
+    format!(
+        "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>r</RequestID></Response>"
+    )
 }
 
 /// As STS and IAM render it.
 pub(super) fn query_error(code: &str) -> String {
-    format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>no</Message></Error><RequestId>r</RequestId></ErrorResponse>")
+    format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>no</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+    )
 }
 
 pub(super) fn json_error(code: &str) -> String {
@@ -308,7 +330,8 @@ pub(super) fn json_error(code: &str) -> String {
 
 fn identity() -> String {
     "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:sts::123456789012:assumed-role/manager/i-0</Arn>\
-     <UserId>AROA:i-0</UserId><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>".into()
+     <UserId>AROA:i-0</UserId><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+        .into()
 }
 
 pub(super) fn image(architecture: &str) -> String {
@@ -357,7 +380,8 @@ fn offerings() -> String {
 
 fn types() -> String {
     "<DescribeInstanceTypesResponse><instanceTypeSet><item><instanceType>c8g.large</instanceType>\
-     <vCpuInfo><defaultVCpus>2</defaultVCpus></vCpuInfo></item></instanceTypeSet></DescribeInstanceTypesResponse>".into()
+     <vCpuInfo><defaultVCpus>2</defaultVCpus></vCpuInfo></item></instanceTypeSet></DescribeInstanceTypesResponse>"
+        .into()
 }
 
 fn tags() -> String {
