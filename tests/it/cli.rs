@@ -45,10 +45,8 @@ fn every_subcommand_explains_itself_with_an_example() {
 #[test]
 fn only_what_exists_is_offered() {
     let help = text(&run(&["help"]));
-    for later in ["simulate"] {
-        assert!(!help.contains(&format!("  {later}")), "{later} is offered");
-        assert_eq!(run(&[later]).status.code(), Some(2));
-    }
+    assert!(!help.contains("  simulate"), "simulate is offered");
+    assert_eq!(run(&["simulate"]).status.code(), Some(2));
 }
 
 #[test]
