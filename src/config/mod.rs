@@ -14,6 +14,7 @@ pub mod arch;
 pub mod checksum;
 mod duration;
 pub mod ecr;
+mod ecr_host;
 mod files;
 mod fleet;
 mod ids;
@@ -36,7 +37,8 @@ pub mod volume;
 
 pub use arch::Arch;
 pub use checksum::{Checksum, ChecksumList};
-pub use ecr::{Ecr, EcrHost};
+pub use ecr::Ecr;
+pub use ecr_host::{EcrHost, HelperVersion, partition_of};
 pub use legacy::{Surroundings, migrate};
 pub(crate) use load::read_file;
 pub use load::{Loaded, load, parse, parse_in};
