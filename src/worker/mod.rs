@@ -5,6 +5,7 @@
 //! - [`runner_config()`]: the worker's config.toml, pushed over SSH, with the `wiring` of ECR into jobs.
 //! - [`docker_config()`]: what Docker reads on the worker.
 //! - [`agent`]: what the manager says to a worker's agent, and what it reads from it.
+//! - [`helper_log`]: why the ECR helper had no credentials, read from its log.
 //! - [`render()`]: all of it for people, masked.
 //!
 //! The shell scripts and units themselves are in `files/`.
@@ -13,6 +14,7 @@ pub mod agent;
 pub mod docker_config;
 mod environment;
 mod files;
+pub mod helper_log;
 mod masked;
 pub mod render;
 pub mod runner_config;

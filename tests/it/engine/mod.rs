@@ -2,6 +2,7 @@
 
 mod drains;
 mod launches;
+mod pictures;
 mod stage;
 mod unknowns;
 mod worlds;
