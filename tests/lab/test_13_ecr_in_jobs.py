@@ -29,11 +29,11 @@ def bench(world: World, ecr: Ecr) -> Iterator[Bench]:
     try:
         manager.start()
         yield Bench(manager, gitlab)
+        print(f"\neverything that was seen is in {aftermath.report(manager, '13_ecr')}")
         manager.reload(idle_count=0, idle_time="1s")
         aftermath.comes_to_rest(manager)
         aftermath.look_around(manager)
     finally:
-        print(f"\neverything that was seen is in {aftermath.report(manager, '13_ecr')}")
         aftermath.clean_up(manager)
 
 

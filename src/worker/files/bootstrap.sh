@@ -17,7 +17,7 @@ export HOME PATH DEBIAN_FRONTEND
 
 ecr=false
 runner_version='' runner_url='' runner_sha256=''
-helper_version='' helper_url='' helper_sha256=''
+helper_version='' helper_url='' helper_sha256='' helper_needed='' ecr_hosts=''
 retry_seconds=2
 # shellcheck source=/dev/null
 . "$ETC/worker.env"
@@ -166,13 +166,29 @@ set_up_runner() {
     fi
 }
 
+# helper_serves PROGRAM: it runs here, and is not older than the registries need.
+helper_serves() {
+    found=$("$1" -v 2>/dev/null) || return 1
+    found=$(echo "$found" | sed -n 's/^Version:[[:space:]]*v\{0,1\}//p')
+    [ "$(printf '%s\n' "$helper_needed" "$found" | sort -V | head -n 1)" = "$helper_needed" ]
+}
+
+# ecr_answers HOST: its output is a secret, the reason of a failure stands in the helper's log alone.
+ecr_answers() { echo "$1" | "$helper" get >/dev/null; }
+
+ecr_reason() {
+    sed -n 's/.*level=error.* error="\{0,1\}\(.*[^"]\)"\{0,1\}$/\1/Ip' "$HOME/.ecr/log/ecr-login.log" 2>/dev/null | tail -n 1
+}
+
 # The host's own pulls use root's Docker configuration; jobs get the seed and the helper as volumes.
 set_up_ecr() {
     helper=$BIN/docker-credential-ecr-login
-    if ! "$helper" -v >/dev/null 2>&1; then
+    if ! helper_serves "$helper"; then
         step "installing the ECR helper $helper_version"
         packaged=$(command -v docker-credential-ecr-login) || packaged=''
-        if [ -n "$packaged" ] && [ "$packaged" != "$helper" ] && "$packaged" -v >/dev/null 2>&1; then
+        # What the last boot left here may have been the wrong one, and would be found before the image's own.
+        if [ "$packaged" = "$helper" ]; then packaged=/usr/bin/docker-credential-ecr-login; fi
+        if helper_serves "$packaged"; then
             cp "$packaged" "$helper"
         else
             fetch docker-credential-ecr-login "$helper" "$helper_url" "$helper_sha256"
@@ -182,6 +198,13 @@ set_up_ecr() {
     step "configuring the docker login"
     merge "$HOME/.docker/config.json" "$ETC/docker-config.json" >/dev/null 2>"$LOG.merge" ||
         fail "$current: /root/.docker/config.json: $(tail -n 1 "$LOG.merge")"
+    step "checking the ECR login"
+    for host in $ecr_hosts; do
+        if retry ecr_answers "$host"; then continue; fi
+        # What is public can be pulled without a login, too.
+        case $host in public.ecr.aws | ecr-public.aws.com) continue ;; esac
+        fail "$current: no credentials for $host: $(ecr_reason)"
+    done
 }
 
 run_setup_script() {

@@ -14,7 +14,7 @@ fn full_image(machine: &Machine) {
     machine.with_runner();
     machine.docker(&[]);
     machine.program("/bin/dockerd", "#!/bin/sh\n");
-    machine.program("/usr/local/bin/docker-credential-ecr-login", "#!/bin/sh\necho 0.12.0\n");
+    machine.program("/usr/local/bin/docker-credential-ecr-login", "#!/bin/sh\necho Version: 0.12.0\n");
     machine.program("/bin/sysctl", "#!/bin/sh\necho \"$*\" >>\"$RUNNER_FLEET_ROOT/setup.ran\"\n");
 }
 

@@ -86,9 +86,9 @@ class Cloud:
         self.host.docker("kill", self.container(instance), check=False)
 
     def journal(self, instance: str) -> str:
-        """All that a worker wrote: journal, and cloud-init's output."""
+        """All that a worker wrote: journal, cloud-init's output, and the ECR helper's log."""
         name = self.container(instance)
-        command = "journalctl --no-pager -o short-precise; echo; cat /var/log/cloud-init-output.log"
+        command = "journalctl --no-pager -o short-precise; echo; cat /var/log/cloud-init-output.log; echo; cat /root/.ecr/log/ecr-login.log"
         text = self.host.docker("exec", name, "/bin/sh", "-c", command, check=False)
         return text or self.host.docker("logs", name, check=False)
 

@@ -113,13 +113,17 @@ def _handler(metadata: Metadata) -> type[BaseHTTPRequestHandler]:
         def do_PUT(self) -> None:
             limit = metadata.hop_limit(self.client_address[0])
             self.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, limit)
-            self._send(*metadata.put(self.path, self.headers))
+            # AWS' SDKs take no token without it.
+            lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": self.headers.get("X-aws-ec2-metadata-token-ttl-seconds") or "0"}
+            self._send(*metadata.put(self.path, self.headers), lifetime)
 
         def do_GET(self) -> None:
             self._send(*metadata.get(self.path, self.headers, self.client_address[0]))
 
-        def _send(self, status: int, text: str) -> None:
+        def _send(self, status: int, text: str, more: dict[str, str] | None = None) -> None:
             self.send_response(status)
+            for name, value in (more or {}).items():
+                self.send_header(name, value)
             self.send_header("Content-Type", "text/plain")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()

@@ -231,7 +231,7 @@ class DockerExecutor:
         address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", container)
         deadline = time.monotonic() + SERVICE_WAIT_S
         while ports:
-            for port in ports:
+            for port in ports if address else []:
                 with socket.socket() as probe:
                     probe.settimeout(1)
                     if probe.connect_ex((address, port)) == 0:
@@ -260,7 +260,7 @@ class DockerExecutor:
             words += ["-e", f"{key}={value}"]
         if privileged:
             words += [word for capability in CAPABILITIES for word in ("--cap-add", capability)]
-            words += ["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "-v", "/sys/fs/cgroup:/sys/fs/cgroup"]
+            words += ["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--sysctl", "net.ipv4.ip_forward=1", "-v", "/sys/fs/cgroup:/sys/fs/cgroup"]
         return words
 
     def command(self, image, text):
