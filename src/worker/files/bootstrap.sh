@@ -19,6 +19,7 @@ ecr=false
 runner_version='' runner_url='' runner_sha256=''
 helper_version='' helper_url='' helper_sha256='' helper_needed='' ecr_hosts=''
 retry_seconds=2
+ecr_seconds=20
 # shellcheck source=/dev/null
 . "$ETC/worker.env"
 # shellcheck source=/dev/null
@@ -61,12 +62,13 @@ run() {
 }
 
 # retry COMMAND...: 5 times, waiting 2, 4, 8 and 16 s between; mirrors and package locks have bad moments at boot.
+attempts=5
 retry() {
-    wait_seconds=$retry_seconds
-    for attempt in 1 2 3 4 5; do
-        code=0
+    wait_seconds=$retry_seconds attempt=0
+    while :; do
+        attempt=$((attempt + 1)) code=0
         run "$@" || code=$?
-        if [ "$code" -eq 0 ] || [ "$attempt" -eq 5 ]; then return "$code"; fi
+        if [ "$code" -eq 0 ] || [ "$attempt" -ge "$attempts" ]; then return "$code"; fi
         sleep "$wait_seconds"
         wait_seconds=$((wait_seconds * 2))
     done
@@ -173,10 +175,15 @@ helper_serves() {
     [ "$(printf '%s\n' "$helper_needed" "$found" | sort -V | head -n 1)" = "$helper_needed" ]
 }
 
-# ecr_answers HOST: its output is a secret, the reason of a failure stands in the helper's log alone.
-ecr_answers() { echo "$1" | "$helper" get >/dev/null; }
+# ecr_answers HOST: its output is a secret.
+ecr_answers() { echo "$1" | timeout "$ecr_seconds" "$helper" get >/dev/null; }
 
+# ecr_reason CODE: the reason of a failure stands in the helper's log alone; one that had to be ended has not said it there.
 ecr_reason() {
+    if [ "$1" -eq 124 ]; then
+        echo "ECR's API has not answered in $ecr_seconds s; the worker needs a way to it (NAT or the VPC endpoint ecr.api)"
+        return
+    fi
     sed -n 's/.*level=error.* error="\{0,1\}\(.*[^"]\)"\{0,1\}$/\1/Ip' "$HOME/.ecr/log/ecr-login.log" 2>/dev/null | tail -n 1
 }
 
@@ -187,7 +194,7 @@ set_up_ecr() {
         step "installing the ECR helper $helper_version"
         packaged=$(command -v docker-credential-ecr-login) || packaged=''
         # What the last boot left here may have been the wrong one, and would be found before the image's own.
-        if [ "$packaged" = "$helper" ]; then packaged=/usr/bin/docker-credential-ecr-login; fi
+        if [ "$packaged" = "$helper" ]; then packaged=$ROOT/usr/bin/docker-credential-ecr-login; fi
         if helper_serves "$packaged"; then
             cp "$packaged" "$helper"
         else
@@ -198,12 +205,20 @@ set_up_ecr() {
     step "configuring the docker login"
     merge "$HOME/.docker/config.json" "$ETC/docker-config.json" >/dev/null 2>"$LOG.merge" ||
         fail "$current: /root/.docker/config.json: $(tail -n 1 "$LOG.merge")"
+}
+
+# A worker without credentials would fail one job after another. After setup_script, which may prepare the way to the API.
+check_ecr() {
     step "checking the ECR login"
+    # A role that was just attached may take some seconds to count.
+    attempts=4
     for host in $ecr_hosts; do
-        if retry ecr_answers "$host"; then continue; fi
+        answered=0
+        retry ecr_answers "$host" || answered=$?
+        [ "$answered" -ne 0 ] || continue
         # What is public can be pulled without a login, too.
         case $host in public.ecr.aws | ecr-public.aws.com) continue ;; esac
-        fail "$current: no credentials for $host: $(ecr_reason)"
+        fail "$current: no credentials for $host: $(ecr_reason "$answered")"
     done
 }
 
@@ -233,6 +248,7 @@ step "checking gitlab-runner"
 set_up_runner
 if $ecr; then set_up_ecr; fi
 if [ -e "$LIB/setup" ]; then run_setup_script; fi
+if $ecr; then check_ecr; fi
 read -r now _ <"${ROOT:+$ROOT}/proc/uptime"
 echo "${now%%.*}" >"$RUN/ready"
 phase ready

@@ -15,13 +15,13 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import bcrypt
 
 from aws.emulator import ACCOUNT, REGION, Emulator
-from aws.imds import Metadata
+from aws.imds import Metadata, QuietServer
 from aws.names import Names
 from aws.tls import certificate
 
@@ -116,9 +116,8 @@ class Ecr:
         with (self.place / name / "log").open("wb") as log:
             return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "docker-registry", "serve", str(path)], stdout=log, stderr=log)
 
-    def _serve(self, address: str, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
-        server = ThreadingHTTPServer((address, 443), handler)
-        server.daemon_threads = True
+    def _serve(self, address: str, handler: type[BaseHTTPRequestHandler]) -> QuietServer:
+        server = QuietServer((address, 443), handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self._pair)
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
@@ -157,7 +156,8 @@ class Ecr:
             return reply.status, raw
         document = json.loads(raw)
         for item in document.get("authorizationData", []):
-            item["authorizationToken"] = self._token()
+            # moto's expired in 2015.
+            item |= {"authorizationToken": self._token(), "expiresAt": time.time() + 12 * 3600}
         return 200, json.dumps(document).encode()
 
     def _token(self) -> str:

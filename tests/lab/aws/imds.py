@@ -16,6 +16,16 @@ from typing import Any
 from aws.emulator import REGION, Instance
 
 
+class QuietServer(ThreadingHTTPServer):
+    """A client that hangs up is no news: tokens that do not arrive are what a hop limit is for."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing."""
+
+
 class Metadata:
     """Answers for every instance of the emulator; notices are given by the test."""
 
@@ -30,8 +40,7 @@ class Metadata:
         self.role = "lab-worker"
         self.without_role: Callable[[Instance], bool] = lambda instance: not instance.profile
         self.asked: list[tuple[str, str]] = []
-        self._server = ThreadingHTTPServer((address, 80), _handler(self))
-        self._server.daemon_threads = True
+        self._server = QuietServer((address, 80), _handler(self))
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
 
     def interrupt(self, instance: str, seconds: float = 120) -> None:
