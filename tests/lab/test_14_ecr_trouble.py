@@ -24,7 +24,7 @@ MACHINE_AT, SPARC, S390 = 18, 2, 22
 def hurried(world: World, tmp_path: pathlib.Path) -> Iterator[None]:
     """Workers that do not wait between their attempts, and give up early on an answer."""
     times = tmp_path / "runner-fleet"
-    times.write_text("retry_seconds=0\necr_seconds=2\nfail_seconds=10\n")
+    times.write_text("retry_seconds=0\necr_seconds=2\nfail_seconds=4\n")
 
     def mount(_: Instance, __: pathlib.Path) -> list[str]:
         return ["-v", f"{times}:/etc/default/runner-fleet:ro"]

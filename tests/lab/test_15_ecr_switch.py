@@ -12,15 +12,15 @@ from harness import steps
 from harness.aftermath import comes_to_rest
 from harness.ecr import CLI, HELPER, TOKEN_REQUEST, WORKED, Table, fail, log_of, succeed
 from harness.manager import Manager
-from harness.wait import wait_for
+from harness.wait import hold, wait_for
 from harness.world import World
 
-pytestmark = pytest.mark.xdist_group("ecr trouble")
+pytestmark = pytest.mark.xdist_group("ecr")
 
 def seen_by_docker(world: World, worker: Instance, job: Job) -> dict[str, Any]:
     """What Docker was told about a job's container, without what differs from job to job."""
     label = f"label=com.gitlab.gitlab-runner.job.id={job.id}"
-    told = json.loads(world.cloud.execute(worker.id, f"docker inspect $(docker ps -q --filter {label})"))[0]
+    told = json.loads(wait_for(f"job {job.id} has its container", lambda: world.cloud.ask(worker.id, f"docker inspect $(docker ps -q --filter {label})"), 30) or "")[0]
     return {"binds": told["HostConfig"]["Binds"], "environment": sorted(item for item in told["Config"]["Env"] if not item.startswith("CI_JOB_ID=")), "command": told["Config"]["Cmd"]}
 
 
@@ -39,7 +39,7 @@ def only_workers(manager: Manager, *, are_wired: bool) -> bool:
 def test_15_on_and_off(world: World, gitlab: GitLab, fleet: Fleet, ecr: Ecr) -> None:
     """Off is as without the table. On: the idle worker is replaced at once, the busy one after its job; and back again."""
     profile = {"instance_profile": json.dumps("lab-worker")}
-    manager = fleet(idle_count=1, idle_time="10m", more=profile)
+    manager = fleet(idle_count=1, idle_time="10m", limit=2, more=profile)
     first = gitlab.queue("before", steps.UNTIL_RELEASED)
     busy = manager.instance_of(steps.runs(first))
     wait_for("a second worker asks for jobs", lambda: len(steps.asking(gitlab)) == 2 and only_workers(manager, are_wired=False), 60)
@@ -49,7 +49,7 @@ def test_15_on_and_off(world: World, gitlab: GitLab, fleet: Fleet, ecr: Ecr) -> 
 
     # Written down, but off: no worker is any older for it, and the next job's container is the same to the last word.
     manager.reload(more=Table(ecr, enabled=False).more())
-    steps.looked(manager, 3)
+    hold("both workers stay", lambda: {busy.id, idle.id} <= {item.id for item in manager.instances()}, 6)
     second = gitlab.queue("off", steps.UNTIL_RELEASED)
     steps.runs(second, 30)
     assert seen_by_docker(world, idle, second) == without_table
@@ -76,7 +76,8 @@ def test_15_on_and_off(world: World, gitlab: GitLab, fleet: Fleet, ecr: Ecr) -> 
 
 def test_15_hop_limit_one(gitlab: GitLab, fleet: Fleet, ecr: Ecr) -> None:
     """`in_jobs = false`: the runner pulls, and a container cannot reach the worker's role: the token never arrives there."""
-    fleet(idle_count=0, idle_time="4s", more=Table(ecr, in_jobs=False).more())
+    manager = fleet(idle_count=0, idle_time="4s", more=Table(ecr, in_jobs=False).more())
     job = gitlab.queue("no way to the role", f"said=$({TOKEN_REQUEST})", 'echo "metadata says: [$said]"', "! command -v docker-credential-ecr-login", "test ! -e /root/.docker", image=CLI)
     succeed(job)
     assert WORKED in log_of(job) and "metadata says: []" in log_of(job), log_of(job)
+    comes_to_rest(manager)

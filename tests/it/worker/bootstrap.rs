@@ -261,7 +261,9 @@ fn ecr_off_touches_nothing_of_docker() {
 
 /// The ECR helper, as far as the bootstrap asks it.
 fn helper(version: &str, get: &str) -> String {
-    format!("#!/bin/sh\n[ \"$1\" != -v ] || {{ echo helper; echo 'Version:    {version}'; exit 0; }}\nread -r host\n{get}\n")
+    format!(
+        "#!/bin/sh\n[ \"$1\" != -v ] || {{ echo helper; echo 'Version:    {version}'; exit 0; }}\nread -r host\n{get}\n"
+    )
 }
 
 #[test]
@@ -301,11 +303,11 @@ fn a_worker_without_credentials_for_a_private_registry_does_not_get_ready() {
         assert!(machine.exists("/setup.ran"));
 
         let mut env = machine.read("/etc/default/runner-fleet");
-        env.push_str("ecr_seconds=0.1\n");
+        env.push_str("ecr_seconds=1\n");
         machine.write("/etc/default/runner-fleet", &env);
         machine.program("/usr/local/bin/docker-credential-ecr-login", &helper("0.12.0", "exec sleep 5"));
         assert!(!boot(machine));
-        assert!(phase(machine).contains("has not answered in 0.1 s"), "{}", phase(machine));
+        assert!(phase(machine).contains("has not answered in 1 s"), "{}", phase(machine));
     });
 }
 

@@ -31,10 +31,18 @@ fn job(dir: &Path, variables: &[(&str, &Path)], prefix: &[&str], check: impl Fn(
         words.extend(shell);
         let text = format!("set -eu\nHOME=${{HOME-}}\n[ -n \"$HOME\" ] || unset HOME\n{}", script(dir));
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).arg("-c").arg(text + "\necho \"config at ${DOCKER_CONFIG-}\"\necho went on\n").env_clear().env("PATH", "/usr/bin:/bin");
+        command
+            .args(&words[1..])
+            .arg("-c")
+            .arg(text + "\necho \"config at ${DOCKER_CONFIG-}\"\necho went on\n")
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin");
         let output = command.envs(variables.iter().copied()).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && text.contains("user's own\nconfig at ") && text.ends_with("\nwent on\n"), "{words:?}: {text}");
+        assert!(
+            output.status.success() && text.contains("user's own\nconfig at ") && text.ends_with("\nwent on\n"),
+            "{words:?}: {text}"
+        );
         check(&text);
     }
 }
