@@ -150,7 +150,11 @@ def test_13_7_every_form_of_host(bench: Bench, ecr: Ecr) -> None:
         assert json.loads(said) == {"ServerURL": host, "Username": "AWS", "Secret": ecr.password}
         (call,) = ecr.calls[before:]
         assert region in call.host, f"{host}: asked {call.host}"
-        print(host, "asks", call.host)
+
+    # The helper asks the plain address for all of them; the SDK's own switches change that.
+    for switch, api in (("AWS_USE_DUALSTACK_ENDPOINT", "ecr.eu-central-1.api.aws"), ("AWS_USE_FIPS_ENDPOINT", "ecr-fips.eu-central-1.amazonaws.com")):
+        bench.on_worker(f"echo {REGISTRY} | AWS_ECR_DISABLE_CACHE=1 {switch}=true {HELPER} get >/dev/null")
+        assert ecr.calls[-1].host == api
 
 
 def test_13_8_cache_stays_on_the_worker(bench: Bench) -> None:

@@ -15,6 +15,7 @@ host is a small local one, without a network. Standard library only.
 """
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
@@ -29,15 +30,16 @@ import urllib.parse
 
 LOCAL_IMAGE, LOCAL_IMAGE_TAR = "lab-job:1", "/usr/local/share/lab/job-image.tar"
 LABEL = "com.gitlab.gitlab-runner"
-QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 HUB = "https://index.docker.io/v1/"
 SERVICE_WAIT_S = 30.0
 NOT_FOUND = "credentials not found in native keychain"
 CAPABILITIES = (
-    "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN "
-    "MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST NET_RAW SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE "
-    "SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_TIME SYS_TTY_CONFIG WAKE_ALARM"
-).split()
+    "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK",
+    "IPC_OWNER", "KILL", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST",
+    "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT",
+    "SYS_PTRACE", "SYS_RAWIO", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM",
+)
 
 
 class PullError(Exception):
@@ -93,10 +95,11 @@ def sources(variables, credentials, log):
         except ValueError as error:
             log(f"Failed to resolve credentials from $DOCKER_AUTH_CONFIG: {error}. Credentials from this source will not be used.\n")
     home = pathlib.Path(os.environ.get("HOME") or "/root") / ".docker/config.json"
-    try:
-        yield str(home), entries_of(json.loads(home.read_text()))
-    except (OSError, ValueError):
-        pass  # As there: the whole source is gone, without a word.
+    # As there: with any error the whole source is gone, without a word.
+    stored = {}
+    with contextlib.suppress(OSError, ValueError):
+        stored = entries_of(json.loads(home.read_text()))
+    yield str(home), stored
     yield "job payload (GitLab Registry)", {bare(item["url"]): {"username": item["username"], "password": item["password"]} for item in credentials if item.get("type") == "registry"}
 
 
@@ -124,6 +127,7 @@ class Daemon(http.client.HTTPConnection):
         super().__init__("docker", timeout=600)
 
     def connect(self):
+        """To the socket."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(600)
         self.sock.connect("/var/run/docker.sock")
@@ -176,9 +180,9 @@ class DockerExecutor:
         """Whether containers can be made at all; loads the local image at the first job."""
         if not os.path.exists(LOCAL_IMAGE_TAR):
             return False
-        if subprocess.run(["docker", "image", "inspect", LOCAL_IMAGE], **QUIET).returncode == 0:
+        if subprocess.run(["docker", "image", "inspect", LOCAL_IMAGE], check=False, **QUIET).returncode == 0:
             return True
-        return subprocess.run(["docker", "import", LOCAL_IMAGE_TAR, LOCAL_IMAGE], **QUIET).returncode == 0
+        return subprocess.run(["docker", "import", LOCAL_IMAGE_TAR, LOCAL_IMAGE], check=False, **QUIET).returncode == 0
 
     def prepare(self):
         """Pulls all images and starts the services; the build's image."""
@@ -216,9 +220,7 @@ class DockerExecutor:
         variables = {**self.variables, **{item["key"]: item["value"] for item in service.get("variables") or []}}
         privileged = self.settings.get("services_privileged", self.settings.get("privileged", False))
         name = f"{self.name}-service-{number}"
-        words = self.create("service", name, variables, privileged) + [image, *(service.get("command") or [])]
-        if service.get("entrypoint"):
-            words[words.index(image):words.index(image)] = ["--entrypoint", service["entrypoint"][0]]
+        words = [*self.create("service", name, variables, privileged), image, *(service.get("command") or [])]
         self.containers.append(name)
         docker("run", "-d", *words)
         path = wanted.partition(":")[0] if not host_of(wanted) else wanted.partition("/")[2].partition(":")[0]
@@ -280,7 +282,7 @@ class DockerExecutor:
     def clean_up(self):
         """No container of the job is left."""
         if self.containers:
-            subprocess.run(["docker", "rm", "-f", "-v", *self.containers], **QUIET)
+            subprocess.run(["docker", "rm", "-f", "-v", *self.containers], check=False, **QUIET)
 
 
 def enumerate_parts(text):
