@@ -180,7 +180,7 @@ ecr_answers() { echo "$1" | timeout "$ecr_seconds" "$helper" get >/dev/null; }
 
 # ecr_reason CODE: the reason of a failure stands in the helper's log alone; one that had to be ended has not said it there.
 ecr_reason() {
-    if [ "$1" -eq 124 ]; then
+    if [ "$1" -ge 124 ]; then
         echo "ECR's API has not answered in $ecr_seconds s; the worker needs a way to it (NAT or the VPC endpoint ecr.api)"
         return
     fi
