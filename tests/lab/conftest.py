@@ -24,11 +24,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The groups of cases that stay together come first: what is short fills the gaps at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
-
-
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
     """Docker, EC2, metadata; started by the first test that needs them."""

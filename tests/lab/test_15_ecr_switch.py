@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import pytest
-
 from aws import Ecr, Instance
 from conftest import Fleet
 from gitlab import GitLab, Job
@@ -15,7 +13,6 @@ from harness.manager import Manager
 from harness.wait import hold, wait_for
 from harness.world import World
 
-pytestmark = pytest.mark.xdist_group("ecr")
 
 def seen_by_docker(world: World, worker: Instance, job: Job) -> dict[str, Any]:
     """What Docker was told about a job's container, without what differs from job to job."""
