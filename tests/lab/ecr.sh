@@ -135,6 +135,7 @@ programs_into() {
 build_musl() {
     local loader
     mkdir -p "$work/musl-package"
+    apt-cache show musl >/dev/null 2>&1 || apt-get -qq update
     (cd "$work/musl-package" && apt-get -o APT::Sandbox::User=root -qq download musl && dpkg-deb --extract musl_*.deb .)
     loader=$(find "$work/musl-package" -name "libc.so" -o -type f -name "ld-musl-*.so.1" | head -n 1)
     install -D "$loader" "$work/musl/lib/ld-musl-$(uname -m).so.1"
