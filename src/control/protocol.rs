@@ -142,9 +142,10 @@ impl Action {
                 let what = format!("delete the row {system_id} of {worker} from {runner} in GitLab");
                 vec![action("forget", what, None)]
             }
-            Command::Retry { runner: _, server, project, job } => {
-                let why = "a spot interruption killed it".into();
-                vec![action("retry", format!("retry job {job} of project {project} on {server}"), Some(why))]
+            Command::Retry { worker, runner: _, runner_id: _, server, project, job } => {
+                let why = format!("EC2 took {worker} back while it ran there");
+                let what = format!("retry job {job} of project {project} on {server}, if it failed for that");
+                vec![action("retry", what, Some(why))]
             }
         }
     }

@@ -1,22 +1,27 @@
 //! How many slots each runner needs, and how many there are or are coming.
 //!
 //! For each runner: the jobs that run, the jobs that wait and are counted for it, and the free slots that its policy
-//! wants. Every waiting job is counted once: for the first runner in file order that may take it and still has room
-//! under its ceiling; if none has room, for the first that may take it.
+//! wants. Every waiting job is counted once, among the runners that may take it in file order: for the first that has a
+//! slot free or coming; else for the first that can launch one, its ceiling, its boots and what EC2 offers considered;
+//! else for the first. So a job neither launches a worker where another's stands idle, nor waits for a runner that gets
+//! none while another could.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
+use super::cooldown::Cooldowns;
 use super::fleet::Fleet;
 use super::ids::{JobId, RunnerName, Server};
 use super::job::{Knowledge, PendingJob};
 use super::matching::{is_open_to, tags_fit};
+use super::placement::place;
 use super::queue::Queue;
 use super::runner::Runner;
 use super::schedule::{Policy, policy_at};
 use super::settings::{RunnerSettings, Settings};
+use super::shares::{Claim, share};
 use super::untaken::Untaken;
 use super::workers::Standing;
 
@@ -41,6 +46,10 @@ pub(crate) struct Demand {
     pub(crate) booting: u32,
     /// Workers not yet terminated, launches in flight included.
     pub(crate) workers: u32,
+    /// Slots of workers that nothing here can end now: held by a person, or out of reach.
+    pub(crate) fixed: u32,
+    /// Slots under `concurrent` that are its fair share, by the jobs that run and wait.
+    pub(crate) share: u32,
 }
 
 impl Demand {
@@ -79,6 +88,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) queues: &'a BTreeMap<Server, Queue>,
     pub(crate) fleet: &'a Fleet,
     pub(crate) untaken: &'a Untaken,
+    pub(crate) cooldowns: &'a Cooldowns,
 }
 
 /// Works out every runner's demand at `now`.
@@ -97,6 +107,7 @@ pub(crate) fn assess(scene: Scene<'_>, now: Timestamp) -> Assessment {
             settle(scene, runner, demand);
         }
     }
+    share_out(scene, &mut demands, now);
     Assessment { demands }
 }
 
@@ -119,10 +130,16 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         slots: coming.saturating_mul(runner.capacity),
         booting: coming,
         workers: coming,
+        fixed: 0,
+        share: 0,
     };
     for worker in scene.fleet.workers.values().filter(|worker| worker.instance.runner == runner.name) {
         demand.workers += 1;
-        match worker.standing(now) {
+        let standing = worker.standing(now);
+        if is_fixed(worker.instance.hold, standing) {
+            demand.fixed += runner.capacity;
+        }
+        match standing {
             Standing::Booting => {
                 demand.booting += 1;
                 demand.slots += runner.capacity;
@@ -138,6 +155,11 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         }
     }
     demand
+}
+
+/// Whether nothing that is decided here can end it now.
+fn is_fixed(hold: bool, standing: Standing) -> bool {
+    hold || standing == Standing::Unreachable
 }
 
 /// The jobs of each server that wait and run nowhere yet, in queue order, each once.
@@ -176,7 +198,7 @@ fn count_waiting(
         .runners
         .iter()
         .filter(|runner| runner.sees_queue && runner.server == *server)
-        .filter_map(|runner| Candidate::of(scene, runner, demands.get(&runner.name)?))
+        .filter_map(|runner| Candidate::of(scene, runner, demands.get(&runner.name)?, now))
         .collect();
     let mut counted: Vec<u32> = vec![0; candidates.len()];
     let mut oldest_look: Vec<Timestamp> = vec![now; candidates.len()];
@@ -187,10 +209,15 @@ fn count_waiting(
             let open = |index: &&usize| candidates.get(**index).is_some_and(|candidate| candidate.may_take(job));
             fitting.iter().filter(open)
         };
-        let has_room = |index: &&usize| {
-            counted.get(**index).zip(candidates.get(**index)).is_some_and(|(count, candidate)| *count < candidate.room)
+        let has = |index: &usize, slots: fn(&Candidate<'_>) -> u32| {
+            let candidate = candidates.get(*index).map_or(0, slots);
+            counted.get(*index).is_some_and(|count| *count < candidate)
         };
-        let Some(&index) = able().find(has_room).or_else(|| able().next()) else { continue };
+        let has_slot = |index: &&usize| has(index, |candidate| candidate.free);
+        let has_room = |index: &&usize| has(index, |candidate| candidate.room);
+        let Some(&index) = able().find(has_slot).or_else(|| able().find(has_room)).or_else(|| able().next()) else {
+            continue;
+        };
         if let (Some(count), Some(look)) = (counted.get_mut(index), oldest_look.get_mut(index)) {
             *count += 1;
             *look = (*look).min(job.seen_at);
@@ -215,7 +242,9 @@ fn count_waiting(
 struct Candidate<'a> {
     name: &'a RunnerName,
     facts: &'a super::job::RunnerFacts,
-    /// Jobs that it could run at once if it grew to its ceiling, beyond those that it runs.
+    /// Jobs that the slots which are there or coming could run, beyond those that run.
+    free: u32,
+    /// Jobs that it could run at once if it grew as far as it can now, beyond those that it runs.
     room: u32,
 }
 
@@ -259,16 +288,30 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    fn of(scene: Scene<'a>, runner: &'a RunnerSettings, demand: &Demand) -> Option<Self> {
+    fn of(scene: Scene<'a>, runner: &'a RunnerSettings, demand: &Demand, now: Timestamp) -> Option<Self> {
         let known = scene.runners.get(&runner.name)?;
         let facts = known.facts.known()?;
+        let free = if known.paused { 0 } else { demand.slots.saturating_sub(demand.running) };
+        let ceiling = demand.policy.max_workers.saturating_mul(runner.capacity).saturating_sub(demand.running);
         let room = if known.paused {
             0
+        } else if !can_grow(known, runner, scene.cooldowns, now) {
+            free
+        } else if known.on_probation() {
+            ceiling.min(free + runner.capacity)
         } else {
-            demand.policy.max_workers.saturating_mul(runner.capacity).saturating_sub(demand.running)
+            ceiling
         };
-        Some(Self { name: &runner.name, facts, room })
+        Some(Self { name: &runner.name, facts, free, room })
     }
+}
+
+/// Whether a launch for it could be made now, its ceilings aside.
+fn can_grow(known: &Runner, runner: &RunnerSettings, cooldowns: &Cooldowns, now: Timestamp) -> bool {
+    let Some(blueprint) = known.blueprint.known() else { return false };
+    known.refused.closed_until(now).is_none()
+        && known.breaker_open_until(now).is_none()
+        && !place(&blueprint.places, runner.market, runner.on_demand_fallback, 1, cooldowns, now).asks.is_empty()
 }
 
 /// Adds what follows from the counts: wanted idle slots, and the runner's own limit on jobs.
@@ -279,5 +322,39 @@ fn settle(scene: Scene<'_>, runner: &RunnerSettings, demand: &mut Demand) {
         demand.waiting = demand.waiting.min(runner.limit.saturating_sub(demand.running));
         let left = runner.limit.saturating_sub(demand.running + demand.waiting);
         demand.idle_wanted = demand.idle_wanted.min(left);
+    }
+}
+
+/// Every runner's fair share of `concurrent`: what it would get if all that can be moved were handed out anew, for the
+/// jobs that run and wait.
+fn share_out(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand>, now: Timestamp) {
+    let is_stray = |name: &RunnerName| scene.settings.section(name).is_none();
+    let strays = scene
+        .fleet
+        .workers
+        .values()
+        .filter(|worker| is_stray(&worker.instance.runner) && is_fixed(worker.instance.hold, worker.standing(now)));
+    let fixed = demands.values().map(|demand| demand.fixed).sum::<u32>();
+    let budget = scene
+        .settings
+        .concurrent
+        .saturating_sub(fixed.saturating_add(u32::try_from(strays.count()).unwrap_or(u32::MAX)));
+    let claims: Vec<Claim> = scene
+        .settings
+        .runners
+        .iter()
+        .filter_map(|runner| demands.get(&runner.name).map(|demand| (runner, demand)))
+        .map(|(runner, demand)| {
+            let size = runner.capacity.max(1);
+            let wants = (demand.running + demand.waiting).saturating_sub(demand.fixed).div_ceil(size);
+            let more = wants.min(demand.policy.max_workers.saturating_sub(demand.fixed / size));
+            Claim { has: demand.fixed, more, size, waits: false }
+        })
+        .collect();
+    let shares = share(budget, &claims);
+    for ((runner, claim), workers) in scene.settings.runners.iter().zip(&claims).zip(shares.workers) {
+        if let Some(demand) = demands.get_mut(&runner.name) {
+            demand.share = claim.has + workers.saturating_mul(claim.size);
+        }
     }
 }

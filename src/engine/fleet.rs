@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::command::Launch;
 use super::event::{LaunchAnswer, Leftover, LinkNews};
-use super::ids::{LaunchToken, RunnerName, WorkerId};
+use super::ids::{JobId, LaunchToken, ProjectId, RunnerName, WorkerId};
 use super::settings::Settings;
 use super::time::since;
 use super::worker::{Health, Instance, InstanceState};
@@ -70,17 +70,23 @@ pub(crate) enum News {
     Ready(WorkerId),
     /// It told of an interruption for the first time.
     Interrupted(WorkerId),
-    /// It has ended; the instance as it was, and whether we had asked for that.
-    Ended {
-        /// As last seen.
-        instance: Box<Instance>,
-        /// Whether a terminate command of ours came first.
-        asked: bool,
-        /// Jobs that its last report showed.
-        jobs: u32,
-        /// Whether its boot had been watched and was not done.
-        booting: bool,
-    },
+    /// It has ended.
+    Ended(Box<Passing>),
+}
+
+/// What there is to tell of a worker that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Passing {
+    /// As last seen.
+    pub(crate) instance: Instance,
+    /// Whether a terminate command of ours came first.
+    pub(crate) asked: bool,
+    /// Jobs that its last report showed.
+    pub(crate) jobs: u32,
+    /// Their ids and projects, where known.
+    pub(crate) projects: BTreeMap<JobId, ProjectId>,
+    /// Whether its boot had been watched and was not done.
+    pub(crate) booting: bool,
 }
 
 /// All workers and launches.

@@ -18,6 +18,7 @@ use super::placement::place;
 use super::reason::{Brief, Reason};
 use super::runner::{Answer, Runner};
 use super::settings::{RunnerSettings, Settings};
+use super::shares::{Claim, share};
 use super::time::since;
 use super::token::TokenMint;
 
@@ -128,8 +129,8 @@ impl Launching<'_> {
         (launches, held_back)
     }
 
-    /// How many workers each runner may launch now: first for waiting jobs, in file order, then for idle slots, so that
-    /// one runner's idle slots never take what another's jobs need.
+    /// How many workers each runner may launch now: first for waiting jobs, then for idle slots, so that one runner's idle
+    /// slots never take what another's jobs need; each time as `shares` says.
     fn grant(
         &self,
         assessment: &Assessment,
@@ -137,12 +138,9 @@ impl Launching<'_> {
     ) -> BTreeMap<RunnerName, u32> {
         let mut room = self.settings.concurrent.saturating_sub(self.fleet.slots(self.settings));
         let mut grants: BTreeMap<RunnerName, u32> = BTreeMap::new();
-        let mut crowded_out = false;
-        for missing in [Demand::missing_for_jobs, Demand::missing] {
-            // What room is left is being gathered for jobs: a worker that takes several needs more of it at once.
-            if crowded_out {
-                break;
-            }
+        let rounds: [(fn(&Demand) -> u32, bool); 2] = [(Demand::missing_for_jobs, true), (Demand::missing, false)];
+        for (missing, for_jobs) in rounds {
+            let mut asking = Vec::new();
             for runner in &self.settings.runners {
                 let Some(demand) = assessment.demands.get(&runner.name) else { continue };
                 let granted = grants.get(&runner.name).copied().unwrap_or(0);
@@ -150,23 +148,37 @@ impl Launching<'_> {
                 if wanted == 0 {
                     continue;
                 }
-                let allowed = match self.ceiling(runner, demand) {
-                    Ok(allowed) => allowed.saturating_sub(granted),
+                let more = match self.ceiling(runner, demand) {
+                    Ok(allowed) => wanted.min(allowed.saturating_sub(granted)),
                     Err(why) => {
                         held_back.insert(runner.name.clone(), why);
                         continue;
                     }
                 };
-                let affordable = room / runner.capacity.max(1);
-                let more = wanted.min(allowed).min(affordable);
                 if more < wanted {
-                    held_back.insert(runner.name.clone(), self.what_capped(runner, demand, allowed <= affordable));
+                    held_back.insert(runner.name.clone(), self.what_capped(runner, demand));
                 }
-                crowded_out |= more == affordable && more < wanted;
-                room = room.saturating_sub(more.saturating_mul(runner.capacity));
-                if more > 0 {
-                    *grants.entry(runner.name.clone()).or_default() += more;
+                let size = runner.capacity.max(1);
+                let has = demand.slots + granted * size;
+                // Who is below its fair share will have that room: what there is of it is gathered.
+                asking.push((runner, Claim { has, more, size, waits: for_jobs && has < demand.share }));
+            }
+            let claims: Vec<Claim> = asking.iter().map(|(_, claim)| *claim).collect();
+            let shares = share(room, &claims);
+            room = shares.room;
+            let mut crowded_out = false;
+            for ((runner, claim), workers) in asking.into_iter().zip(shares.workers) {
+                if workers < claim.more {
+                    held_back.insert(runner.name.clone(), HeldBack::Concurrent(self.settings.concurrent));
+                    crowded_out = true;
                 }
+                if workers > 0 {
+                    *grants.entry(runner.name.clone()).or_default() += workers;
+                }
+            }
+            // What room is left is being gathered for jobs: a worker that takes several needs more of it at once.
+            if crowded_out {
+                break;
             }
         }
         grants
@@ -220,10 +232,8 @@ impl Launching<'_> {
         Ok(())
     }
 
-    fn what_capped(&self, runner: &RunnerSettings, demand: &Demand, by_itself: bool) -> HeldBack {
-        if !by_itself {
-            return HeldBack::Concurrent(self.settings.concurrent);
-        }
+    /// Which of its own limits a runner has met.
+    fn what_capped(&self, runner: &RunnerSettings, demand: &Demand) -> HeldBack {
         if demand.workers >= demand.policy.max_workers {
             return HeldBack::MaxWorkers(demand.policy.max_workers);
         }

@@ -121,6 +121,7 @@ impl Laws {
             | Event::Queue { .. }
             | Event::Blueprint { .. }
             | Event::TerminateFailed { .. }
+            | Event::Retried { .. }
             | Event::Forgotten { .. } => {}
         }
     }
@@ -308,7 +309,7 @@ impl Laws {
     }
 
     fn section(&self, runner: &RunnerName) -> Option<&RunnerSettings> {
-        self.settings.as_ref()?.runners.iter().find(|section| section.name == *runner)
+        self.settings.as_ref()?.section(runner)
     }
 
     fn workers_of(&self, runner: &RunnerName) -> u32 {

@@ -58,7 +58,19 @@ fn runners(engine: &Engine) -> Vec<RunnerView> {
 }
 
 fn runner_view(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> RunnerView {
-    let Demand { policy, queue, complete: _, running, waiting, idle_wanted, slots: _, booting: _, workers } = demand;
+    let Demand {
+        policy,
+        queue,
+        complete: _,
+        running,
+        waiting,
+        idle_wanted,
+        slots: _,
+        booting: _,
+        workers,
+        fixed: _,
+        share: _,
+    } = demand;
     let serving = engine
         .fleet
         .workers

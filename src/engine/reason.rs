@@ -87,7 +87,7 @@ pub enum Reason {
         /// Without waiting for its jobs.
         force: bool,
     },
-    /// Idle, while another runner's jobs wait for room under `concurrent`.
+    /// Idle, or beyond its runner's share, while another runner's jobs wait for room under `concurrent`.
     Yields {
         /// Whose jobs.
         to: RunnerName,
@@ -147,7 +147,7 @@ impl fmt::Display for Reason {
             Self::Paused => f.write_str("its runner is paused"),
             Self::Drained { force: false } => f.write_str("an operator drains it"),
             Self::Drained { force: true } => f.write_str("an operator ends it by force"),
-            Self::Yields { to } => write!(f, "idle, while jobs of {to} wait for room under concurrent"),
+            Self::Yields { to } => write!(f, "jobs of {to} wait for room under concurrent"),
             Self::DemandReturned => f.write_str("the demand came back"),
         }
     }

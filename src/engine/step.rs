@@ -20,6 +20,7 @@ use super::listing::Listing;
 use super::picture;
 use super::queue::Queue;
 use super::retirement::Retirement;
+use super::retries::Retries;
 use super::runner::Runner;
 use super::settings::Settings;
 use super::time::since;
@@ -47,6 +48,7 @@ pub struct Engine {
     pub(super) listing: Listing,
     pub(super) cooldowns: Cooldowns,
     pub(super) untaken: Untaken,
+    pub(super) retries: Retries,
     /// EC2 asks for patience with launches.
     pub(super) slow: Backoff,
     pub(super) jitter: Jitter,
@@ -69,6 +71,7 @@ impl Engine {
             listing: Listing::default(),
             cooldowns: Cooldowns::default(),
             untaken: Untaken::default(),
+            retries: Retries::default(),
             slow: Backoff::default(),
             jitter: Jitter::seeded(seed),
             journal: Journal::default(),
@@ -92,6 +95,7 @@ impl Engine {
         commands.extend(self.end_the_lost(&settings, now));
         commands.extend(self.balance(&settings, now));
         commands.extend(self.forget(&settings, now));
+        commands.extend(self.retries.due(&settings, &self.runners, &self.fleet, now));
         self.settings = Some(settings);
         for command in &commands {
             self.journal.command(now, command);
@@ -154,16 +158,10 @@ impl Engine {
     /// Compares what is wanted with what there is: drains, ends and launches.
     fn balance(&mut self, settings: &Settings, now: Timestamp) -> Vec<Command> {
         let ec2 = self.listing.knowledge(now);
-        let crowded_out: Vec<RunnerName> = self
-            .held_back
-            .iter()
-            .filter(|(_, why)| matches!(why, HeldBack::Concurrent(_)))
-            .map(|(name, _)| name.clone())
-            .collect();
-        self.retirement(settings, &ec2, &crowded_out).drain_those_that_must_go();
+        self.retirement(settings, &ec2).drain_those_that_must_go();
         self.set_aside_the_untaken(settings, now);
         let assessment = self.assess(settings, now);
-        let mut commands = self.retirement(settings, &ec2, &crowded_out).decide(&assessment);
+        let mut commands = self.retirement(settings, &ec2).decide(&assessment);
         let taken_back = commands.iter().any(|command| matches!(command, Command::Unfence { .. }));
         self.assessment = if taken_back { self.assess(settings, now) } else { assessment };
 
@@ -183,18 +181,14 @@ impl Engine {
         commands
     }
 
-    fn retirement<'a>(
-        &'a mut self,
-        settings: &'a Settings,
-        ec2: &'a Knowledge,
-        crowded_out: &'a [RunnerName],
-    ) -> Retirement<'a> {
-        Retirement { now: self.now, settings, runners: &self.runners, fleet: &mut self.fleet, ec2, crowded_out }
+    fn retirement<'a>(&'a mut self, settings: &'a Settings, ec2: &'a Knowledge) -> Retirement<'a> {
+        let Self { now, runners, fleet, held_back, .. } = self;
+        Retirement { now: *now, settings, runners, fleet, ec2, held_back }
     }
 
     fn assess(&self, settings: &Settings, now: Timestamp) -> Assessment {
-        let Self { runners, queues, fleet, untaken, .. } = self;
-        assess(Scene { settings, runners, queues, fleet, untaken }, now)
+        let Self { runners, queues, fleet, untaken, cooldowns, .. } = self;
+        assess(Scene { settings, runners, queues, fleet, untaken, cooldowns }, now)
     }
 
     /// Sets aside jobs that idle, asking workers have left alone for long.
@@ -236,7 +230,7 @@ impl Engine {
                 break;
             }
             let waits = ended.again_at.is_some_and(|again_at| again_at > now);
-            let configured = settings.runners.iter().any(|runner| runner.name == ended.runner);
+            let configured = settings.section(&ended.runner).is_some();
             if ended.forgotten || asked(&ended.asked_at) || waits || !configured {
                 continue;
             }
@@ -246,10 +240,4 @@ impl Engine {
         }
         commands
     }
-}
-
-/// Whether EC2 ended an instance by taking spot capacity back.
-pub(super) fn is_spot_reclaim(state_reason: Option<&str>) -> bool {
-    // Source: EC2 API Reference, "StateReason".
-    state_reason == Some("Server.SpotInstanceTermination")
 }

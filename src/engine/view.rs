@@ -207,6 +207,9 @@ pub struct Totals {
     pub boots_failed: u64,
     /// Interruption notices.
     pub interruptions: u64,
+    /// Jobs that were lost to an interruption and queued again by us.
+    #[serde(default)]
+    pub jobs_retried: u64,
     /// Laws that were seen broken: always 0, or a bug.
     pub laws_broken: u64,
 }

@@ -27,4 +27,5 @@ pub use discovery::{Discovered, Restriction};
 pub use error::GitLabError;
 pub use http::Limits;
 pub use queue::{QueueReader, QueueScope, RunnerInQueue};
+pub use retry::{RanOn, Retried};
 pub use runner::{Verified, manager_system_id};

@@ -122,6 +122,7 @@ fn totals(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
         workers_terminated,
         boots_failed,
         interruptions,
+        jobs_retried,
         laws_broken,
     } = view.totals;
     for (name, help, value) in [
@@ -131,6 +132,7 @@ fn totals(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
         ("workers_terminated", "Workers that the manager terminated", workers_terminated),
         ("boots_failed", "Boots that failed", boots_failed),
         ("interruptions", "Spot interruption notices", interruptions),
+        ("jobs_retried", "Jobs that an interruption killed and that were queued again", jobs_retried),
         ("laws_broken", "Laws of the engine seen broken: anything above 0 is a bug", laws_broken),
     ] {
         let metric = ConstCounter::new(value);

@@ -2,6 +2,8 @@
 
 mod drains;
 mod launches;
+mod retries;
+mod shares;
 mod stage;
 mod unknowns;
 mod worlds;

@@ -118,6 +118,7 @@ fn busy_by_either_key_is_busy() {
         let report = machine.report();
         assert_eq!((report.jobs_by_metrics, report.jobs_by_docker), (0, 2));
         assert_eq!(report.job_ids, [JobId(4711), JobId(18_446_744_073)].into());
+        assert_eq!(report.projects, [(JobId(4711), ProjectId(711)), (JobId(18_446_744_073), ProjectId(73))].into());
         assert!(!report.is_empty());
     });
 }
