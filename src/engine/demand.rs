@@ -18,6 +18,7 @@ use super::job::{Knowledge, PendingJob};
 use super::matching::{is_open_to, tags_fit};
 use super::placement::place;
 use super::queue::Queue;
+use super::rolling::{at_once, outdated};
 use super::runner::Runner;
 use super::schedule::{Policy, policy_at};
 use super::settings::{RunnerSettings, Settings};
@@ -40,6 +41,10 @@ pub(crate) struct Demand {
     pub(crate) waiting: u32,
     /// Free slots that the policy wants.
     pub(crate) idle_wanted: u32,
+    /// Slots wanted for the replacements of outdated workers, which the idle policy needs until those are ready.
+    pub(crate) replacements: u32,
+    /// Workers that take jobs and should be replaced.
+    pub(crate) outdated: u32,
     /// Slots that take jobs or are coming.
     pub(crate) slots: u32,
     /// Workers that boot, launches in flight included.
@@ -58,9 +63,14 @@ impl Demand {
         (self.running + self.waiting).saturating_sub(self.slots)
     }
 
+    /// Slots needed by jobs and by the idle policy.
+    pub(crate) fn needed(&self) -> u32 {
+        self.running + self.waiting + self.idle_wanted
+    }
+
     /// All slots wanted.
     pub(crate) fn wanted(&self) -> u32 {
-        self.running + self.waiting + self.idle_wanted
+        self.needed() + self.replacements
     }
 
     /// Slots missing in all.
@@ -107,6 +117,7 @@ pub(crate) fn assess(scene: Scene<'_>, now: Timestamp) -> Assessment {
             settle(scene, runner, demand);
         }
     }
+    want_replacements(scene, &mut demands);
     share_out(scene, &mut demands, now);
     Assessment { demands }
 }
@@ -127,12 +138,16 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         running: 0,
         waiting: 0,
         idle_wanted: 0,
+        replacements: 0,
+        outdated: 0,
         slots: coming.saturating_mul(runner.capacity),
         booting: coming,
         workers: coming,
         fixed: 0,
         share: 0,
     };
+    let blueprint = scene.runners.get(&runner.name).and_then(|known| known.blueprint.known());
+    let wants = blueprint.map(|blueprint| &blueprint.config);
     for worker in scene.fleet.workers.values().filter(|worker| worker.instance.runner == runner.name) {
         demand.workers += 1;
         let standing = worker.standing(now);
@@ -147,6 +162,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
             Standing::Serving => {
                 demand.running += worker.jobs();
                 demand.slots += runner.capacity.max(worker.jobs());
+                demand.outdated += u32::from(outdated(worker, runner, wants, now).is_some());
             }
             Standing::Draining | Standing::Unreachable | Standing::Ending => {}
         }
@@ -322,6 +338,29 @@ fn settle(scene: Scene<'_>, runner: &RunnerSettings, demand: &mut Demand) {
         demand.waiting = demand.waiting.min(runner.limit.saturating_sub(demand.running));
         let left = runner.limit.saturating_sub(demand.running + demand.waiting);
         demand.idle_wanted = demand.idle_wanted.min(left);
+    }
+}
+
+/// Replacements come before what they replace, where the idle policy needs it and the ceilings leave room for both.
+fn want_replacements(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand>) {
+    let workers = |demand: &Demand, size: u32| demand.needed().div_ceil(size);
+    let settings = scene.settings;
+    let needed: u32 = demands
+        .iter()
+        .map(|(name, demand)| (demand, settings.capacity_of(name).max(1)))
+        .map(|(demand, size)| workers(demand, size).saturating_mul(size))
+        .fold(0, u32::saturating_add);
+    let mut room = settings.concurrent.saturating_sub(needed);
+    for runner in &settings.runners {
+        let Some(demand) = demands.get_mut(&runner.name) else { continue };
+        if demand.outdated == 0 || demand.idle_wanted == 0 {
+            continue;
+        }
+        let size = runner.capacity.max(1);
+        let below_ceiling = demand.policy.max_workers.saturating_sub(workers(demand, size));
+        let more = at_once(demand.workers).min(demand.outdated).min(below_ceiling).min(room / size);
+        demand.replacements = more * size;
+        room -= more * size;
     }
 }
 

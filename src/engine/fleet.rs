@@ -70,6 +70,8 @@ pub(crate) enum News {
     Ready(WorkerId),
     /// It told of an interruption for the first time.
     Interrupted(WorkerId),
+    /// It told for the first time that EC2 may take it back soon.
+    Endangered(WorkerId),
     /// It has ended.
     Ended(Box<Passing>),
 }
@@ -178,8 +180,9 @@ impl Fleet {
     }
 
     /// Takes in what a link tells.
-    pub(crate) fn linked(&mut self, now: Timestamp, id: &WorkerId, link_news: LinkNews) -> Option<News> {
-        let worker = self.workers.get_mut(id)?;
+    pub(crate) fn linked(&mut self, now: Timestamp, id: &WorkerId, link_news: LinkNews) -> Vec<News> {
+        let mut news = Vec::new();
+        let Some(worker) = self.workers.get_mut(id) else { return news };
         match link_news {
             LinkNews::Up => worker.link = Link::Up,
             LinkNews::NoAgent => {
@@ -195,19 +198,23 @@ impl Fleet {
             }
             LinkNews::Report(report) => {
                 let (was_ready, was_interrupted) = (worker.served, worker.interruption().is_some());
+                let was_endangered = worker.report().is_some_and(|report| report.rebalance);
+                let is_endangered = report.rebalance;
                 worker.heard(Heard { at: now, report: *report });
                 if !matches!(worker.link, Link::Up) {
                     worker.link = Link::Up;
                 }
-                if !was_interrupted && worker.interruption().is_some() {
-                    return Some(News::Interrupted(id.clone()));
-                }
                 if !was_ready && worker.served {
-                    return Some(News::Ready(id.clone()));
+                    news.push(News::Ready(id.clone()));
+                }
+                if !was_interrupted && worker.interruption().is_some() {
+                    news.push(News::Interrupted(id.clone()));
+                } else if !was_endangered && is_endangered {
+                    news.push(News::Endangered(id.clone()));
                 }
             }
         }
-        None
+        news
     }
 
     /// Slots of everything not yet terminated, whatever its state, launches in flight included: what `concurrent` caps.

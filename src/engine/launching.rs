@@ -289,6 +289,8 @@ impl Launching<'_> {
             }
             let reason = if ask.market != runner.market {
                 Reason::SpotMissing { missing: ask.count }
+            } else if demand.needed() <= demand.slots {
+                Reason::Replacement { outdated: demand.outdated }
             } else {
                 let Demand { running, waiting, slots, .. } = *demand;
                 Reason::Demand { running, waiting, idle: demand.idle_wanted, slots }

@@ -268,6 +268,9 @@ impl Laws {
             | Reason::LaunchUnanswered
             | Reason::DemandReturned
             | Reason::Idle { .. }
+            | Reason::Emptiest { .. }
+            | Reason::Rebalance
+            | Reason::Replacement { .. }
             | Reason::Age { .. }
             | Reason::JobsDone { .. }
             | Reason::Drift { .. }

@@ -35,6 +35,7 @@ mod placement;
 mod queue;
 mod retirement;
 mod retries;
+mod rolling;
 mod runner;
 mod schedule;
 mod shares;

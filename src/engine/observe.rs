@@ -120,6 +120,14 @@ impl Engine {
                     .note(now, format!("{id} gets an interruption notice; {offering} is left alone for a while"));
                 None
             }
+            News::Endangered(id) => {
+                let worker = self.fleet.workers.get(&id)?;
+                let offering = self.offering_of(&worker.instance);
+                // Its successor must not come from where EC2 is about to take capacity back.
+                self.cool(&offering, LaunchErrorClass::Capacity);
+                self.journal.note(now, format!("EC2 may take {id} back soon; {offering} is left alone for a while"));
+                None
+            }
             News::Ended(passing) => {
                 self.ended(&passing);
                 Some(Command::Disconnect { worker: passing.instance.id })

@@ -58,19 +58,7 @@ fn runners(engine: &Engine) -> Vec<RunnerView> {
 }
 
 fn runner_view(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> RunnerView {
-    let Demand {
-        policy,
-        queue,
-        complete: _,
-        running,
-        waiting,
-        idle_wanted,
-        slots: _,
-        booting: _,
-        workers,
-        fixed: _,
-        share: _,
-    } = demand;
+    let Demand { policy, queue, running, waiting, idle_wanted, workers, .. } = demand;
     let serving = engine
         .fleet
         .workers

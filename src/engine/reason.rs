@@ -36,6 +36,13 @@ pub enum Reason {
         /// Free slots beyond what is wanted.
         surplus: u32,
     },
+    /// Runs the fewest jobs, while a whole worker's slots are free beyond what is wanted.
+    Emptiest {
+        /// Jobs that it finishes.
+        jobs: u32,
+        /// Free slots beyond what is wanted.
+        surplus: u32,
+    },
     /// Older than `max_age`, and idle.
     Age {
         /// Its age.
@@ -52,6 +59,13 @@ pub enum Reason {
         has: ConfigHash,
         /// What it should be made from.
         wants: ConfigHash,
+    },
+    /// EC2 says that it may soon be taken back.
+    Rebalance,
+    /// A replacement is wanted before outdated workers go.
+    Replacement {
+        /// How many are outdated.
+        outdated: u32,
     },
     /// EC2 takes it back at this time.
     Interruption {
@@ -106,6 +120,9 @@ impl Reason {
             | Self::SpotMissing { .. }
             | Self::LaunchUnanswered
             | Self::Idle { .. }
+            | Self::Emptiest { .. }
+            | Self::Rebalance
+            | Self::Replacement { .. }
             | Self::Age { .. }
             | Self::JobsDone { .. }
             | Self::Drift { .. }
@@ -132,6 +149,13 @@ impl fmt::Display for Reason {
             Self::LaunchUnanswered => f.write_str("the launch got no answer and is repeated with the same token"),
             Self::Idle { idle, surplus } => {
                 write!(f, "idle for {} and {surplus} free slots more than wanted", Brief(*idle))
+            }
+            Self::Emptiest { jobs, surplus } => {
+                write!(f, "{surplus} free slots more than wanted, and it runs the fewest jobs ({jobs})")
+            }
+            Self::Rebalance => f.write_str("EC2 says that it may be taken back soon"),
+            Self::Replacement { outdated } => {
+                write!(f, "{outdated} outdated workers are to be replaced, and their successors come first")
             }
             Self::Age { age } => write!(f, "{} old and idle", Brief(*age)),
             Self::JobsDone { jobs } => write!(f, "has taken {jobs} jobs"),

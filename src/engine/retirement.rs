@@ -16,8 +16,10 @@ use super::job::Knowledge;
 use super::launching::HeldBack;
 use super::offering::Market;
 use super::reason::Reason;
+use super::rolling::roll;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
+use super::time::since;
 use super::worker::{Phase, RunnerState};
 use super::workers::{Drain, Ending, Standing, Worker};
 use super::yielding::Yielding;
@@ -49,7 +51,11 @@ impl Retirement<'_> {
                 continue;
             };
             self.drain_idle(runner, demand, surplus);
-            self.drain_drifted(runner, demand);
+            self.drain_emptiest(runner, demand, surplus);
+            if self.may_retire(demand) {
+                let blueprint = self.runners.get(&runner.name).and_then(|known| known.blueprint.known());
+                roll(self.fleet, runner, demand, blueprint.map(|blueprint| &blueprint.config), self.now);
+            }
         }
         Yielding { now: self.now, settings: self.settings, fleet: self.fleet, held_back: self.held_back }
             .make_room(assessment);
@@ -113,11 +119,8 @@ impl Retirement<'_> {
             .collect();
         idle.sort_by(|one, other| (other.0, one.1, &one.2.instance.id).cmp(&(one.0, other.1, &other.2.instance.id)));
         for (_, idle, worker) in idle {
-            let age = worker.age(now);
             let reason = if paused {
                 Reason::Paused
-            } else if age >= runner.max_age {
-                Reason::Age { age }
             } else if idle.0 >= demand.policy.idle.time && surplus.slots >= runner.capacity {
                 Reason::Idle { idle: idle.0, surplus: surplus.slots }
             } else {
@@ -128,30 +131,32 @@ impl Retirement<'_> {
         }
     }
 
-    /// Workers made from an older configuration, idle ones first, a tenth of the fleet at a time.
-    fn drain_drifted(&mut self, runner: &RunnerSettings, demand: &Demand) {
-        let Some(blueprint) = self.runners.get(&runner.name).and_then(|known| known.blueprint.known()) else { return };
-        if !self.may_retire(demand) {
+    /// Workers that take several jobs: when a whole worker's slots have been too many for `idle_time`, and no worker is idle,
+    /// the emptiest takes no more jobs, so that the free slots of the fuller ones are filled instead, and it ends when its
+    /// own jobs have. gitlab-runner asks for jobs itself, so that this is the only way to steer them.
+    fn drain_emptiest(&mut self, runner: &RunnerSettings, demand: &Demand, surplus: &mut Surplus) {
+        let since_spare = self.runners.get(&runner.name).and_then(|known| known.spare_since);
+        let lasted = since_spare.is_some_and(|spare_since| since(self.now, spare_since) >= demand.policy.idle.time);
+        if runner.capacity < 2 || surplus.slots < runner.capacity || !lasted || !self.may_retire(demand) {
             return;
         }
         let now = self.now;
-        let wants = blueprint.config.clone();
-        let (mut rolling, mut drifted) = (0, Vec::new());
-        for worker in self.fleet.workers.values_mut().filter(|worker| worker.instance.runner == runner.name) {
-            if matches!(worker.drain, Some(Drain { reason: Reason::Drift { .. }, .. })) {
-                rolling += 1;
-            } else if worker.instance.config != wants
-                && !worker.instance.hold
-                && worker.standing(now) == Standing::Serving
-            {
-                drifted.push(worker);
+        let mut serving: Vec<&mut Worker> = self
+            .fleet
+            .workers
+            .values_mut()
+            .filter(|worker| worker.instance.runner == runner.name && !worker.instance.hold)
+            .filter(|worker| worker.standing(now) == Standing::Serving)
+            .collect();
+        serving.sort_by_key(|worker| (worker.jobs(), worker.instance.launched_at, worker.instance.id.clone()));
+        for worker in serving {
+            let jobs = worker.jobs();
+            // An idle one goes first, when its time has come.
+            if jobs == 0 || surplus.slots < runner.capacity {
+                return;
             }
-        }
-        let at_once = (demand.workers / 10).max(1);
-        drifted.sort_by_key(|worker| (worker.jobs() > 0, worker.instance.launched_at, worker.instance.id.clone()));
-        for worker in drifted.into_iter().take((at_once as usize).saturating_sub(rolling)) {
-            let reason = Reason::Drift { has: worker.instance.config.clone(), wants: wants.clone() };
-            worker.drain = Some(Drain::begun(reason, now));
+            worker.drain = Some(Drain::begun(Reason::Emptiest { jobs, surplus: surplus.slots }, now));
+            surplus.slots = surplus.slots.saturating_sub(runner.capacity.saturating_sub(jobs));
         }
     }
 
@@ -215,7 +220,10 @@ fn prospect(worker: &Worker, held_back: &BTreeMap<RunnerName, HeldBack>, now: Ti
     match &worker.drain {
         None if is_fenced && !worker.returns(now) => Prospect::FencedByAnother,
         Some(Drain { stopping: true, .. }) | None => Prospect::StaysAsItIs,
-        Some(Drain { reason: Reason::Idle { .. } | Reason::Age { .. } | Reason::Paused, .. }) => Prospect::MayReturn,
+        Some(Drain {
+            reason: Reason::Idle { .. } | Reason::Emptiest { .. } | Reason::Age { .. } | Reason::Paused,
+            ..
+        }) => Prospect::MayReturn,
         // Not before nobody else waits for its room.
         Some(Drain { reason: Reason::Yields { .. }, .. }) if !others_wait(&worker.instance.runner, held_back) => {
             Prospect::MayReturn

@@ -3,7 +3,8 @@
 //! That is max-min fairness in whole workers: nobody gets a further worker while another who wants one has less. What
 //! exists already counts, so that a runner which came first does not keep what it has for ever: the same rule, asked
 //! from an empty fleet, gives every runner's fair share, and what is above it yields when someone below waits
-//! (`retirement`). Ties go by file order. Pure.
+//! (`yielding`). Who has nothing yet and needs the larger worker comes first, then file order: so everybody has one worker
+//! before anybody has two, as long as `concurrent` has room for one of each. Pure.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -39,9 +40,10 @@ pub(crate) fn share(mut room: u32, claims: &[Claim]) -> Shares {
         return Shares { workers: claims.iter().map(|claim| claim.more).collect(), room: left };
     }
     let mut workers = vec![0_u32; claims.len()];
-    let mut turns: BinaryHeap<Reverse<(u32, usize)>> =
-        claims.iter().enumerate().map(|(index, claim)| Reverse((claim.has, index))).collect();
-    while let Some(Reverse((has, index))) = turns.pop() {
+    let turn = |has: u32, size: u32, index: usize| Reverse((has, Reverse(if has == 0 { size } else { 0 }), index));
+    let mut turns: BinaryHeap<_> =
+        claims.iter().enumerate().map(|(index, claim)| turn(claim.has, claim.size, index)).collect();
+    while let Some(Reverse((has, _, index))) = turns.pop() {
         let (Some(claim), Some(given)) = (claims.get(index), workers.get_mut(index)) else { continue };
         let size = claim.size.max(1);
         if *given >= claim.more {
@@ -55,7 +57,7 @@ pub(crate) fn share(mut room: u32, claims: &[Claim]) -> Shares {
         }
         room -= size;
         *given += 1;
-        turns.push(Reverse((has.saturating_add(size), index)));
+        turns.push(turn(has.saturating_add(size), size, index));
     }
     Shares { workers, room }
 }
@@ -97,6 +99,7 @@ mod tests {
         assert_eq!(given(2, &[claim(1, 5), large]), [0, 0]);
         assert_eq!(given(2, &[claim(1, 5), Claim { waits: false, ..large }]), [2, 0]);
         assert_eq!(given(5, &[claim(1, 5), large]), [1, 1]);
+        assert_eq!(given(5, &[claim(0, 5), large]), [1, 1], "one worker of each comes before a second");
     }
 
     /// The definition, slow and obvious: of all ways to hand out no more than the room, the one whose sorted levels are

@@ -161,6 +161,7 @@ impl Engine {
         self.retirement(settings, &ec2).drain_those_that_must_go();
         self.set_aside_the_untaken(settings, now);
         let assessment = self.assess(settings, now);
+        self.note_spare(settings, &assessment, now);
         let mut commands = self.retirement(settings, &ec2).decide(&assessment);
         let taken_back = commands.iter().any(|command| matches!(command, Command::Unfence { .. }));
         self.assessment = if taken_back { self.assess(settings, now) } else { assessment };
@@ -179,6 +180,16 @@ impl Engine {
         self.held_back = held_back;
         commands.extend(launches.into_iter().map(Command::Launch));
         commands
+    }
+
+    /// Notes since when runners have had slots for a whole worker too many.
+    fn note_spare(&mut self, settings: &Settings, assessment: &Assessment, now: Timestamp) {
+        for section in &settings.runners {
+            let Some(known) = self.runners.get_mut(&section.name) else { continue };
+            let demand = assessment.demands.get(&section.name);
+            let is_spare = demand.is_some_and(|demand| demand.surplus() >= section.capacity);
+            known.spare_since = is_spare.then(|| known.spare_since.unwrap_or(now));
+        }
     }
 
     fn retirement<'a>(&'a mut self, settings: &'a Settings, ec2: &'a Knowledge) -> Retirement<'a> {

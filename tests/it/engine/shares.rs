@@ -10,8 +10,8 @@ use runner_fleet::sim::{JobState, Scenario};
 
 use super::stage::{SERVER, Stage, launches, runner, serving, words};
 
-/// Two runners with tags of their own and room for four jobs; the first has work for hours, `late` gets one job after ten
-/// minutes.
+/// Two runners with tags of their own and room for one worker of each and little more; the first has work for hours,
+/// `late` gets one job after ten minutes.
 fn crowded(concurrent: u32, capacity: u32) -> Scenario {
     let mut scenario = Scenario::new(Timestamp::UNIX_EPOCH);
     scenario.settings.concurrent = concurrent;
@@ -25,7 +25,7 @@ fn crowded(concurrent: u32, capacity: u32) -> Scenario {
 fn a_runner_with_endless_work_does_not_starve_another() {
     for capacity in [1, 2, 4] {
         for seed in 0..8 {
-            let outcome = run(seed, &crowded(4, capacity)).unwrap();
+            let outcome = run(seed, &crowded(4.max(capacity + 1), capacity)).unwrap();
             let (_, late) = outcome.world.jobs().find(|(_, job)| job.spec.tags.contains("late")).unwrap();
             let waited = late.taken_at.unwrap().duration_since(late.queued_at).as_secs();
             // The jobs that run end within 300 s, and a boot takes 90 s at most.

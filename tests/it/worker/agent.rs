@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 
-use runner_fleet::engine::{JobId, Phase, RunnerState, SystemId};
+use runner_fleet::engine::{JobId, Phase, ProjectId, RunnerState, SystemId};
 use runner_fleet::worker::{AgentExit, WorkerSpec, fenced_config, parse_line};
 
 use super::machine::{Machine, leftovers, on_each_shell, wait_for};
