@@ -332,7 +332,11 @@ fn can_grow(known: &Runner, runner: &RunnerSettings, cooldowns: &Cooldowns, now:
 
 /// Adds what follows from the counts: wanted idle slots, and the runner's own limit on jobs.
 fn settle(scene: Scene<'_>, runner: &RunnerSettings, demand: &mut Demand) {
-    let paused = scene.runners.get(&runner.name).is_none_or(|known| known.paused);
+    // Paused here or in GitLab: nobody would take a job from its slots.
+    let paused = scene
+        .runners
+        .get(&runner.name)
+        .is_none_or(|known| known.paused || known.facts.known().is_some_and(|facts| facts.paused));
     demand.idle_wanted = if paused { 0 } else { demand.policy.idle.wanted(demand.running) };
     if runner.limit > 0 {
         demand.waiting = demand.waiting.min(runner.limit.saturating_sub(demand.running));

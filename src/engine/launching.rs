@@ -46,8 +46,6 @@ pub(crate) enum HeldBack {
     NotReady(String),
     /// EC2's instances are not known.
     Fleet(String),
-    /// The queue is not known, so nobody knows whether its jobs wait.
-    Queue(String),
     /// EC2 asks for patience.
     Slow(Duration),
     /// The last launches were refused.
@@ -73,7 +71,6 @@ impl fmt::Display for HeldBack {
             Self::InFlight => f.write_str("a launch is on its way"),
             Self::NotReady(why) => write!(f, "not ready to launch: {why}"),
             Self::Fleet(why) => write!(f, "the instances in EC2 are not known: {why}"),
-            Self::Queue(why) => write!(f, "the queue is not known: {why}"),
             Self::Slow(wait) => write!(f, "EC2 is throttling or unwell, next launch in {}", Brief(*wait)),
             Self::Refused(wait, why) => write!(f, "EC2 refused the launch ({why}), next try in {}", Brief(*wait)),
             Self::Breaker(wait, boots, why) => {
@@ -119,11 +116,6 @@ impl Launching<'_> {
                 Err(why) => {
                     held_back.insert(runner.name.clone(), why);
                 }
-            }
-        }
-        for (name, demand) in &assessment.demands {
-            if let Knowledge::Stale { why, .. } | Knowledge::Unknown { why } = &demand.queue {
-                held_back.entry(name.clone()).or_insert_with(|| HeldBack::Queue(why.clone()));
             }
         }
         (launches, held_back)

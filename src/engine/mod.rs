@@ -42,6 +42,7 @@ mod shares;
 mod time;
 mod token;
 mod untaken;
+mod why;
 mod workers;
 mod yielding;
 

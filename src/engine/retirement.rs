@@ -70,7 +70,9 @@ impl Retirement<'_> {
                 continue;
             }
             let section = self.settings.section(&worker.instance.runner);
-            if let Some(reason) = must_go(worker, section, self.now) {
+            let is_paused = self.runners.get(&worker.instance.runner).is_some_and(|known| known.paused);
+            let reason = must_go(worker, section, self.now).or(is_paused.then_some(Reason::Paused));
+            if let Some(reason) = reason {
                 worker.drain = Some(Drain::begun(reason, self.now));
             }
         }
@@ -107,7 +109,6 @@ impl Retirement<'_> {
         if !self.may_retire(demand) {
             return;
         }
-        let paused = self.runners.get(&runner.name).is_some_and(|known| known.paused);
         let now = self.now;
         let mut idle: Vec<(Market, std::cmp::Reverse<Duration>, &mut Worker)> = self
             .fleet
@@ -119,13 +120,10 @@ impl Retirement<'_> {
             .collect();
         idle.sort_by(|one, other| (other.0, one.1, &one.2.instance.id).cmp(&(one.0, other.1, &other.2.instance.id)));
         for (_, idle, worker) in idle {
-            let reason = if paused {
-                Reason::Paused
-            } else if idle.0 >= demand.policy.idle.time && surplus.slots >= runner.capacity {
-                Reason::Idle { idle: idle.0, surplus: surplus.slots }
-            } else {
+            if idle.0 < demand.policy.idle.time || surplus.slots < runner.capacity {
                 continue;
-            };
+            }
+            let reason = Reason::Idle { idle: idle.0, surplus: surplus.slots };
             surplus.slots = surplus.slots.saturating_sub(runner.capacity);
             worker.drain = Some(Drain::begun(reason, now));
         }

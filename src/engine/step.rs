@@ -12,7 +12,7 @@ use super::cooldown::Cooldowns;
 use super::demand::{Assessment, Scene, assess};
 use super::event::Event;
 use super::fleet::Fleet;
-use super::ids::{RunnerName, Server};
+use super::ids::{JobId, RunnerName, Server};
 use super::job::Knowledge;
 use super::journal::Journal;
 use super::launching::{HeldBack, Launching};
@@ -25,8 +25,9 @@ use super::runner::Runner;
 use super::settings::Settings;
 use super::time::since;
 use super::token::TokenMint;
-use super::untaken::Untaken;
-use super::view::View;
+use super::untaken::{Untaken, is_left_alone};
+use super::view::{JobFate, View};
+use super::why;
 use super::workers::{Ending, Link, Standing};
 
 /// A link that was asked for and of which nothing was heard is asked for again.
@@ -106,6 +107,11 @@ impl Engine {
     /// The picture after the last step, for people. Built when asked for.
     pub fn view(&self) -> View {
         picture::of(self)
+    }
+
+    /// What is known of a job of this id, on each server that has runners here: at which worker it runs, or why it waits.
+    pub fn fates(&self, job: JobId) -> Vec<JobFate> {
+        why::fates(self, job)
     }
 
     /// Notes a broken law, for the counters and for people.
@@ -216,7 +222,10 @@ impl Engine {
             let facts = self.runners.get(&runner.name).and_then(|known| known.facts.known());
             let (Some(asking_since), Some(facts)) = (asking_since, facts) else { continue };
             let Some(queue) = self.queues.get(&runner.server) else { continue };
-            for job in queue.fresh_jobs(now, settings.check_interval) {
+            // Few have waited for so long; only those are matched.
+            for job in
+                queue.fresh_jobs(now, settings.check_interval).filter(|job| is_left_alone(job, asking_since, now))
+            {
                 if super::matching::may_take(&runner.name, facts, job)
                     && self.untaken.judge(&runner.server, job, asking_since, now)
                 {

@@ -87,8 +87,7 @@ fn runners(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
 }
 
 fn whole(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
-    let unwanted = view.jobs.iter().filter(|job| job.runner.is_none()).count() as u64;
-    let longest = view.jobs.iter().map(|job| job.waited.as_secs_f64()).fold(0.0, f64::max);
+    let (unwanted, longest) = (u64::from(view.waiting.unmatched), view.waiting.longest.as_secs_f64());
     let ec2_age = match &view.ec2 {
         Knowledge::Known => 0.0,
         Knowledge::Stale { age, .. } => age.as_secs_f64(),

@@ -266,3 +266,39 @@ fn a_worker_fenced_by_an_earlier_manager_is_taken_back_or_retired() {
     assert!(launches(&commands).is_empty(), "{commands:?}");
     assert_eq!(words(&commands), ["unfence i-old"]);
 }
+
+#[test]
+fn a_pause_retires_idle_and_busy_workers_alike_and_a_resume_takes_them_back() {
+    let mut stage = Stage::with(vec![runner()]);
+    let workers = stage.with_ready_workers(2);
+    stage.report(&workers[0], serving(1));
+    stage.queue(&[7]);
+    let pause = Event::Operator(OperatorWish::Pause(RunnerName::new(RUNNER)));
+    let fences: Vec<String> = workers.iter().map(|worker| format!("fence {worker}")).collect();
+    assert_eq!(words(&stage.step(vec![pause])), fences, "the busy one finishes its job and takes no other");
+    stage.pass(1);
+    stage.report(&workers[0], fenced(1, 0));
+    stage.report(&workers[1], fenced(0, 1));
+    assert!(words(&stage.queue(&[7])).is_empty(), "nothing is launched");
+    let resume = Event::Operator(OperatorWish::Resume(RunnerName::new(RUNNER)));
+    let back: Vec<String> = workers.iter().map(|worker| format!("unfence {worker}")).collect();
+    let commands = words(&stage.step(vec![resume]));
+    assert!(commands.iter().any(|word| back.contains(word)) && !commands.iter().any(|w| w.starts_with("launch")));
+}
+
+#[test]
+fn force_ends_a_worker_that_is_out_of_reach_and_one_that_boots() {
+    let mut stage = Stage::with(vec![runner()]);
+    let worker = stage.with_ready_workers(1).remove(0);
+    stage.pass(100);
+    stage.list();
+    let note = stage.engine.view().workers[0].note.clone().unwrap();
+    assert!(note.contains("EC2 calls it healthy") && note.contains("drain --force"), "{note}");
+    let force = |worker: &WorkerId| Event::Operator(OperatorWish::Drain { workers: vec![worker.clone()], force: true });
+    assert_eq!(words(&stage.step(vec![force(&worker)])), [format!("terminate {worker}")]);
+
+    let launch = launches(&stage.queue(&[5])).remove(0);
+    let booting = stage.grant(&launch).remove(0);
+    stage.list();
+    assert_eq!(words(&stage.step(vec![force(&booting)]))[0], format!("terminate {booting}"));
+}

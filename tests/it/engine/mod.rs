@@ -6,4 +6,5 @@ mod retries;
 mod shares;
 mod stage;
 mod unknowns;
+mod why;
 mod worlds;
