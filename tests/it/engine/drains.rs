@@ -156,9 +156,9 @@ fn idle_workers(stage: &mut Stage) -> Vec<WorkerId> {
 fn drift_rolls_idle_workers_first_one_at_a_time_and_each_after_its_successor() {
     let mut stage = Stage::with(vec![idle_count(3)]);
     let workers = idle_workers(&mut stage);
-    stage.report(&workers[0], serving(1));
-    // One is busy, so that a fourth was launched for the policy.
-    let fourth = launches(&stage.queue(&[]));
+    // One is busy, so that a fourth is launched for the policy.
+    let fourth = launches(&stage.report(&workers[0], serving(1)));
+    assert_eq!(fourth.len(), 1);
     let fourth = fourth.iter().flat_map(|launch| stage.grant(launch)).collect::<Vec<_>>();
     stage.list();
     fourth.iter().for_each(|worker| drop(stage.report(worker, serving(0))));

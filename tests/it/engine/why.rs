@@ -28,7 +28,11 @@ fn a_jobs_way_in_sentences() {
     stage.list();
     stage.pass(40);
     stage.queue(&[1, 2]);
-    says(&stage, 2, &format!("it has waited for 0s: waits for {worker}, booting for 40s (waiting for SSH); more are not"));
+    says(
+        &stage,
+        2,
+        &format!("it has waited for 0s: waits for {worker}, booting for 40s (waiting for SSH); more are not"),
+    );
     stage.report(&worker, serving(0));
     stage.queue(&[1]);
     says(&stage, 1, &format!("{worker} has a free slot and takes it at its next request"));
