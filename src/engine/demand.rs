@@ -51,6 +51,8 @@ pub(crate) struct Demand {
     pub(crate) booting: u32,
     /// Workers not yet terminated, launches in flight included.
     pub(crate) workers: u32,
+    /// Whether a launch for it could be made now, its ceilings aside.
+    pub(crate) can_grow: bool,
     /// Slots of workers that nothing here can end now: held by a person, or out of reach.
     pub(crate) fixed: u32,
     /// Slots under `concurrent` that are its fair share, by the jobs that run and wait.
@@ -127,6 +129,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
     let queue = scene.queues.get(&runner.server);
     let check_interval = scene.settings.check_interval;
     let coming = scene.fleet.coming(&runner.name);
+    let known = scene.runners.get(&runner.name);
     let mut demand = Demand {
         policy: policy_at(runner, now),
         queue: match (runner.sees_queue, queue) {
@@ -143,11 +146,11 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         slots: coming.saturating_mul(runner.capacity),
         booting: coming,
         workers: coming,
+        can_grow: known.is_some_and(|known| can_grow(known, runner, scene.cooldowns, now)),
         fixed: 0,
         share: 0,
     };
-    let blueprint = scene.runners.get(&runner.name).and_then(|known| known.blueprint.known());
-    let wants = blueprint.map(|blueprint| &blueprint.config);
+    let wants = known.and_then(|known| known.blueprint.known()).map(|blueprint| &blueprint.config);
     for worker in scene.fleet.workers.values().filter(|worker| worker.instance.runner == runner.name) {
         demand.workers += 1;
         let standing = worker.standing(now);
@@ -214,7 +217,7 @@ fn count_waiting(
         .runners
         .iter()
         .filter(|runner| runner.sees_queue && runner.server == *server)
-        .filter_map(|runner| Candidate::of(scene, runner, demands.get(&runner.name)?, now))
+        .filter_map(|runner| Candidate::of(scene, runner, demands.get(&runner.name)?))
         .collect();
     let mut counted: Vec<u32> = vec![0; candidates.len()];
     let mut oldest_look: Vec<Timestamp> = vec![now; candidates.len()];
@@ -304,14 +307,14 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    fn of(scene: Scene<'a>, runner: &'a RunnerSettings, demand: &Demand, now: Timestamp) -> Option<Self> {
+    fn of(scene: Scene<'a>, runner: &'a RunnerSettings, demand: &Demand) -> Option<Self> {
         let known = scene.runners.get(&runner.name)?;
         let facts = known.facts.known()?;
         let free = if known.paused { 0 } else { demand.slots.saturating_sub(demand.running) };
         let ceiling = demand.policy.max_workers.saturating_mul(runner.capacity).saturating_sub(demand.running);
         let room = if known.paused {
             0
-        } else if !can_grow(known, runner, scene.cooldowns, now) {
+        } else if !demand.can_grow {
             free
         } else if known.on_probation() {
             ceiling.min(free + runner.capacity)
@@ -325,7 +328,8 @@ impl<'a> Candidate<'a> {
 /// Whether a launch for it could be made now, its ceilings aside.
 fn can_grow(known: &Runner, runner: &RunnerSettings, cooldowns: &Cooldowns, now: Timestamp) -> bool {
     let Some(blueprint) = known.blueprint.known() else { return false };
-    known.refused.closed_until(now).is_none()
+    !known.paused
+        && known.refused.closed_until(now).is_none()
         && known.breaker_open_until(now).is_none()
         && !place(&blueprint.places, runner.market, runner.on_demand_fallback, 1, cooldowns, now).asks.is_empty()
 }
@@ -390,7 +394,11 @@ fn share_out(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand>, now: 
         .map(|(runner, demand)| {
             let size = runner.capacity.max(1);
             let wants = (demand.running + demand.waiting).saturating_sub(demand.fixed).div_ceil(size);
-            let more = wants.min(demand.policy.max_workers.saturating_sub(demand.fixed / size));
+            // Who can get nothing more now has no claim on it.
+            let has = demand.slots.saturating_sub(demand.fixed).div_ceil(size);
+            let most =
+                if demand.can_grow { demand.policy.max_workers.saturating_sub(demand.fixed / size) } else { has };
+            let more = wants.min(most);
             Claim { has: demand.fixed, more, size, waits: false }
         })
         .collect();

@@ -180,6 +180,14 @@ impl Launching<'_> {
     fn ceiling(&self, runner: &RunnerSettings, demand: &Demand) -> Result<u32, HeldBack> {
         let known = self.runners.get(&runner.name).ok_or_else(|| HeldBack::NotReady("it is new".into()))?;
         self.forbidden(known)?;
+        // Room that it could not use is not kept for it.
+        if let Some(blueprint) = known.blueprint.known() {
+            let (market, fallback) = (runner.market, runner.on_demand_fallback);
+            let placement = place(&blueprint.places, market, fallback, 1, self.cooldowns, self.now);
+            if placement.asks.is_empty() {
+                return Err(HeldBack::NoOffering(placement.opens_at.map(|at| since(at, self.now))));
+            }
+        }
         let mut allowed = demand.policy.max_workers.saturating_sub(demand.workers);
         if runner.max_booting > 0 {
             allowed = allowed.min(runner.max_booting.saturating_sub(demand.booting));
