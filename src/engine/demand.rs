@@ -24,7 +24,7 @@ use super::schedule::{Policy, policy_at};
 use super::settings::{RunnerSettings, Settings};
 use super::shares::{Claim, share};
 use super::untaken::Untaken;
-use super::workers::Standing;
+use super::workers::{Standing, Worker};
 
 /// What one runner needs and has.
 #[derive(Clone, Debug)]
@@ -355,7 +355,7 @@ fn want_replacements(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand
     let settings = scene.settings;
     let needed: u32 = demands
         .iter()
-        .map(|(name, demand)| (demand, settings.capacity_of(name).max(1)))
+        .map(|(name, demand)| (demand, settings.capacity_of(name).unwrap_or(1).max(1)))
         .map(|(demand, size)| workers(demand, size).saturating_mul(size))
         .fold(0, u32::saturating_add);
     let mut room = settings.concurrent.saturating_sub(needed);
@@ -375,17 +375,16 @@ fn want_replacements(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand
 /// Every runner's fair share of `concurrent`: what it would get if all that can be moved were handed out anew, for the
 /// jobs that run and wait.
 fn share_out(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand>, now: Timestamp) {
-    let is_stray = |name: &RunnerName| scene.settings.section(name).is_none();
-    let strays = scene
-        .fleet
-        .workers
-        .values()
-        .filter(|worker| is_stray(&worker.instance.runner) && is_fixed(worker.instance.hold, worker.standing(now)));
-    let fixed = demands.values().map(|demand| demand.fixed).sum::<u32>();
-    let budget = scene
-        .settings
-        .concurrent
-        .saturating_sub(fixed.saturating_add(u32::try_from(strays.count()).unwrap_or(u32::MAX)));
+    let is_stray = |worker: &&Worker| {
+        let configured = scene.settings.section(&worker.instance.runner).is_some();
+        !configured && is_fixed(worker.instance.hold, worker.standing(now))
+    };
+    let strays = scene.fleet.workers.values().filter(is_stray);
+    let strays: u32 = strays
+        .map(|worker| scene.fleet.capacity_of(scene.settings, &worker.instance.runner))
+        .fold(0, u32::saturating_add);
+    let fixed = demands.values().map(|demand| demand.fixed).fold(strays, u32::saturating_add);
+    let budget = scene.settings.concurrent.saturating_sub(fixed);
     let claims: Vec<Claim> = scene
         .settings
         .runners

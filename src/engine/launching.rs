@@ -259,7 +259,9 @@ impl Launching<'_> {
                 Some(at) => at <= now,
                 None => since(now, flight.sent_at) >= UNANSWERED,
             };
-            if due {
+            // What a section that is gone may still get is adopted from a listing, and drained.
+            let configured = self.settings.runners.iter().any(|runner| runner.name == flight.launch.runner);
+            if due && configured {
                 flight.sent_at = now;
                 flight.again_at = None;
                 flight.uncertain = true;

@@ -214,7 +214,12 @@ fn prospect(worker: &Worker, held_back: &BTreeMap<RunnerName, HeldBack>, now: Ti
     if worker.silent_since(now).is_some() || worker.ending.is_some() || worker.instance.hold {
         return Prospect::StaysAsItIs;
     }
-    let is_fenced = worker.report().is_some_and(|report| report.runner == RunnerState::Fenced);
+    let state = worker.report().map(|report| report.runner);
+    // A runner that was stopped, or has failed, hears no word any more: its worker ends, whatever is wanted.
+    if matches!(state, Some(RunnerState::Stopping | RunnerState::Stopped | RunnerState::Failed)) {
+        return Prospect::StaysAsItIs;
+    }
+    let is_fenced = state == Some(RunnerState::Fenced);
     match &worker.drain {
         None if is_fenced && !worker.returns(now) => Prospect::FencedByAnother,
         Some(Drain { stopping: true, .. }) | None => Prospect::StaysAsItIs,

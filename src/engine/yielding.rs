@@ -59,7 +59,7 @@ impl Yielding<'_> {
             assessment.demands.iter().map(|(name, demand)| (name, Means::of(demand))).collect();
         let mut room = self.settings.concurrent.saturating_sub(self.fleet.slots(self.settings)) + self.leaving();
         for (to, demand) in crowded_out {
-            let size = self.settings.capacity_of(to);
+            let size = self.fleet.capacity_of(self.settings, to);
             // Room for one worker at a time. What has just become free, or soon will, is enough.
             if room < size {
                 let below_share = demand.slots + size <= demand.share;
@@ -93,7 +93,7 @@ impl Yielding<'_> {
             Standing::Booting | Standing::Serving | Standing::Unreachable => false,
         };
         let workers = self.fleet.workers.values().filter(leaves);
-        workers.map(|worker| self.settings.capacity_of(&worker.instance.runner)).sum()
+        workers.map(|worker| self.fleet.capacity_of(self.settings, &worker.instance.runner)).sum()
     }
 
     /// Drains workers of others until `needed` slots are on their way out; returns how many are.
@@ -121,7 +121,8 @@ impl Yielding<'_> {
             if made >= needed {
                 break;
             }
-            let size = self.settings.capacity_of(&worker.instance.runner);
+            // Only runners that are configured have means.
+            let size = self.settings.capacity_of(&worker.instance.runner).unwrap_or(1);
             let Some(means) = means.get_mut(&worker.instance.runner) else { continue };
             let is_spare = !is_busy && means.spare >= size;
             let is_excess = below_share && means.excess >= size;

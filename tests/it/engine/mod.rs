@@ -1,8 +1,12 @@
 //! The engine, step by step: what it does with what it is told. The laws are checked after every step.
 
+mod clocks;
 mod drains;
+mod fixed_point;
 mod launches;
+mod oracles;
 mod retries;
+mod scenarios;
 mod shares;
 mod stage;
 mod unknowns;
