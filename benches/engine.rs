@@ -96,6 +96,7 @@ fn busy(number: u32) -> Report {
         jobs_by_metrics: 1,
         jobs_by_docker: 1,
         job_ids: [JobId(u64::from(number))].into(),
+        projects: std::collections::BTreeMap::new(),
         open_requests: 0,
         jobs_started: 1,
         idle_seconds: 0,

@@ -64,6 +64,7 @@ pub(super) fn unexpected(answer: &Answer) -> CliError {
     let kind = match answer {
         Answer::Status { .. } => "a status",
         Answer::Plan { .. } => "a plan",
+        Answer::Job { .. } => "a job",
         Answer::Done { .. } => "\"done\"",
         Answer::Refused { .. } => "a refusal",
     };

@@ -2,12 +2,14 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::control::{Answer, Request};
-use crate::engine::{Knowledge, View};
+use crate::engine::view::JobFate;
+use crate::engine::{JobId, Knowledge, View};
 
 use super::output::{Look, brief, write_json, write_table};
 use super::{CliError, Global, service};
@@ -22,6 +24,7 @@ const ROWS_MAX: usize = 20;
 /// Asks the running service through its control socket.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  runner-fleet status\n  runner-fleet status --watch\n  \
+                        runner-fleet status --job 7231\n  \
                         runner-fleet status --json | jq '.workers[] | select(.state == \"busy\") | .id'")]
 pub(super) struct StatusArgs {
     /// Show it again every two seconds, until interrupted.
@@ -30,11 +33,45 @@ pub(super) struct StatusArgs {
     /// Print the state as JSON (the same as /api/v1/state).
     #[arg(long)]
     json: bool,
+    /// Only one job: where it runs, or why it waits. Its id, or the address of its page in GitLab.
+    #[arg(long, value_name = "ID|URL", conflicts_with = "watch")]
+    job: Option<JobAddress>,
+}
+
+/// A job as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct JobAddress {
+    id: JobId,
+    url: Option<String>,
+}
+
+impl FromStr for JobAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let id = |digits: &str| digits.parse().map(JobId).ok();
+        let wrong =
+            || format!("{text:?} is no job; write its number, or the address of its page (https://…/-/jobs/123)");
+        if !text.contains("://") {
+            let id = id(text.strip_prefix('#').unwrap_or(text)).ok_or_else(wrong)?;
+            return Ok(Self { id, url: None });
+        }
+        let path = text.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+        let (_, behind) = path.rsplit_once("/jobs/").ok_or_else(wrong)?;
+        let digits = behind.split('/').next().unwrap_or_default();
+        Ok(Self { id: id(digits).ok_or_else(wrong)?, url: Some(text.to_owned()) })
+    }
 }
 
 /// Asks and prints.
 pub(crate) fn run(global: &Global, args: &StatusArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let socket = service::socket(global)?;
+    if let Some(JobAddress { id, url }) = args.job.clone() {
+        return match service::ask(&socket, &Request::Job { job: id, url })? {
+            Answer::Job { jobs } => show_job(&jobs, args.json, out),
+            other => Err(service::unexpected(&other)),
+        };
+    }
     loop {
         let view = match service::ask(&socket, &Request::Status)? {
             Answer::Status { view } => view,
@@ -55,6 +92,19 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, out: &mut dyn Write) -> Re
         }
         service::wait(WATCH)?;
     }
+}
+
+/// What is known of a job, a line for each server.
+fn show_job(jobs: &[JobFate], json: bool, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+    if json {
+        write_json(out, &serde_json::json!({ "version": 1, "jobs": jobs }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for job in jobs {
+        let at = if jobs.len() > 1 { format!(" at {}", job.server) } else { String::new() };
+        writeln!(out, "Job {}{at}: {}.", job.id, job.why)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The state as text.
@@ -137,7 +187,7 @@ pub(super) fn jobs(view: &View, look: Look, out: &mut dyn Write) -> Result<(), C
         ]);
     }
     write_table(out, &table)?;
-    if let Some(more @ 1..) = view.jobs.len().checked_sub(ROWS_MAX) {
+    if let Some(more @ 1..) = (view.waiting.total as usize).checked_sub(ROWS_MAX) {
         writeln!(out, "and {more} more")?;
     }
     Ok(())
@@ -148,5 +198,23 @@ fn knowledge(of: &str, knowledge: &Knowledge) -> Option<String> {
         Knowledge::Known => None,
         Knowledge::Stale { age, why } => Some(format!("{of} last seen {} ago: {why}", brief(Some(*age)))),
         Knowledge::Unknown { why } => Some(format!("{of} not known: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_named_by_its_number_or_its_page() {
+        let read = |text: &str| text.parse::<JobAddress>().map(|address| (address.id.0, address.url.is_some()));
+        assert_eq!(read("7231"), Ok((7231, false)));
+        assert_eq!(read("#7231"), Ok((7231, false)));
+        for page in ["", "/", "?tab=log", "#L12", "/raw"] {
+            assert_eq!(read(&format!("https://gitlab.example.com/g/p/-/jobs/7231{page}")), Ok((7231, true)), "{page}");
+        }
+        for bad in ["", "x", "-1", "https://gitlab.example.com/g/p/-/pipelines/7", "https://gitlab.example.com/jobs/"] {
+            assert!(read(bad).unwrap_err().contains("is no job"), "{bad}");
+        }
     }
 }

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::engine::{Command, RunnerName, View, WorkerId};
+use crate::engine::view::JobFate;
+use crate::engine::{Command, JobId, RunnerName, View, WorkerId};
 
 /// The version of the words below. Another one is refused with a sentence that names both.
 pub const VERSION: u32 = 1;
@@ -22,6 +23,14 @@ pub enum Request {
     Status,
     /// What a step taken now would do; changes nothing.
     Plan,
+    /// What is known of one job: where it runs, or why it waits.
+    Job {
+        /// Its id.
+        job: JobId,
+        /// Its page in GitLab, to tell servers apart; `None`: on all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
     /// Retire these workers.
     Drain {
         /// Which.
@@ -55,6 +64,11 @@ pub enum Answer {
     Plan {
         /// The plan.
         plan: Plan,
+    },
+    /// To [`Request::Job`].
+    Job {
+        /// What is known, server by server.
+        jobs: Vec<JobFate>,
     },
     /// The request was accepted.
     Done {
@@ -142,9 +156,10 @@ impl Action {
                 let what = format!("delete the row {system_id} of {worker} from {runner} in GitLab");
                 vec![action("forget", what, None)]
             }
-            Command::Retry { runner: _, server, project, job } => {
-                let why = "a spot interruption killed it".into();
-                vec![action("retry", format!("retry job {job} of project {project} on {server}"), Some(why))]
+            Command::Retry { worker, runner: _, runner_id: _, server, project, job } => {
+                let why = format!("EC2 took {worker} back while it ran there");
+                let what = format!("retry job {job} of project {project} on {server}, if it failed for that");
+                vec![action("retry", what, Some(why))]
             }
         }
     }

@@ -49,8 +49,7 @@ fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<R
     {
         return Some(Reason::WrongHostKey);
     }
-    let section = settings.runners.iter().find(|runner| runner.name == worker.instance.runner);
-    let boot_timeout = section.map_or(ORPHANED_BOOT, |runner| runner.boot_timeout);
+    let boot_timeout = settings.section(&worker.instance.runner).map_or(ORPHANED_BOOT, |runner| runner.boot_timeout);
     (now >= worker.boot_deadline(boot_timeout))
         .then(|| Reason::BootTimeout { after: worker.age(now), step: worker.boot_step() })
 }

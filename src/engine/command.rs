@@ -62,10 +62,18 @@ pub enum Command {
         /// The row's key.
         system_id: SystemId,
     },
-    /// Retry a job that an interruption killed.
+    /// Look at a job that ran on a worker which EC2 took back, and retry it if, and only if, GitLab shows that it failed for
+    /// want of its worker and was not retried yet; answered by [`Event::Retried`](super::Event::Retried).
+    ///
+    /// The look belongs to the command because only GitLab knows how the job ended, and because it makes repetition
+    /// harmless: GitLab retries no job twice.
     Retry {
+        /// Where it ran.
+        worker: WorkerId,
         /// Whose token is used.
         runner: RunnerName,
+        /// GitLab's id of that runner: a job that ran elsewhere is none of ours, whatever a worker claims.
+        runner_id: u64,
         /// The server.
         server: Server,
         /// The project.

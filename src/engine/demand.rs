@@ -1,24 +1,30 @@
 //! How many slots each runner needs, and how many there are or are coming.
 //!
 //! For each runner: the jobs that run, the jobs that wait and are counted for it, and the free slots that its policy
-//! wants. Every waiting job is counted once: for the first runner in file order that may take it and still has room
-//! under its ceiling; if none has room, for the first that may take it.
+//! wants. Every waiting job is counted once, among the runners that may take it in file order: for the first that has a
+//! slot free or coming; else for the first that can launch one, its ceiling, its boots and what EC2 offers considered;
+//! else for the first. So a job neither launches a worker where another's stands idle, nor waits for a runner that gets
+//! none while another could.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
+use super::cooldown::Cooldowns;
 use super::fleet::Fleet;
 use super::ids::{JobId, RunnerName, Server};
 use super::job::{Knowledge, PendingJob};
 use super::matching::{is_open_to, tags_fit};
+use super::placement::place;
 use super::queue::Queue;
+use super::rolling::{at_once, outdated};
 use super::runner::Runner;
 use super::schedule::{Policy, policy_at};
 use super::settings::{RunnerSettings, Settings};
+use super::shares::{Claim, share};
 use super::untaken::Untaken;
-use super::workers::Standing;
+use super::workers::{Standing, Worker};
 
 /// What one runner needs and has.
 #[derive(Clone, Debug)]
@@ -35,12 +41,22 @@ pub(crate) struct Demand {
     pub(crate) waiting: u32,
     /// Free slots that the policy wants.
     pub(crate) idle_wanted: u32,
+    /// Slots wanted for the replacements of outdated workers, which the idle policy needs until those are ready.
+    pub(crate) replacements: u32,
+    /// Workers that take jobs and should be replaced.
+    pub(crate) outdated: u32,
     /// Slots that take jobs or are coming.
     pub(crate) slots: u32,
     /// Workers that boot, launches in flight included.
     pub(crate) booting: u32,
     /// Workers not yet terminated, launches in flight included.
     pub(crate) workers: u32,
+    /// Whether a launch for it could be made now, its ceilings aside.
+    pub(crate) can_grow: bool,
+    /// Slots of workers that nothing here can end now: held by a person, or out of reach.
+    pub(crate) fixed: u32,
+    /// Slots under `concurrent` that are its fair share, by the jobs that run and wait.
+    pub(crate) share: u32,
 }
 
 impl Demand {
@@ -49,9 +65,14 @@ impl Demand {
         (self.running + self.waiting).saturating_sub(self.slots)
     }
 
+    /// Slots needed by jobs and by the idle policy.
+    pub(crate) fn needed(&self) -> u32 {
+        self.running + self.waiting + self.idle_wanted
+    }
+
     /// All slots wanted.
     pub(crate) fn wanted(&self) -> u32 {
-        self.running + self.waiting + self.idle_wanted
+        self.needed() + self.replacements
     }
 
     /// Slots missing in all.
@@ -79,6 +100,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) queues: &'a BTreeMap<Server, Queue>,
     pub(crate) fleet: &'a Fleet,
     pub(crate) untaken: &'a Untaken,
+    pub(crate) cooldowns: &'a Cooldowns,
 }
 
 /// Works out every runner's demand at `now`.
@@ -97,6 +119,8 @@ pub(crate) fn assess(scene: Scene<'_>, now: Timestamp) -> Assessment {
             settle(scene, runner, demand);
         }
     }
+    want_replacements(scene, &mut demands);
+    share_out(scene, &mut demands, now);
     Assessment { demands }
 }
 
@@ -105,6 +129,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
     let queue = scene.queues.get(&runner.server);
     let check_interval = scene.settings.check_interval;
     let coming = scene.fleet.coming(&runner.name);
+    let known = scene.runners.get(&runner.name);
     let mut demand = Demand {
         policy: policy_at(runner, now),
         queue: match (runner.sees_queue, queue) {
@@ -116,13 +141,23 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         running: 0,
         waiting: 0,
         idle_wanted: 0,
+        replacements: 0,
+        outdated: 0,
         slots: coming.saturating_mul(runner.capacity),
         booting: coming,
         workers: coming,
+        can_grow: known.is_some_and(|known| can_grow(known, runner, scene.cooldowns, now)),
+        fixed: 0,
+        share: 0,
     };
+    let wants = known.and_then(|known| known.blueprint.known()).map(|blueprint| &blueprint.config);
     for worker in scene.fleet.workers.values().filter(|worker| worker.instance.runner == runner.name) {
         demand.workers += 1;
-        match worker.standing(now) {
+        let standing = worker.standing(now);
+        if is_fixed(worker.instance.hold, standing) {
+            demand.fixed += runner.capacity;
+        }
+        match standing {
             Standing::Booting => {
                 demand.booting += 1;
                 demand.slots += runner.capacity;
@@ -130,6 +165,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
             Standing::Serving => {
                 demand.running += worker.jobs();
                 demand.slots += runner.capacity.max(worker.jobs());
+                demand.outdated += u32::from(outdated(worker, runner, wants, now).is_some());
             }
             Standing::Draining | Standing::Unreachable | Standing::Ending => {}
         }
@@ -138,6 +174,11 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         }
     }
     demand
+}
+
+/// Whether nothing that is decided here can end it now.
+fn is_fixed(hold: bool, standing: Standing) -> bool {
+    hold || standing == Standing::Unreachable
 }
 
 /// The jobs of each server that wait and run nowhere yet, in queue order, each once.
@@ -187,10 +228,15 @@ fn count_waiting(
             let open = |index: &&usize| candidates.get(**index).is_some_and(|candidate| candidate.may_take(job));
             fitting.iter().filter(open)
         };
-        let has_room = |index: &&usize| {
-            counted.get(**index).zip(candidates.get(**index)).is_some_and(|(count, candidate)| *count < candidate.room)
+        let has = |index: &usize, slots: fn(&Candidate<'_>) -> u32| {
+            let candidate = candidates.get(*index).map_or(0, slots);
+            counted.get(*index).is_some_and(|count| *count < candidate)
         };
-        let Some(&index) = able().find(has_room).or_else(|| able().next()) else { continue };
+        let has_slot = |index: &&usize| has(index, |candidate| candidate.free);
+        let has_room = |index: &&usize| has(index, |candidate| candidate.room);
+        let Some(&index) = able().find(has_slot).or_else(|| able().find(has_room)).or_else(|| able().next()) else {
+            continue;
+        };
         if let (Some(count), Some(look)) = (counted.get_mut(index), oldest_look.get_mut(index)) {
             *count += 1;
             *look = (*look).min(job.seen_at);
@@ -215,7 +261,9 @@ fn count_waiting(
 struct Candidate<'a> {
     name: &'a RunnerName,
     facts: &'a super::job::RunnerFacts,
-    /// Jobs that it could run at once if it grew to its ceiling, beyond those that it runs.
+    /// Jobs that the slots which are there or coming could run, beyond those that run.
+    free: u32,
+    /// Jobs that it could run at once if it grew as far as it can now, beyond those that it runs.
     room: u32,
 }
 
@@ -262,22 +310,101 @@ impl<'a> Candidate<'a> {
     fn of(scene: Scene<'a>, runner: &'a RunnerSettings, demand: &Demand) -> Option<Self> {
         let known = scene.runners.get(&runner.name)?;
         let facts = known.facts.known()?;
+        let free = if known.paused { 0 } else { demand.slots.saturating_sub(demand.running) };
+        let ceiling = demand.policy.max_workers.saturating_mul(runner.capacity).saturating_sub(demand.running);
         let room = if known.paused {
             0
+        } else if !demand.can_grow {
+            free
+        } else if known.on_probation() {
+            ceiling.min(free + runner.capacity)
         } else {
-            demand.policy.max_workers.saturating_mul(runner.capacity).saturating_sub(demand.running)
+            ceiling
         };
-        Some(Self { name: &runner.name, facts, room })
+        Some(Self { name: &runner.name, facts, free, room })
     }
+}
+
+/// Whether a launch for it could be made now, its ceilings aside.
+fn can_grow(known: &Runner, runner: &RunnerSettings, cooldowns: &Cooldowns, now: Timestamp) -> bool {
+    let Some(blueprint) = known.blueprint.known() else { return false };
+    !known.paused
+        && known.refused.closed_until(now).is_none()
+        && known.breaker_open_until(now).is_none()
+        && !place(&blueprint.places, runner.market, runner.on_demand_fallback, 1, cooldowns, now).asks.is_empty()
 }
 
 /// Adds what follows from the counts: wanted idle slots, and the runner's own limit on jobs.
 fn settle(scene: Scene<'_>, runner: &RunnerSettings, demand: &mut Demand) {
-    let paused = scene.runners.get(&runner.name).is_none_or(|known| known.paused);
+    // Paused here or in GitLab: nobody would take a job from its slots.
+    let paused = scene
+        .runners
+        .get(&runner.name)
+        .is_none_or(|known| known.paused || known.facts.known().is_some_and(|facts| facts.paused));
     demand.idle_wanted = if paused { 0 } else { demand.policy.idle.wanted(demand.running) };
     if runner.limit > 0 {
         demand.waiting = demand.waiting.min(runner.limit.saturating_sub(demand.running));
         let left = runner.limit.saturating_sub(demand.running + demand.waiting);
         demand.idle_wanted = demand.idle_wanted.min(left);
+    }
+}
+
+/// Replacements come before what they replace, where the idle policy needs it and the ceilings leave room for both.
+fn want_replacements(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand>) {
+    let workers = |demand: &Demand, size: u32| demand.needed().div_ceil(size);
+    let settings = scene.settings;
+    let needed: u32 = demands
+        .iter()
+        .map(|(name, demand)| (demand, settings.capacity_of(name).unwrap_or(1).max(1)))
+        .map(|(demand, size)| workers(demand, size).saturating_mul(size))
+        .fold(0, u32::saturating_add);
+    let mut room = settings.concurrent.saturating_sub(needed);
+    for runner in &settings.runners {
+        let Some(demand) = demands.get_mut(&runner.name) else { continue };
+        if demand.outdated == 0 || demand.idle_wanted == 0 {
+            continue;
+        }
+        let size = runner.capacity.max(1);
+        let below_ceiling = demand.policy.max_workers.saturating_sub(workers(demand, size));
+        let more = at_once(demand.workers).min(demand.outdated).min(below_ceiling).min(room / size);
+        demand.replacements = more * size;
+        room -= more * size;
+    }
+}
+
+/// Every runner's fair share of `concurrent`: what it would get if all that can be moved were handed out anew, for the
+/// jobs that run and wait.
+fn share_out(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand>, now: Timestamp) {
+    let is_stray = |worker: &&Worker| {
+        let configured = scene.settings.section(&worker.instance.runner).is_some();
+        !configured && is_fixed(worker.instance.hold, worker.standing(now))
+    };
+    let strays = scene.fleet.workers.values().filter(is_stray);
+    let strays: u32 = strays
+        .map(|worker| scene.fleet.capacity_of(scene.settings, &worker.instance.runner))
+        .fold(0, u32::saturating_add);
+    let fixed = demands.values().map(|demand| demand.fixed).fold(strays, u32::saturating_add);
+    let budget = scene.settings.concurrent.saturating_sub(fixed);
+    let claims: Vec<Claim> = scene
+        .settings
+        .runners
+        .iter()
+        .filter_map(|runner| demands.get(&runner.name).map(|demand| (runner, demand)))
+        .map(|(runner, demand)| {
+            let size = runner.capacity.max(1);
+            let wants = (demand.running + demand.waiting).saturating_sub(demand.fixed).div_ceil(size);
+            // Who can get nothing more now has no claim on it.
+            let has = demand.slots.saturating_sub(demand.fixed).div_ceil(size);
+            let most =
+                if demand.can_grow { demand.policy.max_workers.saturating_sub(demand.fixed / size) } else { has };
+            let more = wants.min(most);
+            Claim { has: demand.fixed, more, size, waits: false }
+        })
+        .collect();
+    let shares = share(budget, &claims);
+    for ((runner, claim), workers) in scene.settings.runners.iter().zip(&claims).zip(shares.workers) {
+        if let Some(demand) = demands.get_mut(&runner.name) {
+            demand.share = claim.has + workers.saturating_mul(claim.size);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::ids::{InstanceType, LaunchToken, RunnerName, Server, WorkerId, Zone};
+use super::ids::{InstanceType, JobId, LaunchToken, RunnerName, Server, WorkerId, Zone};
 use super::job::{QueueLook, RunnerFacts};
 use super::offering::{Blueprint, Market, Offering};
 use super::settings::Settings;
@@ -70,8 +70,32 @@ pub enum Event {
         /// Done (also when there was no such row), or why not.
         outcome: Result<(), String>,
     },
+    /// GitLab was asked to retry a job if it needs that.
+    Retried {
+        /// The server.
+        server: Server,
+        /// The job that was lost.
+        job: JobId,
+        /// What came of it.
+        outcome: RetryOutcome,
+    },
     /// Someone at the control socket wants something.
     Operator(OperatorWish),
+}
+
+/// What came of asking for a job's retry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RetryOutcome {
+    /// It is queued again, as this new job.
+    Queued(JobId),
+    /// It needs no retry, or has been given one already; why, for people.
+    NotNeeded(String),
+    /// GitLab still takes it for running: nobody has told it yet, and it finds out by itself only after an hour.
+    StillRuns,
+    /// GitLab forbids it: a person must act.
+    Refused(String),
+    /// No answer, or GitLab is unwell.
+    Failed(String),
 }
 
 /// EC2's answer to a launch. Errors describe failed offerings, not missing instances.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::command::Launch;
 use super::event::{LaunchAnswer, Leftover, LinkNews};
-use super::ids::{LaunchToken, RunnerName, WorkerId};
+use super::ids::{JobId, LaunchToken, ProjectId, RunnerName, WorkerId};
 use super::settings::Settings;
 use super::time::since;
 use super::worker::{Health, Instance, InstanceState};
@@ -70,17 +70,25 @@ pub(crate) enum News {
     Ready(WorkerId),
     /// It told of an interruption for the first time.
     Interrupted(WorkerId),
-    /// It has ended; the instance as it was, and whether we had asked for that.
-    Ended {
-        /// As last seen.
-        instance: Box<Instance>,
-        /// Whether a terminate command of ours came first.
-        asked: bool,
-        /// Jobs that its last report showed.
-        jobs: u32,
-        /// Whether its boot had been watched and was not done.
-        booting: bool,
-    },
+    /// It told for the first time that EC2 may take it back soon.
+    Endangered(WorkerId),
+    /// It has ended.
+    Ended(Box<Passing>),
+}
+
+/// What there is to tell of a worker that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Passing {
+    /// As last seen.
+    pub(crate) instance: Instance,
+    /// Whether a terminate command of ours came first.
+    pub(crate) asked: bool,
+    /// Jobs that its last report showed.
+    pub(crate) jobs: u32,
+    /// Their ids and projects, where known.
+    pub(crate) projects: BTreeMap<JobId, ProjectId>,
+    /// Whether its boot had been watched and was not done.
+    pub(crate) booting: bool,
 }
 
 /// All workers and launches.
@@ -175,8 +183,9 @@ impl Fleet {
     }
 
     /// Takes in what a link tells.
-    pub(crate) fn linked(&mut self, now: Timestamp, id: &WorkerId, link_news: LinkNews) -> Option<News> {
-        let worker = self.workers.get_mut(id)?;
+    pub(crate) fn linked(&mut self, now: Timestamp, id: &WorkerId, link_news: LinkNews) -> Vec<News> {
+        let mut news = Vec::new();
+        let Some(worker) = self.workers.get_mut(id) else { return news };
         match link_news {
             LinkNews::Up => worker.link = Link::Up,
             LinkNews::NoAgent => {
@@ -192,19 +201,23 @@ impl Fleet {
             }
             LinkNews::Report(report) => {
                 let (was_ready, was_interrupted) = (worker.served, worker.interruption().is_some());
+                let was_endangered = worker.report().is_some_and(|report| report.rebalance);
+                let is_endangered = report.rebalance;
                 worker.heard(Heard { at: now, report: *report });
                 if !matches!(worker.link, Link::Up) {
                     worker.link = Link::Up;
                 }
-                if !was_interrupted && worker.interruption().is_some() {
-                    return Some(News::Interrupted(id.clone()));
-                }
                 if !was_ready && worker.served {
-                    return Some(News::Ready(id.clone()));
+                    news.push(News::Ready(id.clone()));
+                }
+                if !was_interrupted && worker.interruption().is_some() {
+                    news.push(News::Interrupted(id.clone()));
+                } else if !was_endangered && is_endangered {
+                    news.push(News::Endangered(id.clone()));
                 }
             }
         }
-        None
+        news
     }
 
     /// Slots of everything not yet terminated, whatever its state, launches in flight included: what `concurrent` caps.

@@ -18,6 +18,7 @@ use super::placement::place;
 use super::reason::{Brief, Reason};
 use super::runner::{Answer, Runner};
 use super::settings::{RunnerSettings, Settings};
+use super::shares::{Claim, share};
 use super::time::since;
 use super::token::TokenMint;
 
@@ -45,8 +46,6 @@ pub(crate) enum HeldBack {
     NotReady(String),
     /// EC2's instances are not known.
     Fleet(String),
-    /// The queue is not known, so nobody knows whether its jobs wait.
-    Queue(String),
     /// EC2 asks for patience.
     Slow(Duration),
     /// The last launches were refused.
@@ -72,7 +71,6 @@ impl fmt::Display for HeldBack {
             Self::InFlight => f.write_str("a launch is on its way"),
             Self::NotReady(why) => write!(f, "not ready to launch: {why}"),
             Self::Fleet(why) => write!(f, "the instances in EC2 are not known: {why}"),
-            Self::Queue(why) => write!(f, "the queue is not known: {why}"),
             Self::Slow(wait) => write!(f, "EC2 is throttling or unwell, next launch in {}", Brief(*wait)),
             Self::Refused(wait, why) => write!(f, "EC2 refused the launch ({why}), next try in {}", Brief(*wait)),
             Self::Breaker(wait, boots, why) => {
@@ -120,16 +118,11 @@ impl Launching<'_> {
                 }
             }
         }
-        for (name, demand) in &assessment.demands {
-            if let Knowledge::Stale { why, .. } | Knowledge::Unknown { why } = &demand.queue {
-                held_back.entry(name.clone()).or_insert_with(|| HeldBack::Queue(why.clone()));
-            }
-        }
         (launches, held_back)
     }
 
-    /// How many workers each runner may launch now: first for waiting jobs, in file order, then for idle slots, so that
-    /// one runner's idle slots never take what another's jobs need.
+    /// How many workers each runner may launch now: first for waiting jobs, then for idle slots, so that one runner's idle
+    /// slots never take what another's jobs need; each time as `shares` says.
     fn grant(
         &self,
         assessment: &Assessment,
@@ -137,12 +130,9 @@ impl Launching<'_> {
     ) -> BTreeMap<RunnerName, u32> {
         let mut room = self.settings.concurrent.saturating_sub(self.fleet.slots(self.settings));
         let mut grants: BTreeMap<RunnerName, u32> = BTreeMap::new();
-        let mut crowded_out = false;
-        for missing in [Demand::missing_for_jobs, Demand::missing] {
-            // What room is left is being gathered for jobs: a worker that takes several needs more of it at once.
-            if crowded_out {
-                break;
-            }
+        let rounds: [(fn(&Demand) -> u32, bool); 2] = [(Demand::missing_for_jobs, true), (Demand::missing, false)];
+        for (missing, for_jobs) in rounds {
+            let mut asking = Vec::new();
             for runner in &self.settings.runners {
                 let Some(demand) = assessment.demands.get(&runner.name) else { continue };
                 let granted = grants.get(&runner.name).copied().unwrap_or(0);
@@ -150,23 +140,37 @@ impl Launching<'_> {
                 if wanted == 0 {
                     continue;
                 }
-                let allowed = match self.ceiling(runner, demand) {
-                    Ok(allowed) => allowed.saturating_sub(granted),
+                let more = match self.ceiling(runner, demand) {
+                    Ok(allowed) => wanted.min(allowed.saturating_sub(granted)),
                     Err(why) => {
                         held_back.insert(runner.name.clone(), why);
                         continue;
                     }
                 };
-                let affordable = room / runner.capacity.max(1);
-                let more = wanted.min(allowed).min(affordable);
                 if more < wanted {
-                    held_back.insert(runner.name.clone(), self.what_capped(runner, demand, allowed <= affordable));
+                    held_back.insert(runner.name.clone(), self.what_capped(runner, demand));
                 }
-                crowded_out |= affordable < wanted.min(allowed);
-                room = room.saturating_sub(more.saturating_mul(runner.capacity));
-                if more > 0 {
-                    *grants.entry(runner.name.clone()).or_default() += more;
+                let size = runner.capacity.max(1);
+                let has = demand.slots + granted * size;
+                // Who is below its fair share will have that room: what there is of it is gathered.
+                asking.push((runner, Claim { has, more, size, waits: for_jobs && has < demand.share }));
+            }
+            let claims: Vec<Claim> = asking.iter().map(|(_, claim)| *claim).collect();
+            let shares = share(room, &claims);
+            room = shares.room;
+            let mut crowded_out = false;
+            for ((runner, claim), workers) in asking.into_iter().zip(shares.workers) {
+                if workers < claim.more {
+                    held_back.insert(runner.name.clone(), HeldBack::Concurrent(self.settings.concurrent));
+                    crowded_out = true;
                 }
+                if workers > 0 {
+                    *grants.entry(runner.name.clone()).or_default() += workers;
+                }
+            }
+            // What room is left is being gathered for jobs: a worker that takes several needs more of it at once.
+            if crowded_out {
+                break;
             }
         }
         grants
@@ -176,6 +180,14 @@ impl Launching<'_> {
     fn ceiling(&self, runner: &RunnerSettings, demand: &Demand) -> Result<u32, HeldBack> {
         let known = self.runners.get(&runner.name).ok_or_else(|| HeldBack::NotReady("it is new".into()))?;
         self.forbidden(known)?;
+        // Room that it could not use is not kept for it.
+        if let Some(blueprint) = known.blueprint.known() {
+            let (market, fallback) = (runner.market, runner.on_demand_fallback);
+            let placement = place(&blueprint.places, market, fallback, 1, self.cooldowns, self.now);
+            if placement.asks.is_empty() {
+                return Err(HeldBack::NoOffering(placement.opens_at.map(|at| since(at, self.now))));
+            }
+        }
         let mut allowed = demand.policy.max_workers.saturating_sub(demand.workers);
         if runner.max_booting > 0 {
             allowed = allowed.min(runner.max_booting.saturating_sub(demand.booting));
@@ -220,10 +232,8 @@ impl Launching<'_> {
         Ok(())
     }
 
-    fn what_capped(&self, runner: &RunnerSettings, demand: &Demand, by_itself: bool) -> HeldBack {
-        if !by_itself {
-            return HeldBack::Concurrent(self.settings.concurrent);
-        }
+    /// Which of its own limits a runner has met.
+    fn what_capped(&self, runner: &RunnerSettings, demand: &Demand) -> HeldBack {
         if demand.workers >= demand.policy.max_workers {
             return HeldBack::MaxWorkers(demand.policy.max_workers);
         }
@@ -281,6 +291,8 @@ impl Launching<'_> {
             }
             let reason = if ask.market != runner.market {
                 Reason::SpotMissing { missing: ask.count }
+            } else if demand.needed() <= demand.slots {
+                Reason::Replacement { outdated: demand.outdated }
             } else {
                 let Demand { running, waiting, slots, .. } = *demand;
                 Reason::Demand { running, waiting, idle: demand.idle_wanted, slots }

@@ -137,6 +137,7 @@ impl Laws {
             | Event::Queue { .. }
             | Event::Blueprint { .. }
             | Event::TerminateFailed { .. }
+            | Event::Retried { .. }
             | Event::Forgotten { .. } => {}
         }
     }
@@ -295,6 +296,9 @@ impl Laws {
             | Reason::LaunchUnanswered
             | Reason::DemandReturned
             | Reason::Idle { .. }
+            | Reason::Emptiest { .. }
+            | Reason::Rebalance
+            | Reason::Replacement { .. }
             | Reason::Age { .. }
             | Reason::JobsDone { .. }
             | Reason::Drift { .. }
@@ -336,7 +340,7 @@ impl Laws {
     }
 
     fn section(&self, runner: &RunnerName) -> Option<&RunnerSettings> {
-        self.settings.as_ref()?.runners.iter().find(|section| section.name == *runner)
+        self.settings.as_ref()?.section(runner)
     }
 
     fn workers_of(&self, runner: &RunnerName) -> u32 {

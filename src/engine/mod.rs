@@ -23,6 +23,7 @@ mod backoff;
 mod boots;
 mod cooldown;
 mod demand;
+mod drains;
 mod fleet;
 mod journal;
 mod launching;
@@ -33,16 +34,22 @@ mod picture;
 mod placement;
 mod queue;
 mod retirement;
+mod retries;
+mod rolling;
 mod runner;
 mod schedule;
+mod shares;
 mod time;
 mod token;
 mod untaken;
+mod why;
 mod workers;
+mod yielding;
 
 pub use command::{Command, Launch, Termination};
 pub use event::{
     Event, LaunchAnswer, LaunchError, LaunchErrorClass, LaunchedWorker, Leftover, LinkFailure, LinkNews, OperatorWish,
+    RetryOutcome,
 };
 pub use ids::{
     ConfigHash, InstanceType, JobId, LaunchToken, ProjectId, RunnerName, Server, SubnetId, SystemId, TemplateName,

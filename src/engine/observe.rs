@@ -4,14 +4,14 @@ use jiff::Timestamp;
 
 use super::command::Command;
 use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, LinkNews, OperatorWish};
-use super::fleet::News;
+use super::fleet::{News, Passing};
 use super::ids::{LaunchToken, RunnerName, WorkerId};
 use super::launching::{LAUNCH_AGAIN, SLOW};
 use super::offering::{Market, Offering};
 use super::reason::Reason;
 use super::runner::Runner;
 use super::settings::Settings;
-use super::step::{Engine, FORGET_AGAIN, is_spot_reclaim};
+use super::step::{Engine, FORGET_AGAIN};
 use super::time::after;
 use super::worker::Instance;
 use super::workers::Drain;
@@ -40,6 +40,11 @@ impl Engine {
                     ended.again_at = outcome.is_err().then(|| after(now, FORGET_AGAIN));
                 }
             }
+            Event::Retried { server, job, outcome } => {
+                let (text, again) = self.retries.answered(&server, job, outcome, now);
+                self.journal.totals.jobs_retried += u64::from(again);
+                text.into_iter().for_each(|text| self.journal.note(now, text));
+            }
             Event::Operator(wish) => self.wished(wish),
         }
         Vec::new()
@@ -51,7 +56,7 @@ impl Engine {
         let workers = &self.fleet.workers;
         let has_workers = |name: &RunnerName| workers.values().any(|worker| worker.instance.runner == *name);
         self.fleet.former_capacities.retain(|name, _| has_workers(name));
-        self.runners.retain(|name, _| settings.runners.iter().any(|runner| runner.name == *name));
+        self.runners.retain(|name, _| settings.section(name).is_some());
         for runner in &settings.runners {
             self.runners.entry(runner.name.clone()).or_insert_with(Runner::new);
         }
@@ -89,7 +94,15 @@ impl Engine {
 
     fn linked(&mut self, worker: &WorkerId, news: LinkNews) -> Vec<Command> {
         let heard = self.fleet.linked(self.now, worker, news);
+        self.note_endangered_jobs(worker);
         heard.into_iter().filter_map(|news| self.heard(news)).collect()
+    }
+
+    /// Jobs that a worker runs under an interruption notice may have to be retried.
+    fn note_endangered_jobs(&mut self, id: &WorkerId) {
+        let Some((settings, worker)) = self.settings.as_ref().zip(self.fleet.workers.get(id)) else { return };
+        let Some(report) = worker.report().filter(|report| report.interruption.is_some()) else { return };
+        self.retries.note(settings, &worker.instance.runner, id, &report.projects, self.now);
     }
 
     /// Follows up what is new about a worker.
@@ -114,26 +127,38 @@ impl Engine {
                     .note(now, format!("{id} gets an interruption notice; {offering} is left alone for a while"));
                 None
             }
-            News::Ended { instance, asked, jobs, booting } => {
-                self.ended(&instance, asked, jobs, booting);
-                Some(Command::Disconnect { worker: instance.id })
+            News::Endangered(id) => {
+                let worker = self.fleet.workers.get(&id)?;
+                let offering = self.offering_of(&worker.instance);
+                // Its successor must not come from where EC2 is about to take capacity back.
+                self.cool(&offering, LaunchErrorClass::Capacity);
+                self.journal.note(now, format!("EC2 may take {id} back soon; {offering} is left alone for a while"));
+                None
+            }
+            News::Ended(passing) => {
+                self.ended(&passing);
+                Some(Command::Disconnect { worker: passing.instance.id })
             }
         }
     }
 
-    fn ended(&mut self, instance: &Instance, asked: bool, jobs: u32, booting: bool) {
-        if asked {
+    fn ended(&mut self, passing: &Passing) {
+        let Passing { instance, asked, jobs, projects, booting } = passing;
+        if *asked {
             return;
         }
         let now = self.now;
         let why = instance.state_reason.as_deref().unwrap_or("EC2 gives no reason");
-        let lost = if jobs > 0 { format!(", with {jobs} running jobs") } else { String::new() };
+        let lost = if *jobs > 0 { format!(", with {jobs} running jobs") } else { String::new() };
         self.journal.note(now, format!("{} has ended by itself{lost}: {why}", instance.id));
-        let by_ec2 = why.starts_with("Server.");
-        if by_ec2 && instance.market == Market::Spot || is_spot_reclaim(Some(why)) {
+        // `Server.SpotInstanceTermination`, `Server.InsufficientInstanceCapacity`. Source: EC2 API Reference, "StateReason".
+        if instance.market == Market::Spot && why.starts_with("Server.") {
             let offering = self.offering_of(instance);
             self.cool(&offering, LaunchErrorClass::Capacity);
-        } else if booting && let Some(runner) = self.runners.get_mut(&instance.runner) {
+            if let Some(settings) = &self.settings {
+                self.retries.note(settings, &instance.runner, &instance.id, projects, now);
+            }
+        } else if *booting && let Some(runner) = self.runners.get_mut(&instance.runner) {
             runner.boot_failed(now, format!("{} ended while booting: {why}", instance.id), &mut self.jitter);
             self.journal.totals.boots_failed += 1;
         }
@@ -235,7 +260,7 @@ impl Engine {
             OperatorWish::Drain { workers, force } => {
                 for id in workers {
                     if let Some(worker) = self.fleet.workers.get_mut(&id) {
-                        worker.drain = Some(Drain::begun(Reason::Drained { force }));
+                        worker.drain = Some(Drain::begun(Reason::Drained { force }, self.now));
                     }
                 }
             }

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use super::demand::Demand;
 use super::event::LinkFailure;
-use super::ids::{RunnerName, Server};
-use super::job::{Knowledge, PendingJob};
-use super::matching::may_take;
+use super::ids::RunnerName;
+use super::job::Knowledge;
 use super::reason::Brief;
-use super::settings::{RunnerSettings, Settings};
+use super::settings::RunnerSettings;
 use super::step::Engine;
 use super::time::since;
-use super::view::{JobView, RunnerView, View, WorkerState, WorkerView};
-use super::worker::EcrError;
+use super::view::{RunnerView, View, WorkerState, WorkerView};
+use super::why;
+use super::worker::{EcrError, Health};
 use super::workers::{Link, Standing, Worker};
 
 /// The engine's picture after its last step.
@@ -20,13 +20,15 @@ pub(super) fn of(engine: &Engine) -> View {
     let mut workers: Vec<WorkerView> =
         engine.fleet.workers.values().map(|worker| worker_view(engine, worker)).collect();
     workers.sort_by(|one, other| (&one.runner, other.age, &one.id).cmp(&(&other.runner, one.age, &other.id)));
+    let (jobs, waiting) = why::jobs(engine);
     View {
         version: 1,
         at: engine.now,
         ec2: engine.listing.knowledge(engine.now),
         runners: runners(engine),
         workers,
-        jobs: jobs(engine),
+        jobs,
+        waiting,
         decisions: engine.journal.newest(),
         totals: engine.journal.totals,
     }
@@ -45,7 +47,8 @@ fn runners(engine: &Engine) -> Vec<RunnerView> {
     }
     views.extend(orphans.into_iter().map(|(name, workers)| RunnerView {
         name: name.clone(),
-        queue: Knowledge::Unknown { why: "its section is gone from the configuration".into() },
+        // It has none to read any more.
+        queue: Knowledge::Known,
         running: 0,
         waiting: 0,
         idle_wanted: 0,
@@ -59,7 +62,7 @@ fn runners(engine: &Engine) -> Vec<RunnerView> {
 }
 
 fn runner_view(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> RunnerView {
-    let Demand { policy, queue, complete: _, running, waiting, idle_wanted, slots: _, booting: _, workers } = demand;
+    let Demand { policy, queue, running, waiting, idle_wanted, workers, .. } = demand;
     let serving = engine
         .fleet
         .workers
@@ -135,56 +138,15 @@ fn note(engine: &Engine, worker: &Worker, standing: Standing) -> Option<String> 
                 } => why.as_str(),
                 Link::None { .. } | Link::Up => "no report",
             };
-            Some(format!("silent for {}: {why}", Brief(silent)))
+            let said = format!("silent for {}: {why}", Brief(silent));
+            // It is never ended on a guess: it may be running a job.
+            Some(match worker.instance.health {
+                Health::Ok => {
+                    format!("{said}; EC2 calls it healthy, so that it is left alone; `drain --force` ends it")
+                }
+                Health::Unknown | Health::Impaired => said,
+            })
         }
         Standing::Ending => worker.ending.as_ref().map(|ending| ending.reason.to_string()),
     }
-}
-
-fn jobs(engine: &Engine) -> Vec<JobView> {
-    let Some(settings) = &engine.settings else { return Vec::new() };
-    let mut views = Vec::new();
-    for (server, queue) in &engine.queues {
-        for job in queue.jobs() {
-            let (runner, why) = explain(engine, settings, server, job);
-            views.push(JobView {
-                id: job.id,
-                project: job.project,
-                name: job.name.clone(),
-                waited: since(engine.now, job.queued_at),
-                runner,
-                why,
-            });
-        }
-    }
-    views
-}
-
-/// Which runner a waiting job is counted for, and the sentence that says why it waits.
-fn explain(engine: &Engine, settings: &Settings, server: &Server, job: &PendingJob) -> (Option<RunnerName>, String) {
-    let able = settings.runners.iter().filter(|runner| runner.server == *server).find(|runner| {
-        let facts = engine.runners.get(&runner.name).and_then(|known| known.facts.known());
-        facts.is_some_and(|facts| may_take(&runner.name, facts, job))
-    });
-    let Some(runner) = able else {
-        return (None, "none of our runners may take it: its tags, its project or its protection do not match".into());
-    };
-    let name = Some(runner.name.clone());
-    if engine.untaken.is_set_aside(server, job.id, engine.now) {
-        return (name, "an idle worker asks for jobs, and GitLab does not hand it this one".into());
-    }
-    if let Some(held_back) = engine.held_back.get(&runner.name) {
-        return (name, format!("no worker is launched: {held_back}"));
-    }
-    let Some(demand) = engine.assessment.demands.get(&runner.name) else {
-        return (name, "its runner has just been configured".into());
-    };
-    let why = if demand.booting > 0 {
-        format!("{} workers are booting", demand.booting)
-    } else if demand.slots > demand.running {
-        "a worker is free and will take it at its next request".into()
-    } else {
-        "a worker will be launched at the next step".into()
-    };
-    (name, why)
 }

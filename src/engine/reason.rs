@@ -36,6 +36,13 @@ pub enum Reason {
         /// Free slots beyond what is wanted.
         surplus: u32,
     },
+    /// Runs the fewest jobs, while a whole worker's slots are free beyond what is wanted.
+    Emptiest {
+        /// Jobs that it finishes.
+        jobs: u32,
+        /// Free slots beyond what is wanted.
+        surplus: u32,
+    },
     /// Older than `max_age`, and idle.
     Age {
         /// Its age.
@@ -52,6 +59,13 @@ pub enum Reason {
         has: ConfigHash,
         /// What it should be made from.
         wants: ConfigHash,
+    },
+    /// EC2 says that it may soon be taken back.
+    Rebalance,
+    /// A replacement is wanted before outdated workers go.
+    Replacement {
+        /// How many are outdated.
+        outdated: u32,
     },
     /// EC2 takes it back at this time.
     Interruption {
@@ -87,7 +101,7 @@ pub enum Reason {
         /// Without waiting for its jobs.
         force: bool,
     },
-    /// Idle, while another runner's jobs wait for room under `concurrent`.
+    /// Idle, or beyond its runner's share, while another runner's jobs wait for room under `concurrent`.
     Yields {
         /// Whose jobs.
         to: RunnerName,
@@ -106,6 +120,9 @@ impl Reason {
             | Self::SpotMissing { .. }
             | Self::LaunchUnanswered
             | Self::Idle { .. }
+            | Self::Emptiest { .. }
+            | Self::Rebalance
+            | Self::Replacement { .. }
             | Self::Age { .. }
             | Self::JobsDone { .. }
             | Self::Drift { .. }
@@ -133,6 +150,13 @@ impl fmt::Display for Reason {
             Self::Idle { idle, surplus } => {
                 write!(f, "idle for {} and {surplus} free slots more than wanted", Brief(*idle))
             }
+            Self::Emptiest { jobs, surplus } => {
+                write!(f, "{surplus} free slots more than wanted, and it runs the fewest jobs ({jobs})")
+            }
+            Self::Rebalance => f.write_str("EC2 says that it may be taken back soon"),
+            Self::Replacement { outdated } => {
+                write!(f, "{outdated} outdated workers are to be replaced, and their successors come first")
+            }
             Self::Age { age } => write!(f, "{} old and idle", Brief(*age)),
             Self::JobsDone { jobs } => write!(f, "has taken {jobs} jobs"),
             Self::Drift { has, wants } => write!(f, "made from {has}, a new one would be made from {wants}"),
@@ -147,7 +171,7 @@ impl fmt::Display for Reason {
             Self::Paused => f.write_str("its runner is paused"),
             Self::Drained { force: false } => f.write_str("an operator drains it"),
             Self::Drained { force: true } => f.write_str("an operator ends it by force"),
-            Self::Yields { to } => write!(f, "idle, while jobs of {to} wait for room under concurrent"),
+            Self::Yields { to } => write!(f, "jobs of {to} wait for room under concurrent"),
             Self::DemandReturned => f.write_str("the demand came back"),
         }
     }

@@ -1,7 +1,6 @@
-//! Who goes, and how: fence, see empty, stop, terminate. A job that a worker took while it was being fenced ends there.
-//!
-//! Which workers are drained is decided here; how far a drain is, is read from the worker's reports at every step. A
-//! drain for want of work is taken back when the work returns before the runner was stopped.
+//! Who goes, and who comes back. Which workers are drained is decided here and in `yielding`; how far a drain is, is read
+//! from the worker's reports at every step (`drains`). A drain for want of work is taken back when the work returns
+//! before the runner was stopped.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,25 +9,20 @@ use jiff::Timestamp;
 
 use super::command::{Command, Termination};
 use super::demand::{Assessment, Demand};
+use super::drains::{Word, has_failed, next_word};
 use super::fleet::Fleet;
-use super::ids::{RunnerName, WorkerId};
+use super::ids::RunnerName;
 use super::job::Knowledge;
+use super::launching::HeldBack;
 use super::offering::Market;
 use super::reason::Reason;
+use super::rolling::roll;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::time::since;
 use super::worker::{Phase, RunnerState};
 use super::workers::{Drain, Ending, Standing, Worker};
-
-/// A worker whose reports do not show what it was told is told again after so long.
-const TELL_AGAIN: Duration = Duration::from_secs(15);
-/// A configuration that is being pushed when the fence is told has arrived, and is reported, after so long.
-const CONFIGURED_BY: Duration = Duration::from_secs(30);
-/// An unconfirmed termination is asked for again after so long.
-const TERMINATE_AGAIN: Duration = Duration::from_secs(60);
-/// A runner process that has failed for so long does not come back by itself.
-const RUNNER_FAILED: Duration = Duration::from_secs(60);
+use super::yielding::Yielding;
 
 /// Begins drains, carries on those that were begun, ends what is empty.
 pub(crate) struct Retirement<'a> {
@@ -37,8 +31,8 @@ pub(crate) struct Retirement<'a> {
     pub(crate) runners: &'a BTreeMap<RunnerName, Runner>,
     pub(crate) fleet: &'a mut Fleet,
     pub(crate) ec2: &'a Knowledge,
-    /// Runners whose waiting jobs found no room under `concurrent` in the last step.
-    pub(crate) crowded_out: &'a [RunnerName],
+    /// What held the last step's launches back.
+    pub(crate) held_back: &'a BTreeMap<RunnerName, HeldBack>,
 }
 
 impl Retirement<'_> {
@@ -57,58 +51,16 @@ impl Retirement<'_> {
                 continue;
             };
             self.drain_idle(runner, demand, surplus);
-            self.drain_drifted(runner, demand);
+            self.drain_emptiest(runner, demand, surplus);
+            if self.may_retire(demand) {
+                let blueprint = self.runners.get(&runner.name).and_then(|known| known.blueprint.known());
+                roll(self.fleet, runner, demand, blueprint.map(|blueprint| &blueprint.config), self.now);
+            }
         }
-        self.make_room(assessment);
+        Yielding { now: self.now, settings: self.settings, fleet: self.fleet, held_back: self.held_back }
+            .make_room(assessment);
         commands.extend(self.carry_on());
         commands
-    }
-
-    /// Idle slots yield to jobs: where `concurrent` keeps a runner's jobs waiting, idle workers of the others go, whatever
-    /// their policy wants, until what is on its way out makes enough room.
-    fn make_room(&mut self, assessment: &Assessment) {
-        let sizes: BTreeMap<RunnerName, u32> = self
-            .fleet
-            .workers
-            .values()
-            .map(|worker| &worker.instance.runner)
-            .chain(self.crowded_out)
-            .map(|name| (name.clone(), self.fleet.capacity_of(self.settings, name)))
-            .collect();
-        let capacity = |name: &RunnerName| sizes.get(name).copied().unwrap_or(1);
-        let mut room = self.settings.concurrent.saturating_sub(self.fleet.slots(self.settings));
-        let now = self.now;
-        let leaving = |fleet: &Fleet| -> u32 {
-            let leaves = |worker: &&Worker| matches!(worker.standing(now), Standing::Ending | Standing::Draining);
-            fleet.workers.values().filter(leaves).map(|worker| capacity(&worker.instance.runner)).sum()
-        };
-        let mut spare: BTreeMap<&RunnerName, u32> = assessment
-            .demands
-            .iter()
-            .map(|(name, demand)| (name, demand.slots.saturating_sub(demand.running + demand.waiting)))
-            .collect();
-        for to in self.crowded_out {
-            let waits = assessment.demands.get(to).is_some_and(|demand| demand.missing_for_jobs() > 0);
-            // Room for one worker at a time: it goes to whoever comes first in the file. What has just become free, or
-            // soon will, is enough.
-            if !waits || leaving(self.fleet) + room >= capacity(to) {
-                room = room.saturating_sub(capacity(to));
-                continue;
-            }
-            for worker in self.fleet.workers.values_mut() {
-                let size = capacity(&worker.instance.runner);
-                let Some(spare) = spare.get_mut(&worker.instance.runner) else { continue };
-                let idle = worker.standing(now) == Standing::Serving && worker.idle(now).is_some();
-                if worker.instance.runner != *to && idle && *spare >= size && !worker.instance.hold {
-                    *spare -= size;
-                    let reason = Reason::Yields { to: to.clone() };
-                    worker.drain = Some(Drain::begun(reason));
-                    if size >= capacity(to) {
-                        break;
-                    }
-                }
-            }
-        }
     }
 
     /// Workers that go whatever the demand is; their slots do not count any more.
@@ -117,9 +69,11 @@ impl Retirement<'_> {
             if worker.instance.hold || worker.drain.is_some() || worker.standing(self.now) == Standing::Ending {
                 continue;
             }
-            let section = self.settings.runners.iter().find(|runner| runner.name == worker.instance.runner);
-            if let Some(reason) = must_go(worker, section, self.now) {
-                worker.drain = Some(Drain::begun(reason));
+            let section = self.settings.section(&worker.instance.runner);
+            let is_paused = self.runners.get(&worker.instance.runner).is_some_and(|known| known.paused);
+            let reason = must_go(worker, section, self.now).or(is_paused.then_some(Reason::Paused));
+            if let Some(reason) = reason {
+                worker.drain = Some(Drain::begun(reason, self.now));
             }
         }
     }
@@ -128,36 +82,21 @@ impl Retirement<'_> {
     fn take_back(&mut self, surpluses: &mut BTreeMap<RunnerName, Surplus>) -> Vec<Command> {
         let mut commands = Vec::new();
         for (id, worker) in &mut self.fleet.workers {
-            let Some(surplus) = surpluses.get_mut(&worker.instance.runner) else { continue };
-            let Some(section) = self.settings.runners.iter().find(|runner| runner.name == worker.instance.runner)
-            else {
-                continue;
-            };
-            let state = worker.report().map(|report| report.runner);
-            // A runner that was stopped, or has failed, hears no word any more: its worker ends, whatever is wanted.
-            let deaf = matches!(state, Some(RunnerState::Stopping | RunnerState::Stopped | RunnerState::Failed));
-            let heard =
-                !deaf && worker.silent_since(self.now).is_none() && worker.ending.is_none() && !worker.instance.hold;
-            match &worker.drain {
-                Some(Drain {
-                    reason: Reason::Idle { .. } | Reason::Age { .. } | Reason::Paused,
-                    stopping: false,
-                    ..
-                }) if heard && surplus.missing > 0 => {}
+            let Some(section) = self.settings.section(&worker.instance.runner) else { continue };
+            let Some(surplus) = surpluses.get_mut(&section.name) else { continue };
+            let is_paused = self.runners.get(&section.name).is_some_and(|known| known.paused);
+            match prospect(worker, self.held_back, self.now) {
+                Prospect::MayReturn if surplus.missing > 0 && !is_paused => {}
                 // Fenced by a manager before us, or by itself while no manager was there.
-                None if heard && state == Some(RunnerState::Fenced) && !worker.returns(self.now) => {
-                    if surplus.missing == 0 {
-                        let reason = Reason::Idle { idle: worker.idle(self.now).unwrap_or_default(), surplus: 0 };
-                        worker.drain = Some(Drain::begun(reason));
-                        continue;
-                    }
+                Prospect::FencedByAnother if surplus.missing > 0 && !is_paused => {}
+                Prospect::FencedByAnother => {
+                    let reason = Reason::Idle { idle: worker.idle(self.now).unwrap_or_default(), surplus: 0 };
+                    worker.drain = Some(Drain::begun(reason, self.now));
+                    continue;
                 }
-                Some(_) | None => continue,
+                Prospect::MayReturn | Prospect::StaysAsItIs => continue,
             }
-            if self.runners.get(&section.name).is_some_and(|known| known.paused) {
-                continue;
-            }
-            surplus.missing = surplus.missing.saturating_sub(section.capacity);
+            surplus.missing = surplus.missing.saturating_sub(section.capacity.saturating_sub(worker.jobs()));
             worker.drain = None;
             worker.returned_at = Some(self.now);
             commands.push(Command::Unfence { worker: id.clone(), reason: Reason::DemandReturned });
@@ -170,7 +109,6 @@ impl Retirement<'_> {
         if !self.may_retire(demand) {
             return;
         }
-        let paused = self.runners.get(&runner.name).is_some_and(|known| known.paused);
         let now = self.now;
         let mut idle: Vec<(Market, std::cmp::Reverse<Duration>, &mut Worker)> = self
             .fleet
@@ -182,45 +120,41 @@ impl Retirement<'_> {
             .collect();
         idle.sort_by(|one, other| (other.0, one.1, &one.2.instance.id).cmp(&(one.0, other.1, &other.2.instance.id)));
         for (_, idle, worker) in idle {
-            let age = worker.age(now);
-            let reason = if paused {
-                Reason::Paused
-            } else if age >= runner.max_age {
-                Reason::Age { age }
-            } else if idle.0 >= demand.policy.idle.time && surplus.slots >= runner.capacity {
-                Reason::Idle { idle: idle.0, surplus: surplus.slots }
-            } else {
+            if idle.0 < demand.policy.idle.time || surplus.slots < runner.capacity {
                 continue;
-            };
+            }
+            let reason = Reason::Idle { idle: idle.0, surplus: surplus.slots };
             surplus.slots = surplus.slots.saturating_sub(runner.capacity);
-            worker.drain = Some(Drain::begun(reason));
+            worker.drain = Some(Drain::begun(reason, now));
         }
     }
 
-    /// Workers made from an older configuration, idle ones first, a tenth of the fleet at a time.
-    fn drain_drifted(&mut self, runner: &RunnerSettings, demand: &Demand) {
-        let Some(blueprint) = self.runners.get(&runner.name).and_then(|known| known.blueprint.known()) else { return };
-        if !self.may_retire(demand) {
+    /// Workers that take several jobs: when a whole worker's slots have been too many for `idle_time`, and no worker is idle,
+    /// the emptiest takes no more jobs, so that the free slots of the fuller ones are filled instead, and it ends when its
+    /// own jobs have. gitlab-runner asks for jobs itself, so that this is the only way to steer them.
+    fn drain_emptiest(&mut self, runner: &RunnerSettings, demand: &Demand, surplus: &mut Surplus) {
+        let since_spare = self.runners.get(&runner.name).and_then(|known| known.spare_since);
+        let lasted = since_spare.is_some_and(|spare_since| since(self.now, spare_since) >= demand.policy.idle.time);
+        if runner.capacity < 2 || surplus.slots < runner.capacity || !lasted || !self.may_retire(demand) {
             return;
         }
         let now = self.now;
-        let wants = blueprint.config.clone();
-        let (mut rolling, mut drifted) = (0, Vec::new());
-        for worker in self.fleet.workers.values_mut().filter(|worker| worker.instance.runner == runner.name) {
-            if matches!(worker.drain, Some(Drain { reason: Reason::Drift { .. }, .. })) {
-                rolling += 1;
-            } else if worker.instance.config != wants
-                && !worker.instance.hold
-                && worker.standing(now) == Standing::Serving
-            {
-                drifted.push(worker);
+        let mut serving: Vec<&mut Worker> = self
+            .fleet
+            .workers
+            .values_mut()
+            .filter(|worker| worker.instance.runner == runner.name && !worker.instance.hold)
+            .filter(|worker| worker.standing(now) == Standing::Serving)
+            .collect();
+        serving.sort_by_key(|worker| (worker.jobs(), worker.instance.launched_at, worker.instance.id.clone()));
+        for worker in serving {
+            let jobs = worker.jobs();
+            // An idle one goes first, when its time has come.
+            if jobs == 0 || surplus.slots < runner.capacity {
+                return;
             }
-        }
-        let at_once = (demand.workers / 10).max(1);
-        drifted.sort_by_key(|worker| (worker.jobs() > 0, worker.instance.launched_at, worker.instance.id.clone()));
-        for worker in drifted.into_iter().take((at_once as usize).saturating_sub(rolling)) {
-            let reason = Reason::Drift { has: worker.instance.config.clone(), wants: wants.clone() };
-            worker.drain = Some(Drain::begun(reason));
+            worker.drain = Some(Drain::begun(Reason::Emptiest { jobs, surplus: surplus.slots }, now));
+            surplus.slots = surplus.slots.saturating_sub(runner.capacity.saturating_sub(jobs));
         }
     }
 
@@ -266,9 +200,44 @@ impl Surplus {
     }
 }
 
-enum Word {
-    Say(Command),
-    End(Reason),
+/// Whether a worker that takes no jobs could be asked to take some again.
+enum Prospect {
+    /// It was drained for want of work.
+    MayReturn,
+    /// It is fenced, and not by us.
+    FencedByAnother,
+    /// It serves, ends, cannot be reached, or goes for another reason.
+    StaysAsItIs,
+}
+
+fn prospect(worker: &Worker, held_back: &BTreeMap<RunnerName, HeldBack>, now: Timestamp) -> Prospect {
+    if worker.silent_since(now).is_some() || worker.ending.is_some() || worker.instance.hold {
+        return Prospect::StaysAsItIs;
+    }
+    let state = worker.report().map(|report| report.runner);
+    // A runner that was stopped, or has failed, hears no word any more: its worker ends, whatever is wanted.
+    if matches!(state, Some(RunnerState::Stopping | RunnerState::Stopped | RunnerState::Failed)) {
+        return Prospect::StaysAsItIs;
+    }
+    let is_fenced = state == Some(RunnerState::Fenced);
+    match &worker.drain {
+        None if is_fenced && !worker.returns(now) => Prospect::FencedByAnother,
+        Some(Drain { stopping: true, .. }) | None => Prospect::StaysAsItIs,
+        Some(Drain {
+            reason: Reason::Idle { .. } | Reason::Emptiest { .. } | Reason::Age { .. } | Reason::Paused,
+            ..
+        }) => Prospect::MayReturn,
+        // Not before nobody else waits for its room.
+        Some(Drain { reason: Reason::Yields { .. }, .. }) if !others_wait(&worker.instance.runner, held_back) => {
+            Prospect::MayReturn
+        }
+        Some(_) => Prospect::StaysAsItIs,
+    }
+}
+
+/// Whether another runner's launches found no room under `concurrent`.
+fn others_wait(runner: &RunnerName, held_back: &BTreeMap<RunnerName, HeldBack>) -> bool {
+    held_back.iter().any(|(name, why)| name != runner && matches!(why, HeldBack::Concurrent(_)))
 }
 
 /// Why a worker must go whatever the demand is, if it must.
@@ -293,55 +262,4 @@ fn must_go(worker: &Worker, section: Option<&RunnerSettings>, now: Timestamp) ->
         return Some(Reason::RunnerFailed);
     }
     stopped.then(|| Reason::Idle { idle: worker.idle(now).unwrap_or_default(), surplus: 0 })
-}
-
-/// Whether its runner process has failed for so long that it stays so.
-fn has_failed(worker: &Worker, now: Timestamp) -> bool {
-    worker.failed_since.is_some_and(|failed_since| since(now, failed_since) >= RUNNER_FAILED)
-}
-
-/// What a draining worker is told next, read from its last report.
-fn next_word(id: &WorkerId, worker: &mut Worker, now: Timestamp) -> Option<Word> {
-    if let Some(ending) = &worker.ending {
-        let again = since(now, ending.asked_at) >= TERMINATE_AGAIN;
-        return again.then(|| Word::End(ending.reason.clone()));
-    }
-    let silent = worker.silent_since(now).is_some();
-    let runner_failed = has_failed(worker, now);
-    let heard_at = worker.heard.as_ref().map(|heard| heard.at);
-    let report = worker.heard.as_ref().map(|heard| &heard.report);
-    let drain = worker.drain.as_mut()?;
-    if drain.reason == (Reason::Drained { force: true }) {
-        return Some(Word::End(drain.reason.clone()));
-    }
-    let report = report.filter(|_| !silent)?;
-    let due = drain.told_at.is_none_or(|told_at| since(now, told_at) >= TELL_AGAIN);
-    // A fenced link pushes no configuration, and one that was on its way has long arrived.
-    let never_configured =
-        drain.told_at.zip(heard_at).is_some_and(|(told_at, heard_at)| since(heard_at, told_at) >= CONFIGURED_BY);
-    let worker_id = id.clone();
-    let reason = drain.reason.clone();
-    match report.runner {
-        RunnerState::Stopped => return Some(Word::End(reason)),
-        // Whatever the drain was begun for: the process that ran the jobs is dead, and does not come back.
-        RunnerState::Failed if runner_failed => return Some(Word::End(Reason::RunnerFailed)),
-        RunnerState::Fenced if report.is_empty() && (due || !drain.stopping) => {
-            drain.told_at = Some(now);
-            drain.stopping = true;
-            return Some(Word::Say(Command::Stop { worker: worker_id, reason }));
-        }
-        RunnerState::Absent if never_configured => return Some(Word::End(reason)),
-        RunnerState::Serving | RunnerState::Absent
-            if due && drain.told_at.is_none_or(|_| report.runner == RunnerState::Serving) =>
-        {
-            drain.told_at = Some(now);
-            return Some(Word::Say(Command::Fence { worker: worker_id, reason }));
-        }
-        RunnerState::Fenced
-        | RunnerState::Serving
-        | RunnerState::Absent
-        | RunnerState::Stopping
-        | RunnerState::Failed => {}
-    }
-    None
 }

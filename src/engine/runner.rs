@@ -55,6 +55,8 @@ pub(crate) struct Runner {
     pub(crate) blueprint: Answer<Blueprint>,
     /// An operator has paused it.
     pub(crate) paused: bool,
+    /// Since when it has had a whole worker's slots more than wanted.
+    pub(crate) spare_since: Option<Timestamp>,
     /// Launches that were refused, and what EC2 said.
     pub(crate) refused: Backoff,
     pub(crate) refusal: String,
@@ -70,6 +72,7 @@ impl Runner {
             facts: Answer::awaited("GitLab's answer about the runner"),
             blueprint: Answer::awaited("the launch template"),
             paused: false,
+            spare_since: None,
             refused: Backoff::default(),
             refusal: String::new(),
             boots: 0,

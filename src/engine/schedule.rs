@@ -119,6 +119,33 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_that_the_clocks_skip_never_comes_and_one_that_they_repeat_comes_twice() {
+        let table = [
+            // 2026-03-29: from 01:59 CET (00:59 UTC) to 03:00 CEST (01:00 UTC).
+            ("* 2 * * * Europe/Berlin", "2026-03-29T00:59:59Z", 1),
+            ("* 2 * * * Europe/Berlin", "2026-03-29T01:00:00Z", 1),
+            ("* 3 * * * Europe/Berlin", "2026-03-29T01:00:00Z", 4),
+            ("* 2 * * * Europe/Berlin", "2026-03-30T00:30:00Z", 4),
+            // 2026-10-25: 02:00 to 02:59 in CEST (00:00 UTC), and again in CET (01:00 UTC).
+            ("* 2 * * * Europe/Berlin", "2026-10-24T23:59:59Z", 1),
+            ("* 2 * * * Europe/Berlin", "2026-10-25T00:00:00Z", 4),
+            ("* 2 * * * Europe/Berlin", "2026-10-25T01:59:59Z", 4),
+            ("* 2 * * * Europe/Berlin", "2026-10-25T02:00:00Z", 1),
+        ];
+        for (period, at, expected) in table {
+            assert_eq!(count_at(&[entry(period, Some(4), None)], at), expected, "{period} at {at}");
+        }
+    }
+
+    #[test]
+    fn a_day_of_month_and_a_day_of_week_mean_either() {
+        let period = [entry("* * 1 * mon UTC", Some(4), None)];
+        for (at, expected) in [("2026-07-01T12:00:00Z", 4), ("2026-07-06T12:00:00Z", 4), ("2026-07-02T12:00:00Z", 1)] {
+            assert_eq!(count_at(&period, at), expected, "{at}");
+        }
+    }
+
+    #[test]
     fn the_last_active_entry_wins_and_inherits_from_the_runner_alone() {
         let schedule = [entry("* * * * * UTC", Some(2), Some(3)), entry("* 9 * * * UTC", Some(7), None)];
         let policy = policy_at(&runner(schedule.to_vec()), "2026-01-01T09:30:00Z".parse().unwrap());
@@ -132,5 +159,25 @@ mod tests {
         let wanted: Vec<u32> = [0, 3, 5, 9, 30].into_iter().map(|in_use| idle.wanted(in_use)).collect();
         assert_eq!(wanted, [2, 2, 2, 4, 10]);
         assert_eq!(IdlePolicy { scale_factor: 0.0, ..idle }.wanted(3), 10);
+    }
+
+    proptest::proptest! {
+        /// docker+machine's own condition (GitLab Runner, `executors/docker/machine/idle_limit_strategy.go`), which says
+        /// when there are enough: the smallest number that it calls enough is what is wanted. Its floor is at least 1;
+        /// ours may be 0, which the translation writes out.
+        #[test]
+        fn the_wanted_idle_slots_are_the_fewest_that_docker_machine_calls_enough(
+            count in 0_u32..40, count_min in 1_u32..40, factor in 0.0_f64..3.0, in_use in 0_u32..60,
+        ) {
+            let enough = |available: u32| {
+                available >= count
+                    || (factor > 0.0
+                        && available >= count_min.max(1)
+                        && f64::from(available) >= (f64::from(in_use) * factor).trunc())
+            };
+            let fewest = (0..).find(|available| enough(*available)).unwrap();
+            let idle = IdlePolicy { count, count_min, scale_factor: factor, time: Duration::ZERO };
+            proptest::prop_assert_eq!(idle.wanted(in_use), fewest);
+        }
     }
 }

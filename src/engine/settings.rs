@@ -20,9 +20,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The section of this name, if there is one (still).
+    pub(crate) fn section(&self, runner: &RunnerName) -> Option<&RunnerSettings> {
+        self.runners.iter().find(|section| section.name == *runner)
+    }
+
     /// Jobs at one time on one worker of this runner, if it is configured.
     pub(crate) fn capacity_of(&self, runner: &RunnerName) -> Option<u32> {
-        self.runners.iter().find(|section| section.name == *runner).map(|section| section.capacity)
+        self.section(runner).map(|section| section.capacity)
     }
 }
 

@@ -12,7 +12,7 @@ use super::cooldown::Cooldowns;
 use super::demand::{Assessment, Scene, assess};
 use super::event::Event;
 use super::fleet::Fleet;
-use super::ids::{RunnerName, Server};
+use super::ids::{JobId, RunnerName, Server};
 use super::job::Knowledge;
 use super::journal::Journal;
 use super::launching::{HeldBack, Launching};
@@ -20,12 +20,14 @@ use super::listing::Listing;
 use super::picture;
 use super::queue::Queue;
 use super::retirement::Retirement;
+use super::retries::Retries;
 use super::runner::Runner;
 use super::settings::Settings;
 use super::time::since;
 use super::token::TokenMint;
-use super::untaken::Untaken;
-use super::view::View;
+use super::untaken::{Untaken, is_left_alone};
+use super::view::{JobFate, View};
+use super::why;
 use super::workers::{Ending, Link, Standing};
 
 /// A link that was asked for and of which nothing was heard is asked for again.
@@ -50,6 +52,7 @@ pub struct Engine {
     pub(super) listing: Listing,
     pub(super) cooldowns: Cooldowns,
     pub(super) untaken: Untaken,
+    pub(super) retries: Retries,
     /// EC2 asks for patience with launches.
     pub(super) slow: Backoff,
     pub(super) jitter: Jitter,
@@ -72,6 +75,7 @@ impl Engine {
             listing: Listing::default(),
             cooldowns: Cooldowns::default(),
             untaken: Untaken::default(),
+            retries: Retries::default(),
             slow: Backoff::default(),
             jitter: Jitter::seeded(seed),
             journal: Journal::default(),
@@ -96,6 +100,7 @@ impl Engine {
         commands.extend(self.end_the_lost(&settings, now));
         commands.extend(self.balance(&settings, now));
         commands.extend(self.forget(&settings, now));
+        commands.extend(self.retries.due(&settings, &self.runners, &self.fleet, now));
         self.settings = Some(settings);
         for command in &commands {
             self.journal.command(now, command);
@@ -118,6 +123,11 @@ impl Engine {
     /// The picture after the last step, for people. Built when asked for.
     pub fn view(&self) -> View {
         picture::of(self)
+    }
+
+    /// What is known of a job of this id, on each server that has runners here: at which worker it runs, or why it waits.
+    pub fn fates(&self, job: JobId) -> Vec<JobFate> {
+        why::fates(self, job)
     }
 
     /// Notes a broken law, for the counters and for people.
@@ -170,16 +180,11 @@ impl Engine {
     /// Compares what is wanted with what there is: drains, ends and launches.
     fn balance(&mut self, settings: &Settings, now: Timestamp) -> Vec<Command> {
         let ec2 = self.listing.knowledge(now);
-        let crowded_out: Vec<RunnerName> = self
-            .held_back
-            .iter()
-            .filter(|(_, why)| matches!(why, HeldBack::Concurrent(_)))
-            .map(|(name, _)| name.clone())
-            .collect();
-        self.retirement(settings, &ec2, &crowded_out).drain_those_that_must_go();
+        self.retirement(settings, &ec2).drain_those_that_must_go();
         self.set_aside_the_untaken(settings, now);
         let assessment = self.assess(settings, now);
-        let mut commands = self.retirement(settings, &ec2, &crowded_out).decide(&assessment);
+        self.note_spare(settings, &assessment, now);
+        let mut commands = self.retirement(settings, &ec2).decide(&assessment);
         let taken_back = commands.iter().any(|command| matches!(command, Command::Unfence { .. }));
         self.assessment = if taken_back { self.assess(settings, now) } else { assessment };
 
@@ -199,18 +204,24 @@ impl Engine {
         commands
     }
 
-    fn retirement<'a>(
-        &'a mut self,
-        settings: &'a Settings,
-        ec2: &'a Knowledge,
-        crowded_out: &'a [RunnerName],
-    ) -> Retirement<'a> {
-        Retirement { now: self.now, settings, runners: &self.runners, fleet: &mut self.fleet, ec2, crowded_out }
+    /// Notes since when runners have had slots for a whole worker too many.
+    fn note_spare(&mut self, settings: &Settings, assessment: &Assessment, now: Timestamp) {
+        for section in &settings.runners {
+            let Some(known) = self.runners.get_mut(&section.name) else { continue };
+            let demand = assessment.demands.get(&section.name);
+            let is_spare = demand.is_some_and(|demand| demand.surplus() >= section.capacity);
+            known.spare_since = is_spare.then(|| known.spare_since.unwrap_or(now));
+        }
+    }
+
+    fn retirement<'a>(&'a mut self, settings: &'a Settings, ec2: &'a Knowledge) -> Retirement<'a> {
+        let Self { now, runners, fleet, held_back, .. } = self;
+        Retirement { now: *now, settings, runners, fleet, ec2, held_back }
     }
 
     fn assess(&self, settings: &Settings, now: Timestamp) -> Assessment {
-        let Self { runners, queues, fleet, untaken, .. } = self;
-        assess(Scene { settings, runners, queues, fleet, untaken }, now)
+        let Self { runners, queues, fleet, untaken, cooldowns, .. } = self;
+        assess(Scene { settings, runners, queues, fleet, untaken, cooldowns }, now)
     }
 
     /// Sets aside jobs that idle, asking workers have left alone for long.
@@ -227,7 +238,10 @@ impl Engine {
             let facts = self.runners.get(&runner.name).and_then(|known| known.facts.known());
             let (Some(asking_since), Some(facts)) = (asking_since, facts) else { continue };
             let Some(queue) = self.queues.get(&runner.server) else { continue };
-            for job in queue.fresh_jobs(now, settings.check_interval) {
+            // Few have waited for so long; only those are matched.
+            for job in
+                queue.fresh_jobs(now, settings.check_interval).filter(|job| is_left_alone(job, asking_since, now))
+            {
                 if super::matching::may_take(&runner.name, facts, job)
                     && self.untaken.judge(&runner.server, job, asking_since, now)
                 {
@@ -252,7 +266,7 @@ impl Engine {
                 break;
             }
             let waits = ended.again_at.is_some_and(|again_at| again_at > now);
-            let configured = settings.runners.iter().any(|runner| runner.name == ended.runner);
+            let configured = settings.section(&ended.runner).is_some();
             if ended.forgotten || asked(&ended.asked_at) || waits || !configured {
                 continue;
             }
@@ -262,10 +276,4 @@ impl Engine {
         }
         commands
     }
-}
-
-/// Whether EC2 ended an instance by taking spot capacity back.
-pub(super) fn is_spot_reclaim(state_reason: Option<&str>) -> bool {
-    // Source: EC2 API Reference, "StateReason".
-    state_reason == Some("Server.SpotInstanceTermination")
 }

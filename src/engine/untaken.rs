@@ -27,6 +27,11 @@ struct Aside {
     seen_at: Timestamp,
 }
 
+/// Whether the job has waited for so long beside a worker that asks since `asking_since` that it means something.
+pub(crate) fn is_left_alone(job: &PendingJob, asking_since: Timestamp, now: Timestamp) -> bool {
+    since(now, asking_since.max(job.queued_at)) >= LEFT_ALONE
+}
+
 /// The jobs set aside.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Untaken(BTreeMap<(Server, JobId), Aside>);
@@ -41,7 +46,7 @@ impl Untaken {
     /// Judges a job that a worker, idle and asking since `asking_since`, could have taken. Returns whether it was set
     /// aside just now.
     pub(crate) fn judge(&mut self, server: &Server, job: &PendingJob, asking_since: Timestamp, now: Timestamp) -> bool {
-        if since(now, asking_since.max(job.queued_at)) < LEFT_ALONE || self.is_set_aside(server, job.id, now) {
+        if !is_left_alone(job, asking_since, now) || self.is_set_aside(server, job.id, now) {
             return false;
         }
         let aside = self.0.entry((server.clone(), job.id)).or_insert(Aside { until: now, times: 0, seen_at: now });

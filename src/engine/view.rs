@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::ids::{InstanceType, JobId, ProjectId, RunnerName, WorkerId, Zone};
+use super::ids::{InstanceType, JobId, ProjectId, RunnerName, Server, WorkerId, Zone};
 use super::job::Knowledge;
 use super::offering::Market;
 use super::worker::{EcrError, Phase};
@@ -58,8 +58,11 @@ pub struct View {
     pub runners: Vec<RunnerView>,
     /// By runner, then by launch time.
     pub workers: Vec<WorkerView>,
-    /// Jobs that wait, in queue order.
+    /// Jobs that wait, in queue order; at most [`View::JOBS_MAX`].
     pub jobs: Vec<JobView>,
+    /// What there is to say of all that wait.
+    #[serde(default)]
+    pub waiting: Waiting,
     /// The newest decisions, newest last; at most [`View::DECISIONS_MAX`].
     pub decisions: Vec<Decision>,
     /// Counters since the manager's start.
@@ -69,6 +72,8 @@ pub struct View {
 impl View {
     /// A screenful and a half: what was decided in the last minutes of a busy fleet.
     pub const DECISIONS_MAX: usize = 100;
+    /// More than anyone reads, and at 200 bytes each a document that is still sent in a moment.
+    pub const JOBS_MAX: usize = 1_000;
 }
 
 /// A runner and what holds it back.
@@ -186,6 +191,47 @@ pub struct JobView {
     pub why: String,
 }
 
+/// All jobs that wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// How many.
+    pub total: u32,
+    /// Those that no runner here may take.
+    pub unmatched: u32,
+    /// The longest wait.
+    #[serde(rename = "longest_seconds", with = "seconds")]
+    pub longest: Duration,
+}
+
+/// What is known of one job on one server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobFate {
+    /// The server.
+    pub server: Server,
+    /// The job.
+    pub id: JobId,
+    /// Where it is in its life, as far as we see.
+    pub standing: JobStanding,
+    /// The runner that it is counted for, or that runs it.
+    pub runner: Option<RunnerName>,
+    /// The worker that runs it.
+    pub worker: Option<WorkerId>,
+    /// One sentence.
+    pub why: String,
+}
+
+/// Where a job is in its life, as far as we see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobStanding {
+    /// It is pending in GitLab.
+    Waiting,
+    /// A worker of ours runs it.
+    Running,
+    /// Neither is seen.
+    Unknown,
+}
+
 /// Something that was decided, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
@@ -210,6 +256,9 @@ pub struct Totals {
     pub boots_failed: u64,
     /// Interruption notices.
     pub interruptions: u64,
+    /// Jobs that were lost to an interruption and queued again by us.
+    #[serde(default)]
+    pub jobs_retried: u64,
     /// Laws that were seen broken: always 0, or a bug.
     pub laws_broken: u64,
 }

@@ -1,13 +1,13 @@
 //! What is observed of a worker: by EC2 (an [`Instance`]) and by the worker itself (a [`Report`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::ids::{ConfigHash, InstanceType, JobId, LaunchToken, RunnerName, SystemId, WorkerId, Zone};
+use super::ids::{ConfigHash, InstanceType, JobId, LaunchToken, ProjectId, RunnerName, SystemId, WorkerId, Zone};
 use super::offering::Market;
 
 /// An EC2 instance that carries our manager tag, as one listing showed it.
@@ -91,6 +91,8 @@ pub struct Report {
     pub jobs_by_docker: u32,
     /// Their ids, where Docker labels tell them.
     pub job_ids: BTreeSet<JobId>,
+    /// Their projects, where Docker labels tell them.
+    pub projects: BTreeMap<JobId, ProjectId>,
     /// `gitlab_runner_request_concurrency`: job requests open towards GitLab; each may still bring a job.
     pub open_requests: u32,
     /// Jobs taken since the runner was first started.

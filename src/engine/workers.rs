@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::command::Launch;
 use super::event::{LaunchedWorker, LinkFailure};
-use super::fleet::News;
+use super::fleet::{News, Passing};
 use super::reason::Reason;
 use super::time::{after, before, since};
 use super::worker::{Health, Instance, InstanceState, Phase, Report, RunnerState};
@@ -50,6 +50,8 @@ pub(crate) enum Link {
 #[derive(Clone, Debug)]
 pub(crate) struct Drain {
     pub(crate) reason: Reason,
+    /// When it was begun.
+    pub(crate) begun_at: Timestamp,
     /// When the worker was last told to fence or stop; it is told again if its reports do not show it.
     pub(crate) told_at: Option<Timestamp>,
     /// Whether SIGQUIT was asked for: from then on there is no way back.
@@ -58,8 +60,8 @@ pub(crate) struct Drain {
 
 impl Drain {
     /// One that nobody has been told of yet.
-    pub(crate) fn begun(reason: Reason) -> Self {
-        Self { reason, told_at: None, stopping: false }
+    pub(crate) fn begun(reason: Reason, now: Timestamp) -> Self {
+        Self { reason, begun_at: now, told_at: None, stopping: false }
     }
 }
 
@@ -155,8 +157,9 @@ impl Worker {
 
     /// What there is to tell of it when it has ended as `instance`.
     pub(crate) fn ended(self, instance: Instance) -> News {
-        let (jobs, booting) = (self.jobs(), self.boot_watched && !self.served);
-        News::Ended { instance: Box::new(instance), asked: self.ending.is_some(), jobs, booting }
+        let (asked, jobs, booting) = (self.ending.is_some(), self.jobs(), self.boot_watched && !self.served);
+        let projects = self.heard.map(|heard| heard.report.projects).unwrap_or_default();
+        News::Ended(Box::new(Passing { instance, asked, jobs, projects, booting }))
     }
 
     /// Takes in a report.

@@ -29,4 +29,5 @@ pub use error::GitLabError;
 pub use http::Limits;
 pub use own_token::OwnToken;
 pub use queue::{QueueReader, QueueScope, RunnerInQueue};
+pub use retry::{RanOn, Retried};
 pub use runner::{Verified, manager_system_id};

@@ -61,7 +61,7 @@ function show(state) {
   put("n-busy", of("busy"));
   put("n-idle", of("idle"));
   put("n-booting", of("booting"));
-  put("n-waiting", state.jobs.length);
+  put("n-waiting", state.waiting.total);
   put("n-longest", brief(longest));
 
   const now = document.getElementById("now");

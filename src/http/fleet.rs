@@ -87,8 +87,7 @@ fn runners(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
 }
 
 fn whole(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
-    let unwanted = view.jobs.iter().filter(|job| job.runner.is_none()).count() as u64;
-    let longest = view.jobs.iter().map(|job| job.waited.as_secs_f64()).fold(0.0, f64::max);
+    let (unwanted, longest) = (u64::from(view.waiting.unmatched), view.waiting.longest.as_secs_f64());
     let ec2_age = match &view.ec2 {
         Knowledge::Known => 0.0,
         Knowledge::Stale { age, .. } => age.as_secs_f64(),
@@ -122,6 +121,7 @@ fn totals(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
         workers_terminated,
         boots_failed,
         interruptions,
+        jobs_retried,
         laws_broken,
     } = view.totals;
     for (name, help, value) in [
@@ -131,6 +131,7 @@ fn totals(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
         ("workers_terminated", "Workers that the manager terminated", workers_terminated),
         ("boots_failed", "Boots that failed", boots_failed),
         ("interruptions", "Spot interruption notices", interruptions),
+        ("jobs_retried", "Jobs that an interruption killed and that were queued again", jobs_retried),
         ("laws_broken", "Laws of the engine seen broken: anything above 0 is a bug", laws_broken),
     ] {
         let metric = ConstCounter::new(value);

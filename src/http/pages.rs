@@ -108,8 +108,7 @@ async fn readyz(State(site): State<Site>) -> Response {
     }
 }
 
-/// A line for everything that is not known recently enough. A queue that was never seen does not count (its runner may
-/// well be one that cannot see it); one that is not seen any more does.
+/// A line for everything that is not known recently enough. The queue of a runner that cannot see one counts as known.
 fn unready(view: &View, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
     if now.duration_since(view.at) > ALIVE_WITHIN {
@@ -121,8 +120,12 @@ fn unready(view: &View, now: Timestamp) -> Vec<String> {
         Knowledge::Unknown { why } => lines.push(format!("EC2 was never listed: {why}\n")),
     }
     for runner in &view.runners {
-        if let Knowledge::Stale { age, why } = &runner.queue {
-            lines.push(format!("the queue of {} was last seen {} s ago: {why}\n", runner.name, age.as_secs()));
+        match &runner.queue {
+            Knowledge::Known => {}
+            Knowledge::Stale { age, why } => {
+                lines.push(format!("the queue of {} was last seen {} s ago: {why}\n", runner.name, age.as_secs()));
+            }
+            Knowledge::Unknown { why } => lines.push(format!("the queue of {} was never seen: {why}\n", runner.name)),
         }
     }
     lines

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use crate::control::{Action, Answer, Held, Plan, Request};
-use crate::engine::{Command, Engine, OperatorWish, RunnerName, View, WorkerId};
+use crate::engine::view::JobFate;
+use crate::engine::{Command, Engine, JobId, Knowledge, OperatorWish, RunnerName, View, WorkerId};
 
 /// The answer, and the wish that goes into the next step. Refused wishes go nowhere.
 pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, Option<OperatorWish>) {
@@ -15,6 +16,7 @@ pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, O
             let commands = trial.step(now, []);
             (Answer::Plan { plan: plan(&trial.view(), &commands) }, None)
         }
+        Request::Job { job, url } => (of_job(engine.fates(job), job, url.as_deref()), None),
         Request::Drain { workers, force } => drain(&view, workers, force),
         Request::Pause { runner } => of_runner(&view, runner, "takes no new workers", OperatorWish::Pause),
         Request::Resume { runner } => of_runner(&view, runner, "takes workers again", OperatorWish::Resume),
@@ -24,7 +26,12 @@ pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, O
 /// The plan that these commands and this picture are.
 pub fn plan(view: &View, commands: &[Command]) -> Plan {
     let held_back = view.runners.iter().filter_map(|runner| {
-        runner.held_back.as_ref().map(|why| Held { runner: runner.name.clone(), why: why.clone() })
+        let unknown = match &runner.queue {
+            Knowledge::Known => None,
+            Knowledge::Stale { why, .. } | Knowledge::Unknown { why } => Some(format!("the queue is not known: {why}")),
+        };
+        let why = runner.held_back.clone().or(unknown)?;
+        Some(Held { runner: runner.name.clone(), why })
     });
     Plan {
         version: 1,
@@ -33,6 +40,20 @@ pub fn plan(view: &View, commands: &[Command]) -> Plan {
         held_back: held_back.collect(),
         waiting: view.jobs.clone(),
     }
+}
+
+/// What is known of a job on the servers that its page's address fits.
+fn of_job(fates: Vec<JobFate>, job: JobId, url: Option<&str>) -> Answer {
+    let fits = |fate: &JobFate| {
+        url.is_none_or(|url| url.strip_prefix(fate.server.as_str()).is_some_and(|path| path.starts_with('/')))
+    };
+    let (jobs, others): (Vec<_>, Vec<_>) = fates.into_iter().partition(fits);
+    if jobs.is_empty() {
+        let servers = others.iter().map(|fate| fate.server.as_str()).collect::<Vec<_>>().join(", ");
+        let why = format!("no runner here serves the GitLab of job {job}; there are runners of: {servers}");
+        return Answer::Refused { why };
+    }
+    Answer::Job { jobs }
 }
 
 fn drain(view: &View, workers: Vec<WorkerId>, force: bool) -> (Answer, Option<OperatorWish>) {

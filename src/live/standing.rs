@@ -75,9 +75,12 @@ pub fn sentence(view: &View) -> String {
     let total = view.workers.len();
     let s = if total == 1 { "" } else { "s" };
     let mut said =
-        format!("{total} worker{s} ({busy} busy, {idle} idle, {booting} booting), {} waiting jobs", view.jobs.len());
+        format!("{total} worker{s} ({busy} busy, {idle} idle, {booting} booting), {} waiting jobs", view.waiting.total);
     if !view.ec2.is_known() {
         said.push_str("; EC2 does not answer");
+    }
+    if let Some(blind) = view.runners.iter().find(|runner| !runner.queue.is_known()) {
+        said.push_str(&format!("; the queue of {} is not known", blind.name));
     }
     if let Some(held) = view.runners.iter().find_map(|runner| runner.held_back.as_ref().map(|why| (&runner.name, why)))
     {

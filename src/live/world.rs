@@ -12,13 +12,13 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::engine::{Command, Event, JobId, ProjectId, RunnerName, Server, SystemId, WorkerId};
-use crate::gitlab::manager_system_id;
+use crate::engine::{Command, Event, JobId, ProjectId, RetryOutcome, RunnerName, Server, SystemId, WorkerId};
+use crate::gitlab::{RanOn, Retried, manager_system_id};
 use crate::ssh::ManagerKey;
 use crate::worker;
 
 use super::clock::Clock;
-use super::complaint::chain;
+use super::complaint::{Complaint, chain};
 use super::ec2::Ec2;
 use super::edge::Edge;
 use super::facts::{self, Findings};
@@ -35,6 +35,7 @@ const CALL_MAX: Duration = Duration::from_secs(60);
 pub struct World {
     ec2: Ec2,
     links: Arc<Mutex<Links>>,
+    retrying: Arc<Mutex<Complaint>>,
 }
 
 impl World {
@@ -50,7 +51,7 @@ impl World {
         let links = Links::new(events.clone(), clock, Arc::clone(&key), Arc::new(recipes));
         let links = Arc::new(Mutex::new(links));
         tokio::spawn(watch_over(setup.clone(), key, events.clone(), clock, Arc::clone(&links)));
-        Self { ec2: Ec2::new(setup, regions, events, clock), links }
+        Self { ec2: Ec2::new(setup, regions, events, clock), links, retrying: Arc::default() }
     }
 
     async fn forget(ec2: Ec2, worker: WorkerId, runner: RunnerName, system_id: SystemId) {
@@ -69,15 +70,40 @@ impl World {
         let _ = ec2.events.send(Event::Forgotten { worker, outcome }).await;
     }
 
-    async fn retry(ec2: Ec2, runner: RunnerName, project: ProjectId, job: JobId) {
+    async fn retry(ec2: Ec2, retrying: Arc<Mutex<Complaint>>, wish: Retry) {
+        let Retry { runner, server, project, job, ran_on } = wish;
         let setup = Arc::clone(&ec2.setup.borrow());
         let Some(runner) = setup.runner(&runner) else { return };
-        match timeout(CALL_MAX, runner.gitlab.retry(project, job)).await {
-            Ok(Ok(new)) => info!(job.id = job.0, "job {job} of project {project} is retried as job {new}"),
-            Ok(Err(error)) => warn!(job.id = job.0, "cannot retry job {job}: {}", chain(&error)),
-            Err(_) => warn!(job.id = job.0, "cannot retry job {job}: no answer within {} s", CALL_MAX.as_secs()),
+        let outcome = match timeout(CALL_MAX, runner.gitlab.retry_lost(project, job, &ran_on)).await {
+            Ok(Ok(Retried::As(new))) => {
+                info!(job.id = job.0, "job {job} of project {project} is retried as job {new}");
+                RetryOutcome::Queued(new)
+            }
+            Ok(Ok(Retried::NotNeeded(why))) => {
+                info!(job.id = job.0, "job {job} of project {project} is not retried: {why}");
+                RetryOutcome::NotNeeded(why)
+            }
+            Ok(Ok(Retried::StillRuns)) => RetryOutcome::StillRuns,
+            Ok(Err(error)) if error.is_denied() || error.is_not_found() => RetryOutcome::Refused(chain(&error)),
+            Ok(Err(error)) => RetryOutcome::Failed(chain(&error)),
+            Err(_) => RetryOutcome::Failed(format!("no answer within {} s", CALL_MAX.as_secs())),
+        };
+        if let RetryOutcome::Refused(why) | RetryOutcome::Failed(why) = &outcome {
+            // Said once: a zone that EC2 empties is not one line for each of its jobs.
+            let mut retrying = retrying.lock().unwrap_or_else(PoisonError::into_inner);
+            retrying.about("retrying jobs that EC2 took away", &Err::<(), _>(why));
         }
+        let _ = ec2.events.send(Event::Retried { server, job, outcome }).await;
     }
+}
+
+/// A job to look at and perhaps to retry.
+struct Retry {
+    runner: RunnerName,
+    server: Server,
+    project: ProjectId,
+    job: JobId,
+    ran_on: RanOn,
 }
 
 impl Edge for World {
@@ -101,8 +127,10 @@ impl Edge for World {
             Command::Forget { worker, runner, system_id } => {
                 drop(tokio::spawn(Self::forget(ec2, worker, runner, system_id)));
             }
-            Command::Retry { runner, server: _, project, job } => {
-                drop(tokio::spawn(Self::retry(ec2, runner, project, job)));
+            Command::Retry { worker, runner, runner_id, server, project, job } => {
+                let ran_on = RanOn { runner_id, system_id: SystemId::of(&worker) };
+                let wish = Retry { runner, server, project, job, ran_on };
+                drop(tokio::spawn(Self::retry(ec2, Arc::clone(&self.retrying), wish)));
             }
         }
     }

@@ -198,6 +198,9 @@ fn terminated(world: &World, touch: &TouchTruth) -> Option<Violation> {
         | Reason::SpotMissing { .. }
         | Reason::LaunchUnanswered
         | Reason::Idle { .. }
+        | Reason::Emptiest { .. }
+        | Reason::Rebalance
+        | Reason::Replacement { .. }
         | Reason::Age { .. }
         | Reason::JobsDone { .. }
         | Reason::Drift { .. }

@@ -125,6 +125,7 @@ impl Plain {
             | Event::Instances { .. }
             | Event::Link { .. }
             | Event::Forgotten { .. }
+            | Event::Retried { .. }
             | Event::Operator(_) => {}
         }
     }
@@ -274,7 +275,8 @@ impl Brain for Plain {
                     return commands;
                 };
                 let (runner, server) = (runner.name.clone(), runner.server.clone());
-                commands.push(Command::Retry { runner, server, project: crate::engine::ProjectId(1), job: *job });
+                let (worker, project, job) = (WorkerId::new("i-0"), crate::engine::ProjectId(1), *job);
+                commands.push(Command::Retry { worker, runner, runner_id: 1, server, project, job });
             }
             _ => {}
         }

@@ -42,6 +42,8 @@ pub struct Faults {
     pub terminate_fails: f64,
     /// GitLab refuses to delete a runner-manager row.
     pub forget_fails: f64,
+    /// GitLab does not answer when it is asked to retry a job.
+    pub retry_fails: f64,
 
     /// A boot takes three to six times as long.
     pub boot_slow: f64,
@@ -109,6 +111,7 @@ impl Default for Faults {
             launch_unanswered: 0.0,
             terminate_fails: 0.0,
             forget_fails: 0.0,
+            retry_fails: 0.0,
             boot_slow: 0.0,
             boot_hangs: 0.0,
             boot_fails: 0.0,
@@ -151,6 +154,7 @@ impl Faults {
             launch_unanswered: 0.1,
             terminate_fails: 0.1,
             forget_fails: 0.1,
+            retry_fails: 0.1,
             boot_slow: 0.1,
             boot_hangs: 0.05,
             boot_fails: 0.05,

@@ -28,4 +28,4 @@ pub use faults::Faults;
 pub use run::{Broken, Outcome, run};
 pub use scenario::{JobSpec, Scenario, Shortage};
 pub use summary::Summary;
-pub use world::World;
+pub use world::{JobState, World};

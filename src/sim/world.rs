@@ -146,7 +146,9 @@ impl World {
             Command::Stop { worker, reason } => self.send_stop(worker, reason),
             Command::Terminate(all) => self.send_terminate(all.clone()),
             Command::Forget { worker, runner: _, system_id } => self.forget(worker, system_id.clone()),
-            Command::Retry { runner: _, server: _, project: _, job } => self.send_retry(*job),
+            Command::Retry { worker: _, runner: _, runner_id: _, server, project: _, job } => {
+                self.send_retry(server, *job);
+            }
         }
     }
 
@@ -243,8 +245,8 @@ impl World {
             }
             Happening::ReadTerminate { incarnation, all } => self.read_terminate(incarnation, all),
             Happening::ReadForget { incarnation, worker, row } => self.read_forget(incarnation, worker, row),
-            Happening::ReadRetry(job) => self.read_retry(job),
-            Happening::RetriesItself(job) => self.retry(job),
+            Happening::ReadRetry { incarnation, server, job } => self.read_retry(incarnation, server, job),
+            Happening::RetriesItself(job) => self.retries_itself(job),
             Happening::Gone(worker) => self.instance_gone(&worker),
             Happening::Boots { worker, stage } => self.boots(&worker, stage),
             Happening::Serves { worker, incarnation } => self.serves(&worker, incarnation),

@@ -4,7 +4,7 @@
 //! worker's whole state as one JSON object; the format carries its version in `v`, and a line of another version is
 //! refused rather than guessed at. Unknown fields are ignored, so that a newer worker of the same version still speaks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::helper_log;
-use crate::engine::{JobId, Phase, Report, RunnerState, SystemId};
+use crate::engine::{JobId, Phase, ProjectId, Report, RunnerState, SystemId};
 
 /// Where user-data installs the agent on a worker.
 pub const AGENT_PATH: &str = "/usr/local/lib/runner-fleet/agent";
@@ -177,6 +177,9 @@ struct Line {
     jobs_metrics: u32,
     jobs_docker: u32,
     job_ids: BTreeSet<JobId>,
+    /// Absent from the lines of agents that were installed by an older manager.
+    #[serde(default)]
+    projects: BTreeMap<JobId, ProjectId>,
     requests: u32,
     started: u64,
     idle_seconds: u64,
@@ -210,6 +213,7 @@ impl Line {
             jobs_by_metrics: self.jobs_metrics,
             jobs_by_docker: self.jobs_docker,
             job_ids: self.job_ids,
+            projects: self.projects,
             open_requests: self.requests,
             jobs_started: self.started,
             idle_seconds: self.idle_seconds,
@@ -228,7 +232,7 @@ mod tests {
 
     use super::*;
 
-    const LINE: &str = r#"{"v":1,"phase":"ready","step":"","error":"","runner":"serving","jobs_metrics":1,"jobs_docker":2,"job_ids":[7,8],"requests":1,"started":9,"idle_seconds":0,"queue_size":4,"disk_free_mib":1000,"interruption":"2026-01-02T03:04:05Z","rebalance":true,"new":{}}"#;
+    const LINE: &str = r#"{"v":1,"phase":"ready","step":"","error":"","runner":"serving","jobs_metrics":1,"jobs_docker":2,"job_ids":[7,8],"projects":{"7":70},"requests":1,"started":9,"idle_seconds":0,"queue_size":4,"disk_free_mib":1000,"interruption":"2026-01-02T03:04:05Z","rebalance":true,"new":{}}"#;
 
     #[test]
     fn a_full_line_is_read_and_unknown_fields_are_ignored() {
@@ -238,6 +242,9 @@ mod tests {
         assert_eq!(report.runner, RunnerState::Serving);
         assert_eq!((report.jobs(), report.open_requests, report.jobs_started), (2, 1, 9));
         assert_eq!(report.job_ids, BTreeSet::from([JobId(7), JobId(8)]));
+        assert_eq!(report.projects, BTreeMap::from([(JobId(7), ProjectId(70))]));
+        let old = parse_line(LINE.replace("\"projects\":{\"7\":70},", "").as_bytes()).unwrap();
+        assert!(old.projects.is_empty() && old.job_ids == report.job_ids);
         assert_eq!(report.interruption, Some("2026-01-02T03:04:05Z".parse().unwrap()));
         assert!(report.rebalance);
         assert_eq!(report.ecr_error, None, "an older agent does not send it");

@@ -241,6 +241,7 @@ pub(super) mod tests {
             jobs_by_metrics: 0,
             jobs_by_docker: 0,
             job_ids: BTreeSet::new(),
+            projects: std::collections::BTreeMap::new(),
             open_requests: 0,
             jobs_started: 0,
             idle_seconds: 0,

@@ -27,7 +27,7 @@ pub(super) enum Happening {
     ReadListing { incarnation: u32, asked_at: Timestamp, with_health: bool },
     ReadTerminate { incarnation: u32, all: Vec<Termination> },
     ReadForget { incarnation: u32, worker: WorkerId, row: SystemId },
-    ReadRetry(JobId),
+    ReadRetry { incarnation: u32, server: Server, job: JobId },
     RetriesItself(JobId),
     Gone(WorkerId),
     Boots { worker: WorkerId, stage: Stage },

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::engine::{Event, JobId, PendingJob, QueueLook, RunnerFacts, RunnerName, Scope, Server, SystemId, WorkerId};
+use crate::engine::{
+    Event, JobId, PendingJob, QueueLook, RetryOutcome, RunnerFacts, RunnerName, Scope, Server, SystemId, WorkerId,
+};
 use crate::sim::dice::Stream;
-use crate::sim::ledger::{Fact, Killer};
+use crate::sim::ledger::{Ending, Fact, Killer};
 use crate::sim::scenario::JobSpec;
 
 use super::World;
@@ -170,10 +172,10 @@ impl World {
         job.state = JobState::Running;
         job.taken_at = Some(self.now);
         job.worker = Some(worker.clone());
-        let takes = job.spec.takes;
+        let (takes, project) = (job.spec.takes, job.spec.project);
         self.ledger.note(self.now, Fact::JobTaken(id, worker.clone()));
         if let Some(host) = self.hosts.get_mut(worker) {
-            host.takes_job(id, queue_size);
+            host.takes_job(id, project, queue_size);
         }
         // The acknowledgement first; containers only after the image is there.
         let by_metrics = self.dice.millis(Stream::Jobs, 100, 1_000);
@@ -320,18 +322,61 @@ impl World {
         self.answer(incarnation, latency, Event::Forgotten { worker, outcome });
     }
 
-    pub(super) fn send_retry(&mut self, job: JobId) {
+    pub(super) fn send_retry(&mut self, server: &Server, job: JobId) {
+        let (incarnation, server) = (self.incarnation, server.clone());
         let latency = self.dice.millis(Stream::Latency, 50, 300);
-        self.soon(latency, Happening::ReadRetry(job));
+        self.soon(latency, Happening::ReadRetry { incarnation, server, job });
     }
 
-    pub(super) fn read_retry(&mut self, old: JobId) {
+    /// Looks at the job, and retries it only if it was lost and nobody has retried it yet: what the live adapter does
+    /// in two requests. Asking about a job that no interruption can have touched is wrong.
+    pub(super) fn read_retry(&mut self, incarnation: u32, server: Server, old: JobId) {
         self.ledger.call("gitlab retry");
-        self.retry(old);
+        let latency = self.dice.millis(Stream::Latency, 100, 600);
+        if !self.was_endangered(old) {
+            self.ledger.note(self.now, Fact::JobRetried { old, new: None });
+        }
+        let outcome = if self.strikes(Stream::Answers, |faults| faults.retry_fails) {
+            RetryOutcome::Failed("502 Bad Gateway".into())
+        } else {
+            match self.gitlab.jobs.get(&old).map(|job| (job.state, job.retried_as)) {
+                None => RetryOutcome::Refused("404 Not Found".into()),
+                Some((_, Some(new))) => RetryOutcome::NotNeeded(format!("it was retried as {new}")),
+                Some((JobState::Pending | JobState::Running, None)) => RetryOutcome::StillRuns,
+                Some((JobState::Succeeded | JobState::Failed | JobState::Killed(Killer::Person), None)) => {
+                    RetryOutcome::NotNeeded("it has ended by itself".into())
+                }
+                Some((JobState::Killed(_), None)) => {
+                    self.retry(old);
+                    let new = self.gitlab.jobs.get(&old).and_then(|job| job.retried_as);
+                    new.map_or_else(|| RetryOutcome::NotNeeded("it is not retryable".into()), RetryOutcome::Queued)
+                }
+            }
+        };
+        self.answer(incarnation, latency, Event::Retried { server, job: old, outcome });
+    }
+
+    /// Whether it ran on a worker that EC2 took back or has announced to, and its runner retries such jobs.
+    fn was_endangered(&self, id: JobId) -> bool {
+        let Some(worker) = self.gitlab.jobs.get(&id).and_then(|job| job.worker.as_ref()) else { return false };
+        let announced = self.hosts.get(worker).is_some_and(|host| host.interruption.is_some());
+        let machine = self.cloud.machines.get(worker);
+        let taken_back = machine.is_some_and(|machine| machine.ending == Some(Ending::Interrupted));
+        let retries = machine
+            .and_then(|machine| self.scenario.settings.section(&machine.runner))
+            .is_some_and(|section| section.retry_interrupted);
+        (announced || taken_back) && retries
+    }
+
+    /// GitLab does what the job's own `retry:` says, unless somebody was faster.
+    pub(super) fn retries_itself(&mut self, old: JobId) {
+        if self.gitlab.jobs.get(&old).is_some_and(|job| job.retried_as.is_none()) {
+            self.retry(old);
+        }
     }
 
     /// Queues a job again under a new id, unless that was done before.
-    pub(super) fn retry(&mut self, old: JobId) {
+    fn retry(&mut self, old: JobId) {
         let retryable = self.gitlab.jobs.get(&old).filter(|job| job.state.is_over() && job.retried_as.is_none());
         let again = |job: &Job| JobSpec { retries: job.spec.retries.saturating_sub(1), ..job.spec.clone() };
         let new = retryable.map(again).map(|spec| self.queue(spec));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::engine::{JobId, Phase, Reason, Report, RunnerName, RunnerState, SystemId, WorkerId};
+use crate::engine::{JobId, Phase, ProjectId, Reason, Report, RunnerName, RunnerState, SystemId, WorkerId};
 use crate::sim::dice::Stream;
 use crate::sim::ledger::{Fact, Killer, TouchTruth};
 
@@ -92,8 +92,10 @@ impl Lie {
 }
 
 /// Where a running job shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown {
+    /// Its project.
+    pub project: ProjectId,
     /// In the runner's metrics.
     pub by_metrics: bool,
     /// In the labels of Docker's containers.
@@ -157,8 +159,8 @@ impl Host {
         self.alive && self.request.is_some_and(|request| request.brings.is_none())
     }
 
-    pub(super) fn takes_job(&mut self, job: JobId, queue_size: u32) {
-        self.jobs.insert(job, Shown::default());
+    pub(super) fn takes_job(&mut self, job: JobId, project: ProjectId, queue_size: u32) {
+        self.jobs.insert(job, Shown { project, by_metrics: false, by_docker: false });
         self.jobs_started += 1;
         self.queue_size = Some(queue_size);
         if let Some(request) = &mut self.request {
@@ -192,6 +194,11 @@ impl Host {
             jobs_by_metrics: count(|job| job.by_metrics),
             jobs_by_docker: count(|job| job.by_docker),
             job_ids: self.jobs.iter().filter(|(_, shown)| shown.by_docker).map(|(id, _)| *id).collect(),
+            projects: self
+                .jobs
+                .iter()
+                .filter_map(|(id, shown)| shown.by_docker.then_some((*id, shown.project)))
+                .collect(),
             open_requests: u32::from(self.request.is_some()),
             jobs_started: self.jobs_started,
             idle_seconds: if self.jobs.is_empty() { idle.as_secs() } else { 0 },

@@ -1,7 +1,7 @@
 use super::*;
 use crate::engine::{
     Blueprint, InstanceState, Launch, LaunchAnswer, LaunchErrorClass, LaunchToken, Leftover, LinkFailure, LinkNews,
-    Market, Reason, Report, RunnerName, RunnerState, Termination,
+    Market, Reason, Report, RetryOutcome, RunnerName, RunnerState, Termination,
 };
 use crate::sim::doubles::{Plain, Vice};
 use crate::sim::ledger::{Ending, Killer};
@@ -64,6 +64,14 @@ impl Stage {
             .iter()
             .filter_map(|e| if let Event::Launched { answer, .. } = e { Some(answer) } else { None })
             .collect()
+    }
+
+    fn retried(&self) -> Vec<RetryOutcome> {
+        let of = |event: &Event| match event {
+            Event::Retried { outcome, .. } => Some(outcome.clone()),
+            _ => None,
+        };
+        self.heard.iter().filter_map(of).collect()
     }
 
     fn report(&self, worker: &WorkerId) -> Report {
@@ -308,15 +316,19 @@ fn a_spot_notice_is_reported_and_the_end_comes_two_minutes_later() {
 fn a_failed_job_is_retried_once() {
     let mut scenario = scenario().with_jobs([job(0, 900)]);
     scenario.interruptions = vec![Duration::from_secs(200)];
+    scenario.runner_mut().unwrap().retry_interrupted = true;
     let mut stage = Stage::new(scenario);
-    stage.serving();
+    let worker = stage.serving();
     let server = stage.world.scenario.settings.runners[0].server.clone();
     let (runner, project) = (RunnerName::new("spot"), crate::engine::ProjectId(1));
-    let retry = Command::Retry { runner, server, project, job: JobId(1001) };
-    stage.pass(300).tell(retry.clone()).pass(5);
+    let retry = Command::Retry { worker, runner, runner_id: 1, server, project, job: JobId(1001) };
+    stage.pass(100).tell(retry.clone()).pass(5);
+    assert_eq!(stage.retried(), [RetryOutcome::StillRuns]);
+    stage.pass(195).tell(retry.clone()).pass(5);
     assert_eq!(stage.state(1002), JobState::Pending);
     stage.tell(retry).pass(5);
     assert_eq!(stage.world.jobs().count(), 2);
+    assert!(matches!(stage.retried().as_slice(), [_, RetryOutcome::Queued(JobId(1002)), RetryOutcome::NotNeeded(_)]));
 }
 
 #[test]

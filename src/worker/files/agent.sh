@@ -89,8 +89,8 @@ power_off() {
 # --- what is observed ---------------------------------------------------------------------------------------------------
 
 # Two keys to "busy": the runner's own metrics and the labels of its containers. One curl asks both.
-# Prints: metrics_ok jobs requests started queue loaded docker_ok containers_with_jobs ids
-# `loaded` counts reads of config.toml (-1: not told); ids are comma-separated, "-" for none.
+# Prints: metrics_ok jobs requests started queue loaded docker_ok containers_with_jobs ids projects
+# `loaded` counts reads of config.toml (-1: not told); ids are comma-separated, projects are `"job":project`, "-" for none.
 ask() {
     set --
     $single || set -- -w '\n#metrics %{http_code}\n' "$metrics"
@@ -109,29 +109,38 @@ ask() {
         /^gitlab_runner_job_queue_size[{ ]/ { if (queue == "null" || $NF > queue) queue = int($NF); next }
         /^gitlab_runner_configuration_loaded_total[{ ]/ { loaded = $NF; next }
         {
-            while (match($0, /"com\.gitlab\.gitlab-runner\.job\.id":"[0-9]+"/)) {
+            # Labels come sorted, as Go writes maps: a container tells its job first, then its project.
+            while (match($0, /"com\.gitlab\.gitlab-runner\.(job|project)\.id":"[0-9]+"/)) {
                 id = substr($0, RSTART, RLENGTH)
                 $0 = substr($0, RSTART + RLENGTH)
+                of_project = (id ~ /project/)
                 gsub(/[^0-9]/, "", id)
                 sub(/^0+/, "", id)
-                if (length(id) > 0 && length(id) < 19 && !(id in seen)) { seen[id]; n++; ids = ids "," id }
+                if (length(id) == 0 || length(id) > 18) id = ""
+                if (of_project) {
+                    if (job != "" && id != "" && !(job in told)) { told[job]; projects = projects ",\"" job "\":" id }
+                    job = ""
+                } else {
+                    job = id
+                    if (id != "" && !(id in seen)) { seen[id]; n++; ids = ids "," id }
+                }
             }
         }
         END {
             if (queue != "null" && queue < 0) queue = 0
-            printf "%d %d %d %d %s %d %d %d %s\n", metrics_ok, jobs, requests, started, queue, loaded, docker_ok, n, \
-                (n ? substr(ids, 2) : "-")
+            printf "%d %d %d %d %s %d %d %d %s %s\n", metrics_ok, jobs, requests, started, queue, loaded, docker_ok, n, \
+                (n ? substr(ids, 2) : "-"), (projects == "" ? "-" : substr(projects, 2))
         }'
 }
 
-metrics_ok=0 jobs_metrics=0 requests=0 started_raw=0 queue=null loaded=-1 docker_ok=0 jobs_docker=0 ids=-
+metrics_ok=0 jobs_metrics=0 requests=0 started_raw=0 queue=null loaded=-1 docker_ok=0 jobs_docker=0 ids=- projects=-
 docker_silent=0
 
 # observe: unknown is not zero. What cannot be asked keeps its last value, and a live runner that does not answer counts
 # as one that may still get a job.
 observe() {
     uptime_now
-    read -r a_ok a_jobs a_requests a_started a_queue a_loaded a_docker a_count a_ids <<EOT
+    read -r a_ok a_jobs a_requests a_started a_queue a_loaded a_docker a_count a_ids a_projects <<EOT
 $(ask)
 EOT
     metrics_ok=${a_ok:-0}
@@ -140,9 +149,9 @@ EOT
     fi
     docker_ok=${a_docker:-0}
     if [ "$docker_ok" = 1 ]; then
-        jobs_docker=$a_count ids=$a_ids docker_silent=0
+        jobs_docker=$a_count ids=$a_ids projects=$a_projects docker_silent=0
     elif [ ! -S "$DOCKER_SOCKET" ] || [ "$docker_silent" -ge 60 ]; then
-        jobs_docker=0 ids=-
+        jobs_docker=0 ids=- projects=-
     else
         docker_silent=$((docker_silent + 1))
     fi
@@ -305,10 +314,11 @@ look() {
     interruption_now
     disk_free
     helper_error
-    ids_json=$ids
+    ids_json=$ids projects_json=$projects
     if [ "$ids" = - ]; then ids_json=''; fi
+    if [ "$projects" = - ]; then projects_json=''; fi
     key="\"phase\":\"$phase\",\"step\":\"$step\",\"error\":\"$failure\",\"runner\":\"$state\""
-    key="$key,\"jobs_metrics\":$jobs_metrics,\"jobs_docker\":$jobs_docker,\"job_ids\":[$ids_json]"
+    key="$key,\"jobs_metrics\":$jobs_metrics,\"jobs_docker\":$jobs_docker,\"job_ids\":[$ids_json],\"projects\":{$projects_json}"
     key="$key,\"requests\":$requests,\"started\":$started,\"queue_size\":$queue"
     key="$key,\"interruption\":$interruption,\"rebalance\":$rebalance,\"ecr_error\":\"$ecr_error\""
     line="{\"v\":1,$key,\"idle_seconds\":$idle_seconds,\"disk_free_mib\":$disk}"

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use runner_fleet::engine::{
-    Blueprint, ConfigHash, Event, IdlePolicy, LinkNews, OperatorWish, Report, RunnerName, RunnerSettings, RunnerState,
+    Blueprint, Command, ConfigHash, Event, IdlePolicy, LinkNews, OperatorWish, Report, RunnerName, RunnerSettings,
+    RunnerState, WorkerId,
 };
 
 use super::stage::{RUNNER, Stage, blueprint, launches, runner, serving, words};
@@ -129,21 +130,117 @@ fn a_worker_that_has_done_its_jobs_is_fenced_while_it_runs_the_last_one() {
     assert_eq!(words(&stage.report(&worker, serving(1))), [format!("fence {worker}")]);
 }
 
-#[test]
-fn drift_rolls_idle_workers_first_and_one_at_a_time() {
-    let idle = IdlePolicy { count: 3, ..runner().idle };
-    let mut stage = Stage::with(vec![RunnerSettings { idle, ..runner() }]);
+/// A new template: workers made from the old one are outdated.
+fn new_template(stage: &mut Stage) -> Vec<Command> {
+    let new = Blueprint { config: ConfigHash::new("c2"), ..blueprint() };
+    stage.step(vec![Event::Blueprint { runner: RunnerName::new(RUNNER), blueprint: Ok(new) }])
+}
+
+fn idle_count(count: u32) -> RunnerSettings {
+    RunnerSettings { idle: IdlePolicy { count, ..runner().idle }, ..runner() }
+}
+
+/// Workers that the idle policy launched, all serving and idle.
+fn idle_workers(stage: &mut Stage) -> Vec<WorkerId> {
     let launch = launches(&stage.opening).remove(0);
     let workers = stage.grant(&launch);
     stage.list();
-    stage.report(&workers[0], serving(1));
-    stage.report(&workers[1], serving(0));
-    stage.report(&workers[2], serving(0));
+    for worker in &workers {
+        stage.report(worker, serving(0));
+    }
     stage.queue(&[]);
-    let new = Blueprint { config: ConfigHash::new("c2"), ..blueprint() };
-    let commands = stage.step(vec![Event::Blueprint { runner: RunnerName::new(RUNNER), blueprint: Ok(new) }]);
-    let fences: Vec<String> = words(&commands).into_iter().filter(|word| word.starts_with("fence")).collect();
-    assert_eq!(fences, [format!("fence {}", workers[1])]);
+    workers
+}
+
+#[test]
+fn drift_rolls_idle_workers_first_one_at_a_time_and_each_after_its_successor() {
+    let mut stage = Stage::with(vec![idle_count(3)]);
+    let workers = idle_workers(&mut stage);
+    // One is busy, so that a fourth is launched for the policy.
+    let fourth = launches(&stage.report(&workers[0], serving(1)));
+    assert_eq!(fourth.len(), 1);
+    let fourth = fourth.iter().flat_map(|launch| stage.grant(launch)).collect::<Vec<_>>();
+    stage.list();
+    fourth.iter().for_each(|worker| drop(stage.report(worker, serving(0))));
+
+    let commands = new_template(&mut stage);
+    assert_eq!(words(&commands), ["launch 1 spot"], "nobody goes before the successor is ready");
+    let launch = launches(&commands).remove(0);
+    let successor = stage.grant(&launch).remove(0);
+    assert_eq!(words(&stage.list()), Vec::<String>::new());
+    let commands = stage.report(&successor, serving(0));
+    assert_eq!(words(&commands), [format!("fence {}", workers[1])], "the oldest idle one, and one alone");
+    stage.pass(1);
+    assert_eq!(words(&stage.queue(&[])), Vec::<String>::new(), "one at a time");
+}
+
+#[test]
+fn drift_does_not_wait_for_successors_that_have_no_room() {
+    let mut stage = Stage::with(vec![RunnerSettings { max_workers: 3, ..idle_count(3) }]);
+    let workers = idle_workers(&mut stage);
+    assert_eq!(words(&new_template(&mut stage)), [format!("fence {}", workers[0])]);
+}
+
+#[test]
+fn workers_that_have_all_grown_too_old_are_replaced_one_by_one() {
+    let mut stage = Stage::with(vec![RunnerSettings { max_age: Duration::from_secs(3600), ..idle_count(3) }]);
+    let workers = idle_workers(&mut stage);
+    stage.pass(3590);
+    for worker in &workers {
+        stage.report(worker, idle_for(3590));
+    }
+    stage.list();
+    assert_eq!(words(&stage.queue(&[])), Vec::<String>::new());
+    stage.pass(11);
+    let commands = stage.queue(&[]);
+    assert_eq!(words(&commands), ["launch 1 spot"]);
+    let launch = launches(&commands).remove(0);
+    let successor = stage.grant(&launch).remove(0);
+    stage.list();
+    assert_eq!(words(&stage.report(&successor, serving(0))), [format!("fence {}", workers[0])]);
+}
+
+#[test]
+fn a_rebalance_hint_brings_a_successor_from_elsewhere_before_the_worker_goes() {
+    let mut stage = Stage::with(vec![idle_count(1)]);
+    let workers = idle_workers(&mut stage);
+    let commands = stage.report(&workers[0], Report { rebalance: true, ..serving(0) });
+    assert_eq!(words(&commands), ["launch 1 spot"]);
+    let launch = launches(&commands).remove(0);
+    assert!(launch.offerings.iter().all(|offering| offering.zone.as_str() != "a"), "{:?}", launch.offerings);
+    let successor = stage.grant(&launch).remove(0);
+    stage.list();
+    assert_eq!(words(&stage.report(&successor, serving(0))), [format!("fence {}", workers[0])]);
+}
+
+#[test]
+fn the_emptiest_worker_goes_when_a_whole_workers_slots_are_too_many_and_comes_back_with_the_demand() {
+    let mut stage = Stage::with(vec![RunnerSettings { capacity: 4, ..runner() }]);
+    let launch = launches(&stage.queue(&(1..=8).collect::<Vec<_>>())).remove(0);
+    let workers = stage.grant(&launch);
+    assert_eq!(workers.len(), 2);
+    stage.list();
+    let look = |stage: &mut Stage, jobs: [u32; 2], waiting: &[u64]| {
+        stage.report(&workers[0], serving(jobs[0]));
+        stage.report(&workers[1], serving(jobs[1]));
+        stage.list();
+        words(&stage.queue(waiting))
+    };
+    // Five jobs need both workers, however long.
+    for _ in 0..20 {
+        stage.pass(30);
+        assert_eq!(look(&mut stage, [3, 2], &[]), Vec::<String>::new());
+    }
+    // Four would fit on one.
+    for _ in 0..10 {
+        assert_eq!(look(&mut stage, [3, 1], &[]), Vec::<String>::new());
+        stage.pass(30);
+    }
+    assert_eq!(look(&mut stage, [3, 1], &[]), [format!("fence {}", workers[1])]);
+    stage.report(&workers[1], fenced(1, 0));
+    assert_eq!(words(&stage.queue(&[20])), Vec::<String>::new(), "there is a slot for one more");
+    stage.pass(1);
+    assert_eq!(words(&stage.queue(&[20, 21])), [format!("unfence {}", workers[1])]);
 }
 
 #[test]
@@ -168,4 +265,40 @@ fn a_worker_fenced_by_an_earlier_manager_is_taken_back_or_retired() {
     // One slot was coming already when it was adopted as booting; the queue's one job needs no second worker.
     assert!(launches(&commands).is_empty(), "{commands:?}");
     assert_eq!(words(&commands), ["unfence i-old"]);
+}
+
+#[test]
+fn a_pause_retires_idle_and_busy_workers_alike_and_a_resume_takes_them_back() {
+    let mut stage = Stage::with(vec![runner()]);
+    let workers = stage.with_ready_workers(2);
+    stage.report(&workers[0], serving(1));
+    stage.queue(&[7]);
+    let pause = Event::Operator(OperatorWish::Pause(RunnerName::new(RUNNER)));
+    let fences: Vec<String> = workers.iter().map(|worker| format!("fence {worker}")).collect();
+    assert_eq!(words(&stage.step(vec![pause])), fences, "the busy one finishes its job and takes no other");
+    stage.pass(1);
+    stage.report(&workers[0], fenced(1, 0));
+    stage.report(&workers[1], fenced(0, 1));
+    assert!(words(&stage.queue(&[7])).is_empty(), "nothing is launched");
+    let resume = Event::Operator(OperatorWish::Resume(RunnerName::new(RUNNER)));
+    let back: Vec<String> = workers.iter().map(|worker| format!("unfence {worker}")).collect();
+    let commands = words(&stage.step(vec![resume]));
+    assert!(commands.iter().any(|word| back.contains(word)) && !commands.iter().any(|w| w.starts_with("launch")));
+}
+
+#[test]
+fn force_ends_a_worker_that_is_out_of_reach_and_one_that_boots() {
+    let mut stage = Stage::with(vec![runner()]);
+    let worker = stage.with_ready_workers(1).remove(0);
+    stage.pass(100);
+    stage.list();
+    let note = stage.engine.view().workers[0].note.clone().unwrap();
+    assert!(note.contains("EC2 calls it healthy") && note.contains("drain --force"), "{note}");
+    let force = |worker: &WorkerId| Event::Operator(OperatorWish::Drain { workers: vec![worker.clone()], force: true });
+    assert_eq!(words(&stage.step(vec![force(&worker)])), [format!("terminate {worker}")]);
+
+    let launch = launches(&stage.queue(&[5])).remove(0);
+    let booting = stage.grant(&launch).remove(0);
+    stage.list();
+    assert_eq!(words(&stage.step(vec![force(&booting)]))[0], format!("terminate {booting}"));
 }

@@ -75,6 +75,7 @@ pub(crate) fn serving(jobs: u32) -> Report {
         jobs_by_metrics: jobs,
         jobs_by_docker: 0,
         job_ids: BTreeSet::new(),
+        projects: std::collections::BTreeMap::new(),
         open_requests: u32::from(jobs == 0),
         jobs_started: u64::from(jobs),
         idle_seconds: 0,

@@ -124,3 +124,17 @@ fn an_instance_that_ends_by_itself_is_noticed_and_replaced() {
     });
     assert!(told, "{:?}", stage.engine.view().decisions);
 }
+
+#[test]
+fn an_adopted_worker_that_never_had_an_agent_is_a_failed_boot() {
+    let mut stage = Stage::with(vec![runner()]);
+    let adopted = stage.instance("i-old");
+    stage.pass(1_000);
+    stage.instances.push(adopted.clone());
+    assert!(words(&stage.list()).is_empty());
+    stage.pass(100);
+    assert!(words(&stage.list()).is_empty(), "healthy and out of reach: it may be running a job");
+    let news = LinkNews::NoAgent;
+    let commands = stage.step(vec![Event::Link { worker: adopted.id.clone(), news }]);
+    assert_eq!(words(&commands), ["terminate i-old"], "no agent, so that it has never had a job");
+}

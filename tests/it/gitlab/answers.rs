@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use runner_fleet::engine::{JobId, ProjectId};
-use runner_fleet::gitlab::{GitLab, GitLabError, Restriction};
+use runner_fleet::engine::{JobId, ProjectId, SystemId};
+use runner_fleet::gitlab::{GitLab, GitLabError, RanOn, Restriction, Retried};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use wiremock::matchers::{any, header, header_exists, header_regex, method, path};
@@ -230,6 +230,59 @@ async fn a_retry_is_one_post_with_the_api_token() {
         .mount(&server)
         .await;
     assert_eq!(client(&server.uri()).retry(ProjectId(1), JobId(7)).await, Ok(JobId(7240)));
+}
+
+fn ran_on(runner_id: u64) -> RanOn {
+    RanOn { runner_id, system_id: SystemId::new("r_0123456789ab") }
+}
+
+/// A GitLab that shows this job, and answers its retry like that, at most so often.
+async fn with_job(job: String, retry: ResponseTemplate, retries: u64) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(path("/api/v4/projects/1/jobs/7"))
+        .and(header("private-token", API_TOKEN))
+        .respond_with(json(200, &job))
+        .expect(1)
+        .mount(&server)
+        .await;
+    Mock::given(method("POST"))
+        .and(path("/api/v4/projects/1/jobs/7/retry"))
+        .respond_with(retry)
+        .expect(retries)
+        .mount(&server)
+        .await;
+    server
+}
+
+#[tokio::test]
+async fn a_lost_job_is_looked_at_and_then_retried_and_another_is_only_looked_at() {
+    let lost = recorded!("job_lost.json");
+    let server = with_job(lost.to_owned(), json(201, recorded!("retry.json")), 1).await;
+    let retried = client(&server.uri()).retry_lost(ProjectId(1), JobId(7), &ran_on(3)).await;
+    assert_eq!(retried, Ok(Retried::As(JobId(7240))));
+
+    let done = lost.replace("\"failed\"", "\"success\"").replace("\"runner_interrupted\"", "null");
+    let server = with_job(done, json(201, recorded!("retry.json")), 0).await;
+    let left = client(&server.uri()).retry_lost(ProjectId(1), JobId(7), &ran_on(3)).await;
+    assert_eq!(left, Ok(Retried::NotNeeded("its status is success".into())));
+
+    let server = with_job(lost.to_owned(), json(201, recorded!("retry.json")), 0).await;
+    let foreign = client(&server.uri()).retry_lost(ProjectId(1), JobId(7), &ran_on(4)).await;
+    assert!(matches!(foreign, Ok(Retried::NotNeeded(_))), "{foreign:?}");
+}
+
+#[tokio::test]
+async fn who_was_faster_has_retried_it_and_a_small_scope_is_told() {
+    let lost = recorded!("job_lost.json");
+    let server = with_job(lost.to_owned(), json(403, recorded!("403_retry.json")), 1).await;
+    let late = client(&server.uri()).retry_lost(ProjectId(1), JobId(7), &ran_on(3)).await;
+    assert!(matches!(late, Ok(Retried::NotNeeded(_))), "{late:?}");
+
+    let server = with_job(lost.to_owned(), json(403, recorded!("403_scope.json")), 1).await;
+    let error = client(&server.uri()).retry_lost(ProjectId(1), JobId(7), &ran_on(3)).await.unwrap_err();
+    assert!(error.is_denied());
+    told(&error, "retry_interrupted needs an api_token with scope api");
 }
 
 #[tokio::test]

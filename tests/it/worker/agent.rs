@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 
-use runner_fleet::engine::{JobId, Phase, RunnerState, SystemId};
+use runner_fleet::engine::{JobId, Phase, ProjectId, RunnerState, SystemId};
 use runner_fleet::worker::{AgentExit, WorkerSpec, fenced_config, parse_line};
 
 use super::machine::{Machine, leftovers, on_each_shell, wait_for};
@@ -150,6 +150,7 @@ fn busy_by_either_key_is_busy() {
         let report = machine.report();
         assert_eq!((report.jobs_by_metrics, report.jobs_by_docker), (0, 2));
         assert_eq!(report.job_ids, [JobId(4711), JobId(18_446_744_073)].into());
+        assert_eq!(report.projects, [(JobId(4711), ProjectId(711)), (JobId(18_446_744_073), ProjectId(73))].into());
         assert!(!report.is_empty());
     });
 }

@@ -178,9 +178,9 @@ impl Machine {
     /// Starts a Docker that runs a build and a helper container for each of these jobs.
     pub(super) fn docker(&self, jobs: &[u64]) {
         let container = |job: &u64, kind: &str| {
-            let label = "com.gitlab.gitlab-runner";
+            let (label, project) = ("com.gitlab.gitlab-runner", job % 1000);
             format!(
-                r#"{{"Id":"c{job}","Labels":{{"{label}.job.id":"{job}","{label}.job.ref":"x\"{label}.job.id\":\"99\"","{label}.managed":"true","{label}.type":"{kind}"}}}}"#
+                r#"{{"Id":"c{job}","Labels":{{"{label}.job.id":"{job}","{label}.job.ref":"x\"{label}.job.id\":\"99\"","{label}.managed":"true","{label}.pipeline.id":"5","{label}.project.id":"{project}","{label}.project.runner_id":"3","{label}.type":"{kind}"}}}}"#
             )
         };
         let all: Vec<String> =

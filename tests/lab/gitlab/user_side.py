@@ -119,6 +119,11 @@ class UserSide:
         names = project.protected_branches if found[2] == "branches" else []
         return self._page(request, [{"id": number, "name": name} for number, name in enumerate(names, 1)])
 
+    def job(self, request: Request, found: re.Match[str]) -> Answer:
+        """`GET /projects/:id/jobs/:job_id`."""
+        job = self.state.jobs.get(int(found[2]))
+        return message(404, "404 Not found") if job is None else Answer(200, entities.job(self.state, job))
+
     def retry(self, request: Request, found: re.Match[str]) -> Answer:
         """`POST /projects/:id/jobs/:job_id/retry`."""
         job = self.state.jobs.get(int(found[2]))
@@ -202,6 +207,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", r"/projects/([^/]+)", UserSide.project),
     ("GET", r"/projects/([^/]+)/jobs", UserSide.jobs),
     ("GET", r"/projects/([^/]+)/protected_(branches|tags)", UserSide.protected),
+    ("GET", r"/projects/([^/]+)/jobs/(\d+)", UserSide.job),
     ("POST", r"/projects/([^/]+)/jobs/(\d+)/retry", UserSide.retry),
     ("POST", r"/projects/([^/]+)/jobs/(\d+)/cancel", UserSide.cancel),
     ("GET", r"/groups/([^/]+)", UserSide.group),

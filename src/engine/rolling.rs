@@ -1,0 +1,75 @@
+//! Workers that are replaced although they work: made from an older configuration, too old, or about to be taken back.
+//!
+//! They go a few at a time, at most a tenth of their runner's workers (and at least one), idle ones first, the oldest
+//! first. An idle one that the idle policy needs goes only when its replacement is ready: a replacement is wanted first,
+//! as long as `max_workers` and `concurrent` have room for it; where they have none, it goes first. A busy one finishes
+//! what it runs. One that is merely too old goes when it is idle.
+
+use jiff::Timestamp;
+
+use super::demand::Demand;
+use super::fleet::Fleet;
+use super::ids::ConfigHash;
+use super::reason::Reason;
+use super::settings::RunnerSettings;
+use super::workers::{Drain, Standing, Worker};
+
+/// How many workers of so many may be on their way to being replaced at one time.
+pub(crate) fn at_once(workers: u32) -> u32 {
+    (workers / 10).max(1)
+}
+
+/// Why this worker should be replaced, if it should. `wants` is the configuration that a worker launched now has.
+pub(crate) fn outdated(
+    worker: &Worker,
+    section: &RunnerSettings,
+    wants: Option<&ConfigHash>,
+    now: Timestamp,
+) -> Option<Reason> {
+    if worker.instance.hold {
+        return None;
+    }
+    let has = &worker.instance.config;
+    if let Some(wants) = wants.filter(|wants| *wants != has) {
+        return Some(Reason::Drift { has: has.clone(), wants: wants.clone() });
+    }
+    if worker.report().is_some_and(|report| report.rebalance) {
+        return Some(Reason::Rebalance);
+    }
+    let age = worker.age(now);
+    (worker.idle(now).is_some() && age >= section.max_age).then_some(Reason::Age { age })
+}
+
+/// Begins the drains of a runner's outdated workers.
+pub(crate) fn roll(
+    fleet: &mut Fleet,
+    section: &RunnerSettings,
+    demand: &Demand,
+    wants: Option<&ConfigHash>,
+    now: Timestamp,
+) {
+    let (mut going, mut ready, mut candidates) = (0, 0, Vec::new());
+    for worker in fleet.workers.values_mut().filter(|worker| worker.instance.runner == section.name) {
+        match &worker.drain {
+            Some(Drain { reason: Reason::Drift { .. } | Reason::Rebalance | Reason::Age { .. }, .. }) => going += 1,
+            Some(_) | None => {}
+        }
+        if worker.standing(now) == Standing::Serving {
+            ready += section.capacity.max(worker.jobs());
+            if let Some(reason) = outdated(worker, section, wants, now) {
+                candidates.push((worker, reason));
+            }
+        }
+    }
+    candidates.sort_by_key(|(worker, _)| (worker.jobs() > 0, worker.instance.launched_at, worker.instance.id.clone()));
+    let mut spare = ready.saturating_sub(demand.needed());
+    for (worker, reason) in candidates.into_iter().take(at_once(demand.workers).saturating_sub(going) as usize) {
+        let free = section.capacity.saturating_sub(worker.jobs());
+        // What is ready beyond what is needed is its replacement; where none is wanted first, nothing is waited for.
+        if worker.jobs() == 0 && demand.replacements > 0 && spare < free {
+            break;
+        }
+        spare = spare.saturating_sub(free);
+        worker.drain = Some(Drain::begun(reason, now));
+    }
+}
