@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{InstanceType, LaunchToken, RunnerName, Server, WorkerId, Zone};
 use super::job::{QueueLook, RunnerFacts};
 use super::offering::{Blueprint, Market, Offering};
+use super::prices::PriceLook;
 use super::settings::Settings;
 use super::worker::{Instance, Report};
 
@@ -70,6 +71,8 @@ pub enum Event {
         /// Done (also when there was no such row), or why not.
         outcome: Result<(), String>,
     },
+    /// The prices of a region were looked at.
+    Prices(PriceLook),
     /// Someone at the control socket wants something.
     Operator(OperatorWish),
 }

@@ -115,6 +115,7 @@ impl Laws {
                 self.forced.extend(workers.iter().cloned());
             }
             Event::Operator(_)
+            | Event::Prices(_)
             | Event::Instances { .. }
             | Event::Link { .. }
             | Event::Runner { .. }

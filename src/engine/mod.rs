@@ -13,6 +13,7 @@ pub mod ids;
 pub mod job;
 pub mod laws;
 pub mod offering;
+pub mod prices;
 pub mod reason;
 pub mod settings;
 pub mod step;
@@ -50,6 +51,7 @@ pub use ids::{
 };
 pub use job::{Knowledge, PendingJob, QueueLook, RunnerFacts, Scope};
 pub use offering::{Blueprint, Market, Offering, Place};
+pub use prices::PriceLook;
 pub use reason::{Brief, Reason};
 pub use settings::{IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
 pub use step::Engine;

@@ -40,6 +40,7 @@ impl Engine {
                     ended.again_at = outcome.is_err().then(|| after(now, FORGET_AGAIN));
                 }
             }
+            Event::Prices(look) => self.prices.answered(look),
             Event::Operator(wish) => self.wished(wish),
         }
         Vec::new()

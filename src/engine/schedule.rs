@@ -72,6 +72,7 @@ mod tests {
             boot_timeout: Duration::from_secs(300),
             market: Market::Spot,
             on_demand_fallback: true,
+            spot_max_price: None,
             retry_interrupted: false,
             idle: IdlePolicy { count: 1, count_min: 0, scale_factor: 0.0, time: Duration::from_secs(300) },
             schedule,

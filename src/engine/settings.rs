@@ -54,6 +54,8 @@ pub struct RunnerSettings {
     pub market: Market,
     /// With `Market::Spot`: let on-demand take what spot could not give.
     pub on_demand_fallback: bool,
+    /// USD per hour that a spot worker may cost at most; `None`: what the same type costs on demand.
+    pub spot_max_price: Option<f64>,
     /// Retry, once, a job that an interruption killed.
     pub retry_interrupted: bool,
     /// The idle policy where no schedule entry matches.

@@ -18,6 +18,7 @@ use super::journal::Journal;
 use super::launching::{HeldBack, Launching};
 use super::listing::Listing;
 use super::picture;
+use super::prices::Prices;
 use super::queue::Queue;
 use super::retirement::Retirement;
 use super::runner::Runner;
@@ -46,6 +47,7 @@ pub struct Engine {
     pub(super) fleet: Fleet,
     pub(super) listing: Listing,
     pub(super) cooldowns: Cooldowns,
+    pub(super) prices: Prices,
     pub(super) untaken: Untaken,
     /// EC2 asks for patience with launches.
     pub(super) slow: Backoff,
@@ -68,6 +70,7 @@ impl Engine {
             fleet: Fleet::default(),
             listing: Listing::default(),
             cooldowns: Cooldowns::default(),
+            prices: Prices::default(),
             untaken: Untaken::default(),
             slow: Backoff::default(),
             jitter: Jitter::seeded(seed),
@@ -173,6 +176,7 @@ impl Engine {
             runners: &self.runners,
             fleet: &mut self.fleet,
             cooldowns: &mut self.cooldowns,
+            prices: &self.prices,
             mint: &mut self.mint,
             ec2: &ec2,
             slow_until: self.slow.closed_until(now),

@@ -125,6 +125,7 @@ impl Plain {
             | Event::Instances { .. }
             | Event::Link { .. }
             | Event::Forgotten { .. }
+            | Event::Prices(_)
             | Event::Operator(_) => {}
         }
     }

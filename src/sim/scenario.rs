@@ -190,6 +190,7 @@ pub fn runner(name: &str) -> RunnerSettings {
         boot_timeout: Duration::from_secs(5 * 60),
         market: Market::Spot,
         on_demand_fallback: true,
+        spot_max_price: None,
         retry_interrupted: false,
         idle: IdlePolicy { count: 0, count_min: 0, scale_factor: 0.0, time: Duration::from_secs(5 * 60) },
         schedule: Vec::new(),
