@@ -90,6 +90,11 @@ fn runners(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError>
         ]);
     }
     write_table(out, &table)?;
+    for runner in &view.runners {
+        if let Some(forecast) = &runner.forecast {
+            writeln!(out, "{} {forecast}", runner.name)?;
+        }
+    }
     for (runner, why) in view.runners.iter().flat_map(|runner| runner.too_dear.iter().map(|why| (&runner.name, why))) {
         writeln!(out, "{runner} leaves out: {why}")?;
     }

@@ -37,6 +37,7 @@ fn runner(runner: &Runner) -> RunnerSettings {
             count_min: fleet.idle_count_min,
             scale_factor: fleet.idle_scale_factor,
             time: fleet.idle_time,
+            target_wait: fleet.target_wait,
         },
         schedule: fleet.schedule.clone(),
     }

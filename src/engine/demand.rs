@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jiff::Timestamp;
 
 use super::fleet::Fleet;
+use super::forecast::Forecasts;
 use super::ids::{JobId, RunnerName, Server};
 use super::job::{Knowledge, PendingJob};
 use super::matching::{is_open_to, tags_fit};
@@ -79,6 +80,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) queues: &'a BTreeMap<Server, Queue>,
     pub(crate) fleet: &'a Fleet,
     pub(crate) untaken: &'a Untaken,
+    pub(crate) forecasts: &'a Forecasts,
 }
 
 /// Works out every runner's demand at `now`.
@@ -274,7 +276,8 @@ impl<'a> Candidate<'a> {
 /// Adds what follows from the counts: wanted idle slots, and the runner's own limit on jobs.
 fn settle(scene: Scene<'_>, runner: &RunnerSettings, demand: &mut Demand) {
     let paused = scene.runners.get(&runner.name).is_none_or(|known| known.paused);
-    demand.idle_wanted = if paused { 0 } else { demand.policy.idle.wanted(demand.running) };
+    let forecast = scene.forecasts.slots(&runner.name);
+    demand.idle_wanted = if paused { 0 } else { demand.policy.idle.wanted(demand.running, forecast) };
     if runner.limit > 0 {
         demand.waiting = demand.waiting.min(runner.limit.saturating_sub(demand.running));
         let left = runner.limit.saturating_sub(demand.running + demand.waiting);

@@ -11,7 +11,7 @@ use super::offering::{Market, Offering};
 use super::placement;
 use super::prices;
 use super::reason::Brief;
-use super::settings::{RunnerSettings, Settings};
+use super::settings::{IdleCount, RunnerSettings, Settings};
 use super::step::Engine;
 use super::time::since;
 use super::view::{Costs, JobView, RunnerView, View, WorkerState, WorkerView};
@@ -68,6 +68,7 @@ fn runners(engine: &Engine) -> Vec<RunnerView> {
         max_workers: 0,
         held_back: Some("its section is gone from the configuration; its workers are being retired".into()),
         paused: false,
+        forecast: None,
         too_dear: Vec::new(),
     }));
     views
@@ -91,6 +92,7 @@ fn runner_view(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> Run
         max_workers: policy.max_workers,
         held_back: engine.held_back.get(&runner.name).map(ToString::to_string),
         paused: engine.runners.get(&runner.name).is_some_and(|known| known.paused),
+        forecast: (policy.idle.count == IdleCount::Auto).then(|| engine.forecasts.why(&runner.name)).flatten(),
         too_dear: too_dear(engine, runner),
     }
 }

@@ -12,6 +12,7 @@ use super::cooldown::Cooldowns;
 use super::demand::{Assessment, Scene, assess};
 use super::event::Event;
 use super::fleet::Fleet;
+use super::forecast::Forecasts;
 use super::ids::{RunnerName, Server};
 use super::job::Knowledge;
 use super::journal::Journal;
@@ -48,6 +49,7 @@ pub struct Engine {
     pub(super) listing: Listing,
     pub(super) cooldowns: Cooldowns,
     pub(super) prices: Prices,
+    pub(super) forecasts: Forecasts,
     pub(super) untaken: Untaken,
     /// EC2 asks for patience with launches.
     pub(super) slow: Backoff,
@@ -71,6 +73,7 @@ impl Engine {
             listing: Listing::default(),
             cooldowns: Cooldowns::default(),
             prices: Prices::default(),
+            forecasts: Forecasts::default(),
             untaken: Untaken::default(),
             slow: Backoff::default(),
             jitter: Jitter::seeded(seed),
@@ -90,6 +93,7 @@ impl Engine {
             commands.extend(self.observe(event));
         }
         let Some(settings) = self.settings.take() else { return commands };
+        self.forecasts.tick(&settings, now);
         commands.extend(self.look(now));
         commands.extend(self.reach_out(now));
         commands.extend(self.end_the_lost(&settings, now));
@@ -197,8 +201,8 @@ impl Engine {
     }
 
     fn assess(&self, settings: &Settings, now: Timestamp) -> Assessment {
-        let Self { runners, queues, fleet, untaken, .. } = self;
-        assess(Scene { settings, runners, queues, fleet, untaken }, now)
+        let Self { runners, queues, fleet, untaken, forecasts, .. } = self;
+        assess(Scene { settings, runners, queues, fleet, untaken, forecasts }, now)
     }
 
     /// Sets aside jobs that idle, asking workers have left alone for long.

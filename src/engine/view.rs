@@ -105,6 +105,8 @@ pub struct RunnerView {
     pub held_back: Option<String>,
     /// Whether an operator has paused it.
     pub paused: bool,
+    /// Why the forecast wants so many free slots, in a sentence; absent without one.
+    pub forecast: Option<String>,
     /// Spot offers that are not asked for because of what they cost, a sentence each, the cheapest first.
     pub too_dear: Vec<String>,
 }

@@ -167,6 +167,7 @@ mod tests {
             max_workers: 4,
             held_back: None,
             paused: false,
+            forecast: None,
             too_dear: Vec::new(),
         });
         let (_keep, receiver) = watch::channel(Arc::new(view));

@@ -8,7 +8,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::{Command, JobId, Reason, RunnerName, RunnerSettings, RunnerState, SystemId, WorkerId};
+use crate::engine::{Command, IdleCount, JobId, Reason, RunnerName, RunnerSettings, RunnerState, SystemId, WorkerId};
 
 use super::ledger::{Ending, Fact, LaunchTruth, TouchTruth};
 use super::scenario::Scenario;
@@ -222,7 +222,9 @@ fn launched(scenario: &Scenario, truth: &LaunchTruth) -> Option<Violation> {
         return None;
     }
     let ceiling = runner.schedule.iter().filter_map(|entry| entry.max_workers).fold(runner.max_workers, u32::max);
-    let idle = runner.schedule.iter().filter_map(|entry| entry.idle_count).fold(runner.idle.count, u32::max);
+    let counts = runner.schedule.iter().filter_map(|entry| entry.idle_count).chain([runner.idle.count]);
+    // What a forecast wants is its own affair; its ceiling is what may live at all.
+    let idle = counts.map(|count| count.fixed().unwrap_or(ceiling * runner.capacity)).fold(0, u32::max);
     let explained = (truth.jobs + idle).div_ceil(runner.capacity.max(1)) * runner.capacity.max(1);
     if truth.live > ceiling || truth.slots > scenario.settings.concurrent {
         Some(Violation::OverCap(truth.clone()))
@@ -236,10 +238,15 @@ fn launched(scenario: &Scenario, truth: &LaunchTruth) -> Option<Violation> {
 /// Workers beyond the floor, or fewer; held ones count for nothing.
 fn left(world: &World, runner: &RunnerSettings) -> Vec<Violation> {
     let capacity = runner.capacity.max(1);
-    let wanted = if runner.idle.scale_factor > 0.0 { runner.idle.count_min } else { runner.idle.count };
-    let floor = wanted.div_ceil(capacity).min(runner.max_workers) as usize;
+    let (least, most) = match runner.idle.count {
+        IdleCount::Auto => (runner.idle.count_min, runner.max_workers.saturating_mul(capacity)),
+        IdleCount::Fixed(_) if runner.idle.scale_factor > 0.0 => (runner.idle.count_min, runner.idle.count_min),
+        IdleCount::Fixed(count) => (count, count),
+    };
+    let workers = |slots: u32| slots.div_ceil(capacity).min(runner.max_workers) as usize;
+    let (floor, most) = (workers(least), workers(most));
     let live: Vec<_> = world.live().filter(|(_, machine)| machine.runner == runner.name && !machine.hold).collect();
-    let spare = live.iter().skip(floor).map(|(id, _)| Violation::LeftWorker((*id).clone()));
+    let spare = live.iter().skip(most).map(|(id, _)| Violation::LeftWorker((*id).clone()));
     let missing =
         (live.len() < floor && runner.schedule.is_empty()).then(|| Violation::BelowFloor(runner.name.clone()));
     spare.chain(missing).collect()

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use runner_fleet::engine::{
-    Blueprint, ConfigHash, Event, IdlePolicy, LinkNews, OperatorWish, Report, RunnerName, RunnerSettings, RunnerState,
+    Blueprint, ConfigHash, Event, IdleCount, IdlePolicy, LinkNews, OperatorWish, Report, RunnerName, RunnerSettings,
+    RunnerState,
 };
 
 use super::stage::{RUNNER, Stage, blueprint, launches, runner, serving, words};
@@ -107,7 +108,10 @@ fn an_interruption_fences_and_replaces_in_the_same_step() {
     assert!(launch.is_empty(), "the second worker is on its way already");
 
     let interruption = Some(stage.now.saturating_add(Duration::from_secs(120)).unwrap());
-    let mut stage = Stage::with(vec![RunnerSettings { idle: IdlePolicy { count: 1, ..runner().idle }, ..runner() }]);
+    let mut stage = Stage::with(vec![RunnerSettings {
+        idle: IdlePolicy { count: IdleCount::Fixed(1), ..runner().idle },
+        ..runner()
+    }]);
     let first = launches(&stage.opening).remove(0);
     let worker = stage.grant(&first).remove(0);
     stage.list();
@@ -131,7 +135,7 @@ fn a_worker_that_has_done_its_jobs_is_fenced_while_it_runs_the_last_one() {
 
 #[test]
 fn drift_rolls_idle_workers_first_and_one_at_a_time() {
-    let idle = IdlePolicy { count: 3, ..runner().idle };
+    let idle = IdlePolicy { count: IdleCount::Fixed(3), ..runner().idle };
     let mut stage = Stage::with(vec![RunnerSettings { idle, ..runner() }]);
     let launch = launches(&stage.opening).remove(0);
     let workers = stage.grant(&launch);
