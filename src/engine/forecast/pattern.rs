@@ -76,7 +76,7 @@ pub(crate) struct Depths(Vec<f64>);
 impl Depths {
     /// Jobs an hour in all.
     pub(crate) fn jobs_per_hour(&self) -> f64 {
-        self.0.iter().sum()
+        self.0.iter().fold(0.0, |sum, jobs| sum + jobs)
     }
 
     /// Jobs an hour that the `depth`-th slot serves, or one that cannot serve without it, if that serves more.
@@ -155,6 +155,12 @@ impl Pattern {
     pub(crate) fn trend(&self) -> f64 {
         let came = self.recent.total();
         ((came + CHANCE_JOBS) / (self.expected + CHANCE_JOBS)).clamp(*TREND.start(), *TREND.end())
+    }
+
+    /// Jobs within the last hour, faded.
+    #[cfg(test)]
+    pub(crate) fn came_lately(&self) -> f64 {
+        self.recent.total().round()
     }
 
     /// Hours of this time of the week that were watched, faded: 0 where it is new.

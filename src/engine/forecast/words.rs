@@ -84,10 +84,10 @@ impl Grounds {
         };
         let hour = time.hour();
         if self.hours_of_week >= KNOWN_HOURS {
-            write!(f, "{day} {hour}-{} UTC bring {} an hour", hour + 1, jobs(self.jobs_per_hour))?;
+            write!(f, "{day} {hour}-{} UTC bring {}", hour + 1, hourly(self.jobs_per_hour))?;
         } else {
             let seen = Brief(Duration::from_secs_f64(self.watched_hours.clamp(0.0, 1e6) * 3600.0));
-            write!(f, "still learning ({seen} watched), about {} an hour now", jobs(self.jobs_per_hour))?;
+            write!(f, "still learning ({seen} watched), now {}", hourly(self.jobs_per_hour))?;
         }
         if self.trend >= NOTABLE {
             f.write_str(", busier than usual")?;
@@ -96,6 +96,10 @@ impl Grounds {
         }
         Ok(())
     }
+}
+
+fn hourly(jobs_per_hour: f64) -> String {
+    if jobs_per_hour < 0.05 { "next to no jobs".into() } else { format!("{} an hour", jobs(jobs_per_hour)) }
 }
 
 fn jobs(number: f64) -> String {

@@ -63,7 +63,8 @@ impl Worth {
         for (index, jobs) in self.bins.iter().enumerate() {
             waiting += f64::from(*jobs);
             if waiting > may_wait * all {
-                return lower_edge(index);
+                // One bin below: where all times bring the same, a hair's breadth would decide between all slots and none.
+                return lower_edge(index.saturating_sub(1));
             }
         }
         // Even if every job that needs a slot waits, few enough do.
