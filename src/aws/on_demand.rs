@@ -61,6 +61,23 @@ mod tests {
         assert!(said.contains("https://") && said.contains("20"), "{said}");
     }
 
+    /// `make prices` makes a table that is read here, of the rows that mean an hour on demand and no others.
+    #[test]
+    fn the_script_reads_awss_price_list() {
+        let here = env!("CARGO_MANIFEST_DIR");
+        let output = std::process::Command::new("python3")
+            .arg(format!("{here}/packaging/on-demand-prices"))
+            .arg(format!("eu-central-1={here}/tests/recorded/aws/price_list.csv"))
+            .output()
+            .expect("python3 is needed for this test");
+        assert!(output.status.success(), "{output:?}");
+        let table: &'static str = String::from_utf8(output.stdout).unwrap().leak();
+        let expected = Table::from([(("eu-central-1", "c8g.large"), 0.0908), (("eu-central-1", "t4g.large"), 0.0768)]);
+        assert_eq!(read(table), expected, "{table}");
+        assert_eq!(rows(table).count(), 2);
+        assert!(table.contains("as of 2026-09-01"), "{table}");
+    }
+
     #[test]
     fn known_prices_are_found_and_unknown_ones_are_not_made_up() {
         assert_eq!(price("us-east-1", "c7g.large"), Some(0.0725));

@@ -2,6 +2,7 @@
 
 mod drains;
 mod launches;
+mod prices;
 mod stage;
 mod unknowns;
 mod worlds;
