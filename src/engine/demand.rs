@@ -17,7 +17,7 @@ use super::matching::{is_open_to, tags_fit};
 use super::queue::Queue;
 use super::runner::Runner;
 use super::schedule::{Policy, policy_at};
-use super::settings::{RunnerSettings, Settings};
+use super::settings::{IdleCount, RunnerSettings, Settings};
 use super::untaken::Untaken;
 use super::workers::Standing;
 
@@ -278,6 +278,12 @@ fn settle(scene: Scene<'_>, runner: &RunnerSettings, demand: &mut Demand) {
     let paused = scene.runners.get(&runner.name).is_none_or(|known| known.paused);
     let forecast = scene.forecasts.slots(&runner.name);
     demand.idle_wanted = if paused { 0 } else { demand.policy.idle.wanted(demand.running, forecast) };
+    if demand.policy.idle.count == IdleCount::Auto {
+        // A forecast asks for no more than there may be: what it lacks by that is nobody's failure to launch.
+        let most = demand.policy.max_workers.saturating_mul(runner.capacity).min(scene.settings.concurrent);
+        let left = most.saturating_sub(demand.running.saturating_add(demand.waiting));
+        demand.idle_wanted = demand.idle_wanted.min(left);
+    }
     if runner.limit > 0 {
         demand.waiting = demand.waiting.min(runner.limit.saturating_sub(demand.running));
         let left = runner.limit.saturating_sub(demand.running + demand.waiting);

@@ -1,6 +1,7 @@
 //! The engine, step by step: what it does with what it is told. The laws are checked after every step.
 
 mod drains;
+mod forecasts;
 mod launches;
 mod prices;
 mod stage;
