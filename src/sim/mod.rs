@@ -2,12 +2,13 @@
 //!
 //! Reading order: what a world is given ([`scenario`], [`faults`], [`workload`]), the [`world`] itself (it speaks the
 //! engine's events and commands, nothing else), what truly happened in it ([`ledger`], [`prices`]), what must never
-//! happen ([`check`]), the loop in virtual time ([`mod@run`]), the sums ([`summary`]), and the door for the live driver
+//! happen ([`check`]), the loop in virtual time ([`mod@run`]), very many of them ([`mod@soak`]), the sums ([`summary`]), and the door for the live driver
 //! ([`edge`]).
 //!
 //! The world knows the truth; an engine sees only what a listing, an answer or a report shows it, late and with faults.
 
 pub mod check;
+mod clock;
 mod dice;
 #[cfg(test)]
 mod doubles;
@@ -17,6 +18,7 @@ pub mod ledger;
 pub mod prices;
 pub mod run;
 pub mod scenario;
+pub mod soak;
 pub mod summary;
 pub mod workload;
 pub mod world;
