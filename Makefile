@@ -112,6 +112,15 @@ bench: $(MOTO) ## the budgets of docs/performance.md; the manager process itself
 		benches/manager/run; \
 	else echo "the manager process was not measured: that needs root (try: sudo make bench)"; fi
 
+# Regions whose on-demand prices are built in.
+REGIONS ?= us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 eu-central-1 eu-north-1 eu-west-1 eu-west-2 eu-west-3 \
+	ap-northeast-1 ap-south-1 ap-southeast-1 ap-southeast-2 sa-east-1 us-gov-east-1 us-gov-west-1
+
+.PHONY: prices
+prices: ## rewrite the table of on-demand prices from AWS's public price lists (some 300 MB per region)
+	packaging/on-demand-prices $(REGIONS) > src/aws/on_demand_prices.csv.new
+	mv src/aws/on_demand_prices.csv.new src/aws/on_demand_prices.csv
+
 .PHONY: release
 release: ## the binary that is installed
 	$(CARGO) build --locked --release

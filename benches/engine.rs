@@ -10,8 +10,8 @@ use std::time::Duration;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use runner_fleet::engine::{
-    Blueprint, ConfigHash, Engine, Event, Health, IdlePolicy, Instance, InstanceState, InstanceType, JobId, LinkNews,
-    Market, PendingJob, Phase, Place, ProjectId, QueueLook, Report, RunnerFacts, RunnerName, RunnerSettings,
+    Blueprint, ConfigHash, Engine, Event, Health, IdleCount, IdlePolicy, Instance, InstanceState, InstanceType, JobId,
+    LinkNews, Market, PendingJob, Phase, Place, ProjectId, QueueLook, Report, RunnerFacts, RunnerName, RunnerSettings,
     RunnerState, Scope, Server, Settings, SubnetId, TemplateName, WorkerId, Zone,
 };
 
@@ -38,8 +38,15 @@ fn settings(workers: u32) -> Settings {
         boot_timeout: Duration::from_secs(300),
         market: Market::Spot,
         on_demand_fallback: true,
+        spot_max_price: None,
         retry_interrupted: false,
-        idle: IdlePolicy { count: 1, count_min: 0, scale_factor: 0.0, time: Duration::from_secs(300) },
+        idle: IdlePolicy {
+            count: IdleCount::Fixed(1),
+            count_min: 0,
+            scale_factor: 0.0,
+            time: Duration::from_secs(300),
+            target_wait: Duration::from_secs(30),
+        },
         schedule: Vec::new(),
     };
     Settings {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::config::{Surroundings, migrate, parse_in};
 use crate::engine::{
-    Engine, Event, IdlePolicy, Market, RunnerName, RunnerSettings, ScheduleEntry, Server, Settings,
+    Engine, Event, IdleCount, IdlePolicy, Market, RunnerName, RunnerSettings, ScheduleEntry, Server, Settings,
 };
 use crate::gitlab::queue;
 use crate::worker::agent;
@@ -69,7 +69,7 @@ pub fn periods(data: &[u8]) {
         let wanted = idle_wanted(ScheduleEntry {
             periods: vec![period],
             written: vec![text.to_owned()],
-            idle_count: Some(3),
+            idle_count: Some(IdleCount::Fixed(3)),
             idle_count_min: None,
             idle_scale_factor: None,
             idle_time: None,
@@ -94,8 +94,9 @@ fn idle_wanted(entry: ScheduleEntry, now: Timestamp) -> u32 {
         boot_timeout: minutes(5),
         market: Market::Spot,
         on_demand_fallback: true,
+        spot_max_price: None,
         retry_interrupted: false,
-        idle: IdlePolicy { count: 0, count_min: 0, scale_factor: 0.0, time: minutes(5) },
+        idle: IdlePolicy { count: IdleCount::Fixed(0), count_min: 0, scale_factor: 0.0, time: minutes(5), target_wait: minutes(1) },
         schedule: vec![entry],
     };
     let settings = Settings { concurrent: 10, check_interval: minutes(1), runners: vec![runner] };

@@ -49,7 +49,8 @@ pub fn manager_policy(input: &ManagerPolicy) -> Value {
             "Sid": "Look", "Effect": "Allow",
             "Action": [
                 "ec2:DescribeImages", "ec2:DescribeInstanceStatus", "ec2:DescribeInstanceTypeOfferings",
-                "ec2:DescribeInstances", "ec2:DescribeKeyPairs", "ec2:DescribeLaunchTemplates", "ec2:DescribeSubnets",
+                "ec2:DescribeInstances", "ec2:DescribeKeyPairs", "ec2:DescribeLaunchTemplates",
+                "ec2:DescribeSpotPriceHistory", "ec2:DescribeSubnets",
             ],
             "Resource": "*",
             "Condition": { "StringEquals": { "aws:RequestedRegion": regions } },

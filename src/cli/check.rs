@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::config::{self, Ami, Loaded, Runner, Warning};
+use crate::engine::IdleCount;
 
 /// Parse and validate the configuration; print every problem at once, each with line and key path.
 ///
@@ -66,8 +67,12 @@ fn line(runner: &Runner) -> String {
         Some(token) => format!("sees the queue with {token}"),
         None => "does not see the queue".to_owned(),
     };
+    let idle = match fleet.idle_count {
+        IdleCount::Fixed(count) => count.to_string(),
+        IdleCount::Auto => "as many as the forecast says".to_owned(),
+    };
     format!(
-        "{}: {}, token {}, {queue}; {} type{} of {} on {}, image {ami}; up to {} workers of capacity {}, {} idle for {}s",
+        "{}: {}, token {}, {queue}; {} type{} of {} on {}, image {ami}; up to {} workers of capacity {}, {idle} idle for {}s",
         runner.name,
         runner.server,
         runner.token,
@@ -77,7 +82,6 @@ fn line(runner: &Runner) -> String {
         fleet.market,
         fleet.max_workers,
         fleet.capacity,
-        fleet.idle_count,
         fleet.idle_time.as_secs(),
     )
 }

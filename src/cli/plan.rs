@@ -72,6 +72,9 @@ pub(crate) fn show(plan: &Plan, look: Look, out: &mut dyn Write) -> Result<(), C
     for held in &plan.held_back {
         writeln!(out, "{} launches nothing: {}", held.runner, held.why)?;
     }
+    for left_out in &plan.left_out {
+        writeln!(out, "{} leaves out: {}", left_out.runner, left_out.why)?;
+    }
     if !plan.waiting.is_empty() {
         writeln!(out)?;
         let mut table = look.table(&["JOB", "NAME", "WAITS", "RUNNER", "WHY"]);

@@ -139,7 +139,16 @@ fn runners(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError>
             notes.join("; "),
         ]);
     }
-    write_table(out, &table)
+    write_table(out, &table)?;
+    for runner in &view.runners {
+        if let Some(forecast) = &runner.forecast {
+            writeln!(out, "{} {forecast}", runner.name)?;
+        }
+    }
+    for (runner, why) in view.runners.iter().flat_map(|runner| runner.too_dear.iter().map(|why| (&runner.name, why))) {
+        writeln!(out, "{runner} leaves out: {why}")?;
+    }
+    Ok(())
 }
 
 fn workers(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError> {
@@ -148,7 +157,8 @@ fn workers(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError>
         return Ok(());
     }
     writeln!(out)?;
-    let mut table = look.table(&["WORKER", "RUNNER", "STATE", "JOBS", "AGE", "IDLE", "TYPE", "ZONE", "MARKET", "NOTE"]);
+    let mut table = look
+        .table(&["WORKER", "RUNNER", "STATE", "JOBS", "AGE", "IDLE", "TYPE", "ZONE", "MARKET", "USD/H", "USD", "NOTE"]);
     for worker in &view.workers {
         let hold = worker.hold.then(|| "held".to_owned());
         let ecr = worker.ecr_error.as_ref().map(ToString::to_string);
@@ -163,10 +173,25 @@ fn workers(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError>
             worker.instance_type.to_string().into(),
             worker.zone.to_string().into(),
             worker.market.to_string().into(),
+            usd(worker.usd_per_hour, 4).into(),
+            usd(worker.usd_estimated, 2).into(),
             comfy_table::Cell::new(notes.join("; ")),
         ]);
     }
-    write_table(out, &table)
+    write_table(out, &table)?;
+    let costs = &view.costs;
+    let unpriced = match costs.unpriced_workers {
+        0 => String::new(),
+        1 => "; the price of 1 worker is not known".to_owned(),
+        more => format!("; the prices of {more} workers are not known"),
+    };
+    writeln!(out, "\nAbout {:.4} USD an hour for instances{unpriced}", costs.usd_per_hour)?;
+    Ok(())
+}
+
+/// Money; unknown is not zero.
+fn usd(amount: Option<f64>, digits: usize) -> String {
+    amount.map_or_else(|| "?".into(), |amount| format!("{amount:.digits$}"))
 }
 
 pub(super) fn jobs(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError> {

@@ -1,6 +1,8 @@
 //! Every key of our tables is alive: another value gives another configuration, and the complete example explains it.
 
 use super::legacy::Surroundings;
+use crate::engine::IdleCount;
+
 use super::{Checksum, Config, ecr, fleet, load, parse_in, schedule, volume};
 
 const COMPLETE: &str = include_str!("../../config/complete.toml");
@@ -35,6 +37,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("runners.fleet", "max_age", "'7h'"),
     ("runners.fleet", "idle_count", "5"),
     ("runners.fleet", "idle_time", "7"),
+    ("runners.fleet", "target_wait", "'20s'"),
     ("runners.fleet", "idle_count_min", "2"),
     ("runners.fleet", "idle_scale_factor", "0.7"),
     ("runners.fleet", "max_booting", "7"),
@@ -136,11 +139,13 @@ fn settings_follow_the_file() {
     assert_eq!((settings.concurrent, settings.check_interval.as_secs()), (50, 5));
     assert_eq!((runner.limit, runner.max_workers, runner.capacity, runner.max_jobs), (20, 8, 2, 100));
     assert_eq!((runner.max_age.as_secs(), runner.max_booting, runner.boot_timeout.as_secs()), (43_200, 10, 420));
-    assert_eq!((runner.idle.count, runner.idle.count_min, runner.idle.time.as_secs()), (4, 1, 600));
+    assert_eq!((runner.idle.count.fixed(), runner.idle.count_min, runner.idle.time.as_secs()), (Some(4), 1, 600));
+    assert_eq!((runner.idle.target_wait.as_secs(), runner.spot_max_price), (45, Some(0.05)));
     assert!(runner.sees_queue && runner.retry_interrupted && !runner.on_demand_fallback);
     let entry = &runner.schedule[0];
     assert_eq!(entry.written, ["* 8-18 * * mon-fri Europe/Berlin"]);
-    assert_eq!((entry.idle_count, entry.idle_count_min, entry.max_workers), (Some(8), Some(2), Some(10)));
+    let idle_count = entry.idle_count.and_then(IdleCount::fixed);
+    assert_eq!((idle_count, entry.idle_count_min, entry.max_workers), (Some(8), Some(2), Some(10)));
     assert!(entry.periods[0].matches("2026-11-20T08:00:00+01:00").unwrap());
 }
 
@@ -152,7 +157,8 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.check_interval.as_secs(), 3);
     assert_eq!(config.listen_address.unwrap().to_string(), "127.0.0.1:9252");
     assert_eq!((fleet.max_workers, fleet.capacity, fleet.max_jobs, fleet.max_booting), (10, 1, 0, 0));
-    assert_eq!((fleet.idle_count, fleet.idle_time.as_secs(), fleet.idle_count_min), (0, 300, 0));
+    assert_eq!((fleet.idle_count.fixed(), fleet.idle_time.as_secs(), fleet.idle_count_min), (Some(0), 300, 0));
+    assert_eq!(fleet.target_wait.as_secs(), 30);
     assert_eq!(
         (fleet.max_age.as_secs(), fleet.boot_timeout.as_secs(), fleet.orphan_timeout.as_secs()),
         (86_400, 300, 1_800)

@@ -231,7 +231,7 @@ fn check_names_differ(sections: &[&Table], report: &mut Report) {
 
 /// The idle wishes of all runners share `concurrent`.
 fn warn_of_idle_above(sections: &[&Table], runners: &[Runner], concurrent: Option<u32>, report: &mut Report) {
-    let idle: u64 = runners.iter().map(|runner| u64::from(runner.fleet.idle_count)).sum();
+    let idle: u64 = runners.iter().filter_map(|runner| runner.fleet.idle_count.fixed()).map(u64::from).sum();
     if let (Some(concurrent), Some(first)) = (concurrent, sections.first())
         && idle > u64::from(concurrent)
     {

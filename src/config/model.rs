@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Arch, Ecr, RootVolume, Secret, Tool};
-use crate::engine::{InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId};
+use crate::engine::{IdleCount, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId};
 
 /// The whole file, checked.
 #[derive(Clone, PartialEq)]
@@ -141,11 +141,13 @@ pub struct RunnerFleet {
     pub max_jobs: u32,
     /// Retire when idle after this. Default 24 h.
     pub max_age: Duration,
-    /// Free job slots kept ready. Default 0.
-    pub idle_count: u32,
+    /// Free job slots kept ready, or as many as the forecast says. Default 0.
+    pub idle_count: IdleCount,
     /// How long a worker above that stays. Default 5 min.
     pub idle_time: Duration,
-    /// The floor with a factor. Default 0; at most `idle_count`.
+    /// With a forecast: 95 of 100 jobs are to wait no longer than this for a slot. Default 30 s.
+    pub target_wait: Duration,
+    /// The floor with a factor or a forecast. Default 0; at most `idle_count`.
     pub idle_count_min: u32,
     /// Wanted idle = clamp(in use × factor, min, idle_count); 0: off.
     pub idle_scale_factor: f64,
@@ -263,6 +265,7 @@ impl fmt::Debug for RunnerFleet {
             .field("capacity", &self.capacity)
             .field("idle_count", &self.idle_count)
             .field("idle_time", &self.idle_time)
+            .field("target_wait", &self.target_wait)
             .field("docker_daemon", &KeysOf(&self.docker_daemon))
             .field("schedule", &self.schedule)
             .field("ecr", &self.ecr)

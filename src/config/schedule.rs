@@ -30,7 +30,7 @@ pub(crate) fn read(table: &Table, report: &mut Report) -> Option<ScheduleEntry> 
     let entry = ScheduleEntry {
         periods: Vec::new(),
         written: Vec::new(),
-        idle_count: reader.optional("idle_count", report, values::count),
+        idle_count: reader.optional("idle_count", report, values::idle_count),
         idle_count_min: reader.optional("idle_count_min", report, values::count),
         idle_scale_factor: reader.optional("idle_scale_factor", report, values::factor),
         idle_time: reader.optional("idle_time", report, duration::any),

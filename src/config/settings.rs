@@ -29,12 +29,15 @@ fn runner(runner: &Runner) -> RunnerSettings {
         boot_timeout: fleet.boot_timeout,
         market: fleet.market,
         on_demand_fallback: fleet.on_demand_fallback,
+        // Checked when the file was read: it is a decimal number.
+        spot_max_price: fleet.spot_max_price.as_ref().and_then(|text| text.parse().ok()),
         retry_interrupted: fleet.retry_interrupted,
         idle: IdlePolicy {
             count: fleet.idle_count,
             count_min: fleet.idle_count_min,
             scale_factor: fleet.idle_scale_factor,
             time: fleet.idle_time,
+            target_wait: fleet.target_wait,
         },
         schedule: fleet.schedule.clone(),
     }

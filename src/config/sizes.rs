@@ -6,7 +6,7 @@ use super::node::Table;
 use super::problems::Report;
 use super::reader::Reader;
 use super::{duration, schedule, values};
-use crate::engine::ScheduleEntry;
+use crate::engine::{IdleCount, ScheduleEntry};
 
 /// The counts of one runner, read and with their defaults.
 #[derive(Clone, Debug)]
@@ -14,8 +14,9 @@ pub(crate) struct Sizes {
     pub(crate) max_workers: u32,
     pub(crate) capacity: u32,
     pub(crate) max_jobs: u32,
-    pub(crate) idle_count: u32,
+    pub(crate) idle_count: IdleCount,
     pub(crate) idle_time: Duration,
+    pub(crate) target_wait: Duration,
     pub(crate) idle_count_min: u32,
     pub(crate) idle_scale_factor: f64,
     pub(crate) max_booting: u32,
@@ -34,14 +35,17 @@ pub(crate) struct Around {
 }
 
 const DEFAULT_IDLE_TIME: Duration = Duration::from_secs(5 * 60);
+/// What a person who has just pushed hardly notices.
+const DEFAULT_TARGET_WAIT: Duration = Duration::from_secs(30);
 
 /// Reads the counts; `None` when one of them is bad or they contradict each other.
 pub(crate) fn read(reader: &Reader<'_>, around: Around, report: &mut Report) -> Option<Sizes> {
     let capacity = reader.or("capacity", 1, report, values::positive);
     let written_max = reader.or("max_workers", None, report, |node| values::positive(node).map(Some));
     let max_jobs = reader.or("max_jobs", 0, report, values::count);
-    let idle_count = reader.or("idle_count", 0, report, values::count);
+    let idle_count = reader.or("idle_count", IdleCount::Fixed(0), report, values::idle_count);
     let idle_time = reader.or("idle_time", DEFAULT_IDLE_TIME, report, duration::any);
+    let target_wait = reader.or("target_wait", DEFAULT_TARGET_WAIT, report, duration::any);
     let idle_count_min = reader.or("idle_count_min", 0, report, values::count);
     let idle_scale_factor = reader.or("idle_scale_factor", 0.0, report, values::factor);
     let max_booting = reader.or("max_booting", 0, report, values::count);
@@ -54,6 +58,7 @@ pub(crate) fn read(reader: &Reader<'_>, around: Around, report: &mut Report) -> 
         max_jobs: max_jobs?,
         idle_count: idle_count?,
         idle_time: idle_time?,
+        target_wait: target_wait?,
         idle_count_min: idle_count_min?,
         idle_scale_factor: idle_scale_factor?,
         max_booting: max_booting?,
@@ -88,7 +93,7 @@ fn schedule_entries(reader: &Reader<'_>, report: &mut Report) -> Option<Vec<Sche
 struct InForce<'a> {
     place: Option<(usize, &'a ScheduleEntry)>,
     max_workers: u32,
-    idle_count: u32,
+    idle_count: IdleCount,
     idle_count_min: u32,
     idle_scale_factor: f64,
 }
@@ -112,6 +117,10 @@ fn check(sizes: &Sizes, reader: &Reader<'_>, around: Around, report: &mut Report
             idle_scale_factor: entry.idle_scale_factor.unwrap_or(base.idle_scale_factor),
         };
         check_idle(&in_force, sizes, reader, around, report);
+    }
+    let counts = sizes.schedule.iter().filter_map(|entry| entry.idle_count).chain([sizes.idle_count]);
+    if reader.has("target_wait") && counts.into_iter().all(|count| count != IdleCount::Auto) {
+        report.warn(&reader.at("target_wait"), "has no effect without idle_count = \"auto\"");
     }
 }
 
@@ -147,6 +156,7 @@ fn check_idle(in_force: &InForce<'_>, sizes: &Sizes, reader: &Reader<'_>, around
         let entry_has = |entry: &ScheduleEntry, key: &str| match key {
             "idle_count" => entry.idle_count.is_some(),
             "idle_count_min" => entry.idle_count_min.is_some(),
+            "idle_scale_factor" => entry.idle_scale_factor.is_some(),
             "max_workers" => entry.max_workers.is_some(),
             _ => false,
         };
@@ -165,6 +175,10 @@ fn check_idle(in_force: &InForce<'_>, sizes: &Sizes, reader: &Reader<'_>, around
         }
     };
     let capacity = sizes.capacity;
+    let IdleCount::Fixed(idle_count) = idle_count else {
+        let at = |key: &'static str| at(&[key]);
+        return check_auto(in_force, capacity, &at, around, report);
+    };
     if u64::from(idle_count) > slots(max_workers, capacity) {
         report.problem(
             &at(&["max_workers", "idle_count"]),
@@ -183,6 +197,37 @@ fn check_idle(in_force: &InForce<'_>, sizes: &Sizes, reader: &Reader<'_>, around
         report.problem(
             &at(&[key]),
             format!("without api_token the queue cannot be seen, and with {key} = 0 no worker would ever start; write api_token, or {key} = 1 or more"),
+        );
+    }
+}
+
+/// With `idle_count = "auto"`: the floor must fit, a factor has nothing to scale, and somebody must see the jobs.
+fn check_auto(
+    in_force: &InForce<'_>,
+    capacity: u32,
+    at: &dyn Fn(&'static str) -> super::node::At,
+    around: Around,
+    report: &mut Report,
+) {
+    let InForce { place, max_workers, idle_count: _, idle_count_min, idle_scale_factor } = *in_force;
+    // A factor that an entry merely inherits is the runner's, for its own number.
+    let factor = place.map_or(Some(idle_scale_factor), |(_, entry)| entry.idle_scale_factor);
+    if factor.is_some_and(|factor| factor > 0.0) {
+        report.problem(
+            &at("idle_scale_factor"),
+            "idle_count = \"auto\" already follows the jobs; leave idle_scale_factor out, or write a number as idle_count",
+        );
+    }
+    if u64::from(idle_count_min) > slots(max_workers, capacity) {
+        report.problem(
+            &at("idle_count_min"),
+            format!("{max_workers} worker{} cannot hold idle_count_min = {idle_count_min} at capacity {capacity}; write {} or less", plural(max_workers), slots(max_workers, capacity)),
+        );
+    }
+    if idle_count_min == 0 && !around.sees_queue {
+        report.problem(
+            &at("idle_count"),
+            "without api_token the queue cannot be seen, and a forecast that never sees a job would never start a worker; write api_token, or idle_count_min = 1 or more",
         );
     }
 }

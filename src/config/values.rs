@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::Secret;
 use super::node::{Item, Node, shown_address};
+use crate::engine::IdleCount;
 
 /// Text, not empty.
 pub(crate) fn text(node: &Node) -> Result<String, String> {
@@ -57,6 +58,17 @@ pub(crate) const COUNT_MAX: u32 = 1_000_000;
 /// A count of something, 0 allowed.
 pub(crate) fn count(node: &Node) -> Result<u32, String> {
     whole(node, 0, COUNT_MAX)
+}
+
+/// A count of idle slots, or the word that leaves it to the forecast.
+pub(crate) fn idle_count(node: &Node) -> Result<IdleCount, String> {
+    match &node.item {
+        Item::String(text) if text == "auto" => Ok(IdleCount::Auto),
+        Item::String(_) => Err(format!("{} is neither a number nor \"auto\"", node.shown())),
+        Item::Integer(_) | Item::Float(..) | Item::Boolean(_) | Item::Datetime(_) | Item::Array(_) | Item::Table(_) => {
+            count(node).map(IdleCount::Fixed)
+        }
+    }
 }
 
 /// A count of something, at least 1.

@@ -93,11 +93,14 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// Runners that want workers and get none, with the reason.
     pub held_back: Vec<Held>,
+    /// Offers that are not asked for because of what they cost.
+    #[serde(default)]
+    pub left_out: Vec<Held>,
     /// Jobs that wait, with the reason.
     pub waiting: Vec<crate::engine::view::JobView>,
 }
 
-/// A runner that wants workers and gets none.
+/// A runner, and what it does not get.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// The runner.

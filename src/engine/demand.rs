@@ -13,15 +13,17 @@ use jiff::Timestamp;
 
 use super::cooldown::Cooldowns;
 use super::fleet::Fleet;
+use super::forecast::Forecasts;
 use super::ids::{JobId, RunnerName, Server};
 use super::job::{Knowledge, PendingJob};
 use super::matching::{is_open_to, tags_fit};
-use super::placement::place;
+use super::placement::{Wish, place};
+use super::prices::Prices;
 use super::queue::Queue;
 use super::rolling::{at_once, outdated};
 use super::runner::Runner;
 use super::schedule::{Policy, policy_at};
-use super::settings::{RunnerSettings, Settings};
+use super::settings::{IdleCount, RunnerSettings, Settings};
 use super::shares::{Claim, share};
 use super::untaken::Untaken;
 use super::workers::{Standing, Worker};
@@ -101,6 +103,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) fleet: &'a Fleet,
     pub(crate) untaken: &'a Untaken,
     pub(crate) cooldowns: &'a Cooldowns,
+    pub(crate) prices: &'a Prices,
+    pub(crate) forecasts: &'a Forecasts,
 }
 
 /// Works out every runner's demand at `now`.
@@ -146,7 +150,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         slots: coming.saturating_mul(runner.capacity),
         booting: coming,
         workers: coming,
-        can_grow: known.is_some_and(|known| can_grow(known, runner, scene.cooldowns, now)),
+        can_grow: known.is_some_and(|known| can_grow(scene, known, runner, now)),
         fixed: 0,
         share: 0,
     };
@@ -326,12 +330,12 @@ impl<'a> Candidate<'a> {
 }
 
 /// Whether a launch for it could be made now, its ceilings aside.
-fn can_grow(known: &Runner, runner: &RunnerSettings, cooldowns: &Cooldowns, now: Timestamp) -> bool {
+fn can_grow(scene: Scene<'_>, known: &Runner, runner: &RunnerSettings, now: Timestamp) -> bool {
     let Some(blueprint) = known.blueprint.known() else { return false };
     !known.paused
         && known.refused.closed_until(now).is_none()
         && known.breaker_open_until(now).is_none()
-        && !place(&blueprint.places, runner.market, runner.on_demand_fallback, 1, cooldowns, now).asks.is_empty()
+        && !place(&blueprint.places, Wish::of(runner, 1), scene.cooldowns, scene.prices, now).asks.is_empty()
 }
 
 /// Adds what follows from the counts: wanted idle slots, and the runner's own limit on jobs.
@@ -341,7 +345,14 @@ fn settle(scene: Scene<'_>, runner: &RunnerSettings, demand: &mut Demand) {
         .runners
         .get(&runner.name)
         .is_none_or(|known| known.paused || known.facts.known().is_some_and(|facts| facts.paused));
-    demand.idle_wanted = if paused { 0 } else { demand.policy.idle.wanted(demand.running) };
+    let forecast = scene.forecasts.slots(&runner.name);
+    demand.idle_wanted = if paused { 0 } else { demand.policy.idle.wanted(demand.running, forecast) };
+    if demand.policy.idle.count == IdleCount::Auto {
+        // A forecast asks for no more than there may be: what it lacks by that is nobody's failure to launch.
+        let most = demand.policy.max_workers.saturating_mul(runner.capacity).min(scene.settings.concurrent);
+        let left = most.saturating_sub(demand.running.saturating_add(demand.waiting));
+        demand.idle_wanted = demand.idle_wanted.min(left);
+    }
     if runner.limit > 0 {
         demand.waiting = demand.waiting.min(runner.limit.saturating_sub(demand.running));
         let left = runner.limit.saturating_sub(demand.running + demand.waiting);

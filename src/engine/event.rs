@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{InstanceType, JobId, LaunchToken, RunnerName, Server, WorkerId, Zone};
 use super::job::{QueueLook, RunnerFacts};
 use super::offering::{Blueprint, Market, Offering};
+use super::prices::PriceLook;
 use super::settings::Settings;
 use super::worker::{Instance, Report};
 
@@ -79,6 +80,8 @@ pub enum Event {
         /// What came of it.
         outcome: RetryOutcome,
     },
+    /// The prices of a region were looked at.
+    Prices(PriceLook),
     /// Someone at the control socket wants something.
     Operator(OperatorWish),
 }

@@ -14,7 +14,8 @@ use super::fleet::{Fleet, Flight};
 use super::ids::RunnerName;
 use super::job::Knowledge;
 use super::offering::Market;
-use super::placement::place;
+use super::placement::{Wish, place};
+use super::prices::Prices;
 use super::reason::{Brief, Reason};
 use super::runner::{Answer, Runner};
 use super::settings::{RunnerSettings, Settings};
@@ -56,6 +57,8 @@ pub(crate) enum HeldBack {
     Probation(u32),
     /// Nothing that it may use is on offer.
     NoOffering(Option<Duration>),
+    /// Every spot offer costs more than it may; the cheapest of them.
+    TooDear(String),
     /// An operator has paused it.
     Paused,
     /// GitLab has paused it.
@@ -81,6 +84,7 @@ impl fmt::Display for HeldBack {
                 write!(f, "EC2 has none of its instance types now, next try in {}", Brief(*wait))
             }
             Self::NoOffering(None) => f.write_str("no instance type and subnet is left to ask for"),
+            Self::TooDear(cheapest) => write!(f, "every spot offer is too dear, even the cheapest: {cheapest}"),
             Self::Paused => f.write_str("an operator has paused it"),
             Self::PausedInGitLab => f.write_str("it is paused in GitLab"),
         }
@@ -94,6 +98,7 @@ pub(crate) struct Launching<'a> {
     pub(crate) runners: &'a BTreeMap<RunnerName, Runner>,
     pub(crate) fleet: &'a mut Fleet,
     pub(crate) cooldowns: &'a mut Cooldowns,
+    pub(crate) prices: &'a Prices,
     pub(crate) mint: &'a mut TokenMint,
     /// What is known of EC2's instances.
     pub(crate) ec2: &'a Knowledge,
@@ -249,7 +254,15 @@ impl Launching<'_> {
     /// Launches whose outcome is open, sent again with the same token: EC2 answers them or carries them out, once.
     fn repeat(&mut self) -> Vec<Launch> {
         let now = self.now;
-        self.fleet.flights.retain(|_, flight| since(now, flight.decided_at) < GIVEN_UP);
+        let cooldowns = &mut *self.cooldowns;
+        self.fleet.flights.retain(|token, flight| {
+            let goes_on = since(now, flight.decided_at) < GIVEN_UP;
+            if !goes_on {
+                // Nobody will ever answer its probes: what they would have shown is anybody's to try again.
+                cooldowns.end_probes(token);
+            }
+            goes_on
+        });
         let mut repeated = Vec::new();
         if self.slow_until.is_some() {
             return repeated;
@@ -279,9 +292,11 @@ impl Launching<'_> {
             .get(&runner.name)
             .and_then(|known| known.blueprint.known())
             .ok_or_else(|| HeldBack::NotReady("the launch template is awaited".into()))?;
-        let placement =
-            place(&blueprint.places, runner.market, runner.on_demand_fallback, workers, self.cooldowns, self.now);
+        let placement = place(&blueprint.places, Wish::of(runner, workers), self.cooldowns, self.prices, self.now);
         if placement.asks.is_empty() {
+            if let (None, Some(cheapest)) = (placement.opens_at, placement.too_dear.first()) {
+                return Err(HeldBack::TooDear(cheapest.to_string()));
+            }
             return Err(HeldBack::NoOffering(placement.opens_at.map(|at| since(at, self.now))));
         }
         let mut launches = Vec::new();

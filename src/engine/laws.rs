@@ -131,6 +131,7 @@ impl Laws {
                 self.forced.extend(workers.iter().cloned());
             }
             Event::Operator(_)
+            | Event::Prices(_)
             | Event::Instances { .. }
             | Event::Link { .. }
             | Event::Runner { .. }

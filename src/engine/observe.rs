@@ -5,12 +5,14 @@ use jiff::Timestamp;
 use super::command::Command;
 use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, LinkNews, OperatorWish};
 use super::fleet::{News, Passing};
-use super::ids::{LaunchToken, RunnerName, WorkerId};
+use super::ids::{LaunchToken, RunnerName, Server, WorkerId};
+use super::job::QueueLook;
 use super::launching::{LAUNCH_AGAIN, SLOW};
+use super::matching::may_take;
 use super::offering::{Market, Offering};
 use super::reason::Reason;
 use super::runner::Runner;
-use super::settings::Settings;
+use super::settings::{RunnerSettings, Settings};
 use super::step::{Engine, FORGET_AGAIN};
 use super::time::after;
 use super::worker::Instance;
@@ -27,7 +29,10 @@ impl Engine {
                     known.facts.take(facts);
                 }
             }
-            Event::Queue { server, look } => self.queues.entry(server).or_default().answered(look),
+            Event::Queue { server, look } => {
+                self.learn_from(&server, &look);
+                self.queues.entry(server).or_default().answered(look);
+            }
             Event::Blueprint { runner, blueprint } => self.blueprint(&runner, blueprint),
             Event::Instances { asked_at, listing } => return self.listed(asked_at, listing),
             Event::Launched { token, answer } => self.launched(&token, &answer),
@@ -45,6 +50,7 @@ impl Engine {
                 self.journal.totals.jobs_retried += u64::from(again);
                 text.into_iter().for_each(|text| self.journal.note(now, text));
             }
+            Event::Prices(look) => self.prices.answered(look),
             Event::Operator(wish) => self.wished(wish),
         }
         Vec::new()
@@ -61,7 +67,32 @@ impl Engine {
             self.runners.entry(runner.name.clone()).or_insert_with(Runner::new);
         }
         self.queues.retain(|server, _| settings.runners.iter().any(|runner| runner.server == *server));
+        self.forecasts.configured(&settings, self.now);
         self.settings = Some(settings);
+    }
+
+    /// The forecasts learn of the jobs that a look shows for the first time. Each counts for the runner that it is in demand
+    /// for: the first in file order that may take it and has room, else the first that may take it.
+    fn learn_from(&mut self, server: &Server, look: &Result<QueueLook, String>) {
+        let (Ok(look), Some(settings), false) = (look, &self.settings, self.forecasts.is_empty()) else { return };
+        let Self { runners, assessment, forecasts, .. } = self;
+        let here: Vec<_> = settings.runners.iter().filter(|r| r.server == *server && r.sees_queue).collect();
+        let names: Vec<RunnerName> = here.iter().map(|runner| runner.name.clone()).collect();
+        forecasts.looked(server, look, self.now, &names, |job| {
+            let able = || {
+                here.iter().filter(|runner| {
+                    let facts = runners.get(&runner.name).and_then(|known| known.facts.known());
+                    facts.is_some_and(|facts| may_take(&runner.name, facts, job))
+                })
+            };
+            let has_room = |runner: &&&RunnerSettings| {
+                let demand = assessment.demands.get(&runner.name);
+                demand.is_none_or(|demand| {
+                    demand.running + demand.waiting < demand.policy.max_workers.saturating_mul(runner.capacity)
+                })
+            };
+            able().find(has_room).or_else(|| able().next()).map(|runner| runner.name.clone())
+        });
     }
 
     fn blueprint(&mut self, runner: &RunnerName, blueprint: Result<super::offering::Blueprint, String>) {
@@ -93,6 +124,12 @@ impl Engine {
     }
 
     fn linked(&mut self, worker: &WorkerId, news: LinkNews) -> Vec<Command> {
+        if let LinkNews::Report(report) = &news
+            && let Some(known) = self.fleet.workers.get(worker)
+            && let Some(before) = known.report()
+        {
+            self.forecasts.reported(&known.instance.runner, before, report, self.now);
+        }
         let heard = self.fleet.linked(self.now, worker, news);
         self.note_endangered_jobs(worker);
         heard.into_iter().filter_map(|news| self.heard(news)).collect()
@@ -115,6 +152,7 @@ impl Engine {
                     && worker.boot_watched
                 {
                     runner.boot_succeeded();
+                    self.forecasts.booted(&worker.instance.runner, worker.age(now));
                 }
                 None
             }

@@ -6,11 +6,14 @@ use super::demand::Demand;
 use super::event::LinkFailure;
 use super::ids::RunnerName;
 use super::job::Knowledge;
+use super::offering::{Market, Offering};
+use super::placement;
+use super::prices;
 use super::reason::Brief;
-use super::settings::RunnerSettings;
+use super::settings::{IdleCount, RunnerSettings};
 use super::step::Engine;
 use super::time::since;
-use super::view::{RunnerView, View, WorkerState, WorkerView};
+use super::view::{Costs, RunnerView, View, WorkerState, WorkerView};
 use super::why;
 use super::worker::{EcrError, Health};
 use super::workers::{Link, Standing, Worker};
@@ -21,6 +24,7 @@ pub(super) fn of(engine: &Engine) -> View {
         engine.fleet.workers.values().map(|worker| worker_view(engine, worker)).collect();
     workers.sort_by(|one, other| (&one.runner, other.age, &one.id).cmp(&(&other.runner, one.age, &other.id)));
     let (jobs, waiting) = why::jobs(engine);
+    let costs = costs(&workers);
     View {
         version: 1,
         at: engine.now,
@@ -31,7 +35,18 @@ pub(super) fn of(engine: &Engine) -> View {
         waiting,
         decisions: engine.journal.newest(),
         totals: engine.journal.totals,
+        costs,
     }
+}
+
+fn costs(workers: &[WorkerView]) -> Costs {
+    workers.iter().fold(Costs::default(), |mut sum, worker| {
+        match worker.usd_per_hour {
+            Some(price) => sum.usd_per_hour += price,
+            None => sum.unpriced_workers += 1,
+        }
+        sum
+    })
 }
 
 fn runners(engine: &Engine) -> Vec<RunnerView> {
@@ -57,6 +72,8 @@ fn runners(engine: &Engine) -> Vec<RunnerView> {
         max_workers: 0,
         held_back: Some("its section is gone from the configuration; its workers are being retired".into()),
         paused: false,
+        forecast: None,
+        too_dear: Vec::new(),
     }));
     views
 }
@@ -79,7 +96,18 @@ fn runner_view(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> Run
         max_workers: policy.max_workers,
         held_back: engine.held_back.get(&runner.name).map(ToString::to_string),
         paused: engine.runners.get(&runner.name).is_some_and(|known| known.paused),
+        forecast: (policy.idle.count == IdleCount::Auto).then(|| engine.forecasts.why(&runner.name)).flatten(),
+        too_dear: too_dear(engine, runner),
     }
+}
+
+/// The spot offers that a launch now would leave out for their price.
+fn too_dear(engine: &Engine, runner: &RunnerSettings) -> Vec<String> {
+    let blueprint = engine.runners.get(&runner.name).and_then(|known| known.blueprint.known());
+    let Some(blueprint) = blueprint.filter(|_| runner.market == Market::Spot) else { return Vec::new() };
+    let offerings: Vec<Offering> = blueprint.places.iter().map(|place| place.on(Market::Spot)).collect();
+    let dear = placement::too_dear(&offerings, runner.spot_max_price, &engine.prices, engine.now);
+    dear.iter().map(ToString::to_string).collect()
 }
 
 fn worker_view(engine: &Engine, worker: &Worker) -> WorkerView {
@@ -94,6 +122,8 @@ fn worker_view(engine: &Engine, worker: &Worker) -> WorkerView {
         Standing::Ending => WorkerState::Terminating,
     };
     let instance = &worker.instance;
+    let usd_per_hour = engine.prices.hourly(instance.market, &instance.instance_type, &instance.zone, engine.now);
+    let age = worker.age(engine.now);
     WorkerView {
         id: instance.id.clone(),
         runner: instance.runner.clone(),
@@ -102,11 +132,13 @@ fn worker_view(engine: &Engine, worker: &Worker) -> WorkerView {
         phase: worker.report().map(|report| report.phase.clone()),
         jobs,
         job_ids: worker.report().map(|report| report.job_ids.iter().copied().collect()).unwrap_or_default(),
-        age: worker.age(engine.now),
+        age,
         idle: worker.idle(engine.now).filter(|_| standing == Standing::Serving),
         instance_type: instance.instance_type.clone(),
         zone: instance.zone.clone(),
         market: instance.market,
+        usd_per_hour,
+        usd_estimated: usd_per_hour.map(|price| prices::cost(price, age)),
         hold: instance.hold,
         ecr_error: worker.report().and_then(|report| recent(engine, report.ecr_error.as_ref()?)),
     }

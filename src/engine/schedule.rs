@@ -3,7 +3,7 @@
 use cronexpr::MakeTimestamp;
 use jiff::Timestamp;
 
-use super::settings::{IdlePolicy, RunnerSettings, ScheduleEntry};
+use super::settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry};
 
 /// The policy in force at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,14 +40,18 @@ fn is_active(entry: &ScheduleEntry, now: Timestamp) -> bool {
 
 impl IdlePolicy {
     /// The free slots wanted while `in_use` slots run jobs; as docker+machine's IdleCount, IdleCountMin and
-    /// IdleScaleFactor.
-    pub(crate) fn wanted(&self, in_use: u32) -> u32 {
+    /// IdleScaleFactor. `forecast` stands for the count where that is `"auto"`.
+    pub(crate) fn wanted(&self, in_use: u32, forecast: u32) -> u32 {
+        let count = match self.count {
+            IdleCount::Fixed(count) => count,
+            IdleCount::Auto => return forecast.max(self.count_min),
+        };
         if self.scale_factor <= 0.0 {
-            return self.count;
+            return count;
         }
         // Casting saturates, and truncates as docker+machine does.
         let scaled = (f64::from(in_use) * self.scale_factor) as u32;
-        scaled.max(self.count_min).min(self.count)
+        scaled.max(self.count_min).min(count)
     }
 }
 
@@ -57,6 +61,11 @@ mod tests {
 
     use super::*;
     use crate::engine::{Market, RunnerName, Server};
+
+    fn idle(count: IdleCount, count_min: u32, scale_factor: f64) -> IdlePolicy {
+        let time = Duration::from_secs(300);
+        IdlePolicy { count, count_min, scale_factor, time, target_wait: Duration::from_secs(30) }
+    }
 
     fn runner(schedule: Vec<ScheduleEntry>) -> RunnerSettings {
         RunnerSettings {
@@ -72,8 +81,9 @@ mod tests {
             boot_timeout: Duration::from_secs(300),
             market: Market::Spot,
             on_demand_fallback: true,
+            spot_max_price: None,
             retry_interrupted: false,
-            idle: IdlePolicy { count: 1, count_min: 0, scale_factor: 0.0, time: Duration::from_secs(300) },
+            idle: idle(IdleCount::Fixed(1), 0, 0.0),
             schedule,
         }
     }
@@ -82,7 +92,7 @@ mod tests {
         ScheduleEntry {
             periods: vec![cronexpr::parse_crontab(period).unwrap()],
             written: vec![period.into()],
-            idle_count,
+            idle_count: idle_count.map(IdleCount::Fixed),
             idle_count_min: None,
             idle_scale_factor: None,
             idle_time: None,
@@ -91,7 +101,7 @@ mod tests {
     }
 
     fn count_at(schedule: &[ScheduleEntry], at: &str) -> u32 {
-        policy_at(&runner(schedule.to_vec()), at.parse().unwrap()).idle.count
+        policy_at(&runner(schedule.to_vec()), at.parse().unwrap()).idle.count.fixed().unwrap()
     }
 
     #[test]
@@ -149,16 +159,22 @@ mod tests {
     fn the_last_active_entry_wins_and_inherits_from_the_runner_alone() {
         let schedule = [entry("* * * * * UTC", Some(2), Some(3)), entry("* 9 * * * UTC", Some(7), None)];
         let policy = policy_at(&runner(schedule.to_vec()), "2026-01-01T09:30:00Z".parse().unwrap());
-        assert_eq!((policy.idle.count, policy.max_workers), (7, 10));
+        assert_eq!((policy.idle.count, policy.max_workers), (IdleCount::Fixed(7), 10));
         assert_eq!(policy.idle.time, Duration::from_secs(300));
     }
 
     #[test]
     fn a_factor_scales_between_floor_and_ceiling() {
-        let idle = IdlePolicy { count: 10, count_min: 2, scale_factor: 0.5, time: Duration::ZERO };
-        let wanted: Vec<u32> = [0, 3, 5, 9, 30].into_iter().map(|in_use| idle.wanted(in_use)).collect();
+        let scaled = idle(IdleCount::Fixed(10), 2, 0.5);
+        let wanted: Vec<u32> = [0, 3, 5, 9, 30].into_iter().map(|in_use| scaled.wanted(in_use, 99)).collect();
         assert_eq!(wanted, [2, 2, 2, 4, 10]);
-        assert_eq!(IdlePolicy { scale_factor: 0.0, ..idle }.wanted(3), 10);
+        assert_eq!(IdlePolicy { scale_factor: 0.0, ..scaled }.wanted(3, 99), 10);
+    }
+
+    #[test]
+    fn the_forecast_stands_for_the_count_above_the_floor() {
+        let auto = idle(IdleCount::Auto, 2, 0.0);
+        assert_eq!([0, 2, 7].map(|forecast| auto.wanted(30, forecast)), [2, 2, 7]);
     }
 
     proptest::proptest! {

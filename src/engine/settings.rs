@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cronexpr::Crontab;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::ids::{RunnerName, Server};
 use super::offering::Market;
@@ -59,6 +59,8 @@ pub struct RunnerSettings {
     pub market: Market,
     /// With `Market::Spot`: let on-demand take what spot could not give.
     pub on_demand_fallback: bool,
+    /// USD per hour that a spot worker may cost at most; `None`: what the same type costs on demand.
+    pub spot_max_price: Option<f64>,
     /// Retry, once, a job that an interruption killed.
     pub retry_interrupted: bool,
     /// The idle policy where no schedule entry matches.
@@ -71,13 +73,44 @@ pub struct RunnerSettings {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct IdlePolicy {
     /// Free job slots to keep ready; the ceiling when a factor is set.
-    pub count: u32,
-    /// The floor when a factor is set.
+    pub count: IdleCount,
+    /// The floor when a factor is set, or when the forecast says how many.
     pub count_min: u32,
     /// Wanted idle = clamp(slots in use × factor, min, count); 0: `count` alone.
     pub scale_factor: f64,
     /// How long a worker above the policy stays idle before it is retired.
     pub time: Duration,
+    /// With [`IdleCount::Auto`]: 95 of 100 jobs are to wait no longer than this for a slot.
+    pub target_wait: Duration,
+}
+
+/// `idle_count`: a number, or `"auto"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleCount {
+    /// So many slots.
+    Fixed(u32),
+    /// As many as the forecast says: docs/forecast.md.
+    Auto,
+}
+
+impl IdleCount {
+    /// The number that was written; `None` with a forecast.
+    pub fn fixed(self) -> Option<u32> {
+        match self {
+            Self::Fixed(count) => Some(count),
+            Self::Auto => None,
+        }
+    }
+}
+
+impl Serialize for IdleCount {
+    /// As it is written in the configuration.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Fixed(count) => serializer.serialize_u32(*count),
+            Self::Auto => serializer.serialize_str("auto"),
+        }
+    }
 }
 
 /// One `[[runners.fleet.schedule]]` table; what it omits is inherited from the runner.
@@ -89,7 +122,7 @@ pub struct ScheduleEntry {
     /// As written, for people and for comparing.
     pub written: Vec<String>,
     /// Replaces [`IdlePolicy::count`].
-    pub idle_count: Option<u32>,
+    pub idle_count: Option<IdleCount>,
     /// Replaces [`IdlePolicy::count_min`].
     pub idle_count_min: Option<u32>,
     /// Replaces [`IdlePolicy::scale_factor`].

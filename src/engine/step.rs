@@ -12,12 +12,14 @@ use super::cooldown::Cooldowns;
 use super::demand::{Assessment, Scene, assess};
 use super::event::Event;
 use super::fleet::Fleet;
+use super::forecast::Forecasts;
 use super::ids::{JobId, RunnerName, Server};
 use super::job::Knowledge;
 use super::journal::Journal;
 use super::launching::{HeldBack, Launching};
 use super::listing::Listing;
 use super::picture;
+use super::prices::Prices;
 use super::queue::Queue;
 use super::retirement::Retirement;
 use super::retries::Retries;
@@ -51,6 +53,8 @@ pub struct Engine {
     pub(super) fleet: Fleet,
     pub(super) listing: Listing,
     pub(super) cooldowns: Cooldowns,
+    pub(super) prices: Prices,
+    pub(super) forecasts: Forecasts,
     pub(super) untaken: Untaken,
     pub(super) retries: Retries,
     /// EC2 asks for patience with launches.
@@ -74,6 +78,8 @@ impl Engine {
             fleet: Fleet::default(),
             listing: Listing::default(),
             cooldowns: Cooldowns::default(),
+            prices: Prices::default(),
+            forecasts: Forecasts::default(),
             untaken: Untaken::default(),
             retries: Retries::default(),
             slow: Backoff::default(),
@@ -95,6 +101,7 @@ impl Engine {
             commands.extend(self.observe(event));
         }
         let Some(settings) = self.settings.take() else { return commands };
+        self.forecasts.tick(&settings, now);
         commands.extend(self.look(now));
         commands.extend(self.reach_out(now));
         commands.extend(self.end_the_lost(&settings, now));
@@ -194,6 +201,7 @@ impl Engine {
             runners: &self.runners,
             fleet: &mut self.fleet,
             cooldowns: &mut self.cooldowns,
+            prices: &self.prices,
             mint: &mut self.mint,
             ec2: &ec2,
             slow_until: self.slow.closed_until(now),
@@ -220,8 +228,8 @@ impl Engine {
     }
 
     fn assess(&self, settings: &Settings, now: Timestamp) -> Assessment {
-        let Self { runners, queues, fleet, untaken, cooldowns, .. } = self;
-        assess(Scene { settings, runners, queues, fleet, untaken, cooldowns }, now)
+        let Self { runners, queues, fleet, untaken, cooldowns, prices, forecasts, .. } = self;
+        assess(Scene { settings, runners, queues, fleet, untaken, cooldowns, prices, forecasts }, now)
     }
 
     /// Sets aside jobs that idle, asking workers have left alone for long.

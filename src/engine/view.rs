@@ -67,6 +67,17 @@ pub struct View {
     pub decisions: Vec<Decision>,
     /// Counters since the manager's start.
     pub totals: Totals,
+    /// What the workers cost.
+    pub costs: Costs,
+}
+
+/// What the workers cost: an estimate from the prices of now, for instances alone (no disks, traffic or taxes).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Costs {
+    /// All workers of known price, in USD per hour.
+    pub usd_per_hour: f64,
+    /// Workers whose price is not known, and which the sum lacks.
+    pub unpriced_workers: u32,
 }
 
 impl View {
@@ -99,6 +110,10 @@ pub struct RunnerView {
     pub held_back: Option<String>,
     /// Whether an operator has paused it.
     pub paused: bool,
+    /// Why the forecast wants so many free slots, in a sentence; absent without one.
+    pub forecast: Option<String>,
+    /// Spot offers that are not asked for because of what they cost, a sentence each, the cheapest first.
+    pub too_dear: Vec<String>,
 }
 
 /// A worker.
@@ -130,6 +145,10 @@ pub struct WorkerView {
     pub zone: Zone,
     /// Its market.
     pub market: Market,
+    /// What it costs now; absent where the price is not known.
+    pub usd_per_hour: Option<f64>,
+    /// What it has cost since its launch, at the price of now.
+    pub usd_estimated: Option<f64>,
     /// Whether a person holds it.
     pub hold: bool,
     /// Why the ECR login on its host failed in the last hour; absent when nothing is known to have failed.

@@ -100,6 +100,14 @@ fn whole(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
         "Age of the last listing once it is no longer recent; NaN before the first",
         ec2_age,
     )?;
+    gauge(
+        encoder,
+        "cost_usd_per_hour",
+        "What the workers of known price cost now; an estimate, instances alone",
+        view.costs.usd_per_hour,
+    )?;
+    let unpriced = u64::from(view.costs.unpriced_workers);
+    gauge(encoder, "workers_unpriced", "Workers whose price is not known, and which the cost lacks", unpriced)?;
     gauge(encoder, "jobs_unmatched", "Waiting jobs that no runner here may take", unwanted)?;
     gauge(encoder, "job_wait_seconds_max", "The longest wait of a job that waits now", longest)?;
     gauge(encoder, "last_step_timestamp_seconds", "When the loop stepped last", view.at.as_duration().as_secs_f64())
@@ -160,6 +168,8 @@ mod tests {
             max_workers: 4,
             held_back: None,
             paused: false,
+            forecast: None,
+            too_dear: Vec::new(),
         });
         let (_keep, receiver) = watch::channel(Arc::new(view));
         let mut registry = Registry::with_prefix("runner_fleet");

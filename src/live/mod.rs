@@ -2,7 +2,7 @@
 //!
 //! Reading order: the loop ([`driver`]) between the engine and an [`edge`], with its [`clock`], what it tells systemd
 //! ([`standing`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs to
-//! be acted on ([`setup`], [`regions`], [`recipe`]), what is watched (queues, facts about runners, blueprints), calls to EC2,
+//! be acted on ([`setup`], [`regions`], [`recipe`]), what is watched (queues, facts about runners, blueprints, prices), calls to EC2,
 //! and the [`link`]s to the workers. At last the [`service`] that puts all of it together, and its [`reload`]; and one [`look`] without
 //! all that, for a plan while the service does not run.
 
@@ -19,6 +19,7 @@ pub mod look;
 pub mod metrics;
 pub mod operator;
 mod outcome;
+mod prices;
 mod queues;
 pub mod recipe;
 pub mod regions;

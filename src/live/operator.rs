@@ -33,11 +33,16 @@ pub fn plan(view: &View, commands: &[Command]) -> Plan {
         let why = runner.held_back.clone().or(unknown)?;
         Some(Held { runner: runner.name.clone(), why })
     });
+    let left_out = view
+        .runners
+        .iter()
+        .flat_map(|runner| runner.too_dear.iter().map(|why| Held { runner: runner.name.clone(), why: why.clone() }));
     Plan {
         version: 1,
         at: view.at,
         actions: commands.iter().flat_map(Action::of).collect(),
         held_back: held_back.collect(),
+        left_out: left_out.collect(),
         waiting: view.jobs.clone(),
     }
 }

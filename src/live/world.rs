@@ -25,7 +25,7 @@ use super::facts::{self, Findings};
 use super::link::{Links, Provision, Provisioner};
 use super::regions::Regions;
 use super::setup::{RunnerSetup, Setup};
-use super::{blueprints, queues, recipe};
+use super::{blueprints, prices, queues, recipe};
 
 /// One request to GitLab with its own limits; this is for what nobody thought of.
 const CALL_MAX: Duration = Duration::from_secs(60);
@@ -177,6 +177,9 @@ fn watches(setup: &Arc<Setup>, key: &Arc<ManagerKey>, events: &mpsc::Sender<Even
     for (server, runners) in servers {
         let every = setup.config.check_interval;
         tasks.spawn(queues::keep(server, runners, found.clone(), every, events.clone(), clock));
+    }
+    for types in prices::by_region(&setup.runners) {
+        tasks.spawn(prices::keep(types, events.clone(), clock));
     }
     tasks.spawn(blueprints::sweep(Arc::clone(setup), clock));
     tasks

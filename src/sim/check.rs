@@ -10,7 +10,7 @@ use cronexpr::{Crontab, MakeTimestamp};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::{
-    Command, JobId, Reason, RunnerName, RunnerSettings, RunnerState, ScheduleEntry, SystemId, WorkerId,
+    Command, IdleCount, JobId, Reason, RunnerName, RunnerSettings, RunnerState, ScheduleEntry, SystemId, WorkerId,
 };
 
 use super::ledger::{Bounds, Ending, Fact, Killer, LaunchTruth, TouchTruth};
@@ -255,11 +255,14 @@ fn was_lost(world: &World, job: JobId) -> bool {
 
 /// Workers beyond the floor, or fewer, or outdated ones; held ones count for nothing.
 fn left(world: &World, runner: &RunnerSettings) -> Vec<Violation> {
-    let (idle, max_workers) = floor_policy(runner, world.now());
-    let idle = if runner.limit > 0 { idle.min(runner.limit) } else { idle };
-    let floor = idle.div_ceil(runner.capacity.max(1)).min(max_workers) as usize;
+    let (least, most, max_workers) = floor_policy(runner, world.now());
+    let workers = |slots: u32| {
+        let slots = if runner.limit > 0 { slots.min(runner.limit) } else { slots };
+        slots.div_ceil(runner.capacity.max(1)).min(max_workers) as usize
+    };
+    let (floor, most) = (workers(least), workers(most));
     let live: Vec<_> = world.live().filter(|(_, machine)| machine.runner == runner.name && !machine.hold).collect();
-    let spare = live.iter().skip(floor).map(|(id, _)| Violation::LeftWorker((*id).clone()));
+    let spare = live.iter().skip(most).map(|(id, _)| Violation::LeftWorker((*id).clone()));
     let missing = (live.len() < floor).then(|| Violation::BelowFloor(runner.name.clone()));
     let wants = world.scenario().blueprints.get(&runner.name).map(|blueprint| &blueprint.config);
     let drifted = live
@@ -269,9 +272,9 @@ fn left(world: &World, runner: &RunnerSettings) -> Vec<Violation> {
     spare.chain(missing).chain(drifted).collect()
 }
 
-/// The idle slots wanted and the workers allowed while no job runs: the runner's own, or those of the last entry of its
-/// schedule that is active.
-fn floor_policy(runner: &RunnerSettings, now: Timestamp) -> (u32, u32) {
+/// The idle slots wanted (at least, at most) and the workers allowed while no job runs: the runner's own, or those of the
+/// last entry of its schedule that is active. How many a forecast wants is its own affair.
+fn floor_policy(runner: &RunnerSettings, now: Timestamp) -> (u32, u32, u32) {
     let at = MakeTimestamp::from_second(now.as_second()).ok();
     let active = |entry: &&ScheduleEntry| {
         let hits = |period: &Crontab| at.is_some_and(|at| period.matches(at).unwrap_or(false));
@@ -282,7 +285,11 @@ fn floor_policy(runner: &RunnerSettings, now: Timestamp) -> (u32, u32) {
     let least = entry.and_then(|entry| entry.idle_count_min).unwrap_or(runner.idle.count_min);
     let factor = entry.and_then(|entry| entry.idle_scale_factor).unwrap_or(runner.idle.scale_factor);
     let max_workers = entry.and_then(|entry| entry.max_workers).unwrap_or(runner.max_workers);
-    (if factor > 0.0 { least.min(count) } else { count }, max_workers)
+    match count {
+        IdleCount::Auto => (least, u32::MAX, max_workers),
+        IdleCount::Fixed(count) if factor > 0.0 => (least.min(count), least.min(count), max_workers),
+        IdleCount::Fixed(count) => (count, count, max_workers),
+    }
 }
 
 fn too_many(times: &mut VecDeque<Timestamp>, at: Timestamp) -> bool {

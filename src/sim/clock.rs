@@ -30,6 +30,7 @@ impl HostClock {
         }
         match &mut event {
             Event::Instances { asked_at, .. } => *asked_at = self.reads(*asked_at),
+            Event::Prices(look) => look.asked_at = self.reads(look.asked_at),
             Event::Queue { look: Ok(look), .. } => {
                 look.as_of = self.reads(look.as_of);
                 for job in &mut look.jobs {

@@ -126,6 +126,7 @@ impl Plain {
             | Event::Link { .. }
             | Event::Forgotten { .. }
             | Event::Retried { .. }
+            | Event::Prices(_)
             | Event::Operator(_) => {}
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::{
-    Blueprint, ConfigHash, IdlePolicy, InstanceType, Market, Place, ProjectId, RunnerFacts, RunnerName, RunnerSettings,
-    Scope, Server, Settings, SubnetId, TemplateName, Zone,
+    Blueprint, ConfigHash, IdleCount, IdlePolicy, InstanceType, Market, Place, ProjectId, RunnerFacts, RunnerName,
+    RunnerSettings, Scope, Server, Settings, SubnetId, TemplateName, Zone,
 };
 
 use super::faults::Faults;
@@ -190,8 +190,15 @@ pub fn runner(name: &str) -> RunnerSettings {
         boot_timeout: Duration::from_secs(5 * 60),
         market: Market::Spot,
         on_demand_fallback: true,
+        spot_max_price: None,
         retry_interrupted: false,
-        idle: IdlePolicy { count: 0, count_min: 0, scale_factor: 0.0, time: Duration::from_secs(5 * 60) },
+        idle: IdlePolicy {
+            count: IdleCount::Fixed(0),
+            count_min: 0,
+            scale_factor: 0.0,
+            time: Duration::from_secs(5 * 60),
+            target_wait: Duration::from_secs(30),
+        },
         schedule: Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::engine::{IdlePolicy, InstanceType, Market, ProjectId};
+use crate::engine::{IdleCount, IdlePolicy, InstanceType, Market, ProjectId};
 
 use super::dice::{Dice, Stream};
 use super::faults::Faults;
@@ -39,14 +39,12 @@ pub fn small(seed: u64) -> Scenario {
         let count = if number(0, 2) == 0 { number(1, 2) as u32 } else { 0 };
         let count = count.min(runner.max_workers * runner.capacity);
         let time = Duration::from_secs(number(10, 600));
-        runner.idle = IdlePolicy { count, count_min: 0, scale_factor: 0.0, time };
+        runner.idle = IdlePolicy { count: IdleCount::Fixed(count), time, ..runner.idle.clone() };
     }
     // Now and then `concurrent` is what limits; beside everybody's idle slots it always has room for a worker of each.
-    let least = scenario
-        .settings
-        .runners
-        .iter()
-        .map(|runner| (runner.idle.count + runner.capacity).div_ceil(runner.capacity) * runner.capacity);
+    let least = scenario.settings.runners.iter().map(|runner| {
+        (runner.idle.count.fixed().unwrap_or(0) + runner.capacity).div_ceil(runner.capacity) * runner.capacity
+    });
     scenario.settings.concurrent = least.sum::<u32>().max(number(1, 16) as u32);
     scenario.boot = Duration::from_secs(number(20, 90));
     scenario.orphan_timeout = Duration::from_secs(15 * 60);
@@ -82,7 +80,7 @@ pub fn morning(start: Timestamp, seed: u64) -> Scenario {
     scenario.settings.concurrent = 40;
     if let Some(runner) = scenario.runner_mut() {
         runner.max_workers = 24;
-        runner.idle.count = 2;
+        runner.idle.count = IdleCount::Fixed(2);
         runner.idle.time = Duration::from_secs(5 * 60);
     }
     scenario.jobs = pipelines(&mut dice);

@@ -13,6 +13,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_ec2::types::{Filter, Tag};
 use aws_sdk_ssm::types::ParameterType;
+use jiff::Timestamp;
 use runner_fleet::aws::{AddressKind, Ami, Arch, Aws, LaunchSpec, ManagerPolicy, RootVolume, manager_policy};
 use runner_fleet::engine::{
     Blueprint, Health, Instance, InstanceState, InstanceType, Launch, LaunchErrorClass, LaunchToken, Leftover, Market,
@@ -140,6 +141,8 @@ async fn a_hundred_workers_cost_at_most_fifteen_calls() {
     let blueprint = world.aws.blueprint(&world.spec("arm")).await.unwrap();
     let answer = world.launch(&a_launch(&blueprint, "hundred", 100, Market::Spot)).await;
     let running = world.list().await.iter().filter(|instance| instance.state == InstanceState::Running).count();
+    // As the service does beside it, every ten minutes.
+    world.aws.spot_prices(&BTreeSet::from([InstanceType::new("c7g.large")]), at_some_time()).await.unwrap();
 
     assert_eq!((answer.launched.len(), running), (100, 100));
     let calls = world.aws.calls();
@@ -221,6 +224,7 @@ async fn every_call_that_a_fleets_life_takes_is_in_the_printed_policy() {
     let blueprint = world.aws.blueprint(&spec).await.unwrap();
     let launched = world.launch(&a_launch(&blueprint, "life", 1, Market::Spot)).await.launched;
     world.list().await;
+    world.aws.spot_prices(&spec.instance_types.iter().cloned().collect(), at_some_time()).await.unwrap();
     world.aws.terminate(&[launched[0].id.clone()]).await;
     spec.key_fingerprint = "SHA256:def".to_owned();
     world.another_door().blueprint(&spec).await.unwrap();
@@ -244,7 +248,7 @@ async fn every_call_that_a_fleets_life_takes_is_in_the_printed_policy() {
     let mut called = world.aws.calls().snapshot();
     called.extend(changed.calls().snapshot());
 
-    assert_eq!(called.len(), 14, "all operations of the room: {called:?}");
+    assert_eq!(called.len(), 15, "all operations of the room: {called:?}");
     for action in called.keys() {
         assert!(policy.contains(&format!("\"{action}\"")), "{action} is called but not allowed by {policy}");
     }
@@ -441,6 +445,11 @@ fn a_launch(blueprint: &Blueprint, token: &str, count: u32, market: Market) -> L
         config: blueprint.config.clone(),
         reason: Reason::SpotMissing { missing: count },
     }
+}
+
+/// Any time will do: the emulator makes its prices up.
+fn at_some_time() -> Timestamp {
+    "2026-09-01T08:00:00Z".parse().unwrap()
 }
 
 fn settings(endpoint: &str, region: &str) -> SdkConfig {

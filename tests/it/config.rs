@@ -94,7 +94,8 @@ fn a_migrated_file_says_the_same_as_the_old_one() {
     assert_eq!(new.config, in_place.config);
     assert!(in_place.warnings.len() > 5, "options that mean nothing here are told about");
     let fleet = &new.config.runners[0].fleet;
-    assert_eq!((fleet.idle_count, fleet.idle_time.as_secs(), fleet.max_jobs, fleet.max_booting), (2, 600, 100, 5));
+    let idle_count = fleet.idle_count.fixed();
+    assert_eq!((idle_count, fleet.idle_time.as_secs(), fleet.max_jobs, fleet.max_booting), (Some(2), 600, 100, 5));
     assert_eq!(fleet.spot_max_price.as_deref(), Some("0.03"));
     assert_eq!(fleet.schedule[0].written, ["* 9-17 * * mon-fri Europe/Berlin"]);
     // What a section of docker+machine omits is 0, not inherited.

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, Event, View};
+use crate::engine::{Engine, Event, IdleCount, View};
 use crate::http::{self, DoorLimits, FleetCollector, Site};
 use crate::live::clock::Clock;
 use crate::live::driver::{self, Doors};
@@ -101,7 +101,7 @@ impl Office {
         let settings = {
             let mut world = self.world.lock();
             let mut settings = world.scenario().settings.clone();
-            settings.runners.iter_mut().for_each(|runner| runner.idle.count = 0);
+            settings.runners.iter_mut().for_each(|runner| runner.idle.count = IdleCount::Fixed(0));
             world.reconfigure(settings.clone());
             settings
         };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::{
-    ConfigHash, Event, Market, OperatorWish, RunnerName, RunnerSettings, ScheduleEntry, Settings, TemplateName,
-    WorkerId,
+    ConfigHash, Event, IdleCount, Market, OperatorWish, RunnerName, RunnerSettings, ScheduleEntry, Settings,
+    TemplateName, WorkerId,
 };
 use crate::sim::dice::Stream;
 use crate::sim::ledger::{Bounds, Fact};
@@ -239,12 +239,13 @@ impl World {
                 format!("{name} max_workers {other}")
             }
             4 => {
-                runner.idle.count = one;
+                runner.idle.count = IdleCount::Fixed(one);
                 runner.idle.time = Duration::from_secs(u64::from(other) * 60);
                 format!("{name} idle_count {one}, idle_time {other} min")
             }
             5 => {
-                (runner.idle.count, runner.idle.count_min, runner.idle.scale_factor) = (one, choice.min(one), 0.5);
+                runner.idle.count = IdleCount::Fixed(one);
+                (runner.idle.count_min, runner.idle.scale_factor) = (choice.min(one), 0.5);
                 format!("{name} idle_count {one} by factor 0.5")
             }
             6 => {
@@ -276,7 +277,7 @@ impl World {
             for section in sections {
                 let entries = || section.schedule.iter();
                 let max_workers = entries().filter_map(|entry| entry.max_workers).fold(section.max_workers, u32::max);
-                let idle = entries().filter_map(|entry| entry.idle_count).fold(section.idle.count, u32::max);
+                let idle = most_idle(section, max_workers * section.capacity);
                 bounds.max_workers = bounds.max_workers.max(max_workers);
                 bounds.idle = bounds.idle.max(idle);
                 bounds.capacity = bounds.capacity.max(section.capacity);
@@ -318,12 +319,22 @@ fn make_room(settings: &mut Settings) {
     let mut least = 0;
     for runner in &mut settings.runners {
         runner.max_workers = runner.max_workers.max(1);
-        runner.idle.count = runner.idle.count.min(runner.max_workers * runner.capacity);
-        runner.idle.count_min = runner.idle.count_min.min(runner.idle.count);
-        let idle = runner.schedule.iter().filter_map(|entry| entry.idle_count).fold(runner.idle.count, u32::max);
+        let most = runner.max_workers * runner.capacity;
+        if let IdleCount::Fixed(count) = runner.idle.count {
+            runner.idle.count = IdleCount::Fixed(count.min(most));
+            runner.idle.count_min = runner.idle.count_min.min(count.min(most));
+        }
+        // Nobody promises room to a forecast.
+        let idle = most_idle(runner, 0);
         least += (idle + runner.capacity).div_ceil(runner.capacity) * runner.capacity;
     }
     settings.concurrent = settings.concurrent.max(least);
+}
+
+/// The most idle slots that a runner wants at any time; `forecast` stands for those that a forecast says.
+fn most_idle(runner: &RunnerSettings, forecast: u32) -> u32 {
+    let counts = runner.schedule.iter().filter_map(|entry| entry.idle_count).chain([runner.idle.count]);
+    counts.map(|count| count.fixed().unwrap_or(forecast)).fold(0, u32::max)
 }
 
 /// Entries for the first hour of the small worlds, which begin at eight.
@@ -334,7 +345,7 @@ fn schedule(entries: u32) -> Vec<ScheduleEntry> {
         .map(|(period, idle_count)| ScheduleEntry {
             periods: cronexpr::parse_crontab(period).into_iter().collect(),
             written: vec![period.to_owned()],
-            idle_count: Some(idle_count),
+            idle_count: Some(IdleCount::Fixed(idle_count)),
             idle_count_min: None,
             idle_scale_factor: None,
             idle_time: Some(Duration::from_secs(120)),

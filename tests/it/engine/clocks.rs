@@ -51,7 +51,7 @@ fn after_the_clock_was_set_back_ec2_is_asked_again_at_once_and_an_answer_from_th
 
 #[test]
 fn workers_are_no_more_silent_because_the_clock_was_set_ahead() {
-    let idle = runner_fleet::engine::IdlePolicy { count: 1, ..runner().idle };
+    let idle = runner_fleet::engine::IdlePolicy { count: runner_fleet::engine::IdleCount::Fixed(1), ..runner().idle };
     let mut stage = Stage::with(vec![RunnerSettings { idle, ..runner() }]);
     let launch = launches(&stage.opening).remove(0);
     let worker = stage.grant(&launch).remove(0);

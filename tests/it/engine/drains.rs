@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use runner_fleet::engine::{
-    Blueprint, Command, ConfigHash, Event, IdlePolicy, LinkNews, OperatorWish, Report, RunnerName, RunnerSettings,
-    RunnerState, WorkerId,
+    Blueprint, Command, ConfigHash, Event, IdleCount, IdlePolicy, LinkNews, OperatorWish, Report, RunnerName,
+    RunnerSettings, RunnerState, WorkerId,
 };
 
 use super::stage::{RUNNER, Stage, blueprint, launches, runner, serving, words};
@@ -108,7 +108,10 @@ fn an_interruption_fences_and_replaces_in_the_same_step() {
     assert!(launch.is_empty(), "the second worker is on its way already");
 
     let interruption = Some(stage.now.saturating_add(Duration::from_secs(120)).unwrap());
-    let mut stage = Stage::with(vec![RunnerSettings { idle: IdlePolicy { count: 1, ..runner().idle }, ..runner() }]);
+    let mut stage = Stage::with(vec![RunnerSettings {
+        idle: IdlePolicy { count: IdleCount::Fixed(1), ..runner().idle },
+        ..runner()
+    }]);
     let first = launches(&stage.opening).remove(0);
     let worker = stage.grant(&first).remove(0);
     stage.list();
@@ -137,7 +140,7 @@ fn new_template(stage: &mut Stage) -> Vec<Command> {
 }
 
 fn idle_count(count: u32) -> RunnerSettings {
-    RunnerSettings { idle: IdlePolicy { count, ..runner().idle }, ..runner() }
+    RunnerSettings { idle: IdlePolicy { count: IdleCount::Fixed(count), ..runner().idle }, ..runner() }
 }
 
 /// Workers that the idle policy launched, all serving and idle.

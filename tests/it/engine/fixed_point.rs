@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use runner_fleet::engine::{
-    Blueprint, Command, ConfigHash, Event, IdlePolicy, Instance, InstanceState, LaunchAnswer, LaunchedWorker, Leftover,
-    LinkNews, QueueLook, Report, RunnerName, RunnerSettings, RunnerState, Server, WorkerId,
+    Blueprint, Command, ConfigHash, Event, IdleCount, IdlePolicy, Instance, InstanceState, LaunchAnswer,
+    LaunchedWorker, Leftover, LinkNews, QueueLook, Report, RunnerName, RunnerSettings, RunnerState, Server, WorkerId,
 };
 
 use super::stage::{SERVER, Stage, blueprint, runner, serving};
@@ -190,7 +190,7 @@ proptest! {
         limit in 0_u32..8,
         idle in 0_u32..4,
     ) {
-        let idle = IdlePolicy { count: idle, ..runner().idle };
+        let idle = IdlePolicy { count: IdleCount::Fixed(idle), ..runner().idle };
         rest(RunnerSettings { capacity, max_workers, limit, idle, ..runner() }, concurrent, &workers, jobs)?;
     }
 }

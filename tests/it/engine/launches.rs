@@ -1,7 +1,8 @@
 //! Waiting jobs get workers: as many as are needed, in one launch, within every ceiling.
 
 use runner_fleet::engine::{
-    Event, IdlePolicy, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Market, RunnerName, RunnerSettings,
+    Event, IdleCount, IdlePolicy, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Market, RunnerName,
+    RunnerSettings,
 };
 
 use super::stage::{Stage, launches, runner, serving, words};
@@ -35,7 +36,7 @@ fn a_job_just_taken_is_not_counted_a_second_time_while_the_queue_still_shows_it(
 
 #[test]
 fn idle_slots_are_kept_ready_and_refilled_when_they_are_taken() {
-    let idle = IdlePolicy { count: 1, ..runner().idle };
+    let idle = IdlePolicy { count: IdleCount::Fixed(1), ..runner().idle };
     let mut stage = Stage::with(vec![RunnerSettings { idle, ..runner() }]);
     let first = launches(&stage.opening);
     assert_eq!(first[0].count, 1);

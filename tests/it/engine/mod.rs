@@ -3,9 +3,11 @@
 mod clocks;
 mod drains;
 mod fixed_point;
+mod forecasts;
 mod launches;
 mod oracles;
 mod pictures;
+mod prices;
 mod retries;
 mod scenarios;
 mod shares;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use runner_fleet::engine::{
-    Blueprint, Engine, Event, IdlePolicy, JobId, PendingJob, ProjectId, QueueLook, RunnerFacts, RunnerName,
+    Blueprint, Engine, Event, IdleCount, IdlePolicy, JobId, PendingJob, ProjectId, QueueLook, RunnerFacts, RunnerName,
     RunnerSettings, ScheduleEntry, Scope, Server, Settings,
 };
 
@@ -152,7 +152,7 @@ fn decided(sections: &[Section], jobs: &[Waiting], concurrent: u32) -> Vec<u32> 
         capacity: section.capacity,
         max_workers: section.max_workers,
         limit: section.limit,
-        idle: IdlePolicy { count: section.idle, ..runner().idle },
+        idle: IdlePolicy { count: IdleCount::Fixed(section.idle), ..runner().idle },
         ..runner()
     });
     let settings = Settings { concurrent, check_interval: Duration::from_secs(3), runners: runners.collect() };
@@ -261,7 +261,8 @@ fn cron_matches(fields: &[String; 5], zone: &str, at: Timestamp) -> bool {
 }
 
 fn idle_wanted(schedule: Vec<ScheduleEntry>, at: Timestamp) -> u32 {
-    let settings = RunnerSettings { schedule, idle: IdlePolicy { count: 0, ..runner().idle }, ..runner() };
+    let settings =
+        RunnerSettings { schedule, idle: IdlePolicy { count: IdleCount::Fixed(0), ..runner().idle }, ..runner() };
     let mut engine = Engine::new("ci", 7, at);
     engine.step(at, vec![Event::Configured(super::stage::settings(vec![settings]))]);
     engine.view().runners[0].idle_wanted
@@ -271,7 +272,7 @@ fn entry(period: &str, idle_count: u32) -> ScheduleEntry {
     ScheduleEntry {
         periods: vec![cronexpr::parse_crontab(period).unwrap()],
         written: vec![period.to_owned()],
-        idle_count: Some(idle_count),
+        idle_count: Some(IdleCount::Fixed(idle_count)),
         idle_count_min: None,
         idle_scale_factor: None,
         idle_time: None,

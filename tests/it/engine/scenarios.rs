@@ -9,7 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runner_fleet::engine::laws::Laws;
 use runner_fleet::engine::{
-    Command, Engine, Event, InstanceType, Market, RunnerName, RunnerSettings, Settings, SystemId, WorkerId, Zone,
+    Command, Engine, Event, IdleCount, InstanceType, Market, RunnerName, RunnerSettings, Settings, SystemId, WorkerId,
+    Zone,
 };
 use runner_fleet::sim::check::Check;
 use runner_fleet::sim::ledger::Fact;
@@ -64,7 +65,7 @@ fn set(runner: &mut RunnerSettings, key: &str, value: &str) {
         "capacity" => runner.capacity = number(),
         "max_jobs" => runner.max_jobs = number(),
         "limit" => runner.limit = number(),
-        "idle_count" => runner.idle.count = number(),
+        "idle_count" => runner.idle.count = IdleCount::Fixed(number()),
         "idle_time" => runner.idle.time = duration(value),
         "boot_timeout" => runner.boot_timeout = duration(value),
         "fallback" => runner.on_demand_fallback = value == "yes",

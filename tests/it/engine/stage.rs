@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runner_fleet::engine::laws::Laws;
 use runner_fleet::engine::{
-    Blueprint, Command, ConfigHash, Engine, Event, Health, IdlePolicy, Instance, InstanceState, InstanceType, JobId,
-    Launch, LaunchAnswer, LaunchedWorker, Leftover, LinkNews, Market, PendingJob, Phase, Place, ProjectId, QueueLook,
-    Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, SubnetId, TemplateName,
-    WorkerId, Zone,
+    Blueprint, Command, ConfigHash, Engine, Event, Health, IdleCount, IdlePolicy, Instance, InstanceState,
+    InstanceType, JobId, Launch, LaunchAnswer, LaunchedWorker, Leftover, LinkNews, Market, PendingJob, Phase, Place,
+    ProjectId, QueueLook, Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings,
+    SubnetId, TemplateName, WorkerId, Zone,
 };
 
 pub(crate) const SERVER: &str = "https://gitlab.example.com";
@@ -30,8 +30,15 @@ pub(crate) fn runner() -> RunnerSettings {
         boot_timeout: Duration::from_secs(300),
         market: Market::Spot,
         on_demand_fallback: true,
+        spot_max_price: None,
         retry_interrupted: false,
-        idle: IdlePolicy { count: 0, count_min: 0, scale_factor: 0.0, time: Duration::from_secs(300) },
+        idle: IdlePolicy {
+            count: IdleCount::Fixed(0),
+            count_min: 0,
+            scale_factor: 0.0,
+            time: Duration::from_secs(300),
+            target_wait: Duration::from_secs(30),
+        },
         schedule: Vec::new(),
     }
 }

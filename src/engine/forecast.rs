@@ -1,0 +1,266 @@
+//! `idle_count = "auto"`: how many free slots to keep ready, learned from the jobs that come.
+//!
+//! The promise: 95 of 100 jobs wait no longer than `target_wait` for a slot, at the boot time that is measured, with as few
+//! slots kept ready as that takes. The way there, in the order of the files: who came ([`arrivals`]); how deep in
+//! its burst, given how long before a job a worker must be launched ([`bursts`], [`lead`]); what each time of the week
+//! brings ([`pattern`]); what a slot must be worth to be kept, so that those jobs wait that are dear to serve ([`worth`]);
+//! and the reason in words ([`words`]).
+//!
+//! Only limits, shortages and failures are left out of the promise: nobody can keep ready what may not or cannot be
+//! launched. Nothing here is stored; after a restart the last hours are all there is, until the week has been seen again.
+//! Only runners with `"auto"` cost anything.
+
+mod arrivals;
+mod bursts;
+mod lead;
+mod pattern;
+mod words;
+mod worth;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::ids::{RunnerName, Server};
+use super::job::{PendingJob, QueueLook};
+use super::schedule::policy_at;
+use super::settings::{IdleCount, RunnerSettings, Settings};
+use super::time::{after, since};
+use super::worker::Report;
+
+use arrivals::Arrivals;
+use bursts::Bursts;
+use lead::Boots;
+use pattern::Pattern;
+use words::Grounds;
+use worth::Worth;
+
+/// The share of jobs that may wait longer than the target.
+const MAY_WAIT: f64 = 0.05;
+/// Expectations fade with this time constant: those of the first days, when little was known, are gone within two weeks.
+const WORTH_HOURS: f64 = 84.0;
+/// The answer is worked out anew after so long, or when something came.
+const ANSWER_KEPT: Duration = Duration::from_secs(20);
+
+/// The forecasts of all runners that have one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Forecasts {
+    arrivals: Arrivals,
+    by_runner: BTreeMap<RunnerName, Forecast>,
+}
+
+/// One runner's forecast.
+#[derive(Clone, Debug)]
+pub(crate) struct Forecast {
+    /// What was configured, as far as it matters here.
+    terms: Terms,
+    boots: Boots,
+    bursts: Bursts,
+    pattern: Pattern,
+    worth: Worth,
+    faded_at: Timestamp,
+    answer: Option<Answer>,
+}
+
+/// What a forecast is made for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Terms {
+    target: Duration,
+    /// Until a waiting job is seen and its worker asked for.
+    notice: Duration,
+    /// How long a slot that was left behind stays; zero where a worker takes one job and ends.
+    idle_time: Duration,
+    sees_queue: bool,
+}
+
+/// How many slots, and why.
+#[derive(Clone, Debug)]
+struct Answer {
+    at: Timestamp,
+    slots: u32,
+    grounds: Grounds,
+}
+
+impl Forecasts {
+    /// Forecasts are kept for the runners that have `"auto"` at some time, and for no others.
+    pub(crate) fn configured(&mut self, settings: &Settings, now: Timestamp) {
+        let wants = |runner: &RunnerSettings| {
+            let entries = runner.schedule.iter().filter_map(|entry| entry.idle_count);
+            entries.chain([runner.idle.count]).any(|count| count == IdleCount::Auto)
+        };
+        let wanting: Vec<&RunnerSettings> = settings.runners.iter().filter(|runner| wants(runner)).collect();
+        self.by_runner.retain(|name, _| wanting.iter().any(|runner| runner.name == *name));
+        for runner in wanting {
+            let terms = Terms::of(runner, settings, now);
+            let forecast = self.by_runner.entry(runner.name.clone()).or_insert_with(|| Forecast::new(terms, now));
+            forecast.terms = terms;
+            forecast.answer = None;
+        }
+        let Self { arrivals, by_runner } = self;
+        let serves = |server: &Server| settings.runners.iter().any(|runner| runner.server == *server);
+        arrivals.keep(&|name| by_runner.contains_key(name), &serves);
+    }
+
+    /// Whether there is nothing to learn for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_runner.is_empty()
+    }
+
+    /// A server's queue was looked at; `whose` says which runner a job counts for.
+    pub(crate) fn looked<'a>(
+        &mut self,
+        server: &Server,
+        look: &'a QueueLook,
+        now: Timestamp,
+        servers_runners: &[RunnerName],
+        mut whose: impl FnMut(&'a PendingJob) -> Option<RunnerName>,
+    ) {
+        let Self { arrivals, by_runner } = self;
+        let has_forecast = |name: &RunnerName| by_runner.contains_key(name);
+        let came = arrivals.looked(server, look, now, |job| whose(job).filter(has_forecast));
+        for name in servers_runners {
+            if let Some(forecast) = by_runner.get_mut(name).filter(|forecast| forecast.terms.sees_queue) {
+                forecast.watched(now);
+            }
+        }
+        for arrival in came {
+            if let Some(forecast) = by_runner.get_mut(&arrival.runner) {
+                forecast.came(arrival.at);
+            }
+        }
+    }
+
+    /// A worker has reported: what it took and what has ended since its last report.
+    pub(crate) fn reported(&mut self, runner: &RunnerName, before: &Report, report: &Report, now: Timestamp) {
+        let Self { arrivals, by_runner } = self;
+        let Some(forecast) = by_runner.get_mut(runner) else { return };
+        // More than a handful at once is a worker that counts from elsewhere.
+        let started = report.jobs_started.saturating_sub(before.jobs_started).min(64);
+        let ended = (u64::from(before.jobs()) + started).saturating_sub(u64::from(report.jobs()));
+        if !forecast.terms.sees_queue {
+            forecast.watched(now);
+        }
+        for _ in 0..started {
+            if arrivals.started(runner, now) {
+                forecast.came(now);
+            }
+        }
+        if !forecast.terms.idle_time.is_zero() {
+            (0..ended.min(64)).for_each(|_| forecast.bursts.ended(now));
+        }
+    }
+
+    /// A worker of this runner was ready so long after its launch.
+    pub(crate) fn booted(&mut self, runner: &RunnerName, boot: Duration) {
+        if let Some(forecast) = self.by_runner.get_mut(runner) {
+            forecast.boots.took(boot);
+            forecast.answer = None;
+        }
+    }
+
+    /// Works out the answers that are due. Policies change with the time of day.
+    pub(crate) fn tick(&mut self, settings: &Settings, now: Timestamp) {
+        for runner in &settings.runners {
+            let Some(forecast) = self.by_runner.get_mut(&runner.name) else { continue };
+            let is_due = |answer: &Answer| since(now, answer.at) >= ANSWER_KEPT || answer.at > now;
+            if forecast.answer.as_ref().is_none_or(is_due) {
+                forecast.terms = Terms::of(runner, settings, now);
+                forecast.answer = Some(forecast.answer_at(now));
+            }
+        }
+    }
+
+    /// Free slots to keep ready; none without a forecast.
+    pub(crate) fn slots(&self, runner: &RunnerName) -> u32 {
+        self.answer(runner).map_or(0, |answer| answer.slots)
+    }
+
+    /// Why so many, in a sentence.
+    pub(crate) fn why(&self, runner: &RunnerName) -> Option<String> {
+        self.answer(runner).map(|answer| answer.grounds.to_string())
+    }
+
+    fn answer(&self, runner: &RunnerName) -> Option<&Answer> {
+        self.by_runner.get(runner)?.answer.as_ref()
+    }
+}
+
+impl Forecast {
+    fn new(terms: Terms, now: Timestamp) -> Self {
+        Self {
+            terms,
+            boots: Boots::default(),
+            bursts: Bursts::default(),
+            pattern: Pattern::default(),
+            worth: Worth::default(),
+            faded_at: now,
+            answer: None,
+        }
+    }
+
+    fn watched(&mut self, now: Timestamp) {
+        self.pattern.watched(now);
+        let hours = since(now, self.faded_at).as_secs_f64() / 3600.0;
+        if hours >= 1.0 {
+            self.worth.fade((-hours / WORTH_HOURS).exp() as f32);
+            self.faded_at = now;
+        }
+    }
+
+    /// A job came: first what was expected of it is judged, then it is learned from.
+    fn came(&mut self, at: Timestamp) {
+        let lead = self.lead();
+        let depth = if lead.is_zero() { 0 } else { self.bursts.came(at, lead, self.terms.idle_time) };
+        self.worth.came(depth, &self.pattern.at(at));
+        self.pattern.came(depth);
+        self.answer = None;
+    }
+
+    /// How long before a job its worker must be launched.
+    fn lead(&self) -> Duration {
+        (self.boots.p95() + self.terms.notice).saturating_sub(self.terms.target)
+    }
+
+    fn answer_at(&self, now: Timestamp) -> Answer {
+        let lead = self.lead();
+        let price = self.worth.price(MAY_WAIT);
+        // What is decided now is there one boot later: the slots must suit both times.
+        let (present, coming) = (self.pattern.at(now), self.pattern.at(after(now, lead + self.terms.notice)));
+        let (slots, depths) = [present, coming]
+            .into_iter()
+            .map(|depths| (if lead.is_zero() { 0 } else { depths.slots(price) }, depths))
+            .max_by_key(|(slots, _)| *slots)
+            .unwrap_or_default();
+        let grounds = Grounds {
+            at: now,
+            slots,
+            lead,
+            boot: self.boots.p95(),
+            boot_is_guess: self.boots.is_guess(),
+            target: self.terms.target,
+            price,
+            jobs_per_hour: depths.jobs_per_hour(),
+            next_worth: depths.worth(slots as usize + 1),
+            trend: self.pattern.trend(),
+            hours_of_week: self.pattern.hours_of_week(now),
+            watched_hours: self.pattern.watched_hours(),
+        };
+        Answer { at: now, slots, grounds }
+    }
+}
+
+impl Terms {
+    fn of(runner: &RunnerSettings, settings: &Settings, now: Timestamp) -> Self {
+        let policy = policy_at(runner, now);
+        Self {
+            target: policy.idle.target_wait,
+            notice: settings.check_interval,
+            idle_time: if runner.max_jobs == 1 { Duration::ZERO } else { policy.idle.time },
+            sees_queue: runner.sees_queue,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
