@@ -15,9 +15,11 @@ pub mod edge;
 pub mod faults;
 pub mod ledger;
 pub mod prices;
+pub mod replay;
 pub mod run;
 pub mod scenario;
 pub mod summary;
+pub mod tape;
 pub mod workload;
 pub mod world;
 

@@ -41,6 +41,9 @@ pub struct Scenario {
     pub faults: Faults,
     /// Longest time between two steps of the engine.
     pub step_every: Duration,
+    /// For weeks of jobs: nothing is noted but counts, what has ended is put away, and a look at the queue that would show
+    /// nothing new is made less often. Checks and transcripts need `false`.
+    pub lean: bool,
 }
 
 /// A job to come.
@@ -123,6 +126,7 @@ impl Scenario {
             interruptions: Vec::new(),
             faults: Faults::default(),
             step_every: Duration::from_secs(1),
+            lean: false,
         };
         scenario.add_runner(runner("spot"), &["arm"]);
         scenario

@@ -13,6 +13,7 @@ use super::host::Stage;
 #[derive(Clone, Debug)]
 pub(super) enum Happening {
     Hear { incarnation: u32, event: Box<Event> },
+    HearBeat { incarnation: u32, event: Box<Event> },
     JobArrives(usize),
     LookAtQueue { incarnation: u32, server: Server },
     ReadRunner { incarnation: u32, runner: RunnerName },
@@ -29,6 +30,7 @@ pub(super) enum Happening {
     ReadRetry(JobId),
     RetriesItself(JobId),
     Gone(WorkerId),
+    PutAway(WorkerId),
     Boots { worker: WorkerId, stage: Stage },
     Serves { worker: WorkerId, incarnation: u32 },
     FenceRead { worker: WorkerId, link: u64, fence: bool },

@@ -24,6 +24,8 @@ use super::{World, later};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// EC2 shows an ended instance for about an hour.
 const SHOWN_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
+/// In a lean world for so long: the manager has seen the end by then, and learns nothing from the rest of the hour.
+const SHOWN_AFTER_END_LEAN: Duration = Duration::from_secs(120);
 /// The status checks say `impaired` so long after a host's death.
 const IMPAIRED_AFTER: SignedDuration = SignedDuration::from_secs(120);
 /// How far back a job counts as a reason for a launch: a decision may rest on an older look at the queue.
@@ -35,6 +37,8 @@ const STEADY: SignedDuration = SignedDuration::from_secs(60);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cloud {
     pub(super) machines: BTreeMap<WorkerId, Machine>,
+    /// Put away: in a lean world those that no listing shows any more.
+    pub(super) past: Vec<(WorkerId, Machine)>,
     /// What each token was used for, and what was answered.
     tokens: BTreeMap<LaunchToken, (Launch, LaunchAnswer)>,
 }
@@ -54,6 +58,8 @@ pub struct Machine {
     pub launched_at: Timestamp,
     /// Since when it is `running`.
     pub running_at: Option<Timestamp>,
+    /// Since when its runner takes jobs.
+    pub served_at: Option<Timestamp>,
     /// Why it ended or is ending.
     pub ending: Option<Ending>,
     /// When it began to end.
@@ -99,6 +105,12 @@ impl Cloud {
     pub(super) fn state_changes(&mut self, worker: &WorkerId, now: Timestamp) {
         if let Some(machine) = self.machines.get_mut(worker) {
             machine.running_at.get_or_insert(now);
+        }
+    }
+
+    pub(super) fn serves(&mut self, worker: &WorkerId, now: Timestamp) {
+        if let Some(machine) = self.machines.get_mut(worker) {
+            machine.served_at.get_or_insert(now);
         }
     }
 
@@ -262,7 +274,7 @@ impl World {
     }
 
     fn create(&mut self, launch: &Launch, offering: Offering) -> LaunchedWorker {
-        let number = self.cloud.machines.len() as u32 + 1;
+        let number = (self.cloud.past.len() + self.cloud.machines.len()) as u32 + 1;
         let id = WorkerId::new(format!("i-{number:017x}"));
         let launched = LaunchedWorker {
             id: id.clone(),
@@ -278,6 +290,7 @@ impl World {
             offering,
             launched_at: self.now,
             running_at: None,
+            served_at: None,
             ending: None,
             ended_at: None,
             gone_at: None,
@@ -338,6 +351,9 @@ impl World {
 
     /// Notes how the launch stands to the jobs and limits of this moment.
     fn note_launch(&mut self, launch: &Launch, created: u32) {
+        if self.scenario.lean {
+            return;
+        }
         let runners = &self.scenario.settings.runners;
         let capacity = |name: &RunnerName| runners.iter().find(|runner| runner.name == *name).map_or(1, |r| r.capacity);
         let live = self.live().filter(|(_, machine)| machine.runner == launch.runner).count() as u32;
@@ -392,8 +408,10 @@ impl World {
     pub(super) fn read_terminate(&mut self, incarnation: u32, all: Vec<Termination>) {
         self.ledger.call("ec2 terminate");
         for Termination { worker, reason } in &all {
-            let truth = self.touch(worker, reason);
-            self.ledger.note(self.now, Fact::TerminateRead(truth));
+            if !self.scenario.lean {
+                let truth = self.touch(worker, reason);
+                self.ledger.note(self.now, Fact::TerminateRead(truth));
+            }
         }
         let workers: Vec<WorkerId> = all.into_iter().map(|one| one.worker).collect();
         if self.strikes(Stream::Market, |faults| faults.terminate_fails) {
@@ -424,6 +442,18 @@ impl World {
         let now = self.now;
         if let Some(machine) = self.cloud.machines.get_mut(worker) {
             machine.gone_at = Some(now);
+        }
+        if self.scenario.lean {
+            self.soon(SHOWN_AFTER_END_LEAN, Happening::PutAway(worker.clone()));
+        }
+    }
+
+    /// Nobody sees or asks for it any more.
+    pub(super) fn put_away(&mut self, worker: &WorkerId) {
+        self.hosts.remove(worker);
+        if let Some((id, machine)) = self.cloud.machines.remove_entry(worker) {
+            self.cloud.tokens.remove(&machine.launch);
+            self.cloud.past.push((id, machine));
         }
     }
 

@@ -13,7 +13,7 @@ use crate::sim::dice::Stream;
 use crate::sim::ledger::{Fact, Killer};
 use crate::sim::scenario::JobSpec;
 
-use super::World;
+use super::{World, later};
 use super::agenda::Happening;
 
 /// How often a runner's facts are read again.
@@ -38,6 +38,12 @@ pub(super) struct GitLab {
     /// How many of the scenario's jobs have been queued.
     pub(super) arrived: usize,
     hand_out_planned: bool,
+    /// Counts changes of what waits.
+    changes: u64,
+    /// What the last look showed, by that count, and when.
+    shown: Option<(u64, Timestamp)>,
+    /// Jobs that are not over.
+    pub(super) open: usize,
 }
 
 /// A job and its fate.
@@ -126,6 +132,8 @@ impl World {
         };
         self.gitlab.jobs.insert(id, job);
         self.gitlab.pending.insert(id);
+        self.gitlab.changes += 1;
+        self.gitlab.open += 1;
         self.ledger.note(self.now, Fact::JobQueued(id));
         self.plan_hand_out();
         id
@@ -165,6 +173,7 @@ impl World {
 
     fn take(&mut self, id: JobId, worker: &WorkerId) {
         self.gitlab.pending.remove(&id);
+        self.gitlab.changes += 1;
         let queue_size = u32::try_from(self.gitlab.pending.len()).unwrap_or(u32::MAX);
         let Some(job) = self.gitlab.jobs.get_mut(&id) else { return };
         job.state = JobState::Running;
@@ -189,6 +198,7 @@ impl World {
             let succeeded = job.spec.succeeds;
             job.state = if succeeded { JobState::Succeeded } else { JobState::Failed };
             job.ended_at = Some(self.now);
+            self.gitlab.open = self.gitlab.open.saturating_sub(1);
             self.ledger.note(self.now, Fact::JobEnded { job: id, succeeded });
         }
     }
@@ -199,6 +209,8 @@ impl World {
             job.state = JobState::Killed(by);
             job.ended_at = Some(self.now);
             self.gitlab.pending.remove(&id);
+            self.gitlab.changes += 1;
+            self.gitlab.open = self.gitlab.open.saturating_sub(1);
             let again = job.is_lost_and_retried(by);
             self.ledger.note(self.now, Fact::JobKilled { job: id, worker: job.worker.clone(), by });
             if again {
@@ -212,6 +224,9 @@ impl World {
             return;
         }
         self.ledger.call("gitlab queue");
+        if self.scenario.lean && self.shows_nothing_new() {
+            return self.soon(self.scenario.settings.check_interval, Happening::LookAtQueue { incarnation, server });
+        }
         let latency = self.dice.millis(Stream::Latency, 80, 500);
         let look = if self.strikes(Stream::Answers, |faults| faults.queue_fails) {
             let reasons = ["429 Too Many Requests", "502 Bad Gateway", "the body is not JSON"];
@@ -222,6 +237,19 @@ impl World {
         };
         self.answer(incarnation, latency, Event::Queue { server: server.clone(), look });
         self.soon(self.scenario.settings.check_interval, Happening::LookAtQueue { incarnation, server });
+    }
+
+    /// Whether a look would repeat the last one, and that is young enough to be believed for some looks more.
+    fn shows_nothing_new(&mut self) -> bool {
+        let now = (self.gitlab.changes, self.now);
+        if let Some((changes, at)) = self.gitlab.shown
+            && changes == now.0
+            && self.now < later(at, self.scenario.settings.check_interval * 3)
+        {
+            return true;
+        }
+        self.gitlab.shown = Some(now);
+        false
     }
 
     fn queue_look(&mut self, partial: bool) -> QueueLook {

@@ -205,6 +205,7 @@ impl World {
         if host.runner_state == RunnerState::Absent {
             host.runner_state = if host.fence_wanted { RunnerState::Fenced } else { RunnerState::Serving };
             host.idle_since = self.now;
+            self.cloud.serves(worker, self.now);
             self.runner_asks(worker);
             self.tell(worker);
         }
@@ -340,8 +341,10 @@ impl World {
     }
 
     pub(super) fn note_touch(&mut self, what: &'static str, worker: &WorkerId, reason: &Reason) {
-        let truth = self.touch(worker, reason);
-        self.ledger.note(self.now, Fact::Touched(what, truth));
+        if !self.scenario.lean {
+            let truth = self.touch(worker, reason);
+            self.ledger.note(self.now, Fact::Touched(what, truth));
+        }
     }
 
     /// How things stand at a worker that is being touched.
