@@ -13,6 +13,7 @@ mod render;
 mod run;
 mod service;
 mod shell;
+mod simulate;
 mod ssh;
 mod status;
 
@@ -119,6 +120,7 @@ enum Command {
     Ssh(ssh::SshArgs),
     Render(render::RenderArgs),
     Migrate(migrate::MigrateArgs),
+    Simulate(simulate::SimulateArgs),
     Demo(demo::DemoArgs),
     IamPolicy(iam_policy::IamPolicyArgs),
     Completions(shell::CompletionsArgs),
@@ -162,6 +164,7 @@ fn dispatch(
         Command::Resume(args) => operate::resume(global, args, out),
         Command::Ssh(args) => ssh::run(global, args),
         Command::Render(args) => render::run(global, args, out),
+        Command::Simulate(args) => simulate::run(global, args, out, err),
         Command::Demo(args) => demo::run(args, out, err),
         Command::Migrate(args) => migrate::run(args, out).map(ExitCode::from).map_err(CliError::from),
         Command::IamPolicy(args) => iam_policy::run(global, args, out),

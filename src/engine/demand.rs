@@ -142,6 +142,9 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
 
 /// The jobs of each server that wait and run nowhere yet, in queue order, each once.
 fn waiting_by_server<'a>(scene: Scene<'a>, now: Timestamp) -> Vec<(&'a Server, Vec<&'a PendingJob>)> {
+    if scene.queues.values().all(|queue| queue.jobs().next().is_none()) {
+        return scene.queues.keys().map(|server| (server, Vec::new())).collect();
+    }
     let running: BTreeSet<JobId> = scene
         .fleet
         .workers

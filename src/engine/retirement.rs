@@ -120,12 +120,15 @@ impl Retirement<'_> {
     fn take_back(&mut self, surpluses: &mut BTreeMap<RunnerName, Surplus>) -> Vec<Command> {
         let mut commands = Vec::new();
         for (id, worker) in &mut self.fleet.workers {
+            let state = worker.report().map(|report| report.runner);
+            if worker.drain.is_none() && state != Some(RunnerState::Fenced) {
+                continue;
+            }
             let Some(surplus) = surpluses.get_mut(&worker.instance.runner) else { continue };
             let Some(section) = self.settings.runners.iter().find(|runner| runner.name == worker.instance.runner)
             else {
                 continue;
             };
-            let state = worker.report().map(|report| report.runner);
             let heard = worker.silent_since(self.now).is_none() && worker.ending.is_none() && !worker.instance.hold;
             match &worker.drain {
                 Some(Drain {
@@ -168,6 +171,9 @@ impl Retirement<'_> {
             .filter(|worker| worker.instance.runner == runner.name && !worker.instance.hold)
             .filter(|worker| worker.standing(now) == Standing::Serving)
             .filter_map(|worker| worker.idle(now).map(|idle| (worker.instance.market, std::cmp::Reverse(idle), worker)))
+            .filter(|(_, idle, worker)| {
+                paused || worker.age(now) >= runner.max_age || idle.0 >= demand.policy.idle.time
+            })
             .collect();
         idle.sort_by(|one, other| (other.0, one.1, &one.2.instance.id).cmp(&(one.0, other.1, &other.2.instance.id)));
         for (_, idle, worker) in idle {
@@ -295,6 +301,7 @@ fn next_word(id: &WorkerId, worker: &mut Worker, now: Timestamp) -> Option<Word>
         let again = since(now, ending.asked_at) >= TERMINATE_AGAIN;
         return again.then(|| Word::End(ending.reason.clone()));
     }
+    worker.drain.as_ref()?;
     let silent = worker.silent_since(now).is_some();
     let runner_failed = has_failed(worker, now);
     let heard_at = worker.heard.as_ref().map(|heard| heard.at);

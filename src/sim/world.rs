@@ -26,12 +26,13 @@ use jiff::Timestamp;
 
 use crate::engine::{Command, Event, JobId, Settings, SystemId, WorkerId};
 
+use super::agenda::Agenda;
 use super::dice::{Dice, Stream};
 use super::faults::Faults;
 use super::ledger::{Fact, Ledger};
 use super::scenario::Scenario;
 
-use agenda::{Agenda, Happening};
+use agenda::Happening;
 use cloud::Cloud;
 pub use cloud::Machine;
 use gitlab::GitLab;
@@ -46,7 +47,7 @@ pub struct World {
     /// Counts the manager's starts; what was meant for an earlier one is lost.
     incarnation: u32,
     manager_up: bool,
-    agenda: Agenda,
+    agenda: Agenda<Happening>,
     dice: Dice,
     pub(super) heard: Vec<Event>,
     gitlab: GitLab,
@@ -75,8 +76,13 @@ impl World {
             news: false,
             scenario,
         };
-        for (index, job) in world.scenario.jobs.iter().enumerate() {
-            world.agenda.put(later(start, job.after), Happening::JobArrives(index));
+        if world.scenario.lean {
+            world.scenario.jobs.sort_by_key(|job| job.after);
+            world.plan_arrival(0);
+        } else {
+            for (index, job) in world.scenario.jobs.iter().enumerate() {
+                world.agenda.put(later(start, job.after), Happening::JobArrives(index));
+            }
         }
         for after in &world.scenario.interruptions {
             world.agenda.put(later(start, *after), Happening::SomeInterruption);

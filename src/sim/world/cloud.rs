@@ -14,6 +14,7 @@ use crate::engine::{
 use crate::sim::dice::Stream;
 use crate::sim::ledger::{Ending, Fact, Killer, LaunchTruth};
 use crate::sim::prices;
+use crate::sim::scenario::boot_time;
 
 use super::agenda::Happening;
 use super::gitlab::may_take;
@@ -247,13 +248,10 @@ impl World {
         match market {
             Market::OnDemand => open.first().cloned(),
             Market::Spot => {
-                let mut ranked: Vec<&Offering> = open.iter().collect();
-                ranked.sort_by(|a, b| {
-                    let price = |offering: &Offering| prices::hourly(Market::Spot, &offering.instance_type);
-                    price(a).total_cmp(&price(b)).then_with(|| a.cmp(b))
-                });
-                let index = self.dice.pick(Stream::Market, ranked.len().min(3));
-                ranked.get(index).map(|&offering| offering.clone())
+                let mut ranked = prices::cheapest_first(self.scenario.price_seed, open, self.now);
+                ranked.truncate(3);
+                let index = self.dice.pick(Stream::Market, ranked.len());
+                ranked.get(index).cloned()
             }
         }
     }
@@ -310,8 +308,7 @@ impl World {
     }
 
     fn plan_boot(&mut self, worker: &WorkerId) {
-        let spread = 0.7 + 1.3 * self.dice.unit(Stream::Boot).powi(2);
-        let mut whole = self.scenario.boot.mul_f64(spread);
+        let mut whole = boot_time(self.scenario.boot, self.dice.unit(Stream::Boot));
         if self.strikes(Stream::Boot, |faults| faults.boot_slow) {
             self.ledger.note(self.now, Fact::Fault("a boot is slow", Some(worker.clone())));
             whole = whole.mul_f64(3.0 + 3.0 * self.dice.unit(Stream::Boot));

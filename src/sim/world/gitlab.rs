@@ -13,8 +13,8 @@ use crate::sim::dice::Stream;
 use crate::sim::ledger::{Fact, Killer};
 use crate::sim::scenario::JobSpec;
 
-use super::{World, later};
 use super::agenda::Happening;
+use super::{World, later};
 
 /// How often a runner's facts are read again.
 const FACTS_EVERY: Duration = Duration::from_secs(300);
@@ -116,6 +116,16 @@ impl World {
         if let Some(spec) = self.scenario.jobs.get(index).cloned() {
             self.gitlab.arrived += 1;
             self.queue(spec);
+        }
+        if self.scenario.lean {
+            self.plan_arrival(index + 1);
+        }
+    }
+
+    /// In a lean world one job after the other, so that the agenda stays short.
+    pub(super) fn plan_arrival(&mut self, index: usize) {
+        if let Some(job) = self.scenario.jobs.get(index) {
+            self.agenda.put(later(self.scenario.start, job.after), Happening::JobArrives(index));
         }
     }
 

@@ -1,0 +1,1 @@
+//! Tiny scenarios, computed by hand from the sources' rules.
