@@ -49,6 +49,18 @@ FIRST ?= 0
 soak: ## many simulated worlds against the laws, on all cores (SEEDS=10000 FIRST=0)
 	FIRST=$(FIRST) SEEDS=$(SEEDS) $(CARGO) test --locked --release --test it -- engine::worlds::no_law
 
+WAIT ?= 30s
+SIMULATED := target/simulations
+
+.PHONY: simulations
+simulations: release ## the table of docs/simulator.md: bundled workloads, everyone tuned to the same wait (WAIT=30s)
+	@mkdir -p $(SIMULATED)
+	@for workload in office-hours merge-trains nightly-bursts; do \
+		target/release/runner-fleet simulate --config config/workloads/runner.toml --workload $$workload \
+			--equal-wait $(WAIT) --compare docker+machine docker-autoscaler \
+			--html $(SIMULATED)/$$workload-$(WAIT).html; \
+	done | tee $(SIMULATED)/$(WAIT).txt
+
 .PHONY: golden
 golden: $(MOTO) ## rewrite all golden files; review the difference like code
 	$(WITH_MOTO) INSTA_UPDATE=always INSTA_FORCE_PASS=1 $(CARGO) test --locked

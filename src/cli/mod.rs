@@ -9,6 +9,7 @@ pub mod migrate;
 mod operate;
 mod output;
 mod plan;
+mod record;
 mod render;
 mod run;
 mod service;
@@ -121,6 +122,7 @@ enum Command {
     Render(render::RenderArgs),
     Migrate(migrate::MigrateArgs),
     Simulate(simulate::SimulateArgs),
+    Record(record::RecordArgs),
     Demo(demo::DemoArgs),
     IamPolicy(iam_policy::IamPolicyArgs),
     Completions(shell::CompletionsArgs),
@@ -165,6 +167,7 @@ fn dispatch(
         Command::Ssh(args) => ssh::run(global, args),
         Command::Render(args) => render::run(global, args, out),
         Command::Simulate(args) => simulate::run(global, args, out, err),
+        Command::Record(args) => record::run(global, args, out),
         Command::Demo(args) => demo::run(args, out, err),
         Command::Migrate(args) => migrate::run(args, out).map(ExitCode::from).map_err(CliError::from),
         Command::IamPolicy(args) => iam_policy::run(global, args, out),

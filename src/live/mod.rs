@@ -17,6 +17,7 @@ pub mod link;
 pub mod metrics;
 pub mod operator;
 mod outcome;
+pub mod past;
 mod queues;
 pub mod recipe;
 pub mod regions;

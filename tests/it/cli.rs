@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-const SUBCOMMANDS: [&str; 15] = [
+const SUBCOMMANDS: [&str; 16] = [
     "run",
     "check",
     "plan",
@@ -17,6 +17,7 @@ const SUBCOMMANDS: [&str; 15] = [
     "render",
     "migrate",
     "simulate",
+    "record",
     "demo",
     "iam-policy",
     "completions",

@@ -15,6 +15,8 @@ mod gitlab;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod simulate;
+#[cfg(test)]
 mod ssh;
 #[cfg(test)]
 mod worker;

@@ -247,7 +247,7 @@ fn mesh_free(plot: &mut Plot<'_, '_>, x: impl Fn(f64) -> String, y: impl Fn(f64)
     Ok(())
 }
 
-fn legend(plot: &mut Plot<'_, '_>) -> Drawn {
+fn legend<'a, 'b: 'a>(plot: &mut Plot<'a, 'b>) -> Drawn {
     plot.configure_series_labels()
         .position(SeriesLabelPosition::UpperRight)
         .label_font(paint::text(14))

@@ -238,6 +238,10 @@ impl World {
         let Some(shown) = host.jobs.get_mut(&job) else { return };
         if by_docker {
             shown.by_docker = true;
+            if self.scenario.lean {
+                // The runner has counted it already: there is nothing to be done about its name.
+                return self.beat(worker);
+            }
         } else {
             shown.by_metrics = true;
             host.request = host.request.filter(|request| request.brings != Some(job));
@@ -255,6 +259,7 @@ impl World {
         if host.jobs.is_empty() {
             host.idle_since = self.now;
         }
+        let asks_on = host.runner_state == RunnerState::Serving && host.max_jobs == 0;
         if host.max_jobs == 1 {
             // A runner for one job exits after it.
             host.runner_state = RunnerState::Stopped;
@@ -262,6 +267,10 @@ impl World {
         self.job_over(job);
         let after = self.dice.millis(Stream::Jobs, 200, 3_000);
         self.soon(after, Happening::Asks(worker.clone()));
+        if self.scenario.lean && asks_on {
+            // It takes the next job by itself, and is idle for long before anybody ends it.
+            return self.beat(worker);
+        }
         self.tell(worker);
     }
 

@@ -127,7 +127,7 @@ impl World {
     }
 
     /// The agent says that nothing has changed.
-    fn beat(&mut self, worker: &WorkerId) {
+    pub(super) fn beat(&mut self, worker: &WorkerId) {
         let Some(host) = self.hosts.get(worker).filter(|host| host.link.is_up() && host.alive) else { return };
         let report = host.report(self.now);
         let (incarnation, at) = self.arrival(worker, Duration::ZERO);
