@@ -42,12 +42,47 @@ lint: ## formatting, clippy, shell scripts; warnings are errors
 test: $(MOTO) ## all tests but the lab
 	$(WITH_MOTO) $(CARGO) test --locked
 
+# The soak and the mutations stand on tests/pure: engine and simulated world alone, which compile in seconds.
+PURE := --locked --manifest-path tests/pure/Cargo.toml --target-dir target/pure
 SEEDS ?= 10000
 FIRST ?= 0
+KIND ?=
+SEED ?= 0
+MUTANTS ?=
 
 .PHONY: soak
-soak: ## many simulated worlds against the laws, on all cores (SEEDS=10000 FIRST=0)
-	FIRST=$(FIRST) SEEDS=$(SEEDS) $(CARGO) test --locked --release --test it -- engine::worlds::no_law
+soak: ## many simulated worlds against the laws, on all cores (SEEDS=1000000 FIRST=0 KIND=honest|rough|restless)
+	$(CARGO) build --release $(PURE) --bin soak
+	@target/pure/release/soak $(FIRST) $(SEEDS) $(KIND)
+
+.PHONY: replay
+replay: ## one simulated world with all that happened in it (SEED=7 KIND=rough)
+	$(CARGO) build --release $(PURE) --bin soak
+	@target/pure/release/soak --replay $(SEED) $(KIND)
+
+.PHONY: mutations
+mutations: ## deliberate bugs in the engine, each of which a test must catch (MUTANTS=part-of-a-name JOBS=1)
+	$(CARGO) build --release $(PURE) --bin mutations
+	@CARGO="$(CARGO)" target/pure/release/mutations . $(MUTANTS)
+
+TARGET ?= config
+FUZZ_SECONDS ?= 3600
+
+# What cargo-fuzz passes, but for the address sanitizer, which has nothing to find where unsafe code is forbidden and would
+# need a nightly toolchain. The layout is cargo-fuzz's, so that it can be used as well.
+COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Ccodegen-units=1
+
+.PHONY: fuzz
+fuzz: ## fuzz one target (TARGET=config|agent|gitlab|periods FUZZ_SECONDS=3600); new inputs go to target/fuzz/TARGET
+	RUSTFLAGS="$(COVERAGE)" $(CARGO) build --locked --release --features fuzzer --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --target $$(rustc -vV | sed -n 's/^host: //p')
+	@mkdir -p target/fuzz/$(TARGET)
+	target/fuzz/*/release/$(TARGET) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=16384 \
+		-artifact_prefix=target/fuzz/ -print_final_stats=1 target/fuzz/$(TARGET) fuzz/corpus/$(TARGET)
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## every fuzz target on its corpus and 20,000 mutations of it, without a fuzzer
+	$(CARGO) test --locked --lib --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
 
 WAIT ?= 30s
 SIMULATED := target/simulations

@@ -37,8 +37,11 @@ pub(crate) fn dead_end(worker: &Worker, settings: &Settings, now: Timestamp) -> 
 fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<Reason> {
     match worker.report().map(|report| &report.phase) {
         Some(Phase::Failed { error }) => return Some(Reason::BootFailed { error: error.clone() }),
-        // It has booted, and may be given its configuration at any moment: `retirement` fences it first.
-        Some(Phase::Ready) => return None,
+        // It has booted, and may be given its configuration at any moment: `retirement` fences it first, if it can hear.
+        Some(Phase::Ready) => {
+            let lost = worker.silent_since(now).is_some() && worker.instance.health == Health::Impaired;
+            return lost.then_some(Reason::Lost);
+        }
         Some(Phase::Booting { .. }) | None => {}
     }
     if let Link::Down { since: down_since, failure: LinkFailure::WrongHostKey(_) } = &worker.link

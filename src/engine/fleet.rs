@@ -89,6 +89,8 @@ pub(crate) struct Fleet {
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
     pub(crate) ended: BTreeMap<WorkerId, Ended>,
     pub(crate) flights: BTreeMap<LaunchToken, Flight>,
+    /// Jobs at one time on a worker of a runner that is configured no more: its workers fill room until they have ended.
+    pub(crate) former_capacities: BTreeMap<RunnerName, u32>,
 }
 
 impl Fleet {
@@ -117,6 +119,7 @@ impl Fleet {
         let ours = instance.launch.as_ref().is_some_and(|token| self.flights.contains_key(token));
         let worker = self.workers.entry(id).or_insert_with(|| Worker::adopted(instance.clone(), now));
         worker.boot_watched |= ours;
+        worker.ours |= ours;
         // Status checks are asked for only now and then; an answer without them does not erase the last one.
         let health = if instance.health == Health::Unknown { worker.instance.health } else { instance.health };
         worker.instance = Instance { health, ..instance };
@@ -206,13 +209,19 @@ impl Fleet {
 
     /// Slots of everything not yet terminated, whatever its state, launches in flight included: what `concurrent` caps.
     pub(crate) fn slots(&self, settings: &Settings) -> u32 {
-        let there: u32 = self.workers.values().map(|worker| settings.capacity_of(&worker.instance.runner)).sum();
+        let there: u32 = self.workers.values().map(|worker| self.capacity_of(settings, &worker.instance.runner)).sum();
         let coming: u32 = self
             .flights
             .values()
-            .map(|flight| flight.coming().saturating_mul(settings.capacity_of(&flight.launch.runner)))
+            .map(|flight| flight.coming().saturating_mul(self.capacity_of(settings, &flight.launch.runner)))
             .sum();
         there.saturating_add(coming)
+    }
+
+    /// Jobs at one time on one worker of this runner: as configured, or as it was; 1 for one that was never heard of.
+    pub(crate) fn capacity_of(&self, settings: &Settings, runner: &RunnerName) -> u32 {
+        let former = || self.former_capacities.get(runner).copied();
+        settings.capacity_of(runner).or_else(former).unwrap_or(1)
     }
 
     /// Workers of a runner that launches in flight may still bring.

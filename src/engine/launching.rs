@@ -162,7 +162,7 @@ impl Launching<'_> {
                 if more < wanted {
                     held_back.insert(runner.name.clone(), self.what_capped(runner, demand, allowed <= affordable));
                 }
-                crowded_out |= more == affordable && more < wanted;
+                crowded_out |= affordable < wanted.min(allowed);
                 room = room.saturating_sub(more.saturating_mul(runner.capacity));
                 if more > 0 {
                     *grants.entry(runner.name.clone()).or_default() += more;
@@ -249,7 +249,9 @@ impl Launching<'_> {
                 Some(at) => at <= now,
                 None => since(now, flight.sent_at) >= UNANSWERED,
             };
-            if due {
+            // What a section that is gone may still get is adopted from a listing, and drained.
+            let configured = self.settings.runners.iter().any(|runner| runner.name == flight.launch.runner);
+            if due && configured {
                 flight.sent_at = now;
                 flight.again_at = None;
                 flight.uncertain = true;

@@ -14,6 +14,7 @@ use super::command::{Command, Launch, Termination};
 use super::event::{Event, LaunchErrorClass, Leftover, LinkNews};
 use super::ids::{LaunchToken, RunnerName, WorkerId};
 use super::launching::GIVEN_UP;
+use super::offering::Blueprint;
 use super::reason::Reason;
 use super::schedule::policy_at;
 use super::settings::{RunnerSettings, Settings};
@@ -56,6 +57,9 @@ struct InFlight {
 #[derive(Clone, Debug, Default)]
 pub struct Laws {
     settings: Option<Settings>,
+    /// As last configured, of runners that are gone too.
+    capacities: BTreeMap<RunnerName, u32>,
+    blueprints: BTreeMap<RunnerName, Blueprint>,
     /// Everything that a listing or a launch's answer has shown and that is not terminated.
     instances: BTreeMap<WorkerId, Option<Instance>>,
     /// Those that a listing has shown as terminated; a late answer to a launch may still name them.
@@ -68,6 +72,8 @@ pub struct Laws {
     slow_at: Option<Timestamp>,
     last_good_listing: Option<Timestamp>,
     last_listing_command: Option<Timestamp>,
+    /// The time of the last step.
+    last_step: Option<Timestamp>,
 }
 
 impl Laws {
@@ -78,9 +84,19 @@ impl Laws {
 
     /// Takes in what the engine is about to be told. Call it before [`Self::judge`] of the same step.
     pub fn observe(&mut self, now: Timestamp, event: &Event) {
+        self.mind_the_clock(now);
         match event {
-            Event::Configured(settings) => self.settings = Some(settings.clone()),
-            Event::Instances { asked_at, listing: Ok(instances) } => self.listed(*asked_at, instances),
+            Event::Configured(settings) => {
+                self.capacities.extend(settings.runners.iter().map(|runner| (runner.name.clone(), runner.capacity)));
+                self.settings = Some(settings.clone());
+            }
+            Event::Blueprint { runner, blueprint: Ok(blueprint) } => {
+                // What was refused may have been the old one.
+                if self.blueprints.insert(runner.clone(), blueprint.clone()).as_ref() != Some(blueprint) {
+                    self.refused_at.remove(runner);
+                }
+            }
+            Event::Instances { asked_at, listing: Ok(instances) } => self.listed((*asked_at).min(now), instances),
             Event::Launched { token, answer } => {
                 let Some(mut launch) = self.in_flight.get(token).cloned() else { return };
                 for launched in &answer.launched {
@@ -125,6 +141,17 @@ impl Laws {
         }
     }
 
+    /// Where somebody has set the clock back, nobody can tell how long ago something was.
+    fn mind_the_clock(&mut self, now: Timestamp) {
+        if self.last_step.is_some_and(|last| now < last) {
+            self.refused_at.clear();
+            self.slow_at = None;
+            self.last_good_listing = None;
+            self.last_listing_command = None;
+        }
+        self.last_step = Some(now);
+    }
+
     fn listed(&mut self, asked_at: Timestamp, instances: &[Instance]) {
         if self.last_good_listing.is_some_and(|last| asked_at < last) {
             return;
@@ -164,6 +191,7 @@ impl Laws {
 
     /// Judges the commands of a step.
     pub fn judge(&mut self, now: Timestamp, commands: &[Command]) -> Vec<Violation> {
+        self.mind_the_clock(now);
         let mut broken = Vec::new();
         self.in_flight.retain(|_, flight| since(now, flight.decided_at) < GIVEN_UP);
         for command in commands {
@@ -319,9 +347,8 @@ impl Laws {
     }
 
     fn slots(&self) -> u32 {
-        let capacity = |runner: Option<&RunnerName>| {
-            runner.and_then(|runner| self.section(runner)).map_or(1, |section| section.capacity)
-        };
+        let capacity =
+            |runner: Option<&RunnerName>| runner.and_then(|runner| self.capacities.get(runner)).copied().unwrap_or(1);
         let there: u32 = self.instances.keys().map(|id| capacity(self.owners.get(id))).sum();
         let coming: u32 = self.in_flight.values().map(|flight| flight.coming * capacity(Some(&flight.runner))).sum();
         there.saturating_add(coming)

@@ -46,6 +46,15 @@ impl Listing {
         self.failure = failure;
     }
 
+    /// Somebody has set the clock back: nobody knows any more how old the last answer is, nor how long ago the last
+    /// question was asked.
+    pub(crate) fn clock_set_back(&mut self) {
+        self.asked_at = None;
+        self.outstanding = false;
+        self.first_good = None;
+        self.last_good = None;
+    }
+
     /// Whether an answer asked for at that time is older than one that is known already.
     pub(crate) fn is_overtaken(&self, asked_at: Timestamp) -> bool {
         self.last_good.is_some_and(|last_good| asked_at < last_good)
@@ -77,7 +86,8 @@ impl Listing {
             return None;
         }
         let worried = fleet.workers.values().any(|worker| {
-            worker.standing(now) == Standing::Unreachable || (worker.served && matches!(worker.link, Link::Down { .. }))
+            worker.standing(now) == Standing::Unreachable
+                || (worker.heard.is_some() && matches!(worker.link, Link::Down { .. }))
         });
         let settling = self.knowledge(now) != Knowledge::Known;
         let expecting = !fleet.flights.is_empty()

@@ -46,6 +46,11 @@ impl Engine {
     }
 
     fn configured(&mut self, settings: Settings) {
+        let before = self.settings.iter().flat_map(|settings| &settings.runners);
+        self.fleet.former_capacities.extend(before.map(|runner| (runner.name.clone(), runner.capacity)));
+        let workers = &self.fleet.workers;
+        let has_workers = |name: &RunnerName| workers.values().any(|worker| worker.instance.runner == *name);
+        self.fleet.former_capacities.retain(|name, _| has_workers(name));
         self.runners.retain(|name, _| settings.runners.iter().any(|runner| runner.name == *name));
         for runner in &settings.runners {
             self.runners.entry(runner.name.clone()).or_insert_with(Runner::new);
@@ -66,6 +71,8 @@ impl Engine {
 
     fn listed(&mut self, asked_at: Timestamp, listing: Result<Vec<Instance>, String>) -> Vec<Command> {
         let now = self.now;
+        // A question from the future was asked before the clock was set back.
+        let asked_at = asked_at.min(now);
         match listing {
             Err(why) => {
                 self.listing.answered(asked_at, Some(why));

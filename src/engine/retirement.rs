@@ -67,7 +67,15 @@ impl Retirement<'_> {
     /// Idle slots yield to jobs: where `concurrent` keeps a runner's jobs waiting, idle workers of the others go, whatever
     /// their policy wants, until what is on its way out makes enough room.
     fn make_room(&mut self, assessment: &Assessment) {
-        let capacity = |name: &RunnerName| self.settings.capacity_of(name);
+        let sizes: BTreeMap<RunnerName, u32> = self
+            .fleet
+            .workers
+            .values()
+            .map(|worker| &worker.instance.runner)
+            .chain(self.crowded_out)
+            .map(|name| (name.clone(), self.fleet.capacity_of(self.settings, name)))
+            .collect();
+        let capacity = |name: &RunnerName| sizes.get(name).copied().unwrap_or(1);
         let mut room = self.settings.concurrent.saturating_sub(self.fleet.slots(self.settings));
         let now = self.now;
         let leaving = |fleet: &Fleet| -> u32 {
@@ -129,7 +137,10 @@ impl Retirement<'_> {
             else {
                 continue;
             };
-            let heard = worker.silent_since(self.now).is_none() && worker.ending.is_none() && !worker.instance.hold;
+            // A runner that was stopped, or has failed, hears no word any more: its worker ends, whatever is wanted.
+            let deaf = matches!(state, Some(RunnerState::Stopping | RunnerState::Stopped | RunnerState::Failed));
+            let heard =
+                !deaf && worker.silent_since(self.now).is_none() && worker.ending.is_none() && !worker.instance.hold;
             match &worker.drain {
                 Some(Drain {
                     reason: Reason::Idle { .. } | Reason::Age { .. } | Reason::Paused,

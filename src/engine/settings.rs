@@ -20,9 +20,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Jobs at one time on one worker of this runner; 1 for a runner that is configured no more.
-    pub(crate) fn capacity_of(&self, runner: &RunnerName) -> u32 {
-        self.runners.iter().find(|section| section.name == *runner).map_or(1, |section| section.capacity)
+    /// Jobs at one time on one worker of this runner, if it is configured.
+    pub(crate) fn capacity_of(&self, runner: &RunnerName) -> Option<u32> {
+        self.runners.iter().find(|section| section.name == *runner).map(|section| section.capacity)
     }
 }
 

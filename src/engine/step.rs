@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::{Backoff, Jitter};
 use super::boots::dead_end;
@@ -35,6 +35,9 @@ const CONNECT_AGAIN: Duration = Duration::from_secs(120);
 const FORGETTING_MAX: usize = 5;
 /// A deletion without an answer is asked for again, and a failed one tried again, after so long.
 pub(super) const FORGET_AGAIN: Duration = Duration::from_secs(60);
+
+/// The driver steps every second or so; more than this between two steps is a clock that was set, or a host that slept.
+const GAP_MAX: SignedDuration = SignedDuration::from_secs(20);
 
 /// The state machine. What it holds cannot be read again from the world (launches in flight, cool-downs, drains that
 /// were begun), and all of it is safe to lose.
@@ -81,6 +84,7 @@ impl Engine {
 
     /// Takes in what happened, and says what is to be done now.
     pub fn step(&mut self, now: Timestamp, events: impl IntoIterator<Item = Event>) -> Vec<Command> {
+        self.mind_the_clock(now);
         self.now = now;
         let mut commands = Vec::new();
         for event in events {
@@ -97,6 +101,18 @@ impl Engine {
             self.journal.command(now, command);
         }
         commands
+    }
+
+    /// Between two steps somebody may set the clock, or the host may stand still. Workers have not been silent for as long
+    /// as it seems then: what is told of them ages in time in which somebody listened.
+    fn mind_the_clock(&mut self, now: Timestamp) {
+        let gap = now.duration_since(self.now);
+        if gap.is_negative() {
+            self.listing.clock_set_back();
+        }
+        if gap.is_negative() || gap > GAP_MAX {
+            self.fleet.workers.values_mut().for_each(|worker| worker.was_not_listened_to(gap));
+        }
     }
 
     /// The picture after the last step, for people. Built when asked for.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::command::Launch;
 use super::event::{LaunchedWorker, LinkFailure};
@@ -15,6 +15,9 @@ use super::worker::{Health, Instance, InstanceState, Phase, Report, RunnerState}
 pub(crate) const SILENCE: Duration = Duration::from_secs(75);
 /// How long job starts are remembered; longer than any look at the queue stays in use.
 const STARTS_KEPT: Duration = Duration::from_secs(120);
+
+/// No worker runs more jobs than this, whatever it says.
+const JOBS_MAX: u32 = 1_000;
 
 /// The queue size that comes with a job is believed for so long: a boot, more or less.
 const QUEUE_HINT: Duration = Duration::from_secs(60);
@@ -91,6 +94,8 @@ pub(crate) struct Worker {
     /// The first of the newest listings that did not show it.
     pub(crate) absent_since: Option<Timestamp>,
     pub(crate) first_seen: Timestamp,
+    /// Whether a launch of this manager's own life made it.
+    pub(crate) ours: bool,
     /// Whether we know that it was never ready before we met it: we launched it, or saw it boot.
     pub(crate) boot_watched: bool,
     /// Whether its runner was ever seen to be configured.
@@ -115,6 +120,7 @@ impl Worker {
             listed_at: None,
             absent_since: None,
             first_seen: now,
+            ours: false,
             boot_watched: false,
             served: false,
             link: Link::None { asked_at: None },
@@ -144,7 +150,7 @@ impl Worker {
             hold: false,
             health: Health::Unknown,
         };
-        Self { boot_watched: true, ..Self::adopted(instance, now) }
+        Self { boot_watched: true, ours: true, ..Self::adopted(instance, now) }
     }
 
     /// What there is to tell of it when it has ended as `instance`.
@@ -194,13 +200,24 @@ impl Worker {
         self.heard = Some(heard);
     }
 
+    /// The clock has moved by `gap` without anybody listening: its last words are no older for that.
+    pub(crate) fn was_not_listened_to(&mut self, gap: SignedDuration) {
+        let moved = |at: Timestamp| at.saturating_add(gap).unwrap_or(at);
+        if let Some(heard) = &mut self.heard {
+            heard.at = moved(heard.at);
+        }
+        if let Some(drain) = &mut self.drain {
+            drain.told_at = drain.told_at.map(moved);
+        }
+    }
+
     pub(crate) fn report(&self) -> Option<&Report> {
         self.heard.as_ref().map(|heard| &heard.report)
     }
 
-    /// Jobs that the last report showed; 0 if there was none.
+    /// Jobs that the last report showed; 0 if there was none. Bounded, because workers are not trusted with our sums.
     pub(crate) fn jobs(&self) -> u32 {
-        self.report().map_or(0, Report::jobs)
+        self.report().map_or(0, Report::jobs).min(JOBS_MAX)
     }
 
     /// The queue size that GitLab told its runner, if it took a job recently enough for that to mean something.
@@ -269,7 +286,7 @@ impl Worker {
             return None;
         }
         // What an agent claims is bounded by the worker's age, so that a wrong counter retires nothing early.
-        let claimed = Duration::from_secs(heard.report.idle_seconds) + since(now, heard.at);
+        let claimed = Duration::from_secs(heard.report.idle_seconds).saturating_add(since(now, heard.at));
         Some(claimed.min(self.age(now)))
     }
 
@@ -277,9 +294,10 @@ impl Worker {
         since(now, self.instance.launched_at)
     }
 
-    /// When its boot has failed, if it is not ready by then.
+    /// When its boot has failed, if it is not ready by then. A launch of our own is timed by our own clock: where that
+    /// runs ahead of EC2's by minutes, every worker would look too old from its first second on.
     pub(crate) fn boot_deadline(&self, boot_timeout: Duration) -> Timestamp {
-        after(self.instance.launched_at, boot_timeout)
+        after(if self.ours { self.first_seen } else { self.instance.launched_at }, boot_timeout)
     }
 
     /// The boot step that was seen last, for people.

@@ -6,13 +6,15 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use cronexpr::{Crontab, MakeTimestamp};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::{Command, JobId, Reason, RunnerName, RunnerSettings, RunnerState, SystemId, WorkerId};
+use crate::engine::{
+    Command, JobId, Reason, RunnerName, RunnerSettings, RunnerState, ScheduleEntry, SystemId, WorkerId,
+};
 
-use super::ledger::{Ending, Fact, LaunchTruth, TouchTruth};
-use super::scenario::Scenario;
-use super::world::World;
+use super::ledger::{Bounds, Ending, Fact, Killer, LaunchTruth, TouchTruth};
+use super::world::{JobState, World};
 
 /// Calls of one kind in one minute: twice what one every check interval of 3 s makes. More is a stampede.
 const CALLS_PER_MINUTE_MAX: usize = 40;
@@ -45,10 +47,12 @@ pub enum Violation {
     LeftWorker(WorkerId),
     /// At the end: fewer workers than the idle policy's floor.
     BelowFloor(RunnerName),
+    /// At the end: a worker made from an outdated blueprint.
+    LeftDrifted(WorkerId),
     /// At the end: a runner-manager row without a worker.
     LeftRow(SystemId),
-    /// The engine itself counted broken laws.
-    EngineLaw(u64),
+    /// The observer of the engine's laws saw one broken.
+    EngineLaw(String),
 }
 
 impl Violation {
@@ -65,6 +69,7 @@ impl Violation {
             | Self::WrongRetry(_)
             | Self::NeverRan(_)
             | Self::LeftWorker(_)
+            | Self::LeftDrifted(_)
             | Self::LeftRow(_)
             | Self::EngineLaw(_) => true,
             Self::OverLaunch(_) | Self::Stampede(_) | Self::BelowFloor(_) => false,
@@ -91,8 +96,11 @@ impl fmt::Display for Violation {
             Self::NeverRan(job) => write!(f, "at the end job {job} has not run"),
             Self::LeftWorker(worker) => write!(f, "at the end worker {worker} is left"),
             Self::BelowFloor(runner) => write!(f, "at the end {runner} has fewer workers than its idle policy wants"),
+            Self::LeftDrifted(worker) => {
+                write!(f, "at the end worker {worker} is left, which is made from an old blueprint")
+            }
             Self::LeftRow(row) => write!(f, "at the end runner-manager row {row} is left"),
-            Self::EngineLaw(count) => write!(f, "the engine counted {count} broken laws"),
+            Self::EngineLaw(what) => f.write_str(what),
         }
     }
 }
@@ -117,8 +125,9 @@ impl Check {
         match fact {
             Fact::TerminateRead(touch) => terminated(world, touch),
             Fact::Touched(what, touch) => touched(what, touch),
-            Fact::LaunchRead(truth) => launched(world.scenario(), truth),
+            Fact::LaunchRead(truth) => launched(truth),
             Fact::JobRetried { old, new: None } => Some(Violation::WrongRetry(*old)),
+            Fact::JobRetried { old, new: Some(_) } => (!was_lost(world, *old)).then_some(Violation::WrongRetry(*old)),
             Fact::Commanded(command) => match **command {
                 Command::Launch(_) => too_many(&mut self.launches, at).then_some(Violation::Stampede("launch")),
                 Command::ListInstances { .. } => {
@@ -139,13 +148,13 @@ impl Check {
             | Fact::JobTaken(..)
             | Fact::JobEnded { .. }
             | Fact::JobKilled { .. }
-            | Fact::JobRetried { .. }
             | Fact::Launched(..)
             | Fact::Ended(..)
             | Fact::RowMade(_)
             | Fact::RowDeleted(_)
             | Fact::Fault(..)
-            | Fact::Hold(..) => None,
+            | Fact::Hold(..)
+            | Fact::Administered(_) => None,
         }
     }
 
@@ -157,10 +166,14 @@ impl Check {
             .map(|(id, _)| Violation::NeverRan(id));
         let rows = world
             .rows()
-            .filter(|(_, worker)| !world.live().any(|(live, _)| live == *worker))
+            .filter(|(_, worker)| !world.live().any(|(live, _)| live == *worker) && world.is_row_ours(worker))
             .map(|(row, _)| Violation::LeftRow(row.clone()));
         let fleet = world.scenario().settings.runners.iter().flat_map(|runner| left(world, runner));
-        never_ran.chain(fleet).chain(rows).collect()
+        let strays = world
+            .live()
+            .filter(|(_, machine)| !machine.hold && !world.is_configured(&machine.runner))
+            .map(|(id, _)| Violation::LeftWorker(id.clone()));
+        never_ran.chain(fleet).chain(strays).chain(rows).collect()
     }
 }
 
@@ -216,15 +229,14 @@ fn touched(what: &'static str, touch: &TouchTruth) -> Option<Violation> {
     }
 }
 
-fn launched(scenario: &Scenario, truth: &LaunchTruth) -> Option<Violation> {
-    let runner = scenario.settings.runners.iter().find(|runner| runner.name == truth.runner)?;
+fn launched(truth: &LaunchTruth) -> Option<Violation> {
     if truth.created == 0 {
         return None;
     }
-    let ceiling = runner.schedule.iter().filter_map(|entry| entry.max_workers).fold(runner.max_workers, u32::max);
-    let idle = runner.schedule.iter().filter_map(|entry| entry.idle_count).fold(runner.idle.count, u32::max);
-    let explained = (truth.jobs + idle).div_ceil(runner.capacity.max(1)) * runner.capacity.max(1);
-    if truth.live > ceiling || truth.slots > scenario.settings.concurrent {
+    let Bounds { max_workers, concurrent, idle, capacity } = truth.bounds;
+    let capacity = capacity.max(1);
+    let explained = (truth.jobs + idle).div_ceil(capacity) * capacity;
+    if truth.live > max_workers || truth.slots > concurrent {
         Some(Violation::OverCap(truth.clone()))
     } else if truth.useful_slots > explained {
         Some(Violation::OverLaunch(truth.clone()))
@@ -233,16 +245,41 @@ fn launched(scenario: &Scenario, truth: &LaunchTruth) -> Option<Violation> {
     }
 }
 
-/// Workers beyond the floor, or fewer; held ones count for nothing.
+/// Whether a job had ended by something that is not its own doing, so that running it again is right.
+fn was_lost(world: &World, job: JobId) -> bool {
+    world.job(job).is_some_and(|job| matches!(job.state, JobState::Killed(by) if by != Killer::Person))
+}
+
+/// Workers beyond the floor, or fewer, or outdated ones; held ones count for nothing.
 fn left(world: &World, runner: &RunnerSettings) -> Vec<Violation> {
-    let capacity = runner.capacity.max(1);
-    let wanted = if runner.idle.scale_factor > 0.0 { runner.idle.count_min } else { runner.idle.count };
-    let floor = wanted.div_ceil(capacity).min(runner.max_workers) as usize;
+    let (idle, max_workers) = floor_policy(runner, world.now());
+    let idle = if runner.limit > 0 { idle.min(runner.limit) } else { idle };
+    let floor = idle.div_ceil(runner.capacity.max(1)).min(max_workers) as usize;
     let live: Vec<_> = world.live().filter(|(_, machine)| machine.runner == runner.name && !machine.hold).collect();
     let spare = live.iter().skip(floor).map(|(id, _)| Violation::LeftWorker((*id).clone()));
-    let missing =
-        (live.len() < floor && runner.schedule.is_empty()).then(|| Violation::BelowFloor(runner.name.clone()));
-    spare.chain(missing).collect()
+    let missing = (live.len() < floor).then(|| Violation::BelowFloor(runner.name.clone()));
+    let wants = world.scenario().blueprints.get(&runner.name).map(|blueprint| &blueprint.config);
+    let drifted = live
+        .iter()
+        .filter(|(_, machine)| wants.is_some_and(|wants| *wants != machine.config))
+        .map(|(id, _)| Violation::LeftDrifted((*id).clone()));
+    spare.chain(missing).chain(drifted).collect()
+}
+
+/// The idle slots wanted and the workers allowed while no job runs: the runner's own, or those of the last entry of its
+/// schedule that is active.
+fn floor_policy(runner: &RunnerSettings, now: Timestamp) -> (u32, u32) {
+    let at = MakeTimestamp::from_second(now.as_second()).ok();
+    let active = |entry: &&ScheduleEntry| {
+        let hits = |period: &Crontab| at.is_some_and(|at| period.matches(at).unwrap_or(false));
+        entry.periods.iter().any(hits)
+    };
+    let entry = runner.schedule.iter().rev().find(active);
+    let count = entry.and_then(|entry| entry.idle_count).unwrap_or(runner.idle.count);
+    let least = entry.and_then(|entry| entry.idle_count_min).unwrap_or(runner.idle.count_min);
+    let factor = entry.and_then(|entry| entry.idle_scale_factor).unwrap_or(runner.idle.scale_factor);
+    let max_workers = entry.and_then(|entry| entry.max_workers).unwrap_or(runner.max_workers);
+    (if factor > 0.0 { least.min(count) } else { count }, max_workers)
 }
 
 fn too_many(times: &mut VecDeque<Timestamp>, at: Timestamp) -> bool {
@@ -261,7 +298,7 @@ mod tests {
     use crate::sim::doubles::{Plain, Vice};
     use crate::sim::faults::Faults;
     use crate::sim::run::{Outcome, simulate};
-    use crate::sim::scenario::JobSpec;
+    use crate::sim::scenario::{JobSpec, Scenario};
     use crate::sim::summary::transcript;
 
     /// A vice, and whether a violation is the one that it must lead to.

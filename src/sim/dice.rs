@@ -25,9 +25,11 @@ pub(crate) enum Stream {
     Answers,
     /// Interruptions, dying hosts, people.
     Fate,
+    /// Administrators, operators, the manager's clock, lies.
+    Admin,
 }
 
-const STREAMS: usize = 7;
+const STREAMS: usize = 8;
 
 /// The streams.
 #[derive(Clone, Debug)]
@@ -46,7 +48,7 @@ impl Dice {
     }
 
     fn of(&mut self, stream: Stream) -> &mut SmallRng {
-        let [latency, boot, market, jobs, link, answers, fate] = &mut self.streams;
+        let [latency, boot, market, jobs, link, answers, fate, admin] = &mut self.streams;
         match stream {
             Stream::Latency => latency,
             Stream::Boot => boot,
@@ -55,6 +57,7 @@ impl Dice {
             Stream::Link => link,
             Stream::Answers => answers,
             Stream::Fate => fate,
+            Stream::Admin => admin,
         }
     }
 

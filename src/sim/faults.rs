@@ -30,6 +30,10 @@ pub struct Faults {
 
     /// One offering of a launch has no capacity.
     pub no_capacity: f64,
+    /// One offering of a launch fails for another reason: its subnet is full, or an account limit is reached.
+    pub offering_fails: f64,
+    /// EC2 refuses a launch as a whole: not allowed, or malformed.
+    pub launch_refused: f64,
     /// EC2 throttles a launch or a terminate call.
     pub throttled: f64,
     /// No answer comes to a launch, after 30 s; half of these launches worked.
@@ -47,6 +51,9 @@ pub struct Faults {
     pub boot_fails: f64,
     /// A worker answers with a wrong host key.
     pub wrong_host_key: f64,
+
+    /// A worker whose agent tells untruths; see [`Lie`](super::world::Lie).
+    pub lies: f64,
 
     /// Spot interruptions per worker and hour.
     pub interruptions_per_hour: f64,
@@ -67,11 +74,21 @@ pub struct Faults {
     pub manager_crash_mid_step: f64,
     /// Times per hour that the manager stands still for 10 s to 10 min and then sees the clock jump forward.
     pub clock_jumps_per_hour: f64,
+    /// Times per hour that the manager's clock is set, by up to 2 min, in either direction.
+    pub clock_set_per_hour: f64,
 
     /// Times per hour that a person sets the hold tag on some worker, for up to 15 minutes.
     pub holds_per_hour: f64,
     /// Times per hour that a person cancels some waiting or running job.
     pub cancels_per_hour: f64,
+    /// Times per hour that an operator drains some worker; every fifth time by force.
+    pub drains_per_hour: f64,
+    /// Times per hour that an operator pauses a runner, for up to 15 minutes.
+    pub pauses_per_hour: f64,
+    /// Times per hour that the administrator changes the configuration: limits, idle policy, schedule, capacity, runners.
+    pub reconfigurations_per_hour: f64,
+    /// Times per hour that a runner gets another image or launch template, so that its workers have drifted.
+    pub drifts_per_hour: f64,
 }
 
 impl Default for Faults {
@@ -86,6 +103,8 @@ impl Default for Faults {
             queue_partial: 0.0,
             preparation_fails: 0.0,
             no_capacity: 0.0,
+            offering_fails: 0.0,
+            launch_refused: 0.0,
             throttled: 0.0,
             launch_unanswered: 0.0,
             terminate_fails: 0.0,
@@ -94,6 +113,7 @@ impl Default for Faults {
             boot_hangs: 0.0,
             boot_fails: 0.0,
             wrong_host_key: 0.0,
+            lies: 0.0,
             interruptions_per_hour: 0.0,
             interruption_unannounced: 0.0,
             host_deaths_per_hour: 0.0,
@@ -103,14 +123,19 @@ impl Default for Faults {
             manager_crashes_per_hour: 0.0,
             manager_crash_mid_step: 0.0,
             clock_jumps_per_hour: 0.0,
+            clock_set_per_hour: 0.0,
             holds_per_hour: 0.0,
             cancels_per_hour: 0.0,
+            drains_per_hour: 0.0,
+            pauses_per_hour: 0.0,
+            reconfigurations_per_hour: 0.0,
+            drifts_per_hour: 0.0,
         }
     }
 }
 
 impl Faults {
-    /// A rough day: everything at once, at rates at which a fleet still gets its work done.
+    /// A rough day: everything that breaks at once, at rates at which a fleet still gets its work done.
     pub fn rough(until: Duration) -> Self {
         Self {
             until,
@@ -141,6 +166,23 @@ impl Faults {
             clock_jumps_per_hour: 1.0,
             holds_per_hour: 1.0,
             cancels_per_hour: 2.0,
+            ..Self::default()
+        }
+    }
+
+    /// A rough day with restless people: the configuration, the images and the clock change under the manager's feet,
+    /// operators drain and pause, and some workers lie.
+    pub fn restless(until: Duration) -> Self {
+        Self {
+            offering_fails: 0.05,
+            launch_refused: 0.03,
+            lies: 0.1,
+            clock_set_per_hour: 1.0,
+            drains_per_hour: 3.0,
+            pauses_per_hour: 1.5,
+            reconfigurations_per_hour: 6.0,
+            drifts_per_hour: 2.0,
+            ..Self::rough(until)
         }
     }
 }

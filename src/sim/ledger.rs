@@ -84,6 +84,8 @@ pub enum Fact {
     Fault(&'static str, Option<WorkerId>),
     /// A person set the hold tag, or took it away.
     Hold(WorkerId, bool),
+    /// An administrator or operator did this.
+    Administered(String),
 }
 
 /// What ended a job before its end.
@@ -129,6 +131,21 @@ pub struct LaunchTruth {
     pub useful_slots: u32,
     /// Jobs that this runner may take and that waited or ran in the last minutes.
     pub jobs: u32,
+    /// The ceilings by which it is judged.
+    pub bounds: Bounds,
+}
+
+/// The most generous limits that were configured in the last minutes: a launch may have been decided under any of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// `max_workers`.
+    pub max_workers: u32,
+    /// `concurrent`.
+    pub concurrent: u32,
+    /// Idle slots wanted.
+    pub idle: u32,
+    /// Jobs on one worker.
+    pub capacity: u32,
 }
 
 /// The truth about a worker at the moment when it was touched.
@@ -182,6 +199,7 @@ impl fmt::Display for Fact {
             Self::Fault(what, None) => write!(f, "FAULT {what}"),
             Self::Hold(worker, true) => write!(f, "a person holds {worker}"),
             Self::Hold(worker, false) => write!(f, "a person releases {worker}"),
+            Self::Administered(what) => f.write_str(what),
         }
     }
 }

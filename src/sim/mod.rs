@@ -2,7 +2,7 @@
 //!
 //! Reading order: what a world is given ([`scenario`], [`faults`], [`workload`]), the [`world`] itself (it speaks the
 //! engine's events and commands, nothing else), what truly happened in it ([`ledger`], [`prices`]), what must never
-//! happen ([`check`]), the loop in virtual time ([`mod@run`]), the sums ([`summary`]), and the door for the live driver
+//! happen ([`check`]), the loop in virtual time ([`mod@run`]), very many of them ([`mod@soak`]), the sums ([`summary`]), and the door for the live driver
 //! ([`edge`]).
 //!
 //! The world knows the truth; an engine sees only what a listing, an answer or a report shows it, late and with faults.
@@ -10,6 +10,7 @@
 mod agenda;
 pub mod assumptions;
 pub mod check;
+mod clock;
 pub mod configured;
 pub mod contest;
 mod dice;
@@ -25,6 +26,7 @@ pub mod report;
 pub mod rivals;
 pub mod run;
 pub mod scenario;
+pub mod soak;
 pub mod summary;
 pub mod tape;
 pub mod tuning;

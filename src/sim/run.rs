@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::{Command, Engine, Event, View};
+use crate::engine::{Command, Engine, Event};
 
 use super::check::{Check, Violation};
+use super::clock::HostClock;
 use super::dice::{Dice, Stream};
 use super::ledger::Fact;
 use super::scenario::Scenario;
@@ -16,6 +17,9 @@ use super::world::{World, later};
 
 /// How long everything must stay at rest: a fleet that comes back after a minute had found no rest.
 const REST: Duration = Duration::from_secs(90);
+/// How far apart two readings of the manager's clock may be: four minutes, so that it is at most two off. EC2 refuses
+/// requests that were signed by a clock five minutes off.
+const CLOCK_OFF_MS: u64 = 240_000;
 /// Lines of the transcript that a failure shows: the last minutes of a small world.
 const TRANSCRIPT_LINES: usize = 250;
 
@@ -24,20 +28,15 @@ pub trait Brain {
     /// Takes in what happened, and says what is to be done now.
     fn step(&mut self, now: Timestamp, events: Vec<Event>) -> Vec<Command>;
 
-    /// Broken laws that it counted itself.
-    fn laws_broken(&self) -> u64 {
-        0
+    /// The laws that it saw broken since it was asked last.
+    fn laws_broken(&mut self) -> Vec<String> {
+        Vec::new()
     }
 }
 
 impl Brain for Engine {
     fn step(&mut self, now: Timestamp, events: Vec<Event>) -> Vec<Command> {
         Engine::step(self, now, events)
-    }
-
-    fn laws_broken(&self) -> u64 {
-        let View { totals, .. } = self.view();
-        totals.laws_broken
     }
 }
 
@@ -62,12 +61,19 @@ pub struct Broken {
     pub world: World,
 }
 
+impl Broken {
+    /// What was broken, and when, a line each.
+    pub fn verdict(&self) -> String {
+        let start = self.world.scenario().start;
+        let lines = self.violations.iter();
+        let lines = lines.map(|(at, violation)| format!("  after {:#}: {violation}\n", at.duration_since(start)));
+        format!("seed {} breaks:\n{}", self.seed, lines.collect::<String>())
+    }
+}
+
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {} breaks:", self.seed)?;
-        for (at, violation) in &self.violations {
-            writeln!(f, "  after {:#}: {violation}", at.duration_since(self.world.scenario().start))?;
-        }
+        f.write_str(&self.verdict())?;
         f.write_str(&transcript(&self.world, TRANSCRIPT_LINES))
     }
 }
@@ -110,6 +116,8 @@ pub fn simulate<B: Brain>(
         resting_since: None,
         next_crash: None,
         next_jump: None,
+        next_setting: None,
+        clock: HostClock::default(),
         steps: 0,
         world: World::new(scenario.clone(), seed),
     }
@@ -136,6 +144,8 @@ struct Run<B, F> {
     resting_since: Option<Timestamp>,
     next_crash: Option<Timestamp>,
     next_jump: Option<Timestamp>,
+    next_setting: Option<Timestamp>,
+    clock: HostClock,
     steps: u64,
     world: World,
 }
@@ -147,9 +157,8 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
         loop {
             let laws_broken = self.turn();
             let mut violations = self.check.look(&self.world);
-            if laws_broken > 0 {
-                violations.push((self.world.now(), Violation::EngineLaw(laws_broken)));
-            }
+            let now = self.world.now();
+            violations.extend(laws_broken.into_iter().map(|what| (now, Violation::EngineLaw(what))));
             let at_rest = violations.is_empty() && self.is_at_rest();
             if !at_rest && violations.is_empty() && self.world.now() >= limit {
                 violations.extend(Check::end(&self.world).into_iter().map(|violation| (limit, violation)));
@@ -164,13 +173,13 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
         }
     }
 
-    /// Until the manager's next step, and that step; how many laws its brain has counted as broken.
-    fn turn(&mut self) -> u64 {
+    /// Until the manager's next step, and that step; the laws that its brain saw broken.
+    fn turn(&mut self) -> Vec<String> {
         match std::mem::replace(&mut self.manager, Manager::Down { until: self.world.now() }) {
             Manager::Down { until } => {
                 self.world.advance_to(until);
                 self.start(until);
-                0
+                Vec::new()
             }
             Manager::Frozen { brain, until } => {
                 let events = self.world.advance_to(until);
@@ -181,14 +190,15 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
                 let (now, events) = self.wait(tick);
                 if self.accident(now) {
                     self.crash(now);
-                    return 0;
+                    return Vec::new();
                 }
                 if let Some(until) = self.jump(now) {
                     // What has arrived by now is seen after the jump.
                     self.manager = Manager::Frozen { brain, until };
                     self.world.give_back(events);
-                    return 0;
+                    return Vec::new();
                 }
+                self.set_clock(now);
                 self.step(brain, now, events)
             }
         }
@@ -205,9 +215,10 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
         }
     }
 
-    fn step(&mut self, mut brain: Box<B>, now: Timestamp, events: Vec<Event>) -> u64 {
+    fn step(&mut self, mut brain: Box<B>, now: Timestamp, events: Vec<Event>) -> Vec<String> {
         self.steps += 1;
-        let commands = brain.step(now, events);
+        let told = events.into_iter().map(|event| self.clock.told(event)).collect();
+        let commands = brain.step(self.clock.reads(now), told);
         let rate = self.world.scenario().faults.manager_crash_mid_step;
         let cut = (!commands.is_empty() && !self.is_calm() && self.dice.chance(Stream::Fate, rate))
             .then(|| self.dice.pick(Stream::Fate, commands.len() + 1));
@@ -227,7 +238,7 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
         self.world.manager_starts(now);
         self.starts += 1;
         let seed = self.seed.wrapping_add(self.starts << 32);
-        let brain = (self.make)(&self.world.scenario().manager, seed, now);
+        let brain = (self.make)(&self.world.scenario().manager, seed, self.clock.reads(now));
         let settings = self.world.scenario().settings.clone();
         self.step(Box::new(brain), now, vec![Event::Configured(settings)]);
     }
@@ -248,6 +259,23 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
         let mut next = |rate| self.dice.until_next(Stream::Fate, rate).map(|after| later(now, after));
         self.next_crash = next(faults.manager_crashes_per_hour);
         self.next_jump = next(faults.clock_jumps_per_hour);
+        let setting = self.dice.until_next(Stream::Admin, faults.clock_set_per_hour);
+        self.next_setting = setting.map(|after| later(now, after));
+    }
+
+    /// Somebody sets the manager's clock, if it is time: once the faults are over, it is right for good.
+    fn set_clock(&mut self, now: Timestamp) {
+        if self.next_setting.is_none_or(|at| at > now) {
+            return;
+        }
+        let (calm, rate) = (self.is_calm(), self.world.scenario().faults.clock_set_per_hour);
+        let next = self.dice.until_next(Stream::Admin, rate).filter(|_| !calm);
+        let right_again = later(self.world.scenario().start, self.world.scenario().faults.until);
+        self.next_setting = next.map(|after| later(now, after).min(right_again));
+        let ahead = self.dice.millis(Stream::Admin, 0, CLOCK_OFF_MS).as_millis() as i64 - CLOCK_OFF_MS as i64 / 2;
+        let ahead = if calm { SignedDuration::ZERO } else { SignedDuration::from_millis(ahead) };
+        self.clock.set(now, ahead);
+        self.world.note_fault("the manager's clock is set");
     }
 
     fn accident(&mut self, now: Timestamp) -> bool {

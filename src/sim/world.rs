@@ -10,6 +10,7 @@
 //! idempotency"), spot notices come two minutes before the end; gitlab-runner with an empty `[[runners]]` list asks no
 //! more and finishes what it has.
 
+mod administrators;
 mod agenda;
 mod cloud;
 mod gitlab;
@@ -32,12 +33,13 @@ use super::faults::Faults;
 use super::ledger::{Fact, Ledger};
 use super::scenario::Scenario;
 
+use administrators::Wishes;
 use agenda::Happening;
 use cloud::Cloud;
 pub use cloud::Machine;
 use gitlab::GitLab;
 pub use gitlab::{Job, JobState};
-pub use host::Host;
+pub use host::{Host, Lie};
 
 /// The world.
 #[derive(Clone, Debug)]
@@ -53,6 +55,7 @@ pub struct World {
     gitlab: GitLab,
     cloud: Cloud,
     hosts: BTreeMap<WorkerId, Host>,
+    wishes: Wishes,
     pub(super) ledger: Ledger,
     /// Whether something was heard that is more than a beat.
     news: bool,
@@ -72,6 +75,7 @@ impl World {
             gitlab: GitLab::default(),
             cloud: Cloud::default(),
             hosts: BTreeMap::new(),
+            wishes: Wishes::default(),
             ledger: Ledger { counts_only: scenario.lean, ..Ledger::default() },
             news: false,
             scenario,
@@ -88,6 +92,7 @@ impl World {
             world.agenda.put(later(start, *after), Happening::SomeInterruption);
         }
         world.plan_people();
+        world.plan_administrators();
         world
     }
 
@@ -96,6 +101,7 @@ impl World {
         self.roll_to(now);
         self.incarnation += 1;
         self.manager_up = true;
+        self.wishes.manager_starts(&self.scenario.settings);
         self.ledger.note(self.now, Fact::ManagerUp);
         let incarnation = self.incarnation;
         let runners: Vec<_> = self.scenario.settings.runners.iter().map(|runner| runner.name.clone()).collect();
@@ -173,7 +179,7 @@ impl World {
 
     /// The administrator changes the configuration; the engine must be told separately.
     pub fn reconfigure(&mut self, settings: Settings) {
-        self.scenario.settings = settings;
+        self.wishes.replaced(self.now, std::mem::replace(&mut self.scenario.settings, settings));
     }
 
     /// What the world was made from.
@@ -194,6 +200,11 @@ impl World {
     /// All jobs that were queued so far.
     pub fn jobs(&self) -> impl Iterator<Item = (JobId, &Job)> {
         self.gitlab.jobs.iter().map(|(id, job)| (*id, job))
+    }
+
+    /// One job.
+    pub fn job(&self, id: JobId) -> Option<&Job> {
+        self.gitlab.jobs.get(&id)
     }
 
     /// All instances that were ever launched.
@@ -257,6 +268,7 @@ impl World {
             Happening::LookAtQueue { incarnation, server } => self.look_at_queue(incarnation, server),
             Happening::ReadRunner { incarnation, runner } => self.read_runner(incarnation, runner),
             Happening::Prepare { incarnation, runner } => self.prepare(incarnation, runner),
+            Happening::ReadConfiguration { incarnation } => self.read_configuration(incarnation),
             Happening::HandOut => self.hand_out(),
             Happening::JobShows { worker, job, by_docker } => self.job_shows(&worker, job, by_docker),
             Happening::JobEnds { worker, job } => self.job_ends(&worker, job),
@@ -291,6 +303,11 @@ impl World {
             Happening::SomeHold => self.some_hold(),
             Happening::HoldEnds(worker) => self.hold_ends(&worker),
             Happening::SomeCancel => self.some_cancel(),
+            Happening::SomeDrain => self.some_drain(),
+            Happening::SomePause => self.some_pause(),
+            Happening::PauseEnds(runner) => self.pause_ends(runner),
+            Happening::SomeReconfiguration => self.some_reconfiguration(),
+            Happening::SomeDrift => self.some_drift(),
         }
     }
 

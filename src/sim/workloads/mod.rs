@@ -83,7 +83,7 @@ impl Workload {
         }
         let bytes = std::fs::read(path).map_err(|error| Defects::of_file(name_or_path, error.to_string()))?;
         let mut workload = parse(&name, &bytes)?;
-        workload.jobs.sort_by(|one, other| one.queued_at.cmp(&other.queued_at));
+        workload.jobs.sort_by_key(|job| job.queued_at);
         Ok(workload)
     }
 

@@ -15,6 +15,7 @@ pub(super) enum Happening {
     LookAtQueue { incarnation: u32, server: Server },
     ReadRunner { incarnation: u32, runner: RunnerName },
     Prepare { incarnation: u32, runner: RunnerName },
+    ReadConfiguration { incarnation: u32 },
     HandOut,
     JobShows { worker: WorkerId, job: JobId, by_docker: bool },
     JobEnds { worker: WorkerId, job: JobId },
@@ -47,4 +48,9 @@ pub(super) enum Happening {
     SomeHold,
     HoldEnds(WorkerId),
     SomeCancel,
+    SomeDrain,
+    SomePause,
+    PauseEnds(RunnerName),
+    SomeReconfiguration,
+    SomeDrift,
 }

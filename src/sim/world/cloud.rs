@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::{
     ConfigHash, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch, LaunchAnswer, LaunchError,
-    LaunchErrorClass, LaunchToken, LaunchedWorker, Leftover, Market, Offering, Phase, RunnerName, Termination,
+    LaunchErrorClass, LaunchToken, LaunchedWorker, Leftover, Market, Offering, Phase, Reason, RunnerName, Termination,
     WorkerId, Zone,
 };
 use crate::sim::dice::Stream;
@@ -200,7 +200,14 @@ impl World {
             self.ledger.note(self.now, Fact::Fault("a launch is lost", None));
             return self.answer(incarnation, ANSWER_TIMEOUT, Event::Launched { token, answer: no_answer() });
         }
-        let answer = if self.strikes(Stream::Market, |faults| faults.throttled) {
+        let answer = if self.strikes(Stream::Admin, |faults| faults.launch_refused) {
+            self.ledger.note(self.now, Fact::Fault("a launch is refused", None));
+            if self.dice.chance(Stream::Admin, 0.5) {
+                refusal(LaunchErrorClass::Denied, "UnauthorizedOperation", "You are not authorized.")
+            } else {
+                refusal(LaunchErrorClass::Invalid, "InvalidLaunchTemplateName.NotFoundException", "No such template.")
+            }
+        } else if self.strikes(Stream::Market, |faults| faults.throttled) {
             self.ledger.note(self.now, Fact::Fault("a launch is throttled", None));
             refusal(LaunchErrorClass::Slow, "RequestLimitExceeded", "Request limit exceeded.")
         } else {
@@ -227,6 +234,11 @@ impl World {
         let mut answer = LaunchAnswer { launched: Vec::new(), errors: Vec::new(), leftover: Leftover::None };
         let refused: BTreeSet<Offering> =
             open.iter().filter(|_| self.strikes(Stream::Market, |faults| faults.no_capacity)).cloned().collect();
+        open.retain(|offering| {
+            let error = self.strikes(Stream::Admin, |faults| faults.offering_fails).then(|| self.other_error(offering));
+            answer.errors.extend(error.iter().cloned());
+            error.is_none()
+        });
         while answer.launched.len() < launch.count as usize {
             open.retain(|offering| {
                 let gives = !refused.contains(offering) && self.has_room(offering);
@@ -241,6 +253,16 @@ impl World {
         self.cloud.tokens.insert(launch.token.clone(), (launch.clone(), answer.clone()));
         self.note_launch(&launch, answer.launched.len() as u32);
         answer
+    }
+
+    /// What may be wrong with an offering beside its capacity.
+    fn other_error(&mut self, offering: &Offering) -> LaunchError {
+        let (class, code) = if self.dice.chance(Stream::Admin, 0.5) {
+            (LaunchErrorClass::Subnet, "InsufficientFreeAddressesInSubnet")
+        } else {
+            (LaunchErrorClass::Quota, "MaxSpotInstanceCountExceeded")
+        };
+        LaunchError { offering: Some(offering.clone()), class, code: code.into(), message: String::new() }
     }
 
     /// On demand: the first in order. Spot: some chance among the cheapest, as `price-capacity-optimized` has it.
@@ -303,6 +325,7 @@ impl World {
         self.hosts.insert(id.clone(), Host::new(launch.runner.clone(), max_jobs, capacity, self.now));
         self.plan_boot(&id);
         self.plan_troubles(&id, launched.market);
+        self.plan_lies(&id);
         self.soon(self.scenario.orphan_timeout, Happening::OrphanCheck(id));
         launched
     }
@@ -351,12 +374,14 @@ impl World {
         if self.scenario.lean {
             return;
         }
-        let runners = &self.scenario.settings.runners;
-        let capacity = |name: &RunnerName| runners.iter().find(|runner| runner.name == *name).map_or(1, |r| r.capacity);
+        let capacity = |name: &RunnerName| self.least_capacity(name);
         let live = self.live().filter(|(_, machine)| machine.runner == launch.runner).count() as u32;
         let slots = self.live().map(|(_, machine)| capacity(&machine.runner)).sum();
         let useful =
             self.live().filter(|(id, m)| m.runner == launch.runner && self.is_surely_useful(id, m)).count() as u32;
+        // What was decided minutes ago is repeated for the sake of its answer: the jobs of that time explain it.
+        let repeated =
+            if launch.reason == Reason::LaunchUnanswered { launch.count * capacity(&launch.runner) } else { 0 };
         let truth = LaunchTruth {
             runner: launch.runner.clone(),
             asked: launch.count,
@@ -364,14 +389,18 @@ impl World {
             live,
             slots,
             useful_slots: useful * capacity(&launch.runner),
-            jobs: self.jobs_for(&launch.runner),
+            jobs: self.jobs_for(&launch.runner) + repeated,
+            bounds: self.bounds(&launch.runner),
         };
         self.ledger.note(self.now, Fact::LaunchRead(truth));
     }
 
     /// Whether the manager, had it looked at everything, would know that this one serves or is coming.
     fn is_surely_useful(&self, id: &WorkerId, machine: &Machine) -> bool {
-        let Some(host) = self.hosts.get(id).filter(|host| host.is_useful() && !machine.hold) else { return false };
+        let Some(host) = self.hosts.get(id).filter(|host| host.is_useful() && host.is_counted_on() && !machine.hold)
+        else {
+            return false;
+        };
         let settings = self.scenario.settings.runners.iter().find(|runner| runner.name == machine.runner);
         let patience = settings.map(|runner| runner.boot_timeout).unwrap_or_default();
         let is_young = self.now < later(machine.launched_at, patience);
@@ -396,6 +425,7 @@ impl World {
     pub(super) fn send_terminate(&mut self, all: Vec<Termination>) {
         for one in &all {
             self.note_touch("terminate", &one.worker, &one.reason);
+            self.tell_to_go(&one.worker, true);
         }
         let incarnation = self.incarnation;
         let after = self.dice.millis(Stream::Latency, 50, 300);

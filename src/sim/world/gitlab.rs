@@ -314,6 +314,26 @@ impl World {
         self.soon(again, Happening::Prepare { incarnation, runner });
     }
 
+    /// The manager reads its configuration again: facts and launches are looked up afresh, as at a start.
+    pub(super) fn read_configuration(&mut self, incarnation: u32) {
+        if !self.is_current(incarnation) {
+            return;
+        }
+        let settings = self.scenario.settings.clone();
+        let runners: Vec<RunnerName> = settings.runners.iter().map(|runner| runner.name.clone()).collect();
+        self.hear(incarnation, Event::Configured(settings));
+        for runner in runners {
+            let facts = self.scenario.facts.get(&runner).cloned().ok_or_else(|| "404 Not Found".to_owned());
+            let latency = self.dice.millis(Stream::Admin, 100, 600);
+            let event = Box::new(Event::Runner { runner: runner.clone(), facts });
+            self.soon(latency, Happening::Hear { incarnation, event });
+            let blueprint = self.scenario.blueprints.get(&runner).cloned().ok_or_else(|| "no such image".to_owned());
+            let latency = self.dice.millis(Stream::Admin, 500, 2_000);
+            let event = Box::new(Event::Blueprint { runner, blueprint });
+            self.soon(latency, Happening::Hear { incarnation, event });
+        }
+    }
+
     pub(super) fn is_current(&self, incarnation: u32) -> bool {
         self.manager_up && incarnation == self.incarnation
     }

@@ -49,6 +49,46 @@ pub struct Host {
     pub(super) idle_since: Timestamp,
     pub(super) queue_size: Option<u32>,
     pub(super) requests_made: u64,
+    /// Whether the manager has sent it a fence or an end: it counts on it no more, whether that arrives or not.
+    pub(super) told_to_go: bool,
+    pub(super) lie: Option<Lie>,
+}
+
+/// An untruth that an agent tells: a broken counter, a metric that nobody serves, a runner that hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// Docker's labels never show a job.
+    NoDocker,
+    /// The runner's metrics never show a job.
+    NoMetrics,
+    /// It has been idle for ever.
+    IdleForAges,
+    /// Its counter of jobs runs a thousand times too fast.
+    CountsWildly,
+    /// While it runs a job it runs as many as a number can say.
+    RunsMillions,
+    /// Its runner says that it serves, and asks for no job for up to half an hour.
+    Deaf,
+}
+
+impl Lie {
+    /// All of them.
+    pub(super) const ALL: [Self; 6] =
+        [Self::NoDocker, Self::NoMetrics, Self::IdleForAges, Self::CountsWildly, Self::RunsMillions, Self::Deaf];
+
+    fn tell(self, report: &mut Report) {
+        match self {
+            Self::NoDocker => {
+                report.jobs_by_docker = 0;
+                report.job_ids.clear();
+            }
+            Self::NoMetrics => report.jobs_by_metrics = 0,
+            Self::IdleForAges => report.idle_seconds = u64::MAX,
+            Self::CountsWildly => report.jobs_started = report.jobs_started.saturating_mul(1_000),
+            Self::RunsMillions if report.jobs() > 0 => report.jobs_by_metrics = u32::MAX,
+            Self::RunsMillions | Self::Deaf => {}
+        }
+    }
 }
 
 /// Where a running job shows.
@@ -108,6 +148,8 @@ impl Host {
             idle_since: now,
             queue_size: None,
             requests_made: 0,
+            told_to_go: false,
+            lie: None,
         }
     }
 
@@ -135,11 +177,16 @@ impl Host {
         self.alive && !self.silent && !self.wrong_key && boots && may_take && unspent && self.interruption.is_none()
     }
 
+    /// Whether the manager has no reason to think that it takes no jobs: it was not told to go, and does not seem full.
+    pub(super) fn is_counted_on(&self) -> bool {
+        !self.told_to_go && self.lie != Some(Lie::RunsMillions)
+    }
+
     /// What its agent says now.
     pub(super) fn report(&self, now: Timestamp) -> Report {
         let count = |shown: fn(&Shown) -> bool| self.jobs.values().filter(|job| shown(job)).count() as u32;
         let idle = Duration::try_from(now.duration_since(self.idle_since)).unwrap_or_default();
-        Report {
+        let mut report = Report {
             phase: self.phase.clone(),
             runner: self.runner_state,
             jobs_by_metrics: count(|job| job.by_metrics),
@@ -152,13 +199,18 @@ impl Host {
             disk_free_mib: Some(20_000),
             interruption: self.interruption,
             rebalance: false,
+        };
+        if let Some(lie) = self.lie {
+            lie.tell(&mut report);
         }
+        report
     }
 
     fn asks_on(&self) -> bool {
         let spent = self.max_jobs == 1 && self.jobs_started >= 1;
         let free = self.jobs.len() < self.capacity as usize;
-        self.alive && self.runner_state == RunnerState::Serving && self.request.is_none() && free && !spent
+        let hears = self.lie != Some(Lie::Deaf);
+        self.alive && hears && self.runner_state == RunnerState::Serving && self.request.is_none() && free && !spent
     }
 }
 
@@ -277,6 +329,7 @@ impl World {
     /// A fence or its withdrawal sets out on the link that is up now; without one it goes nowhere.
     pub(super) fn send_fence(&mut self, worker: &WorkerId, reason: &Reason, fence: bool) {
         self.note_touch(if fence { "fence" } else { "unfence" }, worker, reason);
+        self.tell_to_go(worker, fence);
         let after = self.dice.millis(Stream::Link, 100, 3_000);
         if let Some((link, at)) = self.reserve_link(worker, after) {
             self.agenda.put(at, Happening::FenceRead { worker: worker.clone(), link, fence });

@@ -11,7 +11,7 @@ use crate::sim::faults::Faults;
 use crate::sim::ledger::{Ending, Fact, Killer};
 
 use super::agenda::Happening;
-use super::{Host, JobState, World, later};
+use super::{Host, JobState, Lie, World, later};
 
 /// EC2's notice before it takes a spot instance back.
 const NOTICE: Duration = Duration::from_secs(120);
@@ -47,7 +47,7 @@ impl World {
         self.plan_next(|faults| faults.cancels_per_hour, Happening::SomeCancel);
     }
 
-    fn plan_next(&mut self, rate: impl Fn(&Faults) -> f64, happening: Happening) {
+    pub(super) fn plan_next(&mut self, rate: impl Fn(&Faults) -> f64, happening: Happening) {
         if !self.is_calm()
             && let Some(after) = self.dice.until_next(Stream::Fate, rate(&self.scenario.faults))
         {
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    fn notice(&mut self, worker: &WorkerId) {
+    pub(super) fn notice(&mut self, worker: &WorkerId) {
         let at = later(self.now, NOTICE);
         if let Some(host) = self.hosts.get_mut(worker) {
             host.interruption = Some(at);
@@ -136,6 +136,10 @@ impl World {
     pub(super) fn speaks_again(&mut self, worker: &WorkerId) {
         if let Some(host) = self.hosts.get_mut(worker) {
             host.silent = false;
+            if host.lie == Some(Lie::Deaf) {
+                host.lie = None;
+                self.soon(Duration::from_secs(2), Happening::Asks(worker.clone()));
+            }
         }
     }
 

@@ -1,7 +1,11 @@
 //! The engine, step by step: what it does with what it is told. The laws are checked after every step.
 
+mod clocks;
 mod drains;
+mod fixed_point;
 mod launches;
+mod oracles;
+mod scenarios;
 mod stage;
 mod unknowns;
 mod worlds;

@@ -101,13 +101,22 @@ impl Stage {
         Self::adopting(runners, Vec::new())
     }
 
+    /// The same, with another ceiling over all runners.
+    pub(crate) fn with_concurrent(runners: Vec<RunnerSettings>, concurrent: u32) -> Self {
+        Self::told(Settings { concurrent, ..settings(runners) }, Vec::new())
+    }
+
     /// The same, with these instances there at the start.
     pub(crate) fn adopting(runners: Vec<RunnerSettings>, instances: Vec<Instance>) -> Self {
+        Self::told(settings(runners), instances)
+    }
+
+    fn told(settings: Settings, instances: Vec<Instance>) -> Self {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let engine = Engine::new("ci", 7, now);
         let mut stage = Self { engine, now, instances, opening: Vec::new(), laws: Laws::new(), launched: 0 };
-        let names: Vec<RunnerName> = runners.iter().map(|runner| runner.name.clone()).collect();
-        stage.step(vec![Event::Configured(settings(runners))]);
+        let names: Vec<RunnerName> = settings.runners.iter().map(|runner| runner.name.clone()).collect();
+        stage.step(vec![Event::Configured(settings)]);
         for runner in names {
             stage.step(vec![
                 Event::Runner { runner: runner.clone(), facts: Ok(facts()) },

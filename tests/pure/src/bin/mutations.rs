@@ -1,0 +1,268 @@
+//! Puts deliberate bugs into copies of the pure rooms, one at a time, and demands that the tests turn red: `make mutations`.
+//!
+//! `mutations ROOT [--check] [NAME…]` reads `tests/mutations/list.toml` under ROOT. `--check` only asks whether every
+//! snippet still stands exactly once. Fails when a mutant survives, does not compile, or no longer applies.
+#![allow(clippy::disallowed_methods, reason = "a test's own progress is told in real time")]
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+/// What a copy needs, under the repository's root.
+const COPIED: [&str; 8] = [
+    "src/engine",
+    "src/sim",
+    "src/live/clock.rs",
+    "src/live/edge.rs",
+    "tests/pure",
+    "tests/it/engine",
+    "tests/scenarios",
+    "tests/seeds",
+];
+/// A mutant may loop for ever; the tests as they are take a tenth of this.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Tests whose names begin so are the fault simulation.
+const WORLDS: &str = "it::worlds::";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    mutant: Vec<Mutant>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mutant {
+    name: String,
+    rule: String,
+    file: String,
+    find: String,
+    replace: String,
+    caught_by: Catcher,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Catcher {
+    Worlds,
+    Tests,
+}
+
+/// What the tests said of one source.
+#[derive(Debug)]
+enum Verdict {
+    Green,
+    Red { worlds: usize, tests: usize, first: String },
+    Endless,
+    DoesNotCompile(String),
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (root, rest) = match arguments.split_first() {
+        Some((root, rest)) => (PathBuf::from(root), rest),
+        None => return fail("usage: mutations ROOT [--check] [NAME…]"),
+    };
+    let list = match read(&root) {
+        Ok(list) => list,
+        Err(why) => return fail(&why),
+    };
+    if rest.iter().any(|word| word == "--check") {
+        println!("all {} mutants apply", list.len());
+        return ExitCode::SUCCESS;
+    }
+    let chosen: Vec<&Mutant> =
+        list.iter().filter(|mutant| rest.is_empty() || rest.iter().any(|word| mutant.name.contains(word))).collect();
+    match run(&root, &chosen) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => fail(&why),
+    }
+}
+
+fn fail(why: &str) -> ExitCode {
+    eprintln!("mutations: {why}");
+    ExitCode::from(2)
+}
+
+/// The list, every snippet of which stands exactly once.
+fn read(root: &Path) -> Result<Vec<Mutant>, String> {
+    let path = root.join("tests/mutations/list.toml");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let list: List = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut wrong = Vec::new();
+    for mutant in &list.mutant {
+        let source = fs::read_to_string(root.join(&mutant.file)).unwrap_or_default();
+        let times = source.matches(&mutant.find).count();
+        if times != 1 {
+            wrong.push(format!("{:?}: its snippet stands {times} times in {}", mutant.name, mutant.file));
+        }
+        if mutant.find == mutant.replace || mutant.rule.is_empty() {
+            wrong.push(format!("{:?} changes nothing, or names no rule", mutant.name));
+        }
+    }
+    if wrong.is_empty() { Ok(list.mutant) } else { Err(wrong.join("\nmutations: ")) }
+}
+
+fn run(root: &Path, mutants: &[&Mutant]) -> Result<bool, String> {
+    let began = Instant::now();
+    let jobs: usize = std::env::var("JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let next = AtomicUsize::new(0);
+    let survivors = Mutex::new(Vec::new());
+    let problems: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for slot in 0..jobs {
+            let (next, survivors, problems) = (&next, &survivors, &problems);
+            scope.spawn(move || {
+                if let Err(why) = work(root, slot, mutants, next, survivors) {
+                    problems.lock().unwrap_or_else(PoisonError::into_inner).push(why);
+                }
+            });
+        }
+    });
+    let problems = problems.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !problems.is_empty() {
+        return Err(problems.join("\n"));
+    }
+    let survivors: Vec<String> = survivors.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!("{} mutants in {:.0} s, {} not caught as they should be", mutants.len(), began.elapsed().as_secs_f64(), survivors.len());
+    survivors.iter().for_each(|survivor| println!("  {survivor}"));
+    Ok(survivors.is_empty())
+}
+
+fn work(
+    root: &Path,
+    slot: usize,
+    mutants: &[&Mutant],
+    next: &AtomicUsize,
+    survivors: &Mutex<Vec<String>>,
+) -> Result<(), String> {
+    let copy = root.join(format!("target/mutants/{slot}"));
+    refresh(root, &copy).map_err(|error| format!("copying to {}: {error}", copy.display()))?;
+    match judge(&copy)? {
+        Verdict::Green => {}
+        other => return Err(format!("the tests are not green to begin with: {other:?}")),
+    }
+    while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let began = Instant::now();
+        let path = copy.join(&mutant.file);
+        let original = fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        write(&path, &original.replacen(&mutant.find, &mutant.replace, 1))?;
+        let verdict = judge(&copy);
+        write(&path, &original)?;
+        let (caught, how) = match verdict? {
+            Verdict::Green => (false, "SURVIVES".to_owned()),
+            Verdict::Endless => (true, "caught: the tests did not end".to_owned()),
+            Verdict::DoesNotCompile(why) => (false, format!("DOES NOT COMPILE: {why}")),
+            Verdict::Red { worlds, tests, first } => {
+                let caught = worlds > 0 || mutant.caught_by == Catcher::Tests;
+                let word = if caught { "caught" } else { "NOT CAUGHT BY THE WORLDS, but" };
+                (caught, format!("{word} by {worlds} tests of worlds and {tests} others ({first})"))
+            }
+        };
+        println!("{:5.1} s  {}: {how}", began.elapsed().as_secs_f64(), mutant.name);
+        if !caught {
+            let text = format!("{} ({}): {how}", mutant.name, mutant.rule);
+            survivors.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Brings a copy up to date; its target directory stays, so that dependencies are compiled once.
+fn refresh(root: &Path, copy: &Path) -> std::io::Result<()> {
+    for part in ["src", "tests"] {
+        let old = copy.join(part);
+        if old.exists() {
+            fs::remove_dir_all(old)?;
+        }
+    }
+    for part in COPIED {
+        let from = root.join(part);
+        if from.exists() {
+            copy_all(&from, &copy.join(part))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
+    if from.is_file() {
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        return fs::copy(from, to).map(|_| ());
+    }
+    if from.ends_with("target") {
+        return Ok(());
+    }
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        copy_all(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+/// Compiles a copy and runs all its tests.
+fn judge(copy: &Path) -> Result<Verdict, String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let built = Command::new(&cargo)
+        .args(["test", "--no-run", "--locked", "--lib", "--manifest-path"])
+        .arg(copy.join("tests/pure/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(copy.join("target"))
+        .output()
+        .map_err(|error| format!("cargo: {error}"))?;
+    if !built.status.success() {
+        let text = String::from_utf8_lossy(&built.stderr);
+        let line = text.lines().find(|line| line.starts_with("error")).unwrap_or_default().to_owned();
+        return Ok(Verdict::DoesNotCompile(line));
+    }
+    let told = String::from_utf8_lossy(&built.stderr);
+    let executable = told.lines().filter(|line| line.contains("Executable")).find_map(|line| line.split(['(', ')']).nth(1));
+    let Some(executable) = executable else { return Err(format!("cargo names no test executable: {told}")) };
+    let mut tests = Command::new(executable);
+    tests.current_dir(copy.join("tests/pure")).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = tests.spawn().map_err(|error| format!("cargo: {error}"))?;
+    let Some(text) = output_in_time(&mut child)? else { return Ok(Verdict::Endless) };
+    if child.wait().map_err(|error| error.to_string())?.success() {
+        return Ok(Verdict::Green);
+    }
+    let failed: Vec<&str> = text
+        .lines()
+        .skip_while(|line| *line != "failures:")
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|name| !name.contains(' ') && name.contains("::"))
+        .collect();
+    let worlds = failed.iter().filter(|name| name.starts_with(WORLDS)).count();
+    let first = failed.first().map_or("a crash of the tests", |name| name).to_owned();
+    Ok(Verdict::Red { worlds, tests: failed.len() - worlds, first })
+}
+
+/// What it prints; none where it does not end in time.
+fn output_in_time(child: &mut Child) -> Result<Option<String>, String> {
+    let Some(mut stdout) = child.stdout.take() else { return Err("no output to read".into()) };
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).map(|_| text).unwrap_or_default()
+    });
+    let deadline = Instant::now() + PATIENCE;
+    while !reader.is_finished() {
+        if Instant::now() >= deadline {
+            child.kill().map_err(|error| error.to_string())?;
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    reader.join().map(Some).map_err(|_| "reading the tests' output failed".into())
+}
