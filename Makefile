@@ -84,6 +84,18 @@ fuzz: ## fuzz one target (TARGET=config|agent|gitlab|periods FUZZ_SECONDS=3600);
 fuzz-smoke: ## every fuzz target on its corpus and 20,000 mutations of it, without a fuzzer
 	$(CARGO) test --locked --lib --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
 
+WAIT ?= 30s
+SIMULATED := target/simulations
+
+.PHONY: simulations
+simulations: release ## the table of docs/simulator.md: bundled workloads, everyone tuned to the same wait (WAIT=30s)
+	@mkdir -p $(SIMULATED)
+	@for workload in office-hours merge-trains nightly-bursts; do \
+		target/release/runner-fleet simulate --config config/workloads/runner.toml --workload $$workload \
+			--equal-wait $(WAIT) --compare docker+machine docker-autoscaler \
+			--html $(SIMULATED)/$$workload-$(WAIT).html; \
+	done | tee $(SIMULATED)/$(WAIT).txt
+
 .PHONY: golden
 golden: $(MOTO) ## rewrite all golden files; review the difference like code
 	$(WITH_MOTO) INSTA_UPDATE=always INSTA_FORCE_PASS=1 $(CARGO) test --locked

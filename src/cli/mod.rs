@@ -10,10 +10,12 @@ pub mod migrate;
 mod operate;
 mod output;
 mod plan;
+mod record;
 mod render;
 mod run;
 mod service;
 mod shell;
+mod simulate;
 mod ssh;
 mod status;
 
@@ -121,6 +123,8 @@ enum Command {
     Ssh(ssh::SshArgs),
     Render(render::RenderArgs),
     Migrate(migrate::MigrateArgs),
+    Simulate(simulate::SimulateArgs),
+    Record(record::RecordArgs),
     Demo(demo::DemoArgs),
     IamPolicy(iam_policy::IamPolicyArgs),
     Completions(shell::CompletionsArgs),
@@ -165,6 +169,8 @@ fn dispatch(
         Command::Resume(args) => operate::resume(global, args, out),
         Command::Ssh(args) => ssh::run(global, args),
         Command::Render(args) => render::run(global, args, out),
+        Command::Simulate(args) => simulate::run(global, args, out, err),
+        Command::Record(args) => record::run(global, args, out),
         Command::Demo(args) => demo::run(args, out, err),
         Command::Migrate(args) => migrate::run(args, out).map(ExitCode::from).map_err(CliError::from),
         Command::IamPolicy(args) => iam_policy::run(global, args, out, err),

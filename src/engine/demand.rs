@@ -187,6 +187,9 @@ fn is_fixed(hold: bool, standing: Standing) -> bool {
 
 /// The jobs of each server that wait and run nowhere yet, in queue order, each once.
 fn waiting_by_server<'a>(scene: Scene<'a>, now: Timestamp) -> Vec<(&'a Server, Vec<&'a PendingJob>)> {
+    if scene.queues.values().all(|queue| queue.jobs().next().is_none()) {
+        return scene.queues.keys().map(|server| (server, Vec::new())).collect();
+    }
     let running: BTreeSet<JobId> = scene
         .fleet
         .workers

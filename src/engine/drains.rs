@@ -40,6 +40,7 @@ pub(crate) fn next_word(id: &WorkerId, worker: &mut Worker, now: Timestamp) -> O
         let again = since(now, ending.asked_at) >= TERMINATE_AGAIN;
         return again.then(|| Word::End(ending.reason.clone()));
     }
+    worker.drain.as_ref()?;
     let silent = worker.silent_since(now).is_some();
     let runner_failed = has_failed(worker, now);
     let heard_at = worker.heard.as_ref().map(|heard| heard.at);

@@ -80,6 +80,11 @@ impl Listing {
 
     /// Whether to ask now, and whether for the health checks too.
     pub(crate) fn due(&mut self, fleet: &Fleet, now: Timestamp) -> Option<bool> {
+        // The shortest pace first: it spares most steps the look at every worker.
+        let least = if self.outstanding { UNANSWERED } else { BUSY };
+        if self.asked_at.is_some_and(|asked_at| since(now, asked_at) < least) {
+            return None;
+        }
         let worried = fleet.workers.values().any(|worker| {
             worker.standing(now) == Standing::Unreachable
                 || (worker.heard.is_some() && matches!(worker.link, Link::Down { .. }))

@@ -117,11 +117,12 @@ impl Retirement<'_> {
             .filter(|worker| worker.instance.runner == runner.name && !worker.instance.hold)
             .filter(|worker| worker.standing(now) == Standing::Serving)
             .filter_map(|worker| worker.idle(now).map(|idle| (worker.instance.market, std::cmp::Reverse(idle), worker)))
+            .filter(|(_, idle, _)| idle.0 >= demand.policy.idle.time)
             .collect();
         idle.sort_by(|one, other| (other.0, one.1, &one.2.instance.id).cmp(&(one.0, other.1, &other.2.instance.id)));
         for (_, idle, worker) in idle {
-            if idle.0 < demand.policy.idle.time || surplus.slots < runner.capacity {
-                continue;
+            if surplus.slots < runner.capacity {
+                break;
             }
             let reason = Reason::Idle { idle: idle.0, surplus: surplus.slots };
             surplus.slots = surplus.slots.saturating_sub(runner.capacity);

@@ -235,6 +235,9 @@ impl Engine {
     /// Sets aside jobs that idle, asking workers have left alone for long.
     fn set_aside_the_untaken(&mut self, settings: &Settings, now: Timestamp) {
         for runner in settings.runners.iter().filter(|runner| runner.sees_queue) {
+            if self.queues.get(&runner.server).is_none_or(|queue| queue.jobs().next().is_none()) {
+                continue;
+            }
             let asking_since = self
                 .fleet
                 .workers

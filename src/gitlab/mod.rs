@@ -13,6 +13,7 @@ pub mod client;
 pub mod discovery;
 pub mod error;
 mod graphql;
+pub mod history;
 pub mod http;
 mod meaning;
 pub mod own_token;

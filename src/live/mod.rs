@@ -19,6 +19,7 @@ pub mod look;
 pub mod metrics;
 pub mod operator;
 mod outcome;
+pub mod past;
 mod prices;
 mod queues;
 pub mod recipe;

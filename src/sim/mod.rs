@@ -7,20 +7,31 @@
 //!
 //! The world knows the truth; an engine sees only what a listing, an answer or a report shows it, late and with faults.
 
+mod agenda;
+pub mod assumptions;
 pub mod check;
 mod clock;
+pub mod configured;
+pub mod contest;
 mod dice;
 #[cfg(test)]
 mod doubles;
 pub mod edge;
 pub mod faults;
+pub mod figures;
 pub mod ledger;
 pub mod prices;
+pub mod replay;
+pub mod report;
+pub mod rivals;
 pub mod run;
 pub mod scenario;
 pub mod soak;
 pub mod summary;
+pub mod tape;
+pub mod tuning;
 pub mod workload;
+pub mod workloads;
 pub mod world;
 
 pub use check::Violation;

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use crate::engine::{InstanceType, Market};
+use jiff::Timestamp;
+
+use crate::engine::{InstanceType, Market, Offering};
+use crate::sim::dice::{Dice, Stream};
 
 /// Spot costs about this share of the list price (the usual discount on Graviton is 60 to 70 %).
 pub const SPOT_SHARE: f64 = 0.35;
@@ -36,6 +39,33 @@ pub fn hourly(market: Market, instance_type: &InstanceType) -> f64 {
         Market::OnDemand => list,
     }
 }
+
+/// USD per hour for what is launched at `at`: as [`hourly`], and with a seed the spot prices of types, zones and days lie up
+/// to 15 % apart from it, evenly.
+pub fn rate(seed: Option<u64>, offering: &Offering, at: Timestamp) -> f64 {
+    let usual = hourly(offering.market, &offering.instance_type);
+    match (offering.market, seed) {
+        (Market::Spot, Some(seed)) => {
+            let day = at.as_second().div_euclid(86_400);
+            let text = offering.instance_type.as_str().bytes().chain(offering.zone.as_str().bytes());
+            let place = text.fold(seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+            let chance = Dice::new(place ^ day.unsigned_abs().wrapping_mul(0x9e37_79b9)).unit(Stream::Market);
+            usual * (0.85 + 0.3 * chance)
+        }
+        (Market::Spot, None) | (Market::OnDemand, _) => usual,
+    }
+}
+
+/// Spot offerings in the order of what they cost at `at`.
+pub(crate) fn cheapest_first(seed: Option<u64>, offerings: &[Offering], at: Timestamp) -> Vec<Offering> {
+    let mut ranked: Vec<(f64, &Offering)> =
+        offerings.iter().map(|offering| (rate(seed, offering, at), offering)).collect();
+    ranked.sort_by(|(price, a), (other, b)| price.total_cmp(other).then_with(|| a.cmp(b)));
+    ranked.into_iter().map(|(_, offering)| offering.clone()).collect()
+}
+
+/// USD for one hour of a GiB of gp3 in eu-central-1, from <https://aws.amazon.com/ebs/pricing/>: 0.0952 a month of 730 hours.
+pub const GIB_HOUR: f64 = 0.0952 / 730.0;
 
 /// USD for one worker that lived so long.
 pub fn cost(market: Market, instance_type: &InstanceType, lived: Duration) -> f64 {

@@ -41,6 +41,11 @@ pub struct Scenario {
     pub faults: Faults,
     /// Longest time between two steps of the engine.
     pub step_every: Duration,
+    /// For weeks of jobs: nothing is noted but counts, what has ended is put away, and a look at the queue that would show
+    /// nothing new is made less often. Checks and transcripts need `false`.
+    pub lean: bool,
+    /// Feeds the differences between the spot prices of types, zones and days; none: all get the same discount.
+    pub price_seed: Option<u64>,
 }
 
 /// A job to come.
@@ -123,6 +128,8 @@ impl Scenario {
             interruptions: Vec::new(),
             faults: Faults::default(),
             step_every: Duration::from_secs(1),
+            lean: false,
+            price_seed: None,
         };
         scenario.add_runner(runner("spot"), &["arm"]);
         scenario
@@ -173,6 +180,11 @@ impl Scenario {
         let slots = self.settings.runners.iter().map(|runner| runner.max_workers * runner.capacity).min().unwrap_or(1);
         last.max(faults) + work * 2 / slots.min(self.settings.concurrent).max(1) + Duration::from_secs(2 * 3600)
     }
+}
+
+/// How long one boot takes, of which half take no longer than about `median`: `chance` is drawn evenly from 0 to 1.
+pub(crate) fn boot_time(median: Duration, chance: f64) -> Duration {
+    median.mul_f64(0.7 + 1.3 * chance.powi(2))
 }
 
 /// A runner with the contract's defaults: spot with on-demand fallback, `max_workers` 10, nothing kept idle.

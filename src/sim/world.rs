@@ -27,13 +27,14 @@ use jiff::Timestamp;
 
 use crate::engine::{Command, Event, JobId, Settings, SystemId, WorkerId};
 
+use super::agenda::Agenda;
 use super::dice::{Dice, Stream};
 use super::faults::Faults;
 use super::ledger::{Fact, Ledger};
 use super::scenario::Scenario;
 
 use administrators::Wishes;
-use agenda::{Agenda, Happening};
+use agenda::Happening;
 use cloud::Cloud;
 pub use cloud::Machine;
 use gitlab::GitLab;
@@ -48,7 +49,7 @@ pub struct World {
     /// Counts the manager's starts; what was meant for an earlier one is lost.
     incarnation: u32,
     manager_up: bool,
-    agenda: Agenda,
+    agenda: Agenda<Happening>,
     dice: Dice,
     pub(super) heard: Vec<Event>,
     gitlab: GitLab,
@@ -56,6 +57,8 @@ pub struct World {
     hosts: BTreeMap<WorkerId, Host>,
     wishes: Wishes,
     pub(super) ledger: Ledger,
+    /// Whether something was heard that is more than a beat.
+    news: bool,
 }
 
 impl World {
@@ -73,11 +76,17 @@ impl World {
             cloud: Cloud::default(),
             hosts: BTreeMap::new(),
             wishes: Wishes::default(),
-            ledger: Ledger::default(),
+            ledger: Ledger { counts_only: scenario.lean, ..Ledger::default() },
+            news: false,
             scenario,
         };
-        for (index, job) in world.scenario.jobs.iter().enumerate() {
-            world.agenda.put(later(start, job.after), Happening::JobArrives(index));
+        if world.scenario.lean {
+            world.scenario.jobs.sort_by_key(|job| job.after);
+            world.plan_arrival(0);
+        } else {
+            for (index, job) in world.scenario.jobs.iter().enumerate() {
+                world.agenda.put(later(start, job.after), Happening::JobArrives(index));
+            }
         }
         for after in &world.scenario.interruptions {
             world.agenda.put(later(start, *after), Happening::SomeInterruption);
@@ -127,6 +136,22 @@ impl World {
         std::mem::take(&mut self.heard)
     }
 
+    /// Lets time pass until something is heard that is more than a beat (a report in which nothing has changed), or until
+    /// `until`; what the manager heard until then is taken with [`Self::advance_to`].
+    pub fn wait_for_news(&mut self, until: Timestamp) -> Timestamp {
+        self.news = false;
+        while !self.news
+            && let Some((at, happening)) = self.agenda.take_until(until)
+        {
+            self.now = self.now.max(at);
+            self.happen(happening);
+        }
+        if !self.news {
+            self.now = self.now.max(until);
+        }
+        self.now
+    }
+
     /// When something happens next.
     pub fn next_at(&self) -> Option<Timestamp> {
         if self.heard.is_empty() { self.agenda.next_at() } else { Some(self.now) }
@@ -135,7 +160,9 @@ impl World {
     /// Begins to carry out a command; what comes of it is heard later.
     pub fn apply(&mut self, now: Timestamp, command: &Command) {
         self.roll_to(now);
-        self.ledger.note(self.now, Fact::Commanded(Box::new(command.clone())));
+        if !self.scenario.lean {
+            self.ledger.note(self.now, Fact::Commanded(Box::new(command.clone())));
+        }
         match command {
             Command::ListInstances { with_health } => self.list(*with_health),
             Command::Launch(launch) => self.send_launch(launch.clone()),
@@ -184,7 +211,8 @@ impl World {
 
     /// All instances that were ever launched.
     pub fn machines(&self) -> impl Iterator<Item = (&WorkerId, &Machine)> {
-        self.cloud.machines.iter()
+        let past = self.cloud.past.iter().map(|(id, machine)| (id, machine));
+        past.chain(&self.cloud.machines)
     }
 
     /// The insides of all instances that were ever launched.
@@ -213,6 +241,11 @@ impl World {
             && self.jobs().all(|(_, job)| (job.state.is_over() && !job.comes_again()) || !self.is_runnable(job))
     }
 
+    /// Jobs that wait or run, or are still to come.
+    pub fn open_jobs(&self) -> usize {
+        self.gitlab.open + self.scenario.jobs.len().saturating_sub(self.gitlab.arrived)
+    }
+
     /// Instances that have not begun to end.
     pub fn live(&self) -> impl Iterator<Item = (&WorkerId, &Machine)> {
         self.cloud.machines.iter().filter(|(_, machine)| machine.ending.is_none())
@@ -228,7 +261,11 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Hear { incarnation, event } => self.hear(incarnation, *event),
+            Happening::Hear { incarnation, event } => {
+                self.news = true;
+                self.hear(incarnation, *event);
+            }
+            Happening::HearBeat { incarnation, event } => self.hear(incarnation, *event),
             Happening::JobArrives(index) => self.job_arrives(index),
             Happening::LookAtQueue { incarnation, server } => self.look_at_queue(incarnation, server),
             Happening::ReadRunner { incarnation, runner } => self.read_runner(incarnation, runner),
@@ -248,6 +285,7 @@ impl World {
             Happening::ReadRetry { incarnation, server, job } => self.read_retry(incarnation, server, job),
             Happening::RetriesItself(job) => self.retries_itself(job),
             Happening::Gone(worker) => self.instance_gone(&worker),
+            Happening::PutAway(worker) => self.put_away(&worker),
             Happening::Boots { worker, stage } => self.boots(&worker, stage),
             Happening::Serves { worker, incarnation } => self.serves(&worker, incarnation),
             Happening::FenceRead { worker, link, fence } => self.fence_read(&worker, link, fence),

@@ -19,6 +19,8 @@ mod plan;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod simulate;
+#[cfg(test)]
 mod ssh;
 #[cfg(test)]
 mod worker;

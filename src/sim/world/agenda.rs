@@ -1,7 +1,4 @@
-//! What is going to happen, by time; at equal times in the order in which it was put down.
-
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+//! What can happen in a world.
 
 use jiff::Timestamp;
 
@@ -13,6 +10,7 @@ use super::host::Stage;
 #[derive(Clone, Debug)]
 pub(super) enum Happening {
     Hear { incarnation: u32, event: Box<Event> },
+    HearBeat { incarnation: u32, event: Box<Event> },
     JobArrives(usize),
     LookAtQueue { incarnation: u32, server: Server },
     ReadRunner { incarnation: u32, runner: RunnerName },
@@ -30,6 +28,7 @@ pub(super) enum Happening {
     ReadRetry { incarnation: u32, server: Server, job: JobId },
     RetriesItself(JobId),
     Gone(WorkerId),
+    PutAway(WorkerId),
     Boots { worker: WorkerId, stage: Stage },
     Serves { worker: WorkerId, incarnation: u32 },
     FenceRead { worker: WorkerId, link: u64, fence: bool },
@@ -54,64 +53,4 @@ pub(super) enum Happening {
     PauseEnds(RunnerName),
     SomeReconfiguration,
     SomeDrift,
-}
-
-/// The future.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Agenda {
-    entries: BinaryHeap<Reverse<Entry>>,
-    /// Total order at equal times.
-    next_turn: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    at: Timestamp,
-    turn: u64,
-    happening: Happening,
-}
-
-impl Agenda {
-    pub(super) fn put(&mut self, at: Timestamp, happening: Happening) {
-        self.entries.push(Reverse(Entry { at, turn: self.next_turn, happening }));
-        self.next_turn += 1;
-    }
-
-    pub(super) fn next_at(&self) -> Option<Timestamp> {
-        self.entries.peek().map(|Reverse(entry)| entry.at)
-    }
-
-    /// The next thing to happen, unless it lies after `until`.
-    pub(super) fn take_until(&mut self, until: Timestamp) -> Option<(Timestamp, Happening)> {
-        if self.next_at()? > until {
-            return None;
-        }
-        self.entries.pop().map(|Reverse(entry)| (entry.at, entry.happening))
-    }
-}
-
-impl Entry {
-    fn key(&self) -> (Timestamp, u64) {
-        (self.at, self.turn)
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
-    }
 }

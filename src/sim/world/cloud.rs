@@ -14,6 +14,7 @@ use crate::engine::{
 use crate::sim::dice::Stream;
 use crate::sim::ledger::{Ending, Fact, Killer, LaunchTruth};
 use crate::sim::prices;
+use crate::sim::scenario::boot_time;
 
 use super::agenda::Happening;
 use super::gitlab::may_take;
@@ -24,6 +25,8 @@ use super::{World, later};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// EC2 shows an ended instance for about an hour.
 const SHOWN_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
+/// In a lean world for so long: the manager has seen the end by then, and learns nothing from the rest of the hour.
+const SHOWN_AFTER_END_LEAN: Duration = Duration::from_secs(120);
 /// The status checks say `impaired` so long after a host's death.
 const IMPAIRED_AFTER: SignedDuration = SignedDuration::from_secs(120);
 /// How far back a job counts as a reason for a launch: a decision may rest on an older look at the queue.
@@ -35,6 +38,8 @@ const STEADY: SignedDuration = SignedDuration::from_secs(60);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cloud {
     pub(super) machines: BTreeMap<WorkerId, Machine>,
+    /// Put away: in a lean world those that no listing shows any more.
+    pub(super) past: Vec<(WorkerId, Machine)>,
     /// What each token was used for, and what was answered.
     tokens: BTreeMap<LaunchToken, (Launch, LaunchAnswer)>,
 }
@@ -54,6 +59,8 @@ pub struct Machine {
     pub launched_at: Timestamp,
     /// Since when it is `running`.
     pub running_at: Option<Timestamp>,
+    /// Since when its runner takes jobs.
+    pub served_at: Option<Timestamp>,
     /// Why it ended or is ending.
     pub ending: Option<Ending>,
     /// When it began to end.
@@ -99,6 +106,12 @@ impl Cloud {
     pub(super) fn state_changes(&mut self, worker: &WorkerId, now: Timestamp) {
         if let Some(machine) = self.machines.get_mut(worker) {
             machine.running_at.get_or_insert(now);
+        }
+    }
+
+    pub(super) fn serves(&mut self, worker: &WorkerId, now: Timestamp) {
+        if let Some(machine) = self.machines.get_mut(worker) {
+            machine.served_at.get_or_insert(now);
         }
     }
 
@@ -257,13 +270,10 @@ impl World {
         match market {
             Market::OnDemand => open.first().cloned(),
             Market::Spot => {
-                let mut ranked: Vec<&Offering> = open.iter().collect();
-                ranked.sort_by(|a, b| {
-                    let price = |offering: &Offering| prices::hourly(Market::Spot, &offering.instance_type);
-                    price(a).total_cmp(&price(b)).then_with(|| a.cmp(b))
-                });
-                let index = self.dice.pick(Stream::Market, ranked.len().min(3));
-                ranked.get(index).map(|&offering| offering.clone())
+                let mut ranked = prices::cheapest_first(self.scenario.price_seed, open, self.now);
+                ranked.truncate(3);
+                let index = self.dice.pick(Stream::Market, ranked.len());
+                ranked.get(index).cloned()
             }
         }
     }
@@ -284,7 +294,7 @@ impl World {
     }
 
     fn create(&mut self, launch: &Launch, offering: Offering) -> LaunchedWorker {
-        let number = self.cloud.machines.len() as u32 + 1;
+        let number = (self.cloud.past.len() + self.cloud.machines.len()) as u32 + 1;
         let id = WorkerId::new(format!("i-{number:017x}"));
         let launched = LaunchedWorker {
             id: id.clone(),
@@ -300,6 +310,7 @@ impl World {
             offering,
             launched_at: self.now,
             running_at: None,
+            served_at: None,
             ending: None,
             ended_at: None,
             gone_at: None,
@@ -320,8 +331,7 @@ impl World {
     }
 
     fn plan_boot(&mut self, worker: &WorkerId) {
-        let spread = 0.7 + 1.3 * self.dice.unit(Stream::Boot).powi(2);
-        let mut whole = self.scenario.boot.mul_f64(spread);
+        let mut whole = boot_time(self.scenario.boot, self.dice.unit(Stream::Boot));
         if self.strikes(Stream::Boot, |faults| faults.boot_slow) {
             self.ledger.note(self.now, Fact::Fault("a boot is slow", Some(worker.clone())));
             whole = whole.mul_f64(3.0 + 3.0 * self.dice.unit(Stream::Boot));
@@ -361,6 +371,9 @@ impl World {
 
     /// Notes how the launch stands to the jobs and limits of this moment.
     fn note_launch(&mut self, launch: &Launch, created: u32) {
+        if self.scenario.lean {
+            return;
+        }
         let capacity = |name: &RunnerName| self.least_capacity(name);
         let live = self.live().filter(|(_, machine)| machine.runner == launch.runner).count() as u32;
         let slots = self.live().map(|(_, machine)| capacity(&machine.runner)).sum();
@@ -422,8 +435,10 @@ impl World {
     pub(super) fn read_terminate(&mut self, incarnation: u32, all: Vec<Termination>) {
         self.ledger.call("ec2 terminate");
         for Termination { worker, reason } in &all {
-            let truth = self.touch(worker, reason);
-            self.ledger.note(self.now, Fact::TerminateRead(truth));
+            if !self.scenario.lean {
+                let truth = self.touch(worker, reason);
+                self.ledger.note(self.now, Fact::TerminateRead(truth));
+            }
         }
         let workers: Vec<WorkerId> = all.into_iter().map(|one| one.worker).collect();
         if self.strikes(Stream::Market, |faults| faults.terminate_fails) {
@@ -454,6 +469,18 @@ impl World {
         let now = self.now;
         if let Some(machine) = self.cloud.machines.get_mut(worker) {
             machine.gone_at = Some(now);
+        }
+        if self.scenario.lean {
+            self.soon(SHOWN_AFTER_END_LEAN, Happening::PutAway(worker.clone()));
+        }
+    }
+
+    /// Nobody sees or asks for it any more.
+    pub(super) fn put_away(&mut self, worker: &WorkerId) {
+        self.hosts.remove(worker);
+        if let Some((id, machine)) = self.cloud.machines.remove_entry(worker) {
+            self.cloud.tokens.remove(&machine.launch);
+            self.cloud.past.push((id, machine));
         }
     }
 

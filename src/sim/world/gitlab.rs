@@ -15,8 +15,8 @@ use crate::sim::dice::Stream;
 use crate::sim::ledger::{Ending, Fact, Killer};
 use crate::sim::scenario::JobSpec;
 
-use super::World;
 use super::agenda::Happening;
+use super::{World, later};
 
 /// How often a runner's facts are read again.
 const FACTS_EVERY: Duration = Duration::from_secs(300);
@@ -40,6 +40,12 @@ pub(super) struct GitLab {
     /// How many of the scenario's jobs have been queued.
     pub(super) arrived: usize,
     hand_out_planned: bool,
+    /// Counts changes of what waits.
+    changes: u64,
+    /// What the last look showed, by that count, and when.
+    shown: Option<(u64, Timestamp)>,
+    /// Jobs that are not over.
+    pub(super) open: usize,
 }
 
 /// A job and its fate.
@@ -113,6 +119,16 @@ impl World {
             self.gitlab.arrived += 1;
             self.queue(spec);
         }
+        if self.scenario.lean {
+            self.plan_arrival(index + 1);
+        }
+    }
+
+    /// In a lean world one job after the other, so that the agenda stays short.
+    pub(super) fn plan_arrival(&mut self, index: usize) {
+        if let Some(job) = self.scenario.jobs.get(index) {
+            self.agenda.put(later(self.scenario.start, job.after), Happening::JobArrives(index));
+        }
     }
 
     fn queue(&mut self, spec: JobSpec) -> JobId {
@@ -128,6 +144,8 @@ impl World {
         };
         self.gitlab.jobs.insert(id, job);
         self.gitlab.pending.insert(id);
+        self.gitlab.changes += 1;
+        self.gitlab.open += 1;
         self.ledger.note(self.now, Fact::JobQueued(id));
         self.plan_hand_out();
         id
@@ -167,6 +185,7 @@ impl World {
 
     fn take(&mut self, id: JobId, worker: &WorkerId) {
         self.gitlab.pending.remove(&id);
+        self.gitlab.changes += 1;
         let queue_size = u32::try_from(self.gitlab.pending.len()).unwrap_or(u32::MAX);
         let Some(job) = self.gitlab.jobs.get_mut(&id) else { return };
         job.state = JobState::Running;
@@ -191,6 +210,7 @@ impl World {
             let succeeded = job.spec.succeeds;
             job.state = if succeeded { JobState::Succeeded } else { JobState::Failed };
             job.ended_at = Some(self.now);
+            self.gitlab.open = self.gitlab.open.saturating_sub(1);
             self.ledger.note(self.now, Fact::JobEnded { job: id, succeeded });
         }
     }
@@ -201,6 +221,8 @@ impl World {
             job.state = JobState::Killed(by);
             job.ended_at = Some(self.now);
             self.gitlab.pending.remove(&id);
+            self.gitlab.changes += 1;
+            self.gitlab.open = self.gitlab.open.saturating_sub(1);
             let again = job.is_lost_and_retried(by);
             self.ledger.note(self.now, Fact::JobKilled { job: id, worker: job.worker.clone(), by });
             if again {
@@ -214,6 +236,9 @@ impl World {
             return;
         }
         self.ledger.call("gitlab queue");
+        if self.scenario.lean && self.shows_nothing_new() {
+            return self.soon(self.scenario.settings.check_interval, Happening::LookAtQueue { incarnation, server });
+        }
         let latency = self.dice.millis(Stream::Latency, 80, 500);
         let look = if self.strikes(Stream::Answers, |faults| faults.queue_fails) {
             let reasons = ["429 Too Many Requests", "502 Bad Gateway", "the body is not JSON"];
@@ -224,6 +249,19 @@ impl World {
         };
         self.answer(incarnation, latency, Event::Queue { server: server.clone(), look });
         self.soon(self.scenario.settings.check_interval, Happening::LookAtQueue { incarnation, server });
+    }
+
+    /// Whether a look would repeat the last one, and that is young enough to be believed for some looks more.
+    fn shows_nothing_new(&mut self) -> bool {
+        let now = (self.gitlab.changes, self.now);
+        if let Some((changes, at)) = self.gitlab.shown
+            && changes == now.0
+            && self.now < later(at, self.scenario.settings.check_interval * 3)
+        {
+            return true;
+        }
+        self.gitlab.shown = Some(now);
+        false
     }
 
     fn queue_look(&mut self, partial: bool) -> QueueLook {

@@ -265,6 +265,7 @@ impl World {
         if host.runner_state == RunnerState::Absent {
             host.runner_state = if host.fence_wanted { RunnerState::Fenced } else { RunnerState::Serving };
             host.idle_since = self.now;
+            self.cloud.serves(worker, self.now);
             self.runner_asks(worker);
             self.tell(worker);
         }
@@ -297,6 +298,10 @@ impl World {
         let Some(shown) = host.jobs.get_mut(&job) else { return };
         if by_docker {
             shown.by_docker = true;
+            if self.scenario.lean {
+                // The runner has counted it already: there is nothing to be done about its name.
+                return self.beat(worker);
+            }
         } else {
             shown.by_metrics = true;
             host.request = host.request.filter(|request| request.brings != Some(job));
@@ -314,6 +319,7 @@ impl World {
         if host.jobs.is_empty() {
             host.idle_since = self.now;
         }
+        let asks_on = host.runner_state == RunnerState::Serving && host.max_jobs == 0;
         if host.max_jobs == 1 {
             // A runner for one job exits after it.
             host.runner_state = RunnerState::Stopped;
@@ -321,6 +327,10 @@ impl World {
         self.job_over(job);
         let after = self.dice.millis(Stream::Jobs, 200, 3_000);
         self.soon(after, Happening::Asks(worker.clone()));
+        if self.scenario.lean && asks_on {
+            // It takes the next job by itself, and is idle for long before anybody ends it.
+            return self.beat(worker);
+        }
         self.tell(worker);
     }
 
@@ -401,8 +411,10 @@ impl World {
     }
 
     pub(super) fn note_touch(&mut self, what: &'static str, worker: &WorkerId, reason: &Reason) {
-        let truth = self.touch(worker, reason);
-        self.ledger.note(self.now, Fact::Touched(what, truth));
+        if !self.scenario.lean {
+            let truth = self.touch(worker, reason);
+            self.ledger.note(self.now, Fact::Touched(what, truth));
+        }
     }
 
     /// How things stand at a worker that is being touched.

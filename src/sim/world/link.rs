@@ -126,9 +126,18 @@ impl World {
         self.news(worker, LinkNews::Report(Box::new(report)), Duration::ZERO);
     }
 
+    /// The agent says that nothing has changed.
+    pub(super) fn beat(&mut self, worker: &WorkerId) {
+        let Some(host) = self.hosts.get(worker).filter(|host| host.link.is_up() && host.alive) else { return };
+        let report = host.report(self.now);
+        let (incarnation, at) = self.arrival(worker, Duration::ZERO);
+        let event = Box::new(Event::Link { worker: worker.clone(), news: LinkNews::Report(Box::new(report)) });
+        self.agenda.put(at, Happening::HearBeat { incarnation, event });
+    }
+
     pub(super) fn reports_again(&mut self, worker: &WorkerId, link: u64) {
         if self.hosts.get(worker).is_some_and(|host| host.link.is_still(link)) {
-            self.tell(worker);
+            self.beat(worker);
             self.soon(REPORT_EVERY, Happening::Reports { worker: worker.clone(), link });
         }
     }
@@ -173,15 +182,26 @@ impl World {
 
     /// News set out now and arrive after all earlier ones of this link.
     fn news(&mut self, worker: &WorkerId, news: LinkNews, after: Duration) {
+        if !self.hosts.contains_key(worker) {
+            return;
+        }
+        let (incarnation, at) = self.arrival(worker, after);
+        let event = Box::new(Event::Link { worker: worker.clone(), news });
+        self.agenda.put(at, Happening::Hear { incarnation, event });
+    }
+
+    /// When news that set out now arrive, and at which of the manager's lives.
+    fn arrival(&mut self, worker: &WorkerId, after: Duration) -> (u32, Timestamp) {
         let mut after = after + self.dice.millis(Stream::Link, 20, 150);
         if self.strikes(Stream::Link, |faults| faults.answer_late) {
             after += self.dice.millis(Stream::Link, 500, 10_000);
         }
-        let (now, incarnation) = (self.now, self.incarnation);
-        let Some(host) = self.hosts.get_mut(worker) else { return };
-        host.link.news_until = host.link.news_until.max(later(now, after));
-        let event = Box::new(Event::Link { worker: worker.clone(), news });
-        self.agenda.put(host.link.news_until, Happening::Hear { incarnation, event });
+        let at = later(self.now, after);
+        let at = self.hosts.get_mut(worker).map_or(at, |host| {
+            host.link.news_until = host.link.news_until.max(at);
+            host.link.news_until
+        });
+        (self.incarnation, at)
     }
 
     /// Which link an order that sets out now uses, and when it arrives; none where no link is up.

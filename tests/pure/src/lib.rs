@@ -7,6 +7,8 @@ extern crate self as runner_fleet;
 
 #[path = "../../../src/engine/mod.rs"]
 pub mod engine;
+#[path = "../../../src/config/mod.rs"]
+pub mod config;
 #[path = "../../../src/sim/mod.rs"]
 pub mod sim;
 

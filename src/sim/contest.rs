@@ -1,0 +1,169 @@
+//! Several ways of scaling over one workload: as they are configured, or each tuned to the same wait.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::config::Config;
+use crate::engine::{Brief, IdlePolicy, RunnerName};
+
+use super::assumptions::Assumptions;
+use super::configured::{Setting, setting};
+use super::figures::{Figures, Tariff, end_of, figures};
+use super::report::{Report, Run, WorkloadFacts};
+use super::rivals::{DockerAutoscaler, DockerMachine};
+use super::tape::Tape;
+use super::tuning::{self, Idle};
+use super::workloads::Workload;
+
+/// One way of scaling.
+#[derive(Clone, Debug)]
+pub enum Contestant {
+    /// The production engine under a configuration; the name is for people.
+    Fleet(String, Box<Config>),
+    /// docker+machine with the first runner's numbers.
+    DockerMachine,
+    /// docker-autoscaler with the first runner's numbers.
+    DockerAutoscaler,
+}
+
+/// What all of them share.
+#[derive(Clone, Debug)]
+pub struct Contest {
+    /// The jobs.
+    pub workload: Workload,
+    /// The configuration whose first runner gives the rivals their numbers.
+    pub config: Config,
+    /// Tags of runners, where the caller knows them.
+    pub tags: BTreeMap<RunnerName, BTreeSet<String>>,
+    /// What is taken for granted.
+    pub assumed: Assumptions,
+    /// Feeds all chance.
+    pub seed: u64,
+    /// Tune every contestant's idle policy to this wait of 95 of 100 jobs.
+    pub equal_wait: Option<Duration>,
+}
+
+/// Where a long contest is: a contestant, its run, and the virtual time of it.
+pub type Progress<'a> = dyn FnMut(&str, u32, Timestamp) + 'a;
+
+impl Contest {
+    /// Runs every contestant, in this order.
+    pub fn hold(&self, contestants: &[Contestant], progress: &mut Progress<'_>) -> (Report, Vec<Run>) {
+        let (mut policies, mut runs) = (Vec::new(), Vec::new());
+        for contestant in contestants {
+            let (figures, run) = self.run(contestant, progress);
+            policies.push(figures);
+            runs.push(run);
+        }
+        let (from, to) = self.workload.span().unwrap_or_default();
+        let gib = self.setting(&self.config).root_volume_gib;
+        let report = Report {
+            version: 1,
+            workload: WorkloadFacts {
+                name: self.workload.name.clone(),
+                jobs: self.workload.jobs.len(),
+                from,
+                to,
+                notes: self.workload.notes.clone(),
+            },
+            seed: self.seed,
+            equal_wait_seconds: self.equal_wait.map(|wait| wait.as_secs_f64()),
+            policies,
+            assumed: self.assumed.list(gib),
+        };
+        (report, runs)
+    }
+
+    fn setting(&self, config: &Config) -> Setting {
+        setting(config, &self.workload, &self.tags, &self.assumed, self.seed)
+    }
+
+    fn run(&self, contestant: &Contestant, progress: &mut Progress<'_>) -> (Figures, Run) {
+        let (name, config) = match contestant {
+            Contestant::Fleet(name, config) => (name.as_str(), config.as_ref()),
+            Contestant::DockerMachine => ("docker+machine", &self.config),
+            Contestant::DockerAutoscaler => ("docker-autoscaler", &self.config),
+        };
+        let setting = self.setting(config);
+        let mut turn = 0;
+        let mut once = |idle: Option<Idle>| {
+            turn += 1;
+            let tape = self.play(contestant, setting.clone(), idle, &mut |at| progress(name, turn, at));
+            let end = end_of(&tape, setting.end());
+            let tariff = Tariff { root_volume_gib: setting.root_volume_gib, price_seed: Some(self.seed) };
+            let told = told(name, idle.unwrap_or_else(|| configured(&setting)));
+            (figures(told, &tape, end, tariff), (tape, end))
+        };
+        let tuned = self.equal_wait.and_then(|wait| tuning::cheapest(wait, |idle| once(Some(idle))));
+        let (mut figures, (tape, end)) = match tuned {
+            Some(tuned) => {
+                let mut figures = tuned.figures;
+                if !tuned.met {
+                    figures.policy.push_str(" (target not met)");
+                }
+                (figures, tuned.rest)
+            }
+            None => once(None),
+        };
+        if self.equal_wait.is_none() && matches!(contestant, Contestant::Fleet(..)) {
+            figures.policy = format!("{name}: as configured");
+        }
+        (figures, Run { name: name.to_owned(), tape, end })
+    }
+
+    /// One run of the whole workload.
+    fn play(
+        &self,
+        contestant: &Contestant,
+        mut setting: Setting,
+        idle: Option<Idle>,
+        progress: &mut dyn FnMut(Timestamp),
+    ) -> Tape {
+        let given = idle.unwrap_or_else(|| configured(&setting));
+        let settings = &mut setting.scenario.settings;
+        let concurrent = settings.concurrent;
+        if idle.is_some() {
+            for runner in &mut settings.runners {
+                runner.idle = IdlePolicy { count: given.count, count_min: 0, scale_factor: 0.0, time: given.time };
+                runner.schedule.clear();
+            }
+        }
+        let (limit, max, capacity, max_jobs) = settings
+            .runners
+            .first()
+            .map_or((0, 0, 1, 0), |runner| (runner.limit, runner.max_workers, runner.capacity, runner.max_jobs));
+        let Idle { count: idle_count, time: idle_time } = given;
+        match contestant {
+            Contestant::Fleet(..) => setting.replay(self.seed, progress),
+            Contestant::DockerMachine => {
+                DockerMachine { idle_count, idle_time, limit, concurrent, max_builds: max_jobs }.run(
+                    &setting,
+                    &self.assumed,
+                    self.seed,
+                )
+            }
+            Contestant::DockerAutoscaler => {
+                DockerAutoscaler { idle_count, idle_time, capacity, max_instances: max, concurrent }.run(
+                    &setting,
+                    &self.assumed,
+                    self.seed,
+                )
+            }
+        }
+    }
+}
+
+/// The idle policy of the first runner, without its schedule.
+fn configured(setting: &Setting) -> Idle {
+    let first = setting.scenario.settings.runners.first();
+    first.map_or(Idle { count: 0, time: Duration::ZERO }, |runner| Idle {
+        count: runner.idle.count,
+        time: runner.idle.time,
+    })
+}
+
+fn told(name: &str, idle: Idle) -> String {
+    format!("{name}: idle {} for {}", idle.count, Brief(idle.time))
+}

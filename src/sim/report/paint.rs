@@ -1,0 +1,45 @@
+//! The drawing ground: SVG by plotters, in colours that can be read on white and on black.
+//!
+//! Whatever is text or a line of the frame is drawn in one marked colour and becomes `currentColor` afterwards, so that it
+//! follows the page; the rest is of middle brightness.
+
+use plotters::prelude::*;
+use plotters::style::RGBColor;
+
+/// Stands for the page's own text colour.
+const INK_MARK: &str = "#010203";
+/// The same, for plotters.
+pub(super) const INK: RGBColor = RGBColor(1, 2, 3);
+/// Policies, in their order.
+const POLICIES: [RGBColor; 6] = [
+    RGBColor(45, 125, 210),
+    RGBColor(220, 110, 35),
+    RGBColor(50, 150, 85),
+    RGBColor(160, 95, 200),
+    RGBColor(205, 70, 90),
+    RGBColor(120, 120, 120),
+];
+
+/// The colour of the policy at this place.
+pub(super) fn policy(index: usize) -> RGBColor {
+    POLICIES.get(index % POLICIES.len()).copied().unwrap_or(INK)
+}
+
+/// Text of this size.
+pub(super) fn text(size: i32) -> TextStyle<'static> {
+    ("sans-serif", size).into_font().color(&INK)
+}
+
+/// Makes what was drawn follow the page's colours; where the page is the picture itself, it brings its own.
+pub(super) fn finish(svg: &str) -> String {
+    let style = "<style>svg{color:#1f2328;background:#ffffff}\
+                 @media (prefers-color-scheme: dark){svg{color:#e6e6e6;background:#16181d}}</style>";
+    let svg = svg.replace(INK_MARK, "currentColor");
+    match svg.find('>') {
+        Some(at) => {
+            let (head, rest) = svg.split_at(at + 1);
+            format!("{head}{style}{rest}")
+        }
+        None => svg,
+    }
+}
