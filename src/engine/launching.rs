@@ -187,8 +187,7 @@ impl Launching<'_> {
         self.forbidden(known)?;
         // Room that it could not use is not kept for it.
         if let Some(blueprint) = known.blueprint.known() {
-            let (market, fallback) = (runner.market, runner.on_demand_fallback);
-            let placement = place(&blueprint.places, market, fallback, 1, self.cooldowns, self.now);
+            let placement = place(&blueprint.places, Wish::of(runner, 1), self.cooldowns, self.prices, self.now);
             if placement.asks.is_empty() {
                 return Err(HeldBack::NoOffering(placement.opens_at.map(|at| since(at, self.now))));
             }

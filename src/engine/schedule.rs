@@ -192,8 +192,7 @@ mod tests {
                         && f64::from(available) >= (f64::from(in_use) * factor).trunc())
             };
             let fewest = (0..).find(|available| enough(*available)).unwrap();
-            let idle = IdlePolicy { count, count_min, scale_factor: factor, time: Duration::ZERO };
-            proptest::prop_assert_eq!(idle.wanted(in_use), fewest);
+            proptest::prop_assert_eq!(idle(IdleCount::Fixed(count), count_min, factor).wanted(in_use, 0), fewest);
         }
     }
 }

@@ -48,6 +48,7 @@ impl HostClock {
             | Event::TerminateFailed { .. }
             | Event::Link { .. }
             | Event::Forgotten { .. }
+            | Event::Retried { .. }
             | Event::Operator(_) => {}
         }
         event

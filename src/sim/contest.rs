@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::Config;
-use crate::engine::{Brief, IdlePolicy, RunnerName};
+use crate::engine::{Brief, IdleCount, IdlePolicy, RunnerName};
 
 use super::assumptions::Assumptions;
 use super::configured::{Setting, setting};
@@ -126,7 +126,8 @@ impl Contest {
         let concurrent = settings.concurrent;
         if idle.is_some() {
             for runner in &mut settings.runners {
-                runner.idle = IdlePolicy { count: given.count, count_min: 0, scale_factor: 0.0, time: given.time };
+                let count = IdleCount::Fixed(given.count);
+                runner.idle = IdlePolicy { count, count_min: 0, scale_factor: 0.0, time: given.time, ..runner.idle };
                 runner.schedule.clear();
             }
         }
@@ -155,11 +156,11 @@ impl Contest {
     }
 }
 
-/// The idle policy of the first runner, without its schedule.
+/// The idle policy of the first runner, without its schedule; the others know no forecast, and keep nothing ready then.
 fn configured(setting: &Setting) -> Idle {
     let first = setting.scenario.settings.runners.first();
     first.map_or(Idle { count: 0, time: Duration::ZERO }, |runner| Idle {
-        count: runner.idle.count,
+        count: runner.idle.count.fixed().unwrap_or(0),
         time: runner.idle.time,
     })
 }

@@ -1,6 +1,6 @@
 //! The forecast as a whole: what it keeps ready for a known stream of jobs, against a naive count, and its bounds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::engine::{IdlePolicy, JobId, Market, Phase, ProjectId, RunnerState};
@@ -234,6 +234,7 @@ fn report(jobs: u32, jobs_started: u64) -> Report {
         jobs_by_metrics: jobs,
         jobs_by_docker: jobs,
         job_ids: BTreeSet::new(),
+        projects: BTreeMap::new(),
         open_requests: 1,
         jobs_started,
         idle_seconds: 0,
@@ -241,6 +242,7 @@ fn report(jobs: u32, jobs_started: u64) -> Report {
         disk_free_mib: None,
         interruption: None,
         rebalance: false,
+        ecr_error: None,
     }
 }
 
