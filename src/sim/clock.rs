@@ -47,6 +47,7 @@ impl HostClock {
             | Event::TerminateFailed { .. }
             | Event::Link { .. }
             | Event::Forgotten { .. }
+            | Event::Retried { .. }
             | Event::Operator(_) => {}
         }
         event
