@@ -77,7 +77,7 @@ fn a_defective_csv_is_refused_with_line_and_reason() {
         let said = refused("w.csv", text.as_bytes());
         assert!(said.contains(expected), "{what}:\n{said}\ninstead of\n{expected}");
     }
-    let said = refused("w.csv", &[HEADER.as_bytes(), good.as_bytes(), b"\xff\n"].concat());
+    let said = refused("w.csv", &[HEADER.as_bytes(), good.as_bytes(), &b"\xff\n"[..]].concat());
     assert_eq!(said, "w.csv: 1 defect\n  line 3: is not UTF-8 text");
 }
 
@@ -304,7 +304,7 @@ fn refused(name: &str, bytes: &[u8]) -> String {
 
 fn simulate(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_runner-fleet"))
-        .args([&["simulate", "--config", CONFIG], args].concat())
+        .args([&["simulate", "--config", CONFIG][..], args].concat())
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env_clear()
         .output()
