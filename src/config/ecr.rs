@@ -26,6 +26,11 @@ pub struct Ecr {
 }
 
 impl Ecr {
+    /// Whether the login needs a role: it is switched on, and some registry is private.
+    pub fn needs_role(&self) -> bool {
+        self.enabled && self.registries.iter().any(|host| host.account_and_region().is_some())
+    }
+
     /// What is asked of the helper: the releases that it must not be older than, the newest first, each with the reason.
     ///
     /// Also for the helper that an image brings along, which is only seen on a worker.

@@ -86,6 +86,11 @@ impl Partition {
     }
 }
 
+/// The partition of a region, as ARNs begin (`aws`, `aws-cn`, `aws-us-gov`, …).
+pub fn partition_of(region: &str) -> &'static str {
+    PARTITIONS.iter().find(|partition| region.starts_with(partition.regions)).map_or("aws", |partition| partition.name)
+}
+
 impl EcrHost {
     /// The host name.
     pub fn as_str(&self) -> &str {

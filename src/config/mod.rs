@@ -36,7 +36,7 @@ pub mod volume;
 
 pub use arch::Arch;
 pub use ecr::Ecr;
-pub use ecr_host::{EcrHost, HelperVersion};
+pub use ecr_host::{EcrHost, HelperVersion, partition_of};
 pub use legacy::{Surroundings, migrate};
 pub(crate) use load::read_file;
 pub use load::{Loaded, load, parse, parse_in};

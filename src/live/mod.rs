@@ -26,4 +26,5 @@ pub mod setup;
 pub mod standing;
 pub mod world;
 
+pub(crate) use complaint::chain;
 pub use driver::{Doors, drive};

@@ -23,7 +23,8 @@ pub mod user_data;
 mod wiring;
 
 pub use agent::{AGENT_PATH, AgentCommand, AgentExit, AgentLineError, BEAT, LINE_MAX, bundle, parse_line};
-pub use docker_config::docker_config;
+pub use docker_config::{docker_config, docker_config_for};
+pub use files::HELPER_PATH;
 pub use render::{Rendered, render};
 pub use runner_config::{fenced_config, runner_config, worker_name};
 pub use spec::{Arch, Download, EcrSpec, HostKey, WorkerSpec};
