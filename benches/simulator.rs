@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use runner_fleet::config;
+use runner_fleet::engine::IdleCount;
 use runner_fleet::sim::assumptions::Assumptions;
 use runner_fleet::sim::configured::setting;
 use runner_fleet::sim::workloads::Workload;
@@ -14,7 +15,7 @@ fn week(criterion: &mut Criterion) {
     let text = include_str!("../config/workloads/runner.toml");
     let config = config::parse(text, "runner.toml").unwrap().config;
     let mut setting = setting(&config, &workload, &BTreeMap::new(), &Assumptions::default(), 1);
-    setting.scenario.runner_mut().unwrap().idle.count = 10;
+    setting.scenario.runner_mut().unwrap().idle.count = IdleCount::Fixed(10);
     let mut group = criterion.benchmark_group("simulator");
     group.sample_size(10);
     group.bench_function("a week of office hours, 69,828 jobs", |bencher| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use runner_fleet::engine::{Event, IdlePolicy, QueueLook, Report, RunnerName, RunnerSettings, Server};
+use runner_fleet::engine::{Event, IdleCount, IdlePolicy, QueueLook, Report, RunnerName, RunnerSettings, Server};
 use runner_fleet::sim::run::run;
 use runner_fleet::sim::scenario::{JobSpec, runner as plain};
 use runner_fleet::sim::{JobState, Scenario};
@@ -63,7 +63,7 @@ fn room_goes_to_the_runner_that_has_least() {
 
 #[test]
 fn a_job_is_counted_for_the_runner_whose_slot_is_free() {
-    let idle = IdlePolicy { count: 1, time: Duration::from_secs(3600), ..runner().idle };
+    let idle = IdlePolicy { count: IdleCount::Fixed(1), time: Duration::from_secs(3600), ..runner().idle };
     let mut stage = Stage::with(vec![named("a"), RunnerSettings { idle, ..named("b") }]);
     let launch = launches(&stage.opening).remove(0);
     let worker = stage.grant(&launch).remove(0);
