@@ -342,8 +342,9 @@ fn a_helper_that_is_too_old_is_not_used() {
 
         machine.program("/usr/bin/docker-credential-ecr-login", &helper("0.6.0", "exit 0"));
         machine.program("/usr/local/bin/docker-credential-ecr-login", &helper("0.8.0", "exit 0"));
-        machine.page("/program", &helper("0.12.0", "exit 0"));
-        downloads(machine, "helper", &sha256(&helper("0.12.0", "exit 0")));
+        machine.page("/program", helper("0.12.0", "exit 0"));
+        let sum = sha256(&helper("0.12.0", "exit 0"));
+        downloads(machine, "helper", &sum);
         assert!(boot(machine), "{}", phase(machine));
         assert!(machine.read("/usr/local/bin/docker-credential-ecr-login").contains("0.12.0"));
     });
