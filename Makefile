@@ -84,11 +84,11 @@ fuzz: ## fuzz one target (TARGET=config|agent|gitlab|periods FUZZ_SECONDS=3600);
 fuzz-smoke: ## every fuzz target on its corpus and 20,000 mutations of it, without a fuzzer
 	$(CARGO) test --locked --lib --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
 
-WAIT ?= 30s
+WAIT ?= 2m
 SIMULATED := target/simulations
 
 .PHONY: simulations
-simulations: release ## the table of docs/simulator.md: bundled workloads, everyone tuned to the same wait (WAIT=30s)
+simulations: release ## the table of docs/simulator.md: bundled workloads, everyone tuned to the same wait (WAIT=2m)
 	@mkdir -p $(SIMULATED)
 	@for workload in office-hours merge-trains nightly-bursts; do \
 		target/release/runner-fleet simulate --config config/workloads/runner.toml --workload $$workload \
