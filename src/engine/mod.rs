@@ -54,4 +54,4 @@ pub use reason::{Brief, Reason};
 pub use settings::{IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
 pub use step::Engine;
 pub use view::View;
-pub use worker::{Health, Instance, InstanceState, Phase, Report, RunnerState};
+pub use worker::{EcrError, Health, Instance, InstanceState, Phase, Report, RunnerState};

@@ -5,6 +5,7 @@ mod drains;
 mod fixed_point;
 mod launches;
 mod oracles;
+mod pictures;
 mod scenarios;
 mod stage;
 mod unknowns;
