@@ -84,17 +84,16 @@ fuzz: ## fuzz one target (TARGET=config|agent|gitlab|periods FUZZ_SECONDS=3600);
 fuzz-smoke: ## every fuzz target on its corpus and 20,000 mutations of it, without a fuzzer
 	$(CARGO) test --locked --test smoke --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
 
-WAIT ?= 30s
 SIMULATED := target/simulations
 
 .PHONY: simulations
-simulations: release ## the table of docs/simulator.md: bundled workloads, everyone tuned to the same wait (WAIT=30s)
+simulations: release ## the tables of docs/simulator.md: bundled workloads, everyone tuned to the same waits
 	@mkdir -p $(SIMULATED)
-	@for workload in office-hours merge-trains nightly-bursts; do \
-		target/release/runner-fleet simulate --config config/workloads/runner.toml --workload $$workload \
-			--equal-wait $(WAIT) --compare docker+machine docker-autoscaler \
-			--html $(SIMULATED)/$$workload-$(WAIT).html; \
-	done | tee $(SIMULATED)/$(WAIT).txt
+	@for pair in office-hours:2m merge-trains:2m nightly-bursts:2m office-hours:41s merge-trains:65s nightly-bursts:65s; do \
+		target/release/runner-fleet simulate --config config/workloads/runner.toml --workload $${pair%:*} \
+			--equal-wait $${pair#*:} --compare docker+machine docker-autoscaler \
+			--html $(SIMULATED)/$${pair/:/-}.html; \
+	done | tee $(SIMULATED)/tables.txt
 
 .PHONY: golden
 golden: $(MOTO) ## rewrite all golden files; review the difference like code
