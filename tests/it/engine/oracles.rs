@@ -114,32 +114,46 @@ fn expected(sections: &[Section], jobs: &[Waiting], concurrent: u32) -> Vec<u32>
             counted[*index] += 1;
         }
     }
-    let mut room = concurrent;
-    let mut workers = vec![0_u32; sections.len()];
-    let mut jobs_found_no_room = false;
-    for for_idle_slots in [false, true] {
-        if for_idle_slots && jobs_found_no_room {
-            break;
-        }
-        for (index, section) in sections.iter().enumerate() {
-            let limit = if section.limit == 0 { u32::MAX } else { section.limit };
-            let jobs = counted[index].min(limit);
-            let slots = if for_idle_slots { jobs + section.idle.min(limit - jobs) } else { jobs };
-            let mut missing = slots.div_ceil(section.capacity).min(section.max_workers);
-            if section.paused {
-                missing = 0;
-            }
-            while workers[index] < missing {
-                if room < section.capacity {
-                    jobs_found_no_room = true;
-                    break;
-                }
-                room -= section.capacity;
-                workers[index] += 1;
-            }
+    let within = |index: usize, slots: u32| match &sections[index] {
+        section if section.paused => 0,
+        section => slots.div_ceil(section.capacity).min(section.max_workers),
+    };
+    let limit = |index: usize| if sections[index].limit == 0 { u32::MAX } else { sections[index].limit };
+    let jobs: Vec<u32> = (0..sections.len()).map(|index| counted[index].min(limit(index))).collect();
+    let for_jobs: Vec<u32> = (0..sections.len()).map(|index| within(index, jobs[index])).collect();
+    let for_all: Vec<u32> = (0..sections.len())
+        .map(|index| within(index, jobs[index] + sections[index].idle.min(limit(index) - jobs[index])))
+        .collect();
+    let nobody = vec![0; sections.len()];
+    let fair = level(sections, concurrent, &nobody, &for_jobs, &[]);
+    let due: Vec<usize> = (0..sections.len()).filter(|index| fair[*index] > 0).collect();
+    let workers = level(sections, concurrent, &nobody, &for_jobs, &due);
+    if workers != for_jobs {
+        return workers;
+    }
+    level(sections, concurrent, &workers, &for_all, &[])
+}
+
+/// Shares `concurrent` out, a worker at a time: to the runner with the fewest slots of those that want one; among those
+/// that have none, to the one that needs the largest worker; then in file order. Room that is too small for a runner in
+/// `due` is kept for it.
+fn level(sections: &[Section], concurrent: u32, has: &[u32], wanted: &[u32], due: &[usize]) -> Vec<u32> {
+    let mut workers = has.to_vec();
+    let mut out = BTreeSet::new();
+    loop {
+        let used: u32 = sections.iter().zip(&workers).map(|(section, workers)| section.capacity * workers).sum();
+        let asking = (0..sections.len()).filter(|index| workers[*index] < wanted[*index] && !out.contains(index));
+        let next = asking.min_by_key(|index| {
+            let capacity = sections[*index].capacity;
+            (workers[*index] * capacity, if workers[*index] == 0 { u32::MAX - capacity } else { 0 }, *index)
+        });
+        match next {
+            None => return workers,
+            Some(index) if used + sections[index].capacity <= concurrent => workers[index] += 1,
+            Some(index) if due.contains(&index) => return workers,
+            Some(index) => drop(out.insert(index)),
         }
     }
-    workers
 }
 
 /// What the engine launches for the same, once it knows everything.
