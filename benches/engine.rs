@@ -110,6 +110,7 @@ fn busy(number: u32) -> Report {
         disk_free_mib: Some(20_000),
         interruption: None,
         rebalance: false,
+        ecr_error: None,
     }
 }
 

@@ -13,12 +13,14 @@
 //! - [`control`], [`http`]: what people and their tools ask the running service.
 //! - [`live`]: the service: ticks, wake-ups, signals; commands to calls, answers to events.
 //! - [`sim`]: one simulated world of GitLab, EC2 and workers, in virtual time.
+//! - [`doctor`]: one look at the live environment, step by step.
 //! - [`cli`]: one file per subcommand.
 
 pub mod aws;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod doctor;
 pub mod engine;
 pub mod gitlab;
 pub mod http;

@@ -2,3 +2,6 @@
 
 #[path = "../../src/worker/agent.rs"]
 pub mod agent;
+
+#[path = "../../src/worker/helper_log.rs"]
+pub mod helper_log;

@@ -112,7 +112,7 @@ impl Aws {
     }
 
     /// The templates that carry our manager tag (and this runner's), by name.
-    async fn templates(
+    pub(crate) async fn templates(
         &self,
         manager: &str,
         runner: Option<&RunnerName>,

@@ -38,6 +38,8 @@ pub struct Aws {
     pub(crate) cache: Arc<Cache>,
     pub(crate) instances_per_page: i32,
     region: String,
+    /// For the services that only `doctor` asks: their clients are made when they are needed.
+    settings: SdkConfig,
     calls: CallCounts,
     pace: Pace,
 }
@@ -74,19 +76,17 @@ impl Aws {
             .map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
             .take_unset_from(default_timeouts())
             .build();
-        let ec2 = aws_sdk_ec2::config::Builder::from(settings)
-            .timeout_config(timeouts.clone())
-            .interceptor(calls.clone())
-            .interceptor(WholeXml)
-            .build();
-        let ssm =
-            aws_sdk_ssm::config::Builder::from(settings).timeout_config(timeouts).interceptor(calls.clone()).build();
+        let settings = settings.to_builder().timeout_config(timeouts.clone()).build();
+        let ec2 =
+            aws_sdk_ec2::config::Builder::from(&settings).interceptor(calls.clone()).interceptor(WholeXml).build();
+        let ssm = aws_sdk_ssm::config::Builder::from(&settings).interceptor(calls.clone()).build();
         Ok(Self {
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
             ssm: aws_sdk_ssm::Client::from_conf(ssm),
             cache: Arc::default(),
             instances_per_page: INSTANCES_PER_PAGE,
             region,
+            settings,
             calls,
             pace: Pace::new(),
         })
@@ -106,6 +106,22 @@ impl Aws {
     /// How often AWS was called through this door and its clones.
     pub fn calls(&self) -> &CallCounts {
         &self.calls
+    }
+
+    pub(crate) fn iam(&self) -> aws_sdk_iam::Client {
+        let config = aws_sdk_iam::config::Builder::from(&self.settings).interceptor(self.calls.clone()).build();
+        aws_sdk_iam::Client::from_conf(config)
+    }
+
+    pub(crate) fn quotas(&self) -> aws_sdk_servicequotas::Client {
+        let config =
+            aws_sdk_servicequotas::config::Builder::from(&self.settings).interceptor(self.calls.clone()).build();
+        aws_sdk_servicequotas::Client::from_conf(config)
+    }
+
+    pub(crate) fn sts(&self) -> aws_sdk_sts::Client {
+        let config = aws_sdk_sts::config::Builder::from(&self.settings).interceptor(self.calls.clone()).build();
+        aws_sdk_sts::Client::from_conf(config)
     }
 
     /// Reads a failed call.

@@ -56,7 +56,7 @@ impl Aws {
         answer
     }
 
-    async fn create_fleet(
+    pub(super) async fn create_fleet(
         &self,
         input: CreateFleetInput,
     ) -> Result<
@@ -70,6 +70,7 @@ impl Aws {
         let once = aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::disabled()).timeout_config(timeouts);
         self.ec2
             .create_fleet()
+            .set_dry_run(input.dry_run)
             .set_client_token(input.client_token)
             .set_type(input.r#type)
             .set_spot_options(input.spot_options)

@@ -50,7 +50,7 @@ impl Aws {
     }
 
     /// The names of the key pairs that carry our manager tag.
-    async fn key_pairs(&self, manager: &str) -> Result<Vec<String>, AwsError> {
+    pub(crate) async fn key_pairs(&self, manager: &str) -> Result<Vec<String>, AwsError> {
         let answer = self.ec2.describe_key_pairs().filters(tag::filter(tag::MANAGER, manager)).send().await;
         let answer = answer.map_err(self.failed("look up the SSH key pair", DESCRIBE))?;
         Ok(answer

@@ -5,14 +5,16 @@
 //!
 //! Reading order: the door ([`client`]), what can go wrong ([`error`], [`meaning`]); what a worker is made of
 //! ([`spec`], [`image`], [`subnet`], [`key`], [`template`], together the [`blueprint`]); the launch ([`fleet`],
-//! [`fleet_answer`]), the look ([`listing`]), the end ([`terminate`]); what it costs ([`prices`],
-//! [`on_demand`]); secrets ([`parameter`]); the rights that all of this needs ([`policy`]).
+//! [`fleet_answer`]), the look ([`listing`]), the end ([`terminate`]); what it costs ([`prices`], [`on_demand`]); secrets
+//! ([`parameter`]); the rights that all of this needs ([`policy`], [`worker_policy`]). What only `doctor` asks: [`dry_run`],
+//! [`network`], [`role`], [`quota`].
 //!
 //! Deliberately absent: choosing a zone or a market, repeating a launch, and any call for a single worker.
 
 pub mod blueprint;
 pub mod calls;
 pub mod client;
+pub mod dry_run;
 pub mod error;
 pub mod fleet;
 pub mod fleet_answer;
@@ -20,24 +22,32 @@ pub mod image;
 pub mod key;
 pub mod listing;
 pub mod meaning;
+pub mod network;
 pub mod on_demand;
 pub mod pace;
 pub mod parameter;
 pub mod policy;
 pub mod prices;
+pub mod quota;
 #[cfg(test)]
 mod replay;
+pub mod role;
 pub mod spec;
 pub mod subnet;
 pub mod tag;
 pub mod template;
 pub mod terminate;
 mod whole;
+pub mod worker_policy;
 
 pub use calls::CallCounts;
 pub use client::Aws;
 pub use error::{AwsError, CallError, Meaning};
 pub use listing::AddressKind;
-pub use policy::{ManagerPolicy, manager_policy, worker_policy};
+pub use network::{GroupSeen, SubnetSeen};
+pub use policy::{ManagerPolicy, manager_policy};
+pub use quota::quota_code;
+pub use role::{Identity, RoleSeen};
 pub use spec::{Ami, Arch, LaunchSpec, RootVolume};
 pub use terminate::TerminateFailure;
+pub use worker_policy::{PrivateRegistry, WorkerPolicy, worker_policy};

@@ -1,4 +1,4 @@
-//! The least-privilege IAM policies: what the manager really calls, and what a worker's ECR login needs. Pure.
+//! The least-privilege IAM policy of the manager: what it really calls, and nothing else. Pure.
 //!
 //! Everything that changes something is bound to our manager tag: made only with it, changed and ended only with it. The
 //! pattern is that of Karpenter's `cloudformation.yaml` (aws/karpenter-provider-aws, getting started).
@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::tag;
 
@@ -21,13 +21,19 @@ pub struct ManagerPolicy {
     pub regions: BTreeSet<String>,
     /// The owner's name in every tag.
     pub manager: String,
-    /// Names of the SSM parameters that are read: tokens and image ids.
+    /// Names of the SSM parameters with image ids.
     pub parameters: BTreeSet<String>,
-    /// The workers' instance profiles, by name or ARN. Their role is taken to have the same name, as the console makes
-    /// it.
+    /// Names of the SSM parameters with tokens: read and decrypted.
+    pub secrets: BTreeSet<String>,
+    /// The workers' instance profiles, by name or ARN. A profile does not tell its role's name; the console gives both the
+    /// same.
     pub instance_profiles: BTreeSet<String>,
-    /// ARNs of customer-managed keys that encrypt volumes, images or parameters.
+    /// The workers' roles, by name or ARN, instead of the profiles' names.
+    pub roles: BTreeSet<String>,
+    /// Customer-managed keys that encrypt volumes: by id, ARN, or alias.
     pub kms_keys: BTreeSet<String>,
+    /// Whether the role may also look at what `doctor` looks at, and the service never does.
+    pub with_doctor: bool,
 }
 
 /// The policy for the manager's role.
@@ -84,7 +90,11 @@ pub fn manager_policy(input: &ManagerPolicy) -> Value {
     statements.extend(input.pass_role());
     statements.push(input.spot_role());
     statements.extend(input.read_parameters());
+    statements.extend(input.decrypt_parameters());
     statements.extend(input.use_keys());
+    if input.with_doctor {
+        statements.extend(input.doctor());
+    }
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
@@ -115,13 +125,22 @@ impl ManagerPolicy {
         arns
     }
 
-    fn pass_role(&self) -> Option<Value> {
-        let role = |profile: &String| {
-            let name = profile.rsplit('/').next().unwrap_or(profile);
+    /// The ARNs of the workers' roles.
+    fn role_arns(&self) -> BTreeSet<String> {
+        let named = |name: &str, account: &str| format!("arn:{}:iam::{account}:role/{name}", self.partition);
+        if !self.roles.is_empty() {
+            let arn = |role: &String| if role.contains(':') { role.clone() } else { named(role, self.account()) };
+            return self.roles.iter().map(arn).collect();
+        }
+        let of_profile = |profile: &String| {
             let account = profile.split(':').nth(4).unwrap_or(self.account());
-            format!("arn:{}:iam::{account}:role/{name}", self.partition)
+            named(profile.rsplit('/').next().unwrap_or(profile), account)
         };
-        let roles: BTreeSet<String> = self.instance_profiles.iter().map(role).collect();
+        self.instance_profiles.iter().map(of_profile).collect()
+    }
+
+    fn pass_role(&self) -> Option<Value> {
+        let roles = self.role_arns();
         let service = if self.partition == "aws-cn" { "ec2.amazonaws.com.cn" } else { "ec2.amazonaws.com" };
         (!roles.is_empty()).then(|| {
             json!({
@@ -141,74 +160,116 @@ impl ManagerPolicy {
         })
     }
 
+    fn parameter_arn(&self, name: &str) -> String {
+        let account = if name.starts_with("/aws/service/") { "" } else { self.account() };
+        let name = name.trim_start_matches('/');
+        format!("arn:{}:ssm:{}:{account}:parameter/{name}", self.partition, self.region())
+    }
+
     fn read_parameters(&self) -> Option<Value> {
-        let arn = |name: &String| {
-            let account = if name.starts_with("/aws/service/") { "" } else { self.account() };
-            let name = name.trim_start_matches('/');
-            format!("arn:{}:ssm:{}:{account}:parameter/{name}", self.partition, self.region())
-        };
-        let arns: BTreeSet<String> = self.parameters.iter().map(arn).collect();
+        let names = self.parameters.iter().chain(&self.secrets);
+        let arns: BTreeSet<String> = names.map(|name| self.parameter_arn(name)).collect();
         (!arns.is_empty()).then(|| {
             json!({ "Sid": "ReadTokensAndImageIds", "Effect": "Allow", "Action": "ssm:GetParameter", "Resource": arns })
         })
     }
 
+    /// For tokens under a customer-managed key. Which key that is, the configuration does not say; so the right is bound to
+    /// SSM as the caller, and to these parameters, which SSM names in the encryption context. With the AWS-managed key
+    /// `aws/ssm` nothing of this is needed. Source: Systems Manager User Guide, "How AWS Systems Manager Parameter Store
+    /// uses AWS KMS".
+    fn decrypt_parameters(&self) -> Option<Value> {
+        let arns: BTreeSet<String> = self.secrets.iter().map(|name| self.parameter_arn(name)).collect();
+        let suffixes: &[&str] =
+            if self.partition == "aws-cn" { &["amazonaws.com", "amazonaws.com.cn"] } else { &["amazonaws.com"] };
+        let names =
+            |region: &String| suffixes.iter().map(|suffix| format!("ssm.{region}.{suffix}")).collect::<Vec<_>>();
+        let services: Vec<String> = self.regions.iter().flat_map(names).collect();
+        (!arns.is_empty()).then(|| {
+            json!({
+                "Sid": "DecryptTokens", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": self.key_arn("*"),
+                "Condition": {
+                    "StringEquals": { "kms:ViaService": services },
+                    "StringLike": { "kms:EncryptionContext:PARAMETER_ARN": arns },
+                },
+            })
+        })
+    }
+
+    fn key_arn(&self, id: &str) -> String {
+        format!("arn:{}:kms:{}:{}:key/{id}", self.partition, self.region(), self.account())
+    }
+
+    /// The rights on keys for volumes: named by their ARN, or, since an alias is no resource of these actions, all keys that
+    /// have the alias.
     fn use_keys(&self) -> Vec<Value> {
-        if self.kms_keys.is_empty() {
-            return Vec::new();
+        let alias = |key: &str| key.split_once("alias/").map(|(_, name)| format!("alias/{name}"));
+        let (aliases, keys): (Vec<&String>, Vec<&String>) = self.kms_keys.iter().partition(|key| alias(key).is_some());
+        let arn = |key: &&String| if key.starts_with("arn:") { (*key).clone() } else { self.key_arn(key) };
+        let keys: BTreeSet<String> = keys.iter().map(arn).collect();
+        let aliases: BTreeSet<String> = aliases.iter().filter_map(|key| alias(key)).collect();
+        let mut statements = Vec::new();
+        if !keys.is_empty() {
+            statements.extend(key_statements("", &json!(keys), None));
         }
-        vec![
-            json!({
-                "Sid": "UseKeys", "Effect": "Allow",
-                "Action": [
-                    "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom",
-                    "kms:ReEncryptTo",
-                ],
-                "Resource": self.kms_keys,
-            }),
-            json!({
-                "Sid": "LetEc2UseKeys", "Effect": "Allow", "Action": "kms:CreateGrant", "Resource": self.kms_keys,
-                "Condition": { "Bool": { "kms:GrantIsForAWSResource": "true" } },
-            }),
-        ]
+        if !aliases.is_empty() {
+            let condition = ("ForAnyValue:StringEquals", json!({ "kms:ResourceAliases": aliases }));
+            statements.extend(key_statements("ByAlias", &json!(self.key_arn("*")), Some(condition)));
+        }
+        statements
+    }
+
+    /// What `doctor` reads. No statement of the service depends on it.
+    fn doctor(&self) -> Vec<Value> {
+        let regions: Vec<&String> = self.regions.iter().collect();
+        let mut statements = vec![json!({
+            "Sid": "DoctorLooks", "Effect": "Allow",
+            "Action": ["ec2:DescribeInstanceTypes", "ec2:DescribeSecurityGroups", "servicequotas:GetServiceQuota"],
+            "Resource": "*",
+            "Condition": { "StringEquals": { "aws:RequestedRegion": regions } },
+        })];
+        let profile = |profile: &String| {
+            if profile.contains(':') {
+                return profile.clone();
+            }
+            format!("arn:{}:iam::{}:instance-profile/{profile}", self.partition, self.account())
+        };
+        let profiles: BTreeSet<String> = self.instance_profiles.iter().map(profile).collect();
+        if !profiles.is_empty() {
+            statements.push(json!({
+                "Sid": "DoctorLooksAtTheWorkersRole", "Effect": "Allow",
+                "Action": ["iam:GetInstanceProfile", "iam:SimulatePrincipalPolicy"],
+                "Resource": profiles.into_iter().chain(self.role_arns()).collect::<BTreeSet<_>>(),
+            }));
+        }
+        statements
     }
 }
 
-/// The policy for the workers' role: to pull from these registries (`<account>.dkr.ecr.<region>.amazonaws.com`,
-/// `public.ecr.aws`), nothing else. Other hosts need no AWS rights. `None`: the workers need no role.
-///
-/// Pushing is a job's business: give that right to a role that the job assumes with its `id_tokens`.
-pub fn worker_policy(partition: &str, registries: &[String]) -> Option<Value> {
-    let repositories: BTreeSet<String> =
-        registries.iter().filter_map(|host| repositories_of(partition, host)).collect();
-    let is_public = registries.iter().any(|host| matches!(host.as_str(), "public.ecr.aws" | "ecr-public.aws.com"));
-    let mut statements = Vec::new();
-    if !repositories.is_empty() {
-        statements.push(json!({
-            "Sid": "EcrLogin", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*",
-        }));
-        statements.push(json!({
-            "Sid": "EcrPull", "Effect": "Allow",
-            "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-            "Resource": repositories,
-        }));
-    }
-    if is_public {
-        statements.push(json!({
-            "Sid": "EcrPublicLogin", "Effect": "Allow",
-            "Action": ["ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"], "Resource": "*",
-        }));
-    }
-    (!statements.is_empty()).then(|| json!({ "Version": "2012-10-17", "Statement": statements }))
-}
-
-/// All repositories of a private ECR host; `None` for any other host.
-fn repositories_of(partition: &str, host: &str) -> Option<String> {
-    let (account, rest) = host.split_once('.')?;
-    let rest = ["dkr.ecr.", "dkr.ecr-fips.", "dkr-ecr.", "dkr-ecr-fips."].iter().find_map(|p| rest.strip_prefix(p))?;
-    let (region, _) = rest.split_once('.')?;
-    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    is_account.then(|| format!("arn:{partition}:ecr:{region}:{account}:repository/*"))
+/// To use keys, and to let EC2 use them for volumes.
+fn key_statements(suffix: &str, keys: &Value, condition: Option<(&str, Value)>) -> [Value; 2] {
+    let use_them = [
+        "kms:Decrypt",
+        "kms:DescribeKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
+    ];
+    let for_volumes = ("Bool", json!({ "kms:GrantIsForAWSResource": "true" }));
+    let statement = |sid: &str, action: Value, conditions: Map<String, Value>| {
+        let sid = format!("{sid}{suffix}");
+        if conditions.is_empty() {
+            return json!({ "Sid": sid, "Effect": "Allow", "Action": action, "Resource": keys });
+        }
+        json!({ "Sid": sid, "Effect": "Allow", "Action": action, "Resource": keys, "Condition": conditions })
+    };
+    let conditions =
+        |more: Vec<(&str, Value)>| more.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let own: Vec<(&str, Value)> = condition.into_iter().collect();
+    [
+        statement("UseKeys", json!(use_them), conditions(own.clone())),
+        statement("LetEc2UseKeys", json!("kms:CreateGrant"), conditions([own, vec![for_volumes]].concat())),
+    ]
 }
 
 #[cfg(test)]
@@ -230,9 +291,17 @@ mod tests {
             account: Some("123456789012".to_owned()),
             regions: set(&["eu-central-1"]),
             manager: "ci-eu".to_owned(),
-            parameters: set(&["/ci/runner-token", "/aws/service/debian/release/12/latest/arm64", "bare"]),
+            parameters: set(&["/aws/service/debian/release/12/latest/arm64", "bare"]),
+            secrets: set(&["/ci/runner-token"]),
             instance_profiles: set(&["ci-worker", "arn:aws:iam::210987654321:instance-profile/ci/other"]),
-            kms_keys: set(&["arn:aws:kms:eu-central-1:123456789012:key/1"]),
+            roles: BTreeSet::new(),
+            kms_keys: set(&[
+                "arn:aws:kms:eu-central-1:123456789012:key/1",
+                "0a1b2c3d-1111-2222-3333-444455556666",
+                "alias/ci-volumes",
+                "arn:aws:kms:eu-central-1:123456789012:alias/ci-other",
+            ]),
+            with_doctor: true,
         };
         insta::assert_snapshot!("manager_policy", pretty(&manager_policy(&input)));
     }
@@ -245,25 +314,33 @@ mod tests {
             regions: set(&["cn-north-1", "cn-northwest-1"]),
             manager: "ci".to_owned(),
             parameters: BTreeSet::new(),
+            secrets: BTreeSet::new(),
             instance_profiles: BTreeSet::new(),
+            roles: BTreeSet::new(),
             kms_keys: BTreeSet::new(),
+            with_doctor: false,
         };
         insta::assert_snapshot!("manager_policy_smallest", pretty(&manager_policy(&input)));
     }
 
     #[test]
-    fn the_workers_policy() {
-        let registries = [
-            "123456789012.dkr.ecr.eu-central-1.amazonaws.com".to_owned(),
-            "210987654321.dkr.ecr-fips.us-east-1.amazonaws.com".to_owned(),
-            "public.ecr.aws".to_owned(),
-            "registry.example.com".to_owned(),
-        ];
-        insta::assert_snapshot!("worker_policy", pretty(&worker_policy("aws", &registries).unwrap()));
-    }
-
-    #[test]
-    fn workers_that_pull_from_elsewhere_need_no_role() {
-        assert_eq!(worker_policy("aws", &["registry.example.com".to_owned(), String::new()]), None);
+    fn the_workers_role_may_have_another_name_than_its_profile() {
+        let input = ManagerPolicy {
+            partition: "aws".to_owned(),
+            account: Some("123456789012".to_owned()),
+            regions: set(&["eu-central-1"]),
+            manager: "ci".to_owned(),
+            parameters: BTreeSet::new(),
+            secrets: BTreeSet::new(),
+            instance_profiles: set(&["ci-worker"]),
+            roles: set(&["worker-role", "arn:aws:iam::210987654321:role/ci/other"]),
+            kms_keys: BTreeSet::new(),
+            with_doctor: false,
+        };
+        let policy = manager_policy(&input);
+        let statements = policy["Statement"].as_array().unwrap();
+        let passes = statements.iter().find(|statement| statement["Action"] == "iam:PassRole").unwrap();
+        let expected = json!(["arn:aws:iam::123456789012:role/worker-role", "arn:aws:iam::210987654321:role/ci/other"]);
+        assert_eq!(passes["Resource"], expected);
     }
 }

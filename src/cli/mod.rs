@@ -2,6 +2,7 @@
 
 pub mod check;
 mod demo;
+mod doctor;
 pub mod error;
 mod iam_policy;
 mod logging;
@@ -113,6 +114,7 @@ enum Command {
     Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Status(status::StatusArgs),
+    Doctor(doctor::DoctorArgs),
     Drain(operate::DrainArgs),
     Pause(operate::PauseArgs),
     Resume(operate::ResumeArgs),
@@ -157,6 +159,7 @@ fn dispatch(
         Command::Check(args) => check::run(args, &global.config, out).map(ExitCode::from).map_err(CliError::from),
         Command::Plan(args) => plan::run(global, args, out),
         Command::Status(args) => status::run(global, args, out),
+        Command::Doctor(args) => doctor::run(global, args, out),
         Command::Drain(args) => operate::drain(global, args, out),
         Command::Pause(args) => operate::pause(global, args, out),
         Command::Resume(args) => operate::resume(global, args, out),
@@ -164,7 +167,7 @@ fn dispatch(
         Command::Render(args) => render::run(global, args, out),
         Command::Demo(args) => demo::run(args, out, err),
         Command::Migrate(args) => migrate::run(args, out).map(ExitCode::from).map_err(CliError::from),
-        Command::IamPolicy(args) => iam_policy::run(global, args, out),
+        Command::IamPolicy(args) => iam_policy::run(global, args, out, err),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
     }

@@ -1,5 +1,6 @@
 //! `render`: exactly what a worker of a runner receives.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -23,22 +24,30 @@ use super::{CliError, Global, service};
 /// example stands for it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  runner-fleet render graviton-spot\n  \
-                        runner-fleet render graviton-spot --json | jq -r .user_data")]
+                        runner-fleet render graviton-spot --json | jq -r .user_data\n  \
+                        runner-fleet render --manager-docker-config > /root/.docker/config.json")]
 pub(super) struct RenderArgs {
     /// The runner's name in the configuration.
-    runner: String,
+    #[arg(required_unless_present = "manager_docker_config")]
+    runner: Option<String>,
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
+    /// Print Docker's config.json for the manager's own host instead, with the ECR login for the registries of all runners.
+    ///
+    /// The manager pulls nothing: only who runs the manager itself from a private image needs this.
+    #[arg(long, conflicts_with_all = ["runner", "json"])]
+    manager_docker_config: bool,
 }
 
 /// Renders and prints.
 pub(super) fn run(global: &Global, args: &RenderArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let config = service::load(global)?.config;
-    let Some(runner) = config.runners.iter().find(|runner| runner.name.as_str() == args.runner) else {
-        let names = config.runners.iter().map(|runner| runner.name.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(CliError::BadUsage(format!("no runner is named {}; there is: {names}", args.runner)));
-    };
+    if args.manager_docker_config {
+        return manager_docker_config(&config, out);
+    }
+    let name = args.runner.as_deref().unwrap_or_default();
+    let runner = service::runner_named(&config, name)?;
     let spec = recipe::worker_spec(&config, runner, host_key(&config, &runner.name));
     let rendered = worker::render(&spec, &WorkerId::new("i-0123456789abcdef0"));
     if args.json {
@@ -59,6 +68,17 @@ pub(super) fn run(global: &Global, args: &RenderArgs, out: &mut dyn Write) -> Re
     ] {
         writeln!(out, "# ---- {title}\n{}\n", text.trim_end())?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn manager_docker_config(config: &Config, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+    let ecrs = config.runners.iter().filter_map(|runner| runner.fleet.active_ecr());
+    let hosts: BTreeSet<&str> = ecrs.flat_map(|ecr| &ecr.registries).map(|host| host.as_str()).collect();
+    if hosts.is_empty() {
+        let why = "no registry is configured; write registries = [\"…\"] in [runners.fleet.ecr] of a runner";
+        return Err(CliError::Failed(why.into()));
+    }
+    writeln!(out, "{}", worker::docker_config_for(hosts.into_iter()).trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::{self, Loaded};
+use crate::config::{self, Config, Loaded, Runner};
 use crate::control::{self, Answer, ClientError, Request};
 
 use super::{CliError, Global};
@@ -12,6 +12,14 @@ use super::{CliError, Global};
 /// The configuration, or the report of all its problems.
 pub(super) fn load(global: &Global) -> Result<Loaded, CliError> {
     config::load(&global.config).map_err(|problems| CliError::BadConfig(problems.to_string()))
+}
+
+/// The runner of this name, or which there are.
+pub(super) fn runner_named<'c>(config: &'c Config, name: &str) -> Result<&'c Runner, CliError> {
+    config.runners.iter().find(|runner| runner.name.as_str() == name).ok_or_else(|| {
+        let names = config.runners.iter().map(|runner| runner.name.as_str()).collect::<Vec<_>>().join(", ");
+        CliError::BadUsage(format!("no runner is named {name}; there is: {names}"))
+    })
 }
 
 /// Where the service of this configuration listens.

@@ -111,7 +111,8 @@ fn workers(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError>
         .table(&["WORKER", "RUNNER", "STATE", "JOBS", "AGE", "IDLE", "TYPE", "ZONE", "MARKET", "USD/H", "USD", "NOTE"]);
     for worker in &view.workers {
         let hold = worker.hold.then(|| "held".to_owned());
-        let notes: Vec<_> = [hold, worker.note.clone()].into_iter().flatten().collect();
+        let ecr = worker.ecr_error.as_ref().map(ToString::to_string);
+        let notes: Vec<_> = [hold, worker.note.clone(), ecr].into_iter().flatten().collect();
         table.add_row([
             worker.id.to_string().into(),
             worker.runner.to_string().into(),

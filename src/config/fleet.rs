@@ -125,6 +125,14 @@ pub(crate) fn read(table: &Table, context: &Context<'_>, report: &mut Report) ->
     let gitlab_runner = tool::read(r, RUNNER, &GITLAB_RUNNER, arch, report);
     let ecr = r.table_or("ecr", None, report, |table, report| ecr::read(table, arch, report).map(Some));
     let in_jobs = ecr.as_ref().is_some_and(|ecr| ecr.as_ref().is_some_and(|ecr| ecr.enabled && ecr.in_jobs));
+    if let Some(Some(ecr)) = &ecr
+        && ecr.needs_role()
+        && !r.has("instance_profile")
+    {
+        let told = "the workers have no role to log in with; write instance_profile = \"…\", whose role has the policy \
+                    that `runner-fleet iam-policy --worker` prints";
+        report.warn(&r.at("ecr"), told);
+    }
     let hops = r.or("metadata_hop_limit", if in_jobs { 2 } else { 1 }, report, hop_limit);
     reader.finish(report);
 

@@ -67,14 +67,19 @@ pub(crate) fn instance_profile(node: &Node) -> Result<String, String> {
 /// `eu-central-1`
 pub(crate) fn region(node: &Node) -> Result<String, String> {
     let text = values::text(node)?;
-    let parts: Vec<&str> = text.split('-').collect();
-    let number = parts.last().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()));
-    let words = parts.iter().rev().skip(1).all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()));
-    if parts.len() >= 3 && number && words {
+    if is_region(&text) {
         Ok(text)
     } else {
         Err(format!("{} is not a region; write one like \"eu-central-1\"", shown_text(&text)))
     }
+}
+
+/// Whether a text has the shape of a region's name: at least two words and a number.
+pub(crate) fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let number = parts.last().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()));
+    let words = parts.iter().rev().skip(1).all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()));
+    parts.len() >= 3 && number && words
 }
 
 /// `c8g.large`, with its architecture.

@@ -13,6 +13,7 @@ mod alive;
 pub mod arch;
 mod duration;
 pub mod ecr;
+mod ecr_host;
 mod files;
 mod fleet;
 mod ids;
@@ -34,7 +35,8 @@ mod values;
 pub mod volume;
 
 pub use arch::Arch;
-pub use ecr::{Ecr, EcrHost};
+pub use ecr::Ecr;
+pub use ecr_host::{EcrHost, HelperVersion, partition_of};
 pub use legacy::{Surroundings, migrate};
 pub(crate) use load::read_file;
 pub use load::{Loaded, load, parse, parse_in};

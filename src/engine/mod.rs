@@ -57,4 +57,4 @@ pub use reason::{Brief, Reason};
 pub use settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
 pub use step::Engine;
 pub use view::View;
-pub use worker::{Health, Instance, InstanceState, Phase, Report, RunnerState};
+pub use worker::{EcrError, Health, Instance, InstanceState, Phase, Report, RunnerState};

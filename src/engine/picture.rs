@@ -15,6 +15,7 @@ use super::settings::{IdleCount, RunnerSettings, Settings};
 use super::step::Engine;
 use super::time::since;
 use super::view::{Costs, JobView, RunnerView, View, WorkerState, WorkerView};
+use super::worker::EcrError;
 use super::workers::{Link, Standing, Worker};
 
 /// The engine's picture after its last step.
@@ -136,7 +137,17 @@ fn worker_view(engine: &Engine, worker: &Worker) -> WorkerView {
         usd_per_hour,
         usd_estimated: usd_per_hour.map(|price| prices::cost(price, age)),
         hold: instance.hold,
+        ecr_error: worker.report().and_then(|report| recent(engine, report.ecr_error.as_ref()?)),
     }
+}
+
+/// How long a failed ECR login is shown. The helper says when it fails, not when it works again: an hour is long enough to
+/// find a job that has just failed, and short enough for yesterday's mistake to be forgotten.
+const ECR_ERROR_SHOWN: std::time::Duration = std::time::Duration::from_secs(3600);
+
+fn recent(engine: &Engine, error: &EcrError) -> Option<EcrError> {
+    let is_recent = error.at.is_none_or(|at| since(engine.now, at) < ECR_ERROR_SHOWN);
+    is_recent.then(|| error.clone())
 }
 
 fn note(engine: &Engine, worker: &Worker, standing: Standing) -> Option<String> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{InstanceType, JobId, ProjectId, RunnerName, WorkerId, Zone};
 use super::job::Knowledge;
 use super::offering::Market;
-use super::worker::Phase;
+use super::worker::{EcrError, Phase};
 
 /// Durations in JSON: a number of seconds, to the millisecond.
 pub(crate) mod seconds {
@@ -146,6 +146,9 @@ pub struct WorkerView {
     pub usd_estimated: Option<f64>,
     /// Whether a person holds it.
     pub hold: bool,
+    /// Why the ECR login on its host failed in the last hour; absent when nothing is known to have failed.
+    #[serde(default)]
+    pub ecr_error: Option<EcrError>,
 }
 
 /// Where a worker is in its life.

@@ -105,6 +105,18 @@ pub struct Report {
     pub interruption: Option<Timestamp>,
     /// EC2's hint that the interruption risk is raised.
     pub rebalance: bool,
+    /// The newest failure of the ECR login on the host that the worker still knows of; it may be long ago.
+    #[serde(default)]
+    pub ecr_error: Option<EcrError>,
+}
+
+/// Why the ECR credential helper had no credentials for the worker's Docker. Docker itself says only "not found".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EcrError {
+    /// When, by the worker's clock; absent when the helper did not say.
+    pub at: Option<Timestamp>,
+    /// The helper's own words, one line, without anything that looks like a secret.
+    pub text: String,
 }
 
 impl Report {
@@ -116,6 +128,15 @@ impl Report {
     /// Whether nothing runs and nothing can arrive, by every key that we have.
     pub fn is_empty(&self) -> bool {
         self.jobs() == 0 && self.open_requests == 0
+    }
+}
+
+impl std::fmt::Display for EcrError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.at {
+            Some(at) => write!(f, "ECR login failed at {at:.0}: {}", self.text),
+            None => write!(f, "ECR login failed: {}", self.text),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! GitLab's public API, behind our own words.
 //!
 //! Reading order: [`client`] (the facade [`GitLab`]), [`error`] (what its errors answer), [`runner`] (verify, forget),
-//! [`discovery`] (what a runner is, which projects it serves), [`queue`] (what waits), [`retry`]; below them the HTTP
+//! [`discovery`] (what a runner is, which projects it serves), [`queue`] (what waits), [`retry`], [`own_token`]; below them the HTTP
 //! client, the table of meanings, pages, budget and back-off.
 //!
 //! Deliberately absent: matching jobs to runners (the engine does it), `DELETE /runners` (it would delete the runner with
@@ -15,6 +15,7 @@ pub mod error;
 mod graphql;
 pub mod http;
 mod meaning;
+pub mod own_token;
 mod page;
 mod protected;
 pub mod queue;
@@ -26,5 +27,6 @@ pub use client::{GitLab, Options};
 pub use discovery::{Discovered, Restriction};
 pub use error::GitLabError;
 pub use http::Limits;
+pub use own_token::OwnToken;
 pub use queue::{QueueReader, QueueScope, RunnerInQueue};
 pub use runner::{Verified, manager_system_id};

@@ -4,9 +4,9 @@
 const EVERY_MS = 2000;
 const ROWS_MAX = 500;
 
-function brief(duration) {
-  if (duration === null || duration === undefined) return "";
-  const s = duration.secs;
+function brief(seconds) {
+  if (seconds === null || seconds === undefined) return "";
+  const s = Math.floor(seconds);
   if (s < 60) return s + "s";
   if (s < 3600) return Math.floor(s / 60) + "m " + (s % 60) + "s";
   if (s < 86400) return Math.floor(s / 3600) + "h " + Math.floor(s / 60) % 60 + "m";
@@ -43,13 +43,19 @@ function number(text) { return { text: text, kind: "n" }; }
 
 function knowledge(known) {
   if (known === "known") return { text: "known" };
-  if (known.stale) return { text: "seen " + brief(known.stale.age) + " ago: " + known.stale.why, kind: "bad" };
+  if (known.stale) return { text: "seen " + brief(known.stale.age_seconds) + " ago: " + known.stale.why, kind: "bad" };
   return { text: "unknown: " + known.unknown.why, kind: "bad" };
+}
+
+function note(w) {
+  const ecr = w.ecr_error;
+  const at = ecr && ecr.at ? " at " + new Date(ecr.at).toLocaleTimeString() : "";
+  return [w.note, ecr ? "ECR login failed" + at + ": " + ecr.text : null].filter((part) => part).join("; ");
 }
 
 function show(state) {
   const of = (wanted) => state.workers.filter((worker) => worker.state === wanted).length;
-  const longest = state.jobs.reduce((most, job) => (job.waited.secs > most.secs ? job.waited : most), { secs: 0 });
+  const longest = state.jobs.reduce((most, j) => Math.max(most, j.waited_seconds), 0);
   const put = (id, value) => { document.getElementById(id).textContent = String(value); };
   put("n-workers", state.workers.length);
   put("n-busy", of("busy"));
@@ -70,10 +76,11 @@ function show(state) {
   ]), "No runner is configured.");
   fill("workers", state.workers.map((w) => [
     w.id, w.runner, { text: w.hold ? w.state + " (held)" : w.state, kind: w.state }, number(w.jobs),
-    number(brief(w.age)), number(brief(w.idle)), w.instance_type, w.zone, w.market, w.note,
+    number(brief(w.age_seconds)), number(brief(w.idle_seconds)), w.instance_type, w.zone, w.market,
+    { text: note(w), kind: w.ecr_error ? "bad" : "" },
   ]), "No worker, because nothing needs one.");
   fill("jobs", state.jobs.map((j) => [
-    number(j.id), number(j.project), j.name, number(brief(j.waited)), j.runner, j.why,
+    number(j.id), number(j.project), j.name, number(brief(j.waited_seconds)), j.runner, j.why,
   ]), "No job waits.");
   fill("decisions", state.decisions.slice().reverse().map((d) => [
     new Date(d.at).toLocaleTimeString(), d.text,

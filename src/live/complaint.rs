@@ -34,7 +34,7 @@ impl Complaint {
 }
 
 /// An error and its causes as one sentence; what a cause merely repeats is said once.
-pub(super) fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -27,4 +27,5 @@ pub mod setup;
 pub mod standing;
 pub mod world;
 
+pub(crate) use complaint::chain;
 pub use driver::{Doors, drive};

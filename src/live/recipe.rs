@@ -70,8 +70,17 @@ pub fn host_key(runner: &RunnerName, key: &ManagerKey) -> HostKey {
 /// # Errors
 /// The user-data is larger than EC2 takes.
 pub fn launch_spec(config: &Config, runner: &Runner, key: &ManagerKey) -> Result<LaunchSpec, UserDataTooLarge> {
+    let spec = spec_without_key(config, runner, host_key(&runner.name, key))?;
+    Ok(LaunchSpec { public_key_openssh: key.public_openssh(), key_fingerprint: key.fingerprint(), ..spec })
+}
+
+/// The same without the manager's key, which only the service's user may read: enough to look, nothing to launch from.
+///
+/// # Errors
+/// The user-data is larger than EC2 takes.
+pub fn spec_without_key(config: &Config, runner: &Runner, host_key: HostKey) -> Result<LaunchSpec, UserDataTooLarge> {
     let fleet = &runner.fleet;
-    let worker = worker_spec(config, runner, host_key(&runner.name, key));
+    let worker = worker_spec(config, runner, host_key);
     Ok(LaunchSpec {
         manager: config.fleet.manager.clone(),
         runner: runner.name.clone(),
@@ -87,8 +96,8 @@ pub fn launch_spec(config: &Config, runner: &Runner, key: &ManagerKey) -> Result
         subnets: fleet.subnets.clone(),
         security_groups: fleet.security_groups.clone(),
         instance_profile: fleet.instance_profile.clone(),
-        public_key_openssh: key.public_openssh(),
-        key_fingerprint: key.fingerprint(),
+        public_key_openssh: String::new(),
+        key_fingerprint: String::new(),
         root_volume: root_volume(&fleet.root_volume),
         hop_limit: fleet.metadata_hop_limit.into(),
         tags: fleet.tags.clone(),

@@ -113,6 +113,14 @@ impl Setup {
 }
 
 impl RunnerSetup {
+    /// One runner by itself, for a look that nothing follows from.
+    ///
+    /// # Errors
+    /// A secret cannot be read, no region is known, or a CA file is unusable.
+    pub async fn alone(runner: &Runner, regions: &Regions) -> Result<Self, SetupError> {
+        Self::prepare(runner, &[], regions, 0).await
+    }
+
     async fn prepare(runner: &Runner, before: &[Arc<Self>], regions: &Regions, seed: u64) -> Result<Self, SetupError> {
         let of_aws = |source| SetupError::Aws { runner: runner.name.clone(), source: Box::new(source) };
         let aws = regions.of(runner.fleet.region.as_deref()).await.map_err(of_aws)?;

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::helper_log;
 use crate::engine::{JobId, Phase, Report, RunnerState, SystemId};
 
 /// Where user-data installs the agent on a worker.
@@ -183,6 +184,9 @@ struct Line {
     disk_free_mib: Option<u64>,
     interruption: Option<Timestamp>,
     rebalance: bool,
+    /// A line of the ECR helper's log, as it is; agents of older releases do not send it.
+    #[serde(default)]
+    ecr_error: String,
 }
 
 #[derive(Deserialize)]
@@ -213,6 +217,7 @@ impl Line {
             disk_free_mib: self.disk_free_mib,
             interruption: self.interruption,
             rebalance: self.rebalance,
+            ecr_error: helper_log::error_of(&self.ecr_error),
         }
     }
 }
@@ -235,6 +240,17 @@ mod tests {
         assert_eq!(report.job_ids, BTreeSet::from([JobId(7), JobId(8)]));
         assert_eq!(report.interruption, Some("2026-01-02T03:04:05Z".parse().unwrap()));
         assert!(report.rebalance);
+        assert_eq!(report.ecr_error, None, "an older agent does not send it");
+    }
+
+    #[test]
+    fn the_helpers_last_error_is_read_and_anything_else_in_its_place_is_none() {
+        let with = |text: &str| LINE.replace("\"new\":{}", &format!("\"ecr_error\":{}", serde_json::json!(text)));
+        let line = with("time=2026-01-02T03:04:05Z level=ERROR msg=\"Error retrieving credentials\" error=\"no role\"");
+        let error = parse_line(line.as_bytes()).unwrap().ecr_error.unwrap();
+        assert_eq!(error.text, "Error retrieving credentials: no role");
+        assert_eq!(error.at, Some("2026-01-02T03:04:05Z".parse().unwrap()));
+        assert_eq!(parse_line(with("rubbish").as_bytes()).unwrap().ecr_error, None);
     }
 
     #[test]

@@ -11,7 +11,12 @@ use super::spec::WorkerSpec;
 /// fails. Holds no secret and never expires: the helper asks ECR at each use.
 pub fn docker_config(spec: &WorkerSpec) -> String {
     let hosts = spec.active_ecr().map(|ecr| ecr.registries.as_slice()).unwrap_or_default();
-    let helpers: Map<String, Value> = hosts.iter().map(|host| (host.clone(), json!("ecr-login"))).collect();
+    docker_config_for(hosts.iter().map(String::as_str))
+}
+
+/// The same for these hosts: for who runs the manager itself from a private image.
+pub fn docker_config_for<'h>(hosts: impl Iterator<Item = &'h str>) -> String {
+    let helpers: Map<String, Value> = hosts.map(|host| (host.to_owned(), json!("ecr-login"))).collect();
     pretty(&json!({ "credHelpers": helpers }))
 }
 

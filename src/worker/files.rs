@@ -23,7 +23,7 @@ pub(super) const DOCKER_SEED: &str = include_str!("files/docker-seed.sh");
 /// Where the Docker configuration for jobs lies, on the worker and in every job container.
 pub(super) const SEED_PATH: &str = "/etc/runner-fleet/docker-config.json";
 /// Where the ECR helper lies, on the worker and in every job container.
-pub(super) const HELPER_PATH: &str = "/usr/local/bin/docker-credential-ecr-login";
+pub const HELPER_PATH: &str = "/usr/local/bin/docker-credential-ecr-login";
 
 /// Where the content of the manager's `tls-ca-file` lies on a worker.
 pub(super) const TLS_CA_PATH: &str = "/etc/gitlab-runner/certs/runner-fleet-ca.pem";

@@ -5,6 +5,7 @@
 //! - [`runner_config()`]: the worker's config.toml, pushed over SSH, with the `wiring` of ECR into jobs.
 //! - [`docker_config()`]: what Docker reads on the worker.
 //! - [`agent`]: what the manager says to a worker's agent, and what it reads from it.
+//! - [`helper_log`]: why the ECR helper had no credentials, read from its log.
 //! - [`render()`]: all of it for people, masked.
 //!
 //! The shell scripts and units themselves are in `files/`.
@@ -13,6 +14,7 @@ pub mod agent;
 pub mod docker_config;
 mod environment;
 mod files;
+pub mod helper_log;
 mod masked;
 pub mod render;
 pub mod runner_config;
@@ -21,7 +23,8 @@ pub mod user_data;
 mod wiring;
 
 pub use agent::{AGENT_PATH, AgentCommand, AgentExit, AgentLineError, BEAT, LINE_MAX, bundle, parse_line};
-pub use docker_config::docker_config;
+pub use docker_config::{docker_config, docker_config_for};
+pub use files::HELPER_PATH;
 pub use render::{Rendered, render};
 pub use runner_config::{fenced_config, runner_config, worker_name};
 pub use spec::{Arch, Download, EcrSpec, HostKey, WorkerSpec};

@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 8] = [
     &["ssh", "aws", "gitlab"],
     &["control", "http"],
     &["live"],
-    &["sim"],
+    &["sim", "doctor"],
     &["cli"],
 ];
 

@@ -238,8 +238,11 @@ async fn every_call_that_a_fleets_life_takes_is_in_the_printed_policy() {
         regions: BTreeSet::from(["eu-south-2".to_owned()]),
         manager: MANAGER.to_owned(),
         parameters: BTreeSet::from(["/ci/image".to_owned()]),
+        secrets: BTreeSet::new(),
         instance_profiles: BTreeSet::new(),
+        roles: BTreeSet::new(),
         kms_keys: BTreeSet::new(),
+        with_doctor: false,
     })
     .to_string();
     let mut called = world.aws.calls().snapshot();
@@ -249,6 +252,51 @@ async fn every_call_that_a_fleets_life_takes_is_in_the_printed_policy() {
     for action in called.keys() {
         assert!(policy.contains(&format!("\"{action}\"")), "{action} is called but not allowed by {policy}");
     }
+}
+
+#[tokio::test]
+async fn what_doctor_asks_is_understood_and_changes_nothing() {
+    let world = World::new("ap-northeast-1").await;
+    let spec = world.spec("arm");
+    let blueprint = world.aws.blueprint(&spec).await.unwrap();
+    let place = &blueprint.places[0];
+    let new_key = LaunchSpec { key_fingerprint: "SHA256:new".to_owned(), ..spec.clone() };
+
+    let who = world.aws.identity().await.unwrap();
+    let subnets = world.aws.look_at_subnets(&spec.subnets).await.unwrap();
+    let groups = world.aws.look_at_groups(&spec.security_groups).await.unwrap();
+    let vcpus = world.aws.vcpus(&spec.instance_types).await.unwrap();
+    world.aws.may_run(&spec, &world.image, place).await.unwrap();
+    world.aws.may_launch(&spec, &blueprint.template, Market::Spot, &blueprint.places).await.unwrap();
+    world.aws.may_import_key(&new_key).await.unwrap();
+    let no_profile = world.aws.role_of("nobody").await.unwrap_err();
+    let no_group = world.aws.look_at_groups(&["sg-0123".to_owned()]).await.unwrap_err();
+
+    assert_eq!(who.account.len(), 12, "{who:?}");
+    assert!(subnets.iter().all(|subnet| subnet.vpc == groups[0].vpc && subnet.free_addresses > 0), "{subnets:?}");
+    assert!(vcpus.values().all(|count| *count >= 2) && vcpus.len() == 2, "{vcpus:?}");
+    assert!(no_profile.is_not_found(), "{no_profile:?}");
+    assert!(no_group.is_not_found(), "{no_group:?}");
+    assert_eq!(world.running_instances().await, 0);
+    assert_eq!(world.key_pairs().await, ["runner-fleet-it-abc"]);
+}
+
+#[tokio::test]
+async fn the_role_of_a_profile_is_read() {
+    let world = World::new("ap-northeast-2").await;
+    let iam = aws_sdk_iam::Client::new(&world.settings);
+    let trust =
+        r#"{"Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+    iam.create_role().role_name("worker-role").assume_role_policy_document(trust).send().await.unwrap();
+    iam.create_instance_profile().instance_profile_name("ci-worker").send().await.unwrap();
+    let empty = world.aws.role_of("ci-worker").await.unwrap();
+    let add = iam.add_role_to_instance_profile().instance_profile_name("ci-worker").role_name("worker-role");
+    add.send().await.unwrap();
+
+    let role = world.aws.role_of("arn:aws:iam::123456789012:instance-profile/ci-worker").await.unwrap().unwrap();
+
+    assert_eq!(empty, None);
+    assert!(role.arn.ends_with(":role/worker-role") && role.trusts_ec2(), "{role:?}");
 }
 
 #[tokio::test]

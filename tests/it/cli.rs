@@ -5,11 +5,12 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-const SUBCOMMANDS: [&str; 14] = [
+const SUBCOMMANDS: [&str; 15] = [
     "run",
     "check",
     "plan",
     "status",
+    "doctor",
     "drain",
     "pause",
     "resume",
@@ -44,21 +45,23 @@ fn every_subcommand_explains_itself_with_an_example() {
 #[test]
 fn only_what_exists_is_offered() {
     let help = text(&run(&["help"]));
-    for later in ["doctor", "simulate"] {
-        assert!(!help.contains(&format!("  {later}")), "{later} is offered");
-        assert_eq!(run(&[later]).status.code(), Some(2));
-    }
+    assert!(!help.contains("  simulate"), "simulate is offered");
+    assert_eq!(run(&["simulate"]).status.code(), Some(2));
 }
 
 #[test]
 fn bad_usage_ends_with_2_and_says_what_is_wrong() {
-    let cases: [&[&str]; 6] = [
+    let cases: [&[&str]; 10] = [
         &["explode"],
         &["drain"],
         &["status", "--watch", "--json"],
         &["-v", "-q", "status"],
         &["render", "nobody", "--config", "config/minimal.toml"],
         &["iam-policy", "--account", "12", "--config", "config/minimal.toml"],
+        &["iam-policy", "--worker", "--repositories", "123456789012.dkr.ecr.eu-central-1.amazonaws.com:x"],
+        &["render"],
+        &["render", "x", "--manager-docker-config"],
+        &["doctor", "--runner", "nobody", "--config", "config/minimal.toml"],
     ];
     let mut all = String::new();
     for case in cases {
@@ -75,7 +78,7 @@ fn a_bad_configuration_ends_with_2_for_whoever_needs_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     std::fs::write(&path, "concurrent = 0\n[fleet]\nmanger = 1\n").unwrap();
-    for subcommand in ["run", "status", "plan", "iam-policy"] {
+    for subcommand in ["run", "status", "plan", "iam-policy", "doctor"] {
         let output = run(&[subcommand, "--config", path.to_str().unwrap()]);
         let said = text(&output);
         assert_eq!(output.status.code(), Some(2), "{subcommand}: {said}");
@@ -116,10 +119,31 @@ fn render_shows_no_secret() {
 fn policies_are_made_from_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let path = configuration(folder.path());
-    let printed = run(&["iam-policy", "--of", "manager", "--account", "123456789012", "--config", &path]).stdout;
+    let printed = run(&["iam-policy", "--manager", "--account", "123456789012", "--config", &path]).stdout;
     let policy: serde_json::Value = serde_json::from_slice(&printed).unwrap();
     assert_eq!(policy["Version"], "2012-10-17");
     assert!(policy.to_string().contains("eu-central-1"));
+}
+
+#[test]
+fn the_workers_policy_and_the_managers_docker_config_name_the_configured_registries() {
+    let complete = "config/complete.toml";
+    let worker = run(&["iam-policy", "--worker", "--repositories", "team", "--config", complete]);
+    let pushing = run(&["iam-policy", "--worker", "--push", "--config", complete]);
+    let manager = run(&["iam-policy", "--manager", "--doctor", "--config", complete]);
+    let docker = run(&["render", "--manager-docker-config", "--config", complete]);
+    let folder = tempfile::tempdir().unwrap();
+    let none = run(&["render", "--manager-docker-config", "--config", &configuration(folder.path())]);
+
+    assert!(text(&worker).contains(":repository/team/*\""), "{}", text(&worker));
+    assert!(!text(&worker).contains("ecr:PutImage") && text(&pushing).contains("ecr:PutImage"));
+    assert!(String::from_utf8_lossy(&manager.stderr).contains("--worker-role NAME"), "{}", text(&manager));
+    assert!(text(&manager).contains("iam:SimulatePrincipalPolicy"));
+    let config: serde_json::Value = serde_json::from_slice(&docker.stdout).unwrap();
+    assert_eq!(config["credHelpers"]["public.ecr.aws"], "ecr-login");
+    assert_eq!(config.as_object().unwrap().len(), 1, "no credsStore: {config}");
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none).contains("no registry is configured"), "{}", text(&none));
 }
 
 #[test]

@@ -4,5 +4,5 @@
 
 mod agent;
 mod links;
-mod server;
+pub(crate) mod server;
 mod sessions;

@@ -241,6 +241,7 @@ fn report(jobs: u32, jobs_started: u64) -> Report {
         disk_free_mib: None,
         interruption: None,
         rebalance: false,
+        ecr_error: None,
     }
 }
 

@@ -248,6 +248,7 @@ pub(super) mod tests {
             disk_free_mib: None,
             interruption: None,
             rebalance: false,
+            ecr_error: None,
         }
     }
 

@@ -199,6 +199,7 @@ impl Host {
             disk_free_mib: Some(20_000),
             interruption: self.interruption,
             rebalance: false,
+            ecr_error: None,
         };
         if let Some(lie) = self.lie {
             lie.tell(&mut report);

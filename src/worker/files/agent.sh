@@ -26,6 +26,7 @@ fail_seconds=60           # how long a failed boot stays up, so that its reason 
 imds=http://169.254.169.254
 imds_seconds=5
 metrics=http://127.0.0.1:9252/metrics
+helper_log=${AWS_ECR_CACHE_DIR:-$ROOT/root/.ecr}/log/ecr-login.log # of the runner's own pulls; jobs log in their containers
 # worker.env is rendered; the file in /etc/default is for people and tests who need another value.
 # shellcheck source=/dev/null
 [ ! -r "$ETC/worker.env" ] || . "$ETC/worker.env"
@@ -284,18 +285,32 @@ disk_free() {
     disk=${disk:-null}
 }
 
+# The ECR helper tells Docker only "credentials not found"; why, it writes into its log. The last error is handed on as it
+# is: the manager reads its time, and blanks what looks like a secret.
+ecr_error='' ecr_error_at=0
+helper_error() {
+    if [ ! -r "$helper_log" ]; then
+        ecr_error=''
+    elif [ "$ecr_error_at" = 0 ] || [ $((now - ecr_error_at)) -ge 10 ]; then
+        ecr_error_at=$now
+        ecr_error=$(tail -c 16384 "$helper_log" 2>/dev/null | grep -i 'level=error' | tail -n 1 | cut -c 1-1000 |
+            tr -d '\n' | tr -c ' -~' '?' | sed 's/["\\]/\\&/g')
+    fi
+}
+
 # look: sets line, and key, the part of it whose change is news.
 look() {
     observe
     phase_now
     interruption_now
     disk_free
+    helper_error
     ids_json=$ids
     if [ "$ids" = - ]; then ids_json=''; fi
     key="\"phase\":\"$phase\",\"step\":\"$step\",\"error\":\"$failure\",\"runner\":\"$state\""
     key="$key,\"jobs_metrics\":$jobs_metrics,\"jobs_docker\":$jobs_docker,\"job_ids\":[$ids_json]"
     key="$key,\"requests\":$requests,\"started\":$started,\"queue_size\":$queue"
-    key="$key,\"interruption\":$interruption,\"rebalance\":$rebalance"
+    key="$key,\"interruption\":$interruption,\"rebalance\":$rebalance,\"ecr_error\":\"$ecr_error\""
     line="{\"v\":1,$key,\"idle_seconds\":$idle_seconds,\"disk_free_mib\":$disk}"
 }
 

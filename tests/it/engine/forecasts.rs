@@ -2,39 +2,16 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use runner_fleet::engine::laws::Laws;
-use runner_fleet::engine::{Command, Engine, Event, IdleCount};
-use runner_fleet::sim::run::{Brain, simulate};
+use runner_fleet::engine::IdleCount;
+use runner_fleet::sim::run::simulate;
+use runner_fleet::sim::soak::Lawful;
 use runner_fleet::sim::{JobSpec, Outcome, Scenario, workload};
 
 /// Within the patience of a person who runs the tests of a debug build.
 const SEEDS: u64 = 40;
 
-/// The engine with an observer of the laws beside it.
-struct Lawful {
-    engine: Engine,
-    laws: Laws,
-    broken: u64,
-}
-
-impl Brain for Lawful {
-    fn step(&mut self, now: Timestamp, events: Vec<Event>) -> Vec<Command> {
-        events.iter().for_each(|event| self.laws.observe(now, event));
-        let commands = self.engine.step(now, events);
-        self.broken += self.laws.judge(now, &commands).len() as u64;
-        commands
-    }
-
-    fn laws_broken(&self) -> u64 {
-        self.broken
-    }
-}
-
 fn run(seed: u64, scenario: &Scenario) -> Outcome {
-    let make =
-        |manager: &str, seed, now| Lawful { engine: Engine::new(manager, seed, now), laws: Laws::new(), broken: 0 };
-    simulate(seed, scenario, make).unwrap_or_else(|broken| panic!("{broken}"))
+    simulate(seed, scenario, Lawful::new).unwrap_or_else(|broken| panic!("{broken}"))
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod fixed_point;
 mod forecasts;
 mod launches;
 mod oracles;
+mod pictures;
 mod prices;
 mod scenarios;
 mod stage;

@@ -89,6 +89,7 @@ pub(crate) fn serving(jobs: u32) -> Report {
         disk_free_mib: None,
         interruption: None,
         rebalance: false,
+        ecr_error: None,
     }
 }
 

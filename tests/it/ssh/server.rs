@@ -12,37 +12,37 @@ use russh::{Channel, ChannelId, ChannelMsg};
 use secrecy::ExposeSecret;
 use tokio::io::DuplexStream;
 
-pub(super) type Script = Arc<dyn Fn(String, Channel<Msg>) -> BoxFuture<'static, ()> + Send + Sync>;
+pub(crate) type Script = Arc<dyn Fn(String, Channel<Msg>) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// A key of the manager, with its directory.
-pub(super) fn manager_key() -> ManagerKey {
+pub(crate) fn manager_key() -> ManagerKey {
     ManagerKey::load_or_create(tempfile::tempdir().unwrap().path()).unwrap()
 }
 
 /// Does what `work` does for every command.
-pub(super) fn script<F: Future<Output = ()> + Send + 'static>(
+pub(crate) fn script<F: Future<Output = ()> + Send + 'static>(
     work: impl Fn(String, Channel<Msg>) -> F + Send + Sync + 'static,
 ) -> Script {
     Arc::new(move |command, channel| Box::pin(work(command, channel)))
 }
 
 #[derive(Clone)]
-pub(super) struct Server {
+pub(crate) struct Server {
     config: Arc<server::Config>,
     trusted: PublicKey,
     script: Script,
     /// Who tried to log in.
-    pub(super) logins: Arc<Mutex<Vec<String>>>,
+    pub(crate) logins: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     /// With the host key that the manager derives for the label `test`; it lets the manager in as `admin`.
-    pub(super) fn new(manager: &ManagerKey, script: Script) -> Self {
+    pub(crate) fn new(manager: &ManagerKey, script: Script) -> Self {
         let key = PrivateKey::from_openssh(manager.host_key("test").private_openssh.expose_secret()).unwrap();
         Self::with_host_key(manager, key, script)
     }
 
-    pub(super) fn with_host_key(manager: &ManagerKey, key: PrivateKey, script: Script) -> Self {
+    pub(crate) fn with_host_key(manager: &ManagerKey, key: PrivateKey, script: Script) -> Self {
         let config = server::Config {
             keys: vec![key],
             auth_rejection_time: Duration::ZERO,
@@ -54,13 +54,13 @@ impl Server {
     }
 
     /// A new connection to it.
-    pub(super) fn wire(&self) -> DuplexStream {
+    pub(crate) fn wire(&self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         self.serve(theirs);
         ours
     }
 
-    pub(super) fn serve(&self, stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static) {
+    pub(crate) fn serve(&self, stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static) {
         let connection = Connection { server: self.clone(), waiting: Vec::new() };
         let config = Arc::clone(&self.config);
         tokio::spawn(async move {
@@ -71,11 +71,11 @@ impl Server {
     }
 }
 
-pub(super) fn pinned(manager: &ManagerKey) -> HostPublicKey {
+pub(crate) fn pinned(manager: &ManagerKey) -> HostPublicKey {
     HostPublicKey::parse(&manager.host_key("test").public_openssh).unwrap()
 }
 
-pub(super) fn stranger(algorithm: Algorithm) -> PrivateKey {
+pub(crate) fn stranger(algorithm: Algorithm) -> PrivateKey {
     PrivateKey::random(&mut russh::keys::key::safe_rng(), algorithm).unwrap()
 }
 
@@ -137,14 +137,14 @@ impl Handler for Connection {
 }
 
 /// The end of a command.
-pub(super) async fn exit(channel: &Channel<Msg>, status: u32) {
+pub(crate) async fn exit(channel: &Channel<Msg>, status: u32) {
     let _ = channel.exit_status(status).await;
     let _ = channel.eof().await;
     let _ = channel.close().await;
 }
 
 /// All of stdin, up to its end.
-pub(super) async fn stdin(channel: &mut Channel<Msg>) -> Vec<u8> {
+pub(crate) async fn stdin(channel: &mut Channel<Msg>) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(message) = channel.wait().await {
         match message {
@@ -157,7 +157,7 @@ pub(super) async fn stdin(channel: &mut Channel<Msg>) -> Vec<u8> {
 }
 
 /// Fails the test instead of hanging it.
-pub(super) async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
     match tokio::time::timeout(Duration::from_secs(20), work).await {
         Ok(done) => done,
         Err(_) => panic!("{what} did not happen within 20 s"),

@@ -47,6 +47,25 @@ fn boot_progress_and_failures_are_told_from_the_first_moment() {
 }
 
 #[test]
+fn why_the_ecr_helper_had_no_credentials_is_told() {
+    on_each_shell(&minimal(), |machine| {
+        assert_eq!(machine.report().ecr_error, None);
+
+        let log = "time=2026-02-25T10:11:12.123Z level=ERROR msg=\"Error retrieving credentials\" error=\"old\"\n\
+                   time=2026-02-25T10:11:13.123Z level=ERROR msg=\"Error retrieving credentials\" \
+                   error=\"denied \\\"x\\\" \t\u{1b}[31m ü AKIAIOSFODNN7EXAMPLE\"\n\
+                   time=2026-02-25T10:11:14.123Z level=DEBUG msg=\"Using cached token\"\n";
+        machine.write("/root/.ecr/log/ecr-login.log", log);
+        let error = machine.report().ecr_error.unwrap();
+        assert_eq!(error.at, Some("2026-02-25T10:11:13.123Z".parse().unwrap()));
+        assert_eq!(error.text, "Error retrieving credentials: denied \"x\" ??[31m ?? (masked)");
+
+        machine.write("/root/.ecr/log/ecr-login.log", &format!("level=ERROR msg={}", "x ".repeat(20_000)));
+        assert_eq!(machine.report().ecr_error, None, "a line that is longer than any is not read");
+    });
+}
+
+#[test]
 fn configuring_starts_the_runner_and_can_be_repeated() {
     on_each_shell(&complete(), |machine| {
         machine.with_runner().metrics(0, 1, 0, 1);

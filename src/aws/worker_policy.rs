@@ -1,0 +1,118 @@
+//! The least-privilege IAM policy of the workers: what the ECR login needs, and nothing else. Pure.
+//!
+//! Action reference: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html>.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+/// What the workers' policy is rendered from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkerPolicy {
+    /// The private registries of the configuration.
+    pub registries: BTreeSet<PrivateRegistry>,
+    /// Whether a public registry is configured. Without a login its images can still be pulled, anonymously and slower.
+    pub public: bool,
+    /// The repositories: `team/app`, `team` (with all below it), or with wildcards as IAM has them; empty: all.
+    pub repositories: BTreeSet<String>,
+    /// Whether jobs may push with the workers' role. Better, a job that pushes assumes a role of its own with its
+    /// `id_tokens`: every job on a worker has the worker's rights.
+    pub push: bool,
+}
+
+/// An account's registry in a region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PrivateRegistry {
+    /// `aws`, `aws-cn`, …
+    pub partition: String,
+    /// `eu-central-1`
+    pub region: String,
+    /// 12 digits.
+    pub account: String,
+}
+
+/// What a pull calls, besides the login.
+pub const PULL: [&str; 3] = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
+/// What a push calls, besides what a pull does.
+const PUSH: [&str; 4] = ["ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"];
+/// The login itself, which knows no resource.
+pub const LOGIN: &str = "ecr:GetAuthorizationToken";
+/// The login to the public registries.
+pub const PUBLIC_LOGIN: [&str; 2] = ["ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"];
+
+/// The policy for the workers' role; `None`: the workers need no role.
+pub fn worker_policy(input: &WorkerPolicy) -> Option<Value> {
+    let WorkerPolicy { registries, public, repositories: _, push } = input;
+    let resources: BTreeSet<String> = registries.iter().flat_map(|registry| registry.arns(input)).collect();
+    let mut statements = Vec::new();
+    if !resources.is_empty() {
+        statements.push(json!({ "Sid": "EcrLogin", "Effect": "Allow", "Action": LOGIN, "Resource": "*" }));
+        statements.push(json!({ "Sid": "EcrPull", "Effect": "Allow", "Action": PULL, "Resource": resources }));
+        if *push {
+            statements.push(json!({ "Sid": "EcrPush", "Effect": "Allow", "Action": PUSH, "Resource": resources }));
+        }
+    }
+    if *public {
+        statements.push(json!({ "Sid": "EcrPublicLogin", "Effect": "Allow", "Action": PUBLIC_LOGIN, "Resource": "*" }));
+    }
+    (!statements.is_empty()).then(|| json!({ "Version": "2012-10-17", "Statement": statements }))
+}
+
+impl PrivateRegistry {
+    /// The ARN of a repository, or of several with wildcards.
+    pub fn repository(&self, name: &str) -> String {
+        let Self { partition, region, account } = self;
+        format!("arn:{partition}:ecr:{region}:{account}:repository/{name}")
+    }
+
+    fn arns(&self, input: &WorkerPolicy) -> Vec<String> {
+        if input.repositories.is_empty() {
+            return vec![self.repository("*")];
+        }
+        let named = input.repositories.iter().map(|name| name.trim_matches('/'));
+        named
+            .flat_map(|name| {
+                let below = (!name.contains(['*', '?'])).then(|| self.repository(&format!("{name}/*")));
+                [Some(self.repository(name)), below]
+            })
+            .flatten()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(account: &str, region: &str) -> PrivateRegistry {
+        PrivateRegistry { partition: "aws".into(), region: region.into(), account: account.into() }
+    }
+
+    fn pretty(policy: &WorkerPolicy) -> String {
+        serde_json::to_string_pretty(&worker_policy(policy).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn workers_may_pull_and_nothing_else() {
+        let registries =
+            BTreeSet::from([registry("123456789012", "eu-central-1"), registry("210987654321", "us-east-1")]);
+        let policy = WorkerPolicy { registries, public: true, ..WorkerPolicy::default() };
+        insta::assert_snapshot!("worker_policy", pretty(&policy));
+    }
+
+    #[test]
+    fn pushing_and_naming_repositories_are_asked_for() {
+        let policy = WorkerPolicy {
+            registries: BTreeSet::from([registry("123456789012", "eu-central-1")]),
+            repositories: ["team", "other/*", "/base/"].map(str::to_owned).into(),
+            push: true,
+            public: false,
+        };
+        insta::assert_snapshot!("worker_policy_push", pretty(&policy));
+    }
+
+    #[test]
+    fn without_a_registry_workers_need_no_role() {
+        assert_eq!(worker_policy(&WorkerPolicy { push: true, ..WorkerPolicy::default() }), None);
+    }
+}

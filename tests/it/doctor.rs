@@ -1,0 +1,207 @@
+//! `doctor` finds what is wrong, says what to do, and ends with 1 for it: the real binary against a GitLab and an AWS over
+//! HTTP and a worker over SSH, all of them well but for one thing.
+//!
+//! If this broke, an administrator would look for a fault in the wrong place, or trust an environment that is not well.
+
+mod clinic;
+
+use clinic::{API_TOKEN, Clinic, HELPER_SECRET, RUNNER_TOKEN};
+
+#[tokio::test]
+async fn a_healthy_environment_is_well() {
+    let clinic = Clinic::new().await;
+
+    let seen = clinic.doctor(&[]).await;
+
+    assert_eq!(seen.code, 0, "{seen}");
+    assert_eq!(seen.with("failed"), Vec::<String>::new(), "{seen}");
+    assert_eq!(seen.with("not-checked"), Vec::<String>::new(), "{seen}");
+    // The service does not run, which is no fault before its first start.
+    assert_eq!(seen.with("warning").len(), 1, "{seen}");
+    for step in [
+        "configuration",
+        "ssh-key",
+        "secrets",
+        "runner-token",
+        "api-token",
+        "queue",
+        "credentials",
+        "image",
+        "subnets",
+        "security-groups",
+        "key-pair",
+        "launch",
+        "quota",
+        "worker-role",
+        "ecr-rights",
+        "worker",
+        "ecr-helper",
+        "ecr-login",
+    ] {
+        assert!(seen.says(step, "ok", ""), "{step} is not ok: {seen}");
+    }
+    assert!(seen.says("queue", "ok", "waiting job"), "{seen}");
+    assert!(clinic.launched_nothing().await, "doctor changes nothing");
+}
+
+#[tokio::test]
+async fn no_secret_is_shown_in_text_or_json() {
+    let clinic = Clinic::new().await;
+    for args in [&[][..], &["--json"]] {
+        let output = clinic.run(args).await;
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        for secret in [RUNNER_TOKEN, API_TOKEN, HELPER_SECRET, "wJalrXUtnFEMI"] {
+            assert!(!said.contains(secret), "{secret} is shown:\n{said}");
+        }
+        assert!(!said.contains('\u{1b}'), "colours in a pipe:\n{said}");
+        assert!(said.contains("spot"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_gitlab_is_found() {
+    let forbidden = r#"{"message":"403 Forbidden"}"#;
+    let cases: [(&str, u16, &str, &str, &str, &str); 5] = [
+        ("verify", 403, forbidden, "runner-token", "failed", "write the token that GitLab showed"),
+        ("self", 200, r#"{"scopes":["read_user"],"expires_at":null}"#, "api-token", "failed", "scope read_user"),
+        (
+            "self",
+            200,
+            r#"{"scopes":["read_api"],"expires_at":"2026-01-01"}"#,
+            "api-token",
+            "warning",
+            "until 2026-01-01",
+        ),
+        ("runner", 403, forbidden, "queue", "failed", "Maintainer"),
+        ("jobs of 2", 403, forbidden, "queue", "warning", "Reporter"),
+    ];
+    for (door, status, body, step, verdict, words) in cases {
+        let clinic = Clinic::new().await;
+        clinic.gitlab(door, status, body);
+        let seen = clinic.doctor(&[]).await;
+        assert!(seen.says(step, verdict, words), "{door} {status}: {seen}");
+        assert_eq!(seen.code, i32::from(verdict == "failed"), "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_queue_of_which_nothing_is_seen_is_a_failure() {
+    let clinic = Clinic::new().await;
+    clinic.gitlab("jobs", 403, r#"{"message":"403 Forbidden"}"#);
+    clinic.gitlab("jobs of 2", 403, r#"{"message":"403 Forbidden"}"#);
+    let seen = clinic.doctor(&[]).await;
+    assert!(seen.says("queue", "failed", "at least the role Reporter"), "{seen}");
+    assert_eq!(seen.code, 1, "{seen}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_aws_is_found() {
+    let clinic = Clinic::new().await;
+    let denied = clinic::ec2_error("UnauthorizedOperation", "You are not authorized to perform this operation.");
+    let missing = |code: &str| clinic::ec2_error(code, "it does not exist");
+    let no_rights = clinic::simulated(&[("ecr:GetAuthorizationToken", false)]);
+    let cases: Vec<(&str, u16, String, &str, &str, &str)> = vec![
+        ("GetCallerIdentity", 403, clinic::query_error("InvalidClientTokenId"), "credentials", "failed", "denied"),
+        ("DescribeImages", 200, clinic::image("x86_64"), "image", "failed", "choose an image or types that match"),
+        ("DescribeImages", 400, missing("InvalidAMIID.NotFound"), "image", "failed", "does not exist"),
+        ("DescribeSubnets", 400, missing("InvalidSubnetID.NotFound"), "subnets", "failed", "InvalidSubnetID.NotFound"),
+        ("DescribeSecurityGroups", 200, clinic::group("vpc-2", 22), "security-groups", "failed", "subnets' VPC"),
+        ("DescribeSecurityGroups", 200, clinic::group("vpc-1", 80), "security-groups", "failed", "TCP port"),
+        ("DescribeSecurityGroups", 403, denied.clone(), "security-groups", "warning", "iam-policy --manager --doctor"),
+        ("DescribeKeyPairs", 403, denied.clone(), "key-pair", "failed", "ec2:DescribeKeyPairs is denied"),
+        ("RunInstances", 403, denied.clone(), "launch", "failed", "ec2:RunInstances is denied"),
+        ("CreateFleet", 403, denied.clone(), "launch", "failed", "ec2:CreateFleet is denied"),
+        ("GetServiceQuota", 200, clinic::quota(0.0), "quota", "failed", "Service Quotas"),
+        ("GetServiceQuota", 200, clinic::quota(4.0), "quota", "warning", "max_workers"),
+        (
+            "GetServiceQuota",
+            400,
+            clinic::json_error("AccessDeniedException"),
+            "quota",
+            "warning",
+            "iam-policy --manager --doctor",
+        ),
+        ("GetInstanceProfile", 404, clinic::query_error("NoSuchEntity"), "worker-role", "failed", "does not exist"),
+        (
+            "GetInstanceProfile",
+            403,
+            clinic::query_error("AccessDenied"),
+            "worker-role",
+            "warning",
+            "iam-policy --manager --doctor",
+        ),
+        (
+            "GetInstanceProfile",
+            200,
+            clinic::profile("lambda.amazonaws.com"),
+            "worker-role",
+            "failed",
+            "ec2.amazonaws.com",
+        ),
+        ("SimulatePrincipalPolicy", 200, no_rights, "ecr-rights", "failed", "iam-policy --worker"),
+    ];
+    for (action, status, body, step, verdict, words) in cases {
+        clinic.aws(action, status, &body);
+        let seen = clinic.doctor(&[]).await;
+        assert!(seen.says(step, verdict, words), "{action} {status}: {seen}");
+        assert_eq!(seen.code, i32::from(verdict == "failed"), "{action} {status}: {seen}");
+        clinic.aws_is_well();
+    }
+    assert!(clinic.launched_nothing().await);
+}
+
+#[tokio::test]
+async fn what_is_wrong_on_a_worker_is_found() {
+    let clinic = Clinic::new().await;
+    let log = "time=2026-02-25T10:11:12.123Z level=ERROR msg=\"Error retrieving credentials\" error=\"api error \
+               AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/ci/i-1 is not authorized\"\n";
+    let cases: [(&str, u32, &str, &str, &str, &str); 6] = [
+        ("agent report", 1, "sudo: a password is required", "worker", "failed", "sudo"),
+        ("ecr-login -v", 127, "docker-credential-ecr-login: not found", "ecr-helper", "failed", "there is no"),
+        ("ecr-login -v", 126, "Exec format error", "ecr-helper", "failed", "does not run on this aarch64"),
+        ("ecr-login -v", 0, "amazon-ecr-credential-helper 0.6.0", "ecr-helper", "failed", "came with 0.9.0"),
+        ("ecr-login get", 1, "", "ecr-login", "failed", "AccessDeniedException"),
+        ("ecr-login get", 1, "", "ecr-login", "failed", "iam-policy --worker"),
+    ];
+    for (command, status, said, step, verdict, words) in cases {
+        clinic.worker("tail -c", 0, log);
+        clinic.worker(command, status, said);
+        let seen = clinic.doctor(&["--runner", "spot"]).await;
+        assert!(seen.says(step, verdict, words), "{command} {status}: {seen}");
+        assert_eq!(seen.code, 1, "{seen}");
+        clinic.worker_is_well();
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_be_reached_and_one_that_is_none_of_ours_are_told_apart() {
+    let clinic = Clinic::new().await;
+
+    clinic.aws("DescribeInstances", 200, &clinic::instance("127.0.0.2"));
+    let nobody = clinic.doctor(&[]).await;
+    clinic.aws("DescribeInstances", 200, &clinic::no_instances());
+    let none = clinic.doctor(&[]).await;
+    let stranger = Clinic::with_a_strangers_host_key().await.doctor(&[]).await;
+
+    assert!(nobody.says("worker", "failed", "security group"), "{nobody}");
+    assert!(nobody.says("ecr-login", "not-checked", "needs a running worker"), "{nobody}");
+    assert!(none.says("worker", "not-checked", "none of its workers runs now"), "{none}");
+    assert_eq!(none.code, 0, "what could not be checked is no failure: {none}");
+    assert!(stranger.says("worker", "failed", "the host key is"), "{stranger}");
+}
+
+#[tokio::test]
+async fn what_is_missing_on_the_manager_is_found() {
+    let clinic = Clinic::new().await;
+    clinic.forget_environment();
+    let seen = clinic.doctor(&[]).await;
+    assert!(seen.says("secrets", "failed", "environment variable API_TOKEN is not set"), "{seen}");
+    assert!(seen.says("runner-token", "not-checked", ""), "{seen}");
+    assert!(seen.says("image", "ok", ""), "AWS is looked at all the same: {seen}");
+
+    clinic.lose_key();
+    let seen = clinic.doctor(&[]).await;
+    assert!(seen.says("ssh-key", "warning", "at its first start"), "{seen}");
+    assert!(seen.says("worker", "not-checked", "SSH key"), "{seen}");
+    assert!(!clinic.has_key(), "doctor makes no key");
+}
