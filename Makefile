@@ -82,7 +82,7 @@ fuzz: ## fuzz one target (TARGET=config|agent|gitlab|periods FUZZ_SECONDS=3600);
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## every fuzz target on its corpus and 20,000 mutations of it, without a fuzzer
-	$(CARGO) test --locked --lib --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
+	$(CARGO) test --locked --test smoke --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
 
 .PHONY: golden
 golden: $(MOTO) ## rewrite all golden files; review the difference like code

@@ -14,6 +14,3 @@ pub mod worker;
 pub mod gitlab;
 
 pub mod targets;
-
-#[cfg(test)]
-mod smoke;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::targets;
+use runner_fleet::targets;
 
 const RUNS: usize = 20_000;
 

@@ -96,7 +96,9 @@ impl Laws {
                     self.refused_at.remove(runner);
                 }
             }
-            Event::Instances { asked_at, listing: Ok(instances) } => self.listed((*asked_at).min(now), instances),
+            Event::Instances { asked_at, listing: Ok(instances) } if *asked_at <= now => {
+                self.listed(*asked_at, instances)
+            }
             Event::Launched { token, answer } => {
                 let Some(mut launch) = self.in_flight.get(token).cloned() else { return };
                 for launched in &answer.launched {

@@ -102,14 +102,14 @@ impl Engine {
 
     fn listed(&mut self, asked_at: Timestamp, listing: Result<Vec<Instance>, String>) -> Vec<Command> {
         let now = self.now;
-        // A question from the future was asked before the clock was set back.
-        let asked_at = asked_at.min(now);
         match listing {
             Err(why) => {
                 self.listing.answered(asked_at, Some(why));
                 Vec::new()
             }
-            Ok(_) if self.listing.is_overtaken(asked_at) => Vec::new(),
+            // A question from the future was asked before the clock was set back: nobody knows how old its answer is, and it
+            // was asked again since.
+            Ok(_) if asked_at > now || self.listing.is_overtaken(asked_at) => Vec::new(),
             Ok(instances) => {
                 self.listing.answered(asked_at, None);
                 let news = self.fleet.listed(now, asked_at, instances);

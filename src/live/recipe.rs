@@ -40,6 +40,7 @@ pub fn worker_spec(config: &Config, runner: &Runner, host_key: HostKey) -> Worke
             enabled: ecr.enabled,
             in_jobs: ecr.in_jobs,
             helper: download(&ecr.helper),
+            helper_needed: ecr.needs().first().map(|(version, _)| version.to_string()).unwrap_or_default(),
         }),
         runner_binary: download(&fleet.gitlab_runner),
         registry_mirrors: fleet.registry_mirrors.clone(),

@@ -13,6 +13,8 @@ pub(super) fn worker_env(spec: &WorkerSpec) -> String {
     download(&mut env, "runner", &spec.runner_binary);
     if let Some(ecr) = spec.active_ecr() {
         download(&mut env, "helper", &ecr.helper);
+        let _ = writeln!(env, "helper_needed={}", quoted(&ecr.helper_needed));
+        let _ = writeln!(env, "ecr_hosts={}", quoted(&ecr.registries.join(" ")));
     }
     env
 }

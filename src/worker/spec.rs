@@ -64,8 +64,10 @@ pub struct EcrSpec {
     pub enabled: bool,
     /// Whether job containers get the helper and its configuration too.
     pub in_jobs: bool,
-    /// The helper binary for images that have none.
+    /// The helper binary for images that have none, or one that is too old.
     pub helper: Download,
+    /// The oldest release of the helper that serves these registries (and jobs), like `0.9.0`; empty: any.
+    pub helper_needed: String,
 }
 
 /// A program that is downloaded if the image does not have it.

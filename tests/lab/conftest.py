@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from aws import Ecr
 from gitlab import GitLab
 from harness import aftermath
+from harness.ecr import fill
 from harness.host import GATEWAY, why_not
 from harness.manager import Manager, Settings
 from harness.world import World
@@ -31,6 +33,15 @@ def world() -> Iterator[World]:
     world = World.start()
     yield world
     world.close()
+
+
+@pytest.fixture(scope="session")
+def ecr(world: World) -> Iterator[Ecr]:
+    """ECR with its images, for the cases that need it; the helper lies among the downloads."""
+    ecr = world.start_ecr()
+    fill(ecr, world.host.part("jobs"), world.host.part("helper"))
+    yield ecr
+    ecr.close()
 
 
 @pytest.fixture

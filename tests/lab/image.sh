@@ -5,6 +5,7 @@
 #   lab    tests/lab/files on top of it: cloud-init's configuration, the stand-in for gitlab-runner, the job image; fast
 #
 # usage: image.sh base    only build the base's tar (needs no Docker daemon; CI runs it beside the Rust build)
+#        image.sh base-name  print what the base is called, with the hash of its recipe
 #        image.sh import  build what is missing and import it; DOCKER_HOST says where
 set -euo pipefail
 
@@ -60,7 +61,8 @@ lab_layer() {
 set -e
 cp /lab/99-lab.cfg /etc/cloud/cloud.cfg.d/99-lab.cfg
 install -m 755 /lab/gitlab-runner /usr/local/bin/gitlab-runner
-mkdir -p /usr/local/share/lab /tmp/rootfs/bin /tmp/rootfs/tmp /tmp/rootfs/root /tmp/rootfs/etc
+install -D -m 644 /lab/docker_executor.py /usr/local/share/lab/docker_executor.py
+mkdir -p /tmp/rootfs/bin /tmp/rootfs/tmp /tmp/rootfs/root /tmp/rootfs/etc
 cp /bin/busybox /tmp/rootfs/bin/busybox
 chroot /tmp/rootfs /bin/busybox --install -s /bin
 tar -C /tmp/rootfs -cf /usr/local/share/lab/job-image.tar .
@@ -93,6 +95,7 @@ import() {
 
 case ${1:-} in
     base) build_base ;;
+    base-name) basename "$base_tar" .tar ;;
     import) import ;;
-    *) say "usage: image.sh base|import"; exit 2 ;;
+    *) say "usage: image.sh base|base-name|import"; exit 2 ;;
 esac

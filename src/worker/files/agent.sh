@@ -359,6 +359,15 @@ bundle_field() {
     [ "$b_name" = "$1" ] || die 7 "the bundle has no $1; nothing was changed"
 }
 
+# drop_missing_mounts FILE: a worker from before ECR was switched on has no helper, and Docker would make directories in its
+# place. Until it is replaced its jobs stay as they were.
+drop_missing_mounts() {
+    for mount in /usr/local/bin/docker-credential-ecr-login /etc/runner-fleet/docker-config.json; do
+        if [ -f "$ROOT$mount" ] || ! grep -q "\"$mount:$mount:ro\"" "$1"; then continue; fi
+        sed "s#, \"$mount:$mount:ro\"##; s#\"$mount:$mount:ro\"\(, \)\{0,1\}##" "$1" | put "$1" || die 1 "cannot write $1"
+    done
+}
+
 configure() {
     bundle_field runner-fleet-bundle
     [ "$b_value" = 1 ] || die 7 "the bundle has version $b_value, this agent reads 1; nothing was changed"
@@ -374,6 +383,7 @@ configure() {
     trap 'rm -f "$new"' EXIT
     cat >"$new"
     [ "$(wc -c <"$new" | tr -d ' ')" = "$b_value" ] || die 7 "the bundle was cut; nothing was changed"
+    drop_missing_mounts "$new"
     lock
     if [ -e "$RUN/stopping" ] || [ -e "$RUN/interruption" ]; then die 6 "this worker is ending"; fi
     echo "$id" | cmp -s - "$SYSTEM_ID" || echo "$id" | put "$SYSTEM_ID" || die 1 "cannot write $SYSTEM_ID"

@@ -17,8 +17,9 @@ export HOME PATH DEBIAN_FRONTEND
 
 ecr=false
 runner_version='' runner_url='' runner_sha256=''
-helper_version='' helper_url='' helper_sha256=''
+helper_version='' helper_url='' helper_sha256='' helper_needed='' ecr_hosts=''
 retry_seconds=2
+ecr_seconds=20
 # shellcheck source=/dev/null
 . "$ETC/worker.env"
 # shellcheck source=/dev/null
@@ -61,12 +62,13 @@ run() {
 }
 
 # retry COMMAND...: 5 times, waiting 2, 4, 8 and 16 s between; mirrors and package locks have bad moments at boot.
+attempts=5
 retry() {
-    wait_seconds=$retry_seconds
-    for attempt in 1 2 3 4 5; do
-        code=0
+    wait_seconds=$retry_seconds attempt=0
+    while :; do
+        attempt=$((attempt + 1)) code=0
         run "$@" || code=$?
-        if [ "$code" -eq 0 ] || [ "$attempt" -eq 5 ]; then return "$code"; fi
+        if [ "$code" -eq 0 ] || [ "$attempt" -ge "$attempts" ]; then return "$code"; fi
         sleep "$wait_seconds"
         wait_seconds=$((wait_seconds * 2))
     done
@@ -166,13 +168,34 @@ set_up_runner() {
     fi
 }
 
+# helper_serves PROGRAM: it runs here, and is not older than the registries need.
+helper_serves() {
+    found=$("$1" -v 2>/dev/null) || return 1
+    found=$(echo "$found" | sed -n 's/^Version:[[:space:]]*v\{0,1\}//p')
+    [ "$(printf '%s\n' "$helper_needed" "$found" | sort -V | head -n 1)" = "$helper_needed" ]
+}
+
+# ecr_answers HOST: its output is a secret.
+ecr_answers() { echo "$1" | timeout "$ecr_seconds" "$helper" get >/dev/null; }
+
+# ecr_reason CODE: the reason of a failure stands in the helper's log alone; one that had to be ended has not said it there.
+ecr_reason() {
+    if [ "$1" -ge 124 ]; then
+        echo "ECR's API has not answered in $ecr_seconds s; the worker needs a way to it (NAT or the VPC endpoint ecr.api)"
+        return
+    fi
+    sed -n 's/.*level=error.* error="\{0,1\}\(.*[^"]\)"\{0,1\}$/\1/Ip' "$HOME/.ecr/log/ecr-login.log" 2>/dev/null | tail -n 1
+}
+
 # The host's own pulls use root's Docker configuration; jobs get the seed and the helper as volumes.
 set_up_ecr() {
     helper=$BIN/docker-credential-ecr-login
-    if ! "$helper" -v >/dev/null 2>&1; then
+    if ! helper_serves "$helper"; then
         step "installing the ECR helper $helper_version"
         packaged=$(command -v docker-credential-ecr-login) || packaged=''
-        if [ -n "$packaged" ] && [ "$packaged" != "$helper" ] && "$packaged" -v >/dev/null 2>&1; then
+        # What the last boot left here may have been the wrong one, and would be found before the image's own.
+        if [ "$packaged" = "$helper" ]; then packaged=$ROOT/usr/bin/docker-credential-ecr-login; fi
+        if helper_serves "$packaged"; then
             cp "$packaged" "$helper"
         else
             fetch docker-credential-ecr-login "$helper" "$helper_url" "$helper_sha256"
@@ -182,6 +205,21 @@ set_up_ecr() {
     step "configuring the docker login"
     merge "$HOME/.docker/config.json" "$ETC/docker-config.json" >/dev/null 2>"$LOG.merge" ||
         fail "$current: /root/.docker/config.json: $(tail -n 1 "$LOG.merge")"
+}
+
+# A worker without credentials would fail one job after another. After setup_script, which may prepare the way to the API.
+check_ecr() {
+    step "checking the ECR login"
+    # A role that was just attached may take some seconds to count.
+    attempts=4
+    for host in $ecr_hosts; do
+        answered=0
+        retry ecr_answers "$host" || answered=$?
+        [ "$answered" -ne 0 ] || continue
+        # What is public can be pulled without a login, too.
+        case $host in public.ecr.aws | ecr-public.aws.com) continue ;; esac
+        fail "$current: no credentials for $host: $(ecr_reason "$answered")"
+    done
 }
 
 run_setup_script() {
@@ -210,6 +248,7 @@ step "checking gitlab-runner"
 set_up_runner
 if $ecr; then set_up_ecr; fi
 if [ -e "$LIB/setup" ]; then run_setup_script; fi
+if $ecr; then check_ecr; fi
 read -r now _ <"${ROOT:+$ROOT}/proc/uptime"
 echo "${now%%.*}" >"$RUN/ready"
 phase ready

@@ -88,6 +88,19 @@ fn configuring_starts_the_runner_and_can_be_repeated() {
     });
 }
 
+/// Docker makes a directory where a mounted file should be; on a worker from before ECR that would be in the helper's place.
+#[test]
+fn what_a_worker_does_not_have_is_not_mounted() {
+    on_each_shell(&complete(), |machine| {
+        std::fs::remove_file(machine.path("/etc/runner-fleet/docker-config.json")).unwrap();
+        assert_eq!(machine.agent_with(&["configure"], machine.bundle().as_bytes()).0, 0);
+        let config: toml::Table = toml::from_str(&machine.read(CONFIG)).unwrap();
+        let kept = ["/cache", "/srv/certs:/certs/client"].map(toml::Value::from).to_vec();
+        assert_eq!(config["runners"][0]["docker"]["volumes"], toml::Value::Array(kept));
+        assert_eq!(machine.mode(CONFIG), 0o600);
+    });
+}
+
 #[test]
 fn a_new_configuration_reaches_a_running_runner() {
     on_each_shell(&minimal(), |machine| {

@@ -32,7 +32,7 @@ pub(super) struct Machine {
 
 /// The tools of a stock image; neither dockerd nor gitlab-runner.
 const TOOLS: &str = "sh env awk sed grep cut cat mv cp rm mkdir chmod head tail sha256sum curl uname date df wc tr cmp \
-    sleep id flock touch printf kill setsid";
+    sleep id flock touch printf kill setsid sort timeout";
 
 pub(super) fn has(program: &str) -> bool {
     which(program).is_some()
@@ -247,8 +247,9 @@ impl Machine {
         bundle(&config, &SystemId::of(&worker())).expose_secret().to_owned()
     }
 
-    /// Pushes the configuration and waits until the runner runs.
+    /// Pushes the configuration, as to a worker that has what it mounts, and waits until the runner runs.
     pub(super) fn configure(&self) {
+        self.write("/usr/local/bin/docker-credential-ecr-login", "");
         let (code, text) = self.agent_with(&["configure"], self.bundle().as_bytes());
         assert_eq!(code, 0, "{text}");
         wait_for("the runner to start", || self.exists("/runner.args"));

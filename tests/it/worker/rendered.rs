@@ -178,6 +178,9 @@ fn nothing_of_ecr_reaches_a_worker_when_it_is_off() {
     let mut spec = complete();
     spec.ecr.as_mut().unwrap().enabled = false;
 
+    let without = WorkerSpec { ecr: None, ..complete() };
+    assert_eq!(user_data(&spec), user_data(&without), "a worker is the same as without the table");
+    assert_eq!(section_of(&spec), section_of(&without));
     let files = written_files(&spec);
 
     assert!(!files.contains_key("/etc/runner-fleet/docker-config.json"));

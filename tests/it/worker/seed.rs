@@ -31,10 +31,18 @@ fn job(dir: &Path, variables: &[(&str, &Path)], prefix: &[&str], check: impl Fn(
         words.extend(shell);
         let text = format!("set -eu\nHOME=${{HOME-}}\n[ -n \"$HOME\" ] || unset HOME\n{}", script(dir));
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).arg("-c").arg(text + "\necho went on\n").env_clear().env("PATH", "/usr/bin:/bin");
+        command
+            .args(&words[1..])
+            .arg("-c")
+            .arg(text + "\necho \"config at ${DOCKER_CONFIG-}\"\necho went on\n")
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin");
         let output = command.envs(variables.iter().copied()).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && text.ends_with("user's own\nwent on\n"), "{words:?}: {text}");
+        assert!(
+            output.status.success() && text.contains("user's own\nconfig at ") && text.ends_with("\nwent on\n"),
+            "{words:?}: {text}"
+        );
         check(&text);
     }
 }
@@ -93,8 +101,13 @@ fn a_job_of_another_user_gets_its_copy_or_goes_on() {
     }
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
     let dir = seeded();
-    // A home that is not writable.
-    job(dir.path(), &[("HOME", dir.path())], &nobody, |_| assert!(!dir.path().join(".docker").exists()));
+    // A home that is not writable: the copy goes elsewhere, and the CLI is told.
+    job(dir.path(), &[("HOME", dir.path())], &nobody, |text| {
+        assert!(!dir.path().join(".docker").exists());
+        let place = text.lines().find_map(|line| line.strip_prefix("config at ")).unwrap();
+        assert_eq!(std::fs::read_to_string(Path::new(place).join("config.json")).unwrap(), "{\"credHelpers\":{}}");
+        std::fs::remove_dir_all(place).unwrap();
+    });
     let home = dir.path().join("home");
     std::fs::create_dir(&home).unwrap();
     std::os::unix::fs::chown(&home, Some(65534), Some(65534)).unwrap();

@@ -93,6 +93,7 @@ pub(super) fn complete() -> WorkerSpec {
         section: toml::from_str(section).unwrap(),
         capacity: 4,
         ecr: Some(EcrSpec {
+            helper_needed: "0.9.0".into(),
             registries: vec!["123456789012.dkr.ecr.eu-central-1.amazonaws.com".into(), "public.ecr.aws".into()],
             enabled: true,
             in_jobs: true,

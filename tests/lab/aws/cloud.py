@@ -35,6 +35,8 @@ class Cloud:
 
     def __init__(self, host: Host, emulator: Emulator) -> None:
         """Starts to watch."""
+        # What every machine has of its network: the lab's name server, and its authority among those that are trusted.
+        self.files = {"/etc/resolv.conf": host.resolv_conf, "/etc/ssl/certs/ca-certificates.crt": host.authority / "ca.crt"}
         self.host = host
         self.emulator = emulator
         self.before_boot: Callable[[Instance, pathlib.Path], list[str]] | None = None
@@ -84,9 +86,9 @@ class Cloud:
         self.host.docker("kill", self.container(instance), check=False)
 
     def journal(self, instance: str) -> str:
-        """All that a worker wrote: journal, and cloud-init's output."""
+        """All that a worker wrote: journal, cloud-init's output, and the ECR helper's log."""
         name = self.container(instance)
-        command = "journalctl --no-pager -o short-precise; echo; cat /var/log/cloud-init-output.log"
+        command = "journalctl --no-pager -o short-precise; echo; cat /var/log/cloud-init-output.log; echo; cat /root/.ecr/log/ecr-login.log"
         text = self.host.docker("exec", name, "/bin/sh", "-c", command, check=False)
         return text or self.host.docker("logs", name, check=False)
 
@@ -117,11 +119,12 @@ class Cloud:
         host_name = f"ip-{item.address.replace('.', '-')}"
         keys = [self.emulator.public_key(item.key_name)] if item.key_name else []
         (seed / "meta-data").write_text(json.dumps({"instance-id": item.id, "local-hostname": host_name, "public-keys": keys}))
+        mounts = [word for path, source in self.files.items() for word in ("-v", f"{source}:{path}:ro")]
         more = self.before_boot(item, seed) if self.before_boot is not None else []
         try:
             self.host.docker(
                 "run", "-d", "--name", self.container(item.id), "--hostname", host_name, "--network", NETWORK, "--ip", item.address, *MACHINE,
-                "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", *more, self.host.image, "/lib/systemd/systemd", timeout=120)
+                "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", *mounts, *more, self.host.image, "/lib/systemd/systemd", timeout=120)
             self.booted[item.id] = time.time()
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             self.problems.append(f"boot of {item.id}: {error}")

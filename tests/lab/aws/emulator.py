@@ -29,6 +29,8 @@ class Instance:
     zone: str
     type: str
     lifecycle: str
+    hop_limit: int
+    profile: str
     tags: tuple[tuple[str, str], ...]
 
     def tag(self, name: str) -> str | None:
@@ -79,7 +81,8 @@ class Emulator:
                 tags = tuple(sorted(dict(backend.tags.get(item.id, {})).items()))
                 found.append(Instance(
                     id=item.id, state=item._state.name, address=item.private_ip, key_name=item.key_name or "", user_data=_decode(item.user_data),
-                    zone=str(item.placement.zone), type=item.instance_type, lifecycle=item.lifecycle or "on-demand", tags=tags))
+                    zone=str(item.placement.zone), type=item.instance_type, lifecycle=item.lifecycle or "on-demand",
+                    hop_limit=int(getattr(item.metadata_options, "http_put_response_hop_limit", None) or 1), profile=str(getattr(item, "lab_profile", "")), tags=tags))
         return sorted(found, key=lambda item: item.id)
 
     def public_key(self, key_name: str) -> str:
@@ -89,7 +92,7 @@ class Emulator:
         return material.decode() if isinstance(material, bytes) else str(material or "")
 
     def apply_template(self, template: str, instances: list[str]) -> None:
-        """What moto leaves out of a launch template: shutdown behaviour, metadata options, EC2's own tags."""
+        """What moto leaves out of a launch template: shutdown behaviour, metadata options, instance profile, EC2's own tags."""
         backend = self.backend()
         found = next((item for item in list(backend.launch_templates.values()) if template in (item.name, item.id)), None)
         if found is None:
@@ -100,6 +103,8 @@ class Emulator:
             options = data.get("MetadataOptions", {})
             item.metadata_options.http_tokens = options.get("HttpTokens", "optional")
             item.metadata_options.http_put_response_hop_limit = int(options.get("HttpPutResponseHopLimit", 1))
+            profile = data.get("IamInstanceProfile", {})
+            item.lab_profile = profile.get("Name") or profile.get("Arn") or ""
             backend.create_tags([item.id], {"aws:ec2launchtemplate:id": found.id, "aws:ec2launchtemplate:version": "1"})
 
     def shuts_down_for_good(self, instance: str) -> bool:

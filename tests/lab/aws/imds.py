@@ -1,7 +1,12 @@
-"""The instance metadata service on 169.254.169.254: version 2 only, each caller known by its address."""
+"""The instance metadata service on 169.254.169.254: version 2 only, each caller known by its address.
+
+The hop limit is a real one: the answer to a token request leaves with the instance's limit as its IP TTL, as EC2 sends it,
+so the worker's own network drops it on the way to a container that is too many hops away.
+"""
 
 import json
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +14,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from aws.emulator import REGION, Instance
+
+
+class QuietServer(ThreadingHTTPServer):
+    """A client that hangs up is no news: tokens that do not arrive are what a hop limit is for."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing."""
 
 
 class Metadata:
@@ -20,9 +35,12 @@ class Metadata:
         self._tokens: set[str] = set()
         self._interruptions: dict[str, str] = {}
         self._rebalances: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
+        #: The name of the role in the instance profile, and which instances have none.
+        self.role = "lab-worker"
+        self.without_role: Callable[[Instance], bool] = lambda instance: not instance.profile
         self.asked: list[tuple[str, str]] = []
-        self._server = ThreadingHTTPServer((address, 80), _handler(self))
-        self._server.daemon_threads = True
+        self._server = QuietServer((address, 80), _handler(self))
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
 
     def interrupt(self, instance: str, seconds: float = 120) -> None:
@@ -37,6 +55,15 @@ class Metadata:
         """Stops listening."""
         self._server.shutdown()
         self._server.server_close()
+
+    def owner_of(self, access_key: str) -> str | None:
+        """The instance that was given these credentials."""
+        return self._keys.get(access_key)
+
+    def hop_limit(self, address: str) -> int:
+        """How far the answer to a token request of this address may travel."""
+        instance = self._lookup(address)
+        return 64 if instance is None else instance.hop_limit
 
     def put(self, path: str, headers: Any) -> tuple[int, str]:
         """A session token."""
@@ -66,6 +93,9 @@ class Metadata:
             "/latest/meta-data/placement/availability-zone": instance.zone,
             "/latest/dynamic/instance-identity/document": json.dumps(document),
         }
+        if not self.without_role(instance):
+            values["/latest/meta-data/iam/security-credentials"] = self.role
+            values[f"/latest/meta-data/iam/security-credentials/{self.role}"] = self._credentials(instance)
         if instance.id in self._interruptions:
             at = self._interruptions[instance.id]
             values["/latest/meta-data/spot/instance-action"] = json.dumps({"action": "terminate", "time": at})
@@ -76,6 +106,13 @@ class Metadata:
         return (404, "") if value is None else (200, value)
 
 
+    def _credentials(self, instance: Instance) -> str:
+        key = f"ASIA{instance.id.removeprefix('i-').upper()[:16]}"
+        self._keys[key] = instance.id
+        expires = _iso(time.time() + 6 * 3600)
+        return json.dumps({"Code": "Success", "LastUpdated": _iso(time.time()), "Type": "AWS-HMAC", "AccessKeyId": key, "SecretAccessKey": "lab-secret", "Token": "lab-session", "Expiration": expires})
+
+
 def _iso(at: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
@@ -83,13 +120,19 @@ def _iso(at: float) -> str:
 def _handler(metadata: Metadata) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
-            self._send(*metadata.put(self.path, self.headers))
+            limit = metadata.hop_limit(self.client_address[0])
+            self.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, limit)
+            # AWS' SDKs take no token without it.
+            lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": self.headers.get("X-aws-ec2-metadata-token-ttl-seconds") or "0"}
+            self._send(*metadata.put(self.path, self.headers), lifetime)
 
         def do_GET(self) -> None:
             self._send(*metadata.get(self.path, self.headers, self.client_address[0]))
 
-        def _send(self, status: int, text: str) -> None:
+        def _send(self, status: int, text: str, more: dict[str, str] | None = None) -> None:
             self.send_response(status)
+            for name, value in (more or {}).items():
+                self.send_header(name, value)
             self.send_header("Content-Type", "text/plain")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()

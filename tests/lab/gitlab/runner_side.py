@@ -195,11 +195,16 @@ class RunnerSide:
                          "project_jobs_running_on_instance_runners_count": "0"},
             "git_info": {"repo_url": f"{base}/{project.path}.git", "ref": job.ref,
                          "sha": "0ff3ae198f8601a285adcf5c0fff204ee6fba5fd", "before_sha": "0" * 40, "ref_type": "branch", "protected": job.protected},
-            "runner_info": {"timeout": 3600}, "variables": [{"key": "CI_JOB_ID", "value": str(job.id), "public": True, "file": False, "raw": True}],
+            "runner_info": {"timeout": 3600}, "variables": [_variable(key, value) for key, value in {"CI_JOB_ID": str(job.id), **job.variables}.items()],
             "steps": [{"name": "script", "script": job.script, "timeout": 3600, "when": "on_success", "allow_failure": False}],
-            "image": {"name": job.image}, "services": [], "artifacts": [], "cache": [], "credentials": [], "dependencies": [],
+            "image": {"name": job.image, "executor_opts": {"docker": {"user": job.user}} if job.user else {}}, "services": job.services,
+            "artifacts": [], "cache": [], "credentials": [], "dependencies": [],
             "features": {"trace_sections": True, "failure_reasons": ["script_failure", "runner_system_failure", "job_execution_timeout", "runner_interrupted"]},
         }
+
+
+def _variable(key: str, value: str) -> dict[str, Any]:
+    return {"key": key, "value": value, "public": True, "file": False, "raw": True}
 
 
 def _info(body: dict[str, Any]) -> dict[str, object]:

@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 # app/models/ci/runner.rb: how long a runner counts as online, and when a manager's row is stale.
 ONLINE_FOR_S = 2 * 3600
@@ -92,6 +93,9 @@ class Job:
     ref: str = "main"
     protected: bool = True
     image: str = ""
+    services: list[dict[str, Any]] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
+    user: str = ""
     status: str = "pending"
     token: str = field(default_factory=lambda: "glcbt-" + secrets.token_hex(10))
     runner: int | None = None
@@ -202,7 +206,7 @@ class State:
     def retry(self, job: Job) -> Job:
         """A new job with a new id in the old one's place; the old one stays."""
         job.retried = True
-        return self.add_job(job.project, job.name, script=job.script, tags=job.tags, ref=job.ref, image=job.image)
+        return self.add_job(job.project, job.name, script=job.script, tags=job.tags, ref=job.ref, image=job.image, services=job.services, variables=job.variables, user=job.user)
 
     def online(self, runner: Runner) -> bool:
         """Whether GitLab believes that somebody serves it."""

@@ -63,6 +63,9 @@ class Host:
         try:
             self._make_network()
             self.image = self.run(str(LAB / "image.sh"), "import", timeout=600).strip()
+            self.authority = self.part("ca")
+            self.resolv_conf = self.place / "resolv.conf"
+            self.resolv_conf.write_text(f"nameserver {GATEWAY}\noptions timeout:2\n")
         except BaseException:
             self.close()
             raise
@@ -73,6 +76,10 @@ class Host:
         if check and done.returncode:
             raise RuntimeError(f"{' '.join(command[:6])} … failed with {done.returncode}: {done.stderr.strip()[-2000:]}")
         return done.stdout
+
+    def part(self, name: str) -> pathlib.Path:
+        """Builds a part of `ecr.sh` if it is missing, and tells where it is."""
+        return pathlib.Path(self.run(str(LAB / "ecr.sh"), name, timeout=600).strip())
 
     def docker(self, *arguments: str, timeout: float = 60, check: bool = True) -> str:
         """Runs docker."""
@@ -130,7 +137,7 @@ def why_not() -> str | None:
     missing = [name for name, bit in (("CAP_SYS_ADMIN", 21), ("CAP_NET_ADMIN", 12), ("CAP_SYS_CHROOT", 18), ("CAP_MKNOD", 27)) if not effective >> bit & 1]
     if missing:
         return f"this root lacks {', '.join(missing)}: containers cannot be started (run the container of the CI with --privileged or with these)"
-    for program in ("docker", "dockerd", "ip", "setpriv", "debootstrap"):
+    for program in ("docker", "dockerd", "docker-registry", "openssl", "ip", "setpriv", "debootstrap"):
         if not any(os.access(os.path.join(place, program), os.X_OK) for place in os.environ["PATH"].split(":")):
             return f"{program} is not installed (run tests/lab/setup)"
     if not pathlib.Path("/sys/fs/cgroup").is_dir():

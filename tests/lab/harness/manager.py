@@ -39,6 +39,7 @@ class Settings:
     orphan_timeout: str = "10m"
     on_demand_fallback: bool = True
     more: dict[str, str] = field(default_factory=dict)
+    docker: dict[str, str] = field(default_factory=dict)
 
 
 class Manager:
@@ -72,11 +73,12 @@ class Manager:
             "security_groups": json.dumps([group]), "address": _text("private"), "ssh_user": _text("admin"), "idle_count": str(wanted.idle_count),
             "idle_time": _text(wanted.idle_time), "capacity": str(wanted.capacity), "boot_timeout": _text(wanted.boot_timeout), "orphan_timeout": _text(wanted.orphan_timeout), **wanted.more,
         }
+        docker = {"image": _text("alpine:latest"), "volumes": json.dumps(["/cache"]), **wanted.docker}
         lines = [
             "concurrent = 8", "check_interval = 1", f'listen_address = "127.0.0.1:{self.port}"', "",
             "[fleet]", f"manager = {_text(self.name)}", f"state_dir = {_text(self.directory / 'state')}", f"control_socket = {_text(self.directory / 'control.sock')}", "",
             "[[runners]]", 'name = "graviton-spot"', f"url = {_text(self.gitlab.base)}", f"token = {_text(f'ssm:/{self.name}/runner-token')}", 'executor = "docker"', f"limit = {wanted.limit}",
-            "  [runners.docker]", '  image = "alpine:latest"', '  volumes = ["/cache"]',
+            "  [runners.docker]", *(f"  {key} = {value}" for key, value in docker.items()),
             "  [runners.fleet]", *(f"  {key} = {value}" for key, value in fleet.items()), "",
         ]
         (self.directory / "state").mkdir(mode=0o700, exist_ok=True)

@@ -3,8 +3,9 @@
 import contextlib
 from dataclasses import dataclass
 
-from aws import Cloud, Emulator, Instance, Metadata, Proxy
-from harness.host import METADATA, Host, cache_dir
+from aws import Cloud, Ecr, Emulator, Instance, Metadata, Names, Proxy
+from aws.ecr import ADDRESSES
+from harness.host import BRIDGE, GATEWAY, METADATA, Host, cache_dir
 
 
 @dataclass
@@ -16,6 +17,7 @@ class World:
     proxy: Proxy
     cloud: Cloud
     metadata: Metadata
+    names: Names
 
     @classmethod
     def start(cls) -> "World":
@@ -26,10 +28,16 @@ class World:
         def by_address(address: str) -> Instance | None:
             return next((item for item in emulator.instances() if item.live and item.address == address), None)
 
-        return cls(host, emulator, Proxy(emulator), Cloud(host, emulator), Metadata(METADATA, by_address))
+        return cls(host, emulator, Proxy(emulator), Cloud(host, emulator), Metadata(METADATA, by_address), Names(GATEWAY))
+
+    def start_ecr(self) -> Ecr:
+        """ECR and its registries, for the cases that need them; the caller closes them."""
+        for address in ADDRESSES:
+            self.host.run("ip", "address", "replace", f"{address}/32", "dev", BRIDGE)
+        return Ecr(self.host.place / "ecr", self.host.authority, self.emulator, self.metadata, self.names)
 
     def close(self) -> None:
         """Stops all parts, the daemon last."""
         with contextlib.ExitStack() as stack:
-            for part in (self.host, self.emulator, self.proxy, self.metadata, self.cloud):
+            for part in (self.host, self.emulator, self.proxy, self.metadata, self.names, self.cloud):
                 stack.callback(part.close)

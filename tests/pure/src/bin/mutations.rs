@@ -66,7 +66,7 @@ enum Verdict {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (root, rest) = match arguments.split_first() {
-        Some((root, rest)) => (PathBuf::from(root), rest),
+        Some((root, rest)) => (fs::canonicalize(root).unwrap_or_else(|_| PathBuf::from(root)), rest),
         None => return fail("usage: mutations ROOT [--check] [NAME…]"),
     };
     let list = match read(&root) {
@@ -131,7 +131,12 @@ fn run(root: &Path, mutants: &[&Mutant]) -> Result<bool, String> {
         return Err(problems.join("\n"));
     }
     let survivors: Vec<String> = survivors.into_inner().unwrap_or_else(PoisonError::into_inner);
-    println!("{} mutants in {:.0} s, {} not caught as they should be", mutants.len(), began.elapsed().as_secs_f64(), survivors.len());
+    println!(
+        "{} mutants in {:.0} s, {} not caught as they should be",
+        mutants.len(),
+        began.elapsed().as_secs_f64(),
+        survivors.len()
+    );
     survivors.iter().for_each(|survivor| println!("  {survivor}"));
     Ok(survivors.is_empty())
 }
@@ -145,7 +150,9 @@ fn work(
 ) -> Result<(), String> {
     let copy = root.join(format!("target/mutants/{slot}"));
     refresh(root, &copy).map_err(|error| format!("copying to {}: {error}", copy.display()))?;
-    match judge(&copy)? {
+    // One for all: the dependencies are compiled once, and one copy compiles while another is tested.
+    let target = root.join("target/pure");
+    match judge(&copy, &target)? {
         Verdict::Green => {}
         other => return Err(format!("the tests are not green to begin with: {other:?}")),
     }
@@ -154,7 +161,7 @@ fn work(
         let path = copy.join(&mutant.file);
         let original = fs::read_to_string(&path).map_err(|error| error.to_string())?;
         write(&path, &original.replacen(&mutant.find, &mutant.replace, 1))?;
-        let verdict = judge(&copy);
+        let verdict = judge(&copy, &target);
         write(&path, &original)?;
         let (caught, how) = match verdict? {
             Verdict::Green => (false, "SURVIVES".to_owned()),
@@ -179,7 +186,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Brings a copy up to date; its target directory stays, so that dependencies are compiled once.
+/// Brings a copy up to date.
 fn refresh(root: &Path, copy: &Path) -> std::io::Result<()> {
     for part in ["src", "tests"] {
         let old = copy.join(part);
@@ -214,13 +221,13 @@ fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 /// Compiles a copy and runs all its tests.
-fn judge(copy: &Path) -> Result<Verdict, String> {
+fn judge(copy: &Path, target: &Path) -> Result<Verdict, String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let built = Command::new(&cargo)
         .args(["test", "--no-run", "--locked", "--lib", "--manifest-path"])
         .arg(copy.join("tests/pure/Cargo.toml"))
         .arg("--target-dir")
-        .arg(copy.join("target"))
+        .arg(target)
         .output()
         .map_err(|error| format!("cargo: {error}"))?;
     if !built.status.success() {
@@ -229,7 +236,8 @@ fn judge(copy: &Path) -> Result<Verdict, String> {
         return Ok(Verdict::DoesNotCompile(line));
     }
     let told = String::from_utf8_lossy(&built.stderr);
-    let executable = told.lines().filter(|line| line.contains("Executable")).find_map(|line| line.split(['(', ')']).nth(1));
+    let executable =
+        told.lines().filter(|line| line.contains("Executable")).find_map(|line| line.split(['(', ')']).nth(1));
     let Some(executable) = executable else { return Err(format!("cargo names no test executable: {told}")) };
     let mut tests = Command::new(executable);
     tests.current_dir(copy.join("tests/pure")).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -134,7 +134,10 @@ impl Soak {
         let rate = done as f64 / elapsed.as_secs_f64().max(0.1);
         let left = (self.count - done) as f64 / rate.max(0.1);
         let share = done * 100 / self.count.max(1);
-        eprint!("\r\x1b[K{share:3} %  {done} of {} worlds, {rate:.0} a second, {left:.0} s left, {failed} broken", self.count);
+        eprint!(
+            "\r\x1b[K{share:3} %  {done} of {} worlds, {rate:.0} a second, {left:.0} s left, {failed} broken",
+            self.count
+        );
     }
 
     fn tell_end(&self, elapsed: Duration) -> bool {
