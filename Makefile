@@ -127,6 +127,10 @@ bench: $(MOTO) ## the budgets of docs/performance.md; the manager process itself
 REGIONS ?= us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 eu-central-1 eu-north-1 eu-west-1 eu-west-2 eu-west-3 \
 	ap-northeast-1 ap-south-1 ap-southeast-1 ap-southeast-2 sa-east-1 us-gov-east-1 us-gov-west-1
 
+.PHONY: forecast-table
+forecast-table: ## the table of docs/forecast.md: idle_count = "auto" against fixed numbers (minutes)
+	$(CARGO) test --locked --release --test it -- --ignored --nocapture the_forecast_against_fixed_numbers
+
 .PHONY: prices
 prices: ## rewrite the table of on-demand prices from AWS's public price lists (some 300 MB per region)
 	packaging/on-demand-prices $(REGIONS) > src/aws/on_demand_prices.csv.new

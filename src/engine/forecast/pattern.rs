@@ -30,10 +30,9 @@ const BUCKETS_OF_WEEK: usize = 7 * BUCKETS_OF_DAY;
 const DAY_KEPT: f64 = 0.85;
 /// About a month of weeks counts.
 const WEEK_KEPT: f64 = 0.75;
-/// So many hours of a quarter's own past weigh as much as the hour around it.
-const HOUR_WEIGHS: f64 = 1.0;
-/// So many hours of that hour's past weigh as much as what stands for it where it is not known.
-const PRIOR_HOURS: f64 = 0.5;
+/// So many hours of a bucket's own past weigh as much as what stands for it.
+const DAY_PRIOR_HOURS: f64 = 0.15;
+const WEEK_PRIOR_HOURS: f64 = 0.25;
 /// So many jobs more or less than expected within the last hour are chance.
 const CHANCE_JOBS: f64 = 3.0;
 /// The present may be this much busier or quieter than the past.
@@ -176,15 +175,17 @@ impl Pattern {
 
     /// Jobs an hour at each depth in such a quarter of an hour, trend aside.
     fn typical(&self, quarter: i64) -> Vec<f64> {
-        let day = Around::of(&self.day, quarter);
-        let week = Around::of(&self.week, quarter);
-        let length = self.recent.depths.len().max(day.length()).max(week.length());
+        let none = Bucket::default();
+        let day = self.day.get(of_day(quarter)).unwrap_or(&none);
+        let week = self.week.get(of_week(quarter)).unwrap_or(&none);
+        let length = [&self.recent, day, week].iter().map(|bucket| bucket.depths.len()).max().unwrap_or(0);
         // The last hour fades into nothing while nothing was watched; its own length then is what it has seen.
         let recent_hours = self.recent.hours.max(BUCKET_HOURS);
         (0..length)
             .map(|depth| {
                 let recent = self.recent.jobs(depth) / recent_hours;
-                week.rate(depth, day.rate(depth, recent))
+                let of_day = (day.jobs(depth) + DAY_PRIOR_HOURS * recent) / (day.hours + DAY_PRIOR_HOURS);
+                (week.jobs(depth) + WEEK_PRIOR_HOURS * of_day) / (week.hours + WEEK_PRIOR_HOURS)
             })
             .collect()
     }
@@ -202,36 +203,6 @@ impl Pattern {
                 week.add(&over, WEEK_KEPT);
             }
         }
-    }
-}
-
-/// A quarter of an hour and those around it.
-///
-/// One quarter alone has seen too few large bursts to tell "none" from "none yet"; the hour around it has seen five times as
-/// many. What comes at a certain minute, as nightly jobs do, still stands out of its hour.
-struct Around<'a> {
-    own: Option<&'a Bucket>,
-    hour: [Option<&'a Bucket>; 5],
-    hours: f64,
-}
-
-impl<'a> Around<'a> {
-    fn of(table: &'a [Bucket], quarter: i64) -> Self {
-        let bucket = |offset: i64| table.get((quarter + offset).rem_euclid(table.len().max(1) as i64) as usize);
-        let hour = [-2, -1, 0, 1, 2].map(bucket);
-        Self { own: bucket(0), hours: hour.iter().flatten().map(|bucket| bucket.hours).sum(), hour }
-    }
-
-    fn length(&self) -> usize {
-        self.hour.iter().flatten().map(|bucket| bucket.depths.len()).max().unwrap_or(0)
-    }
-
-    /// Jobs an hour of that depth: what the quarter itself has seen, on the ground of its hour, on the ground of `else_`.
-    fn rate(&self, depth: usize, else_: f64) -> f64 {
-        let jobs: f64 = self.hour.iter().flatten().map(|bucket| bucket.jobs(depth)).sum();
-        let hour = (jobs + PRIOR_HOURS * else_) / (self.hours + PRIOR_HOURS);
-        let (own, hours) = self.own.map_or((0.0, 0.0), |own| (own.jobs(depth), own.hours));
-        (own + HOUR_WEIGHS * hour) / (hours + HOUR_WEIGHS)
     }
 }
 

