@@ -389,10 +389,25 @@ impl World {
             live,
             slots,
             useful_slots: useful * capacity(&launch.runner),
-            jobs: self.jobs_for(&launch.runner) + repeated,
+            jobs: self.jobs_for(&launch.runner)
+                + repeated
+                + self.successors(&launch.runner, live) * capacity(&launch.runner),
             bounds: self.bounds(&launch.runner),
         };
         self.ledger.note(self.now, Fact::LaunchRead(truth));
+    }
+
+    /// Workers that may stand beside those which they replace: one for each outdated one, a tenth of all at one time.
+    fn successors(&self, runner: &RunnerName, live: u32) -> u32 {
+        let wants = self.scenario.blueprints.get(runner).map(|blueprint| &blueprint.config);
+        let section = self.scenario.settings.runners.iter().find(|section| section.name == *runner);
+        let is_outdated = |machine: &Machine| {
+            let too_old = section.is_some_and(|section| self.now >= later(machine.launched_at, section.max_age));
+            too_old || wants.is_some_and(|wants| *wants != machine.config)
+        };
+        let outdated =
+            self.live().filter(|(_, machine)| machine.runner == *runner && is_outdated(machine)).count() as u32;
+        outdated.min((live / 10).max(1))
     }
 
     /// Whether the manager, had it looked at everything, would know that this one serves or is coming.
