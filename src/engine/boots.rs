@@ -42,6 +42,10 @@ fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<R
             let lost = worker.silent_since(now).is_some() && worker.instance.health == Health::Impaired;
             return lost.then_some(Reason::Lost);
         }
+        // Its last word may be older than its boot: while it hears, `retirement` fences it first, too.
+        Some(Phase::Booting { .. }) if worker.silent_since(now).is_none() && matches!(worker.link, Link::Up) => {
+            return None;
+        }
         Some(Phase::Booting { .. }) | None => {}
     }
     if let Link::Down { since: down_since, failure: LinkFailure::WrongHostKey(_) } = &worker.link

@@ -20,7 +20,7 @@ use super::matching::{is_open_to, tags_fit};
 use super::placement::{Wish, place};
 use super::prices::Prices;
 use super::queue::Queue;
-use super::rolling::{at_once, outdated};
+use super::rolling::{at_once, is_rolled, outdated};
 use super::runner::Runner;
 use super::schedule::{Policy, policy_at};
 use super::settings::{IdleCount, RunnerSettings, Settings};
@@ -47,6 +47,8 @@ pub(crate) struct Demand {
     pub(crate) replacements: u32,
     /// Workers that take jobs and should be replaced.
     pub(crate) outdated: u32,
+    /// Workers that are on their way out because they are to be replaced.
+    pub(crate) rolling: u32,
     /// Slots that take jobs or are coming.
     pub(crate) slots: u32,
     /// Workers that boot, launches in flight included.
@@ -147,6 +149,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         idle_wanted: 0,
         replacements: 0,
         outdated: 0,
+        rolling: 0,
         slots: coming.saturating_mul(runner.capacity),
         booting: coming,
         workers: coming,
@@ -161,6 +164,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         if is_fixed(worker.instance.hold, standing) {
             demand.fixed += runner.capacity;
         }
+        demand.rolling += u32::from(is_rolled(worker));
         match standing {
             Standing::Booting => {
                 demand.booting += 1;
@@ -380,7 +384,8 @@ fn want_replacements(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand
         }
         let size = runner.capacity.max(1);
         let below_ceiling = demand.policy.max_workers.saturating_sub(workers(demand, size));
-        let more = at_once(demand.workers).min(demand.outdated).min(below_ceiling).min(room / size);
+        let at_once = at_once(demand.workers).saturating_sub(demand.rolling);
+        let more = at_once.min(demand.outdated).min(below_ceiling).min(room / size);
         demand.replacements = more * size;
         room -= more * size;
     }

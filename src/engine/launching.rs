@@ -14,7 +14,7 @@ use super::fleet::{Fleet, Flight};
 use super::ids::RunnerName;
 use super::job::Knowledge;
 use super::offering::Market;
-use super::placement::{Wish, place};
+use super::placement::{Placement, Wish, place};
 use super::prices::Prices;
 use super::reason::{Brief, Reason};
 use super::runner::{Answer, Runner};
@@ -189,7 +189,7 @@ impl Launching<'_> {
         if let Some(blueprint) = known.blueprint.known() {
             let placement = place(&blueprint.places, Wish::of(runner, 1), self.cooldowns, self.prices, self.now);
             if placement.asks.is_empty() {
-                return Err(HeldBack::NoOffering(placement.opens_at.map(|at| since(at, self.now))));
+                return Err(self.nothing_to_ask_for(&placement));
             }
         }
         let mut allowed = demand.policy.max_workers.saturating_sub(demand.workers);
@@ -293,10 +293,7 @@ impl Launching<'_> {
             .ok_or_else(|| HeldBack::NotReady("the launch template is awaited".into()))?;
         let placement = place(&blueprint.places, Wish::of(runner, workers), self.cooldowns, self.prices, self.now);
         if placement.asks.is_empty() {
-            if let (None, Some(cheapest)) = (placement.opens_at, placement.too_dear.first()) {
-                return Err(HeldBack::TooDear(cheapest.to_string()));
-            }
-            return Err(HeldBack::NoOffering(placement.opens_at.map(|at| since(at, self.now))));
+            return Err(self.nothing_to_ask_for(&placement));
         }
         let mut launches = Vec::new();
         for ask in placement.asks {
@@ -325,6 +322,13 @@ impl Launching<'_> {
             launches.push(launch);
         }
         if launches.is_empty() { Err(HeldBack::InFlight) } else { Ok(launches) }
+    }
+
+    fn nothing_to_ask_for(&self, placement: &Placement) -> HeldBack {
+        match (placement.opens_at, placement.too_dear.first()) {
+            (None, Some(cheapest)) => HeldBack::TooDear(cheapest.to_string()),
+            (opens_at, _) => HeldBack::NoOffering(opens_at.map(|at| since(at, self.now))),
+        }
     }
 
     fn in_flight(&self, runner: &RunnerName, market: Market) -> bool {

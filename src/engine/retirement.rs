@@ -70,7 +70,10 @@ impl Retirement<'_> {
                 continue;
             }
             let section = self.settings.section(&worker.instance.runner);
-            let is_paused = self.runners.get(&worker.instance.runner).is_some_and(|known| known.paused);
+            // One that boots has no job to lose and takes none: it is looked at again when it is ready, so that a pause
+            // which is short costs no worker.
+            let is_paused = worker.standing(self.now) != Standing::Booting
+                && self.runners.get(&worker.instance.runner).is_some_and(|known| known.paused);
             let reason = must_go(worker, section, self.now).or(is_paused.then_some(Reason::Paused));
             if let Some(reason) = reason {
                 worker.drain = Some(Drain::begun(reason, self.now));
@@ -249,7 +252,7 @@ fn must_go(worker: &Worker, section: Option<&RunnerSettings>, now: Timestamp) ->
     }
     let report = worker.report()?;
     let is_late = now >= worker.boot_deadline(section.boot_timeout);
-    if worker.boot_watched && !worker.served && report.phase == Phase::Ready && is_late {
+    if worker.boot_watched && !worker.served && !matches!(report.phase, Phase::Failed { .. }) && is_late {
         // Its configuration may be on the way in this very moment, so that it is fenced, and not just ended.
         return Some(Reason::BootTimeout { after: worker.age(now), step: worker.boot_step() });
     }

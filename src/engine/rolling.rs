@@ -19,6 +19,11 @@ pub(crate) fn at_once(workers: u32) -> u32 {
     (workers / 10).max(1)
 }
 
+/// Whether it is on its way out because it is to be replaced.
+pub(crate) fn is_rolled(worker: &Worker) -> bool {
+    matches!(&worker.drain, Some(Drain { reason: Reason::Drift { .. } | Reason::Rebalance | Reason::Age { .. }, .. }))
+}
+
 /// Why this worker should be replaced, if it should. `wants` is the configuration that a worker launched now has.
 pub(crate) fn outdated(
     worker: &Worker,
@@ -50,10 +55,7 @@ pub(crate) fn roll(
 ) {
     let (mut going, mut ready, mut candidates) = (0, 0, Vec::new());
     for worker in fleet.workers.values_mut().filter(|worker| worker.instance.runner == section.name) {
-        match &worker.drain {
-            Some(Drain { reason: Reason::Drift { .. } | Reason::Rebalance | Reason::Age { .. }, .. }) => going += 1,
-            Some(_) | None => {}
-        }
+        going += u32::from(is_rolled(worker));
         if worker.standing(now) == Standing::Serving {
             ready += section.capacity.max(worker.jobs());
             if let Some(reason) = outdated(worker, section, wants, now) {

@@ -90,12 +90,23 @@ fn read(job: ApiJob) -> Result<Row, String> {
     Ok(Row::Ran(id, Box::new(WorkloadJob { queued_at, takes, tags: tag_list, project })))
 }
 
+/// The line on which the defective job ends: the reader stands behind it, maybe on the next one.
+fn line_of(bytes: &[u8], error: &serde_json::Error) -> u64 {
+    let before: usize =
+        bytes.split(|byte| *byte == b'\n').take(error.line().saturating_sub(1)).map(|line| line.len() + 1).sum();
+    let mut read = bytes.get(..before + error.column()).unwrap_or(bytes);
+    while let Some((b' ' | b'\t' | b'\r' | b'\n' | b',' | b']', rest)) = read.split_last() {
+        read = rest;
+    }
+    1 + read.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
 /// Reads the whole array; the first defect ends it, because nobody knows where the next job begins.
 pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Workload, Defects> {
     let rows: Vec<Row> = serde_json::from_slice(bytes).map_err(|error| {
         let said = error.to_string();
         let why = said.rsplit_once(" at line ").map_or(said.as_str(), |(why, _)| why).to_owned();
-        Defects::at(name, error.line().max(1) as u64, why)
+        Defects::at(name, line_of(bytes, &error), why)
     })?;
     let mut jobs = BTreeMap::new();
     let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
