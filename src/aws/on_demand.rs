@@ -25,7 +25,7 @@ pub fn of_region(region: &str, types: &BTreeSet<InstanceType>) -> BTreeMap<Insta
 
 /// A line that cannot be read is left out; the test below sees to it that there is none.
 fn read(table: &'static str) -> Table {
-    rows(table).filter_map(|line| row(line)).collect()
+    rows(table).filter_map(row).collect()
 }
 
 fn rows(table: &str) -> impl Iterator<Item = &str> {

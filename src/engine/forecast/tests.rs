@@ -142,8 +142,8 @@ fn a_boot_within_the_target_needs_no_slots() {
 #[test]
 fn few_large_bursts_among_many_jobs_are_let_wait() {
     let mut watch = Watch::new(TARGET, BOOT);
-    // 12 single jobs an hour, and one burst of six every four hours: less than a job in 20 waits for its sake.
-    watch.until(48 * HOUR, |second| if second % (8 * HOUR) == 0 { 6 } else { u64::from(second % 300 == 0) });
+    // 12 single jobs an hour, and one burst of six every twelve hours: less than a job in 20 waits for its sake.
+    watch.until(47 * HOUR, |second| if second % (12 * HOUR) == 0 { 6 } else { u64::from(second % 300 == 0) });
     assert_eq!(watch.slots(), 1, "{}", watch.why());
 }
 
