@@ -6,7 +6,7 @@
 //! Reading order: the door ([`client`]), what can go wrong ([`error`], [`meaning`]); what a worker is made of
 //! ([`spec`], [`image`], [`subnet`], [`key`], [`template`], together the [`blueprint`]); the launch ([`fleet`],
 //! [`fleet_answer`]), the look ([`listing`]), the end ([`terminate`]); what it costs ([`prices`], [`on_demand`]); secrets
-//! ([`parameter`]); the rights that all of this needs ([`policy`], [`worker_policy`]). What only `doctor` asks: [`dry_run`],
+//! ([`parameter`]); the rights that all of this needs ([`policy`], [`mod@worker_policy`]). What only `doctor` asks: [`dry_run`],
 //! [`network`], [`role`], [`quota`].
 //!
 //! Deliberately absent: choosing a zone or a market, repeating a launch, and any call for a single worker.

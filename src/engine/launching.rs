@@ -135,13 +135,13 @@ impl Launching<'_> {
     ) -> BTreeMap<RunnerName, u32> {
         let mut room = self.settings.concurrent.saturating_sub(self.fleet.slots(self.settings));
         let mut grants: BTreeMap<RunnerName, u32> = BTreeMap::new();
-        let rounds: [(fn(&Demand) -> u32, bool); 2] = [(Demand::missing_for_jobs, true), (Demand::missing, false)];
-        for (missing, for_jobs) in rounds {
+        for for_jobs in [true, false] {
             let mut asking = Vec::new();
             for runner in &self.settings.runners {
                 let Some(demand) = assessment.demands.get(&runner.name) else { continue };
                 let granted = grants.get(&runner.name).copied().unwrap_or(0);
-                let wanted = missing(demand).div_ceil(runner.capacity.max(1)).saturating_sub(granted);
+                let missing = if for_jobs { demand.missing_for_jobs() } else { demand.missing() };
+                let wanted = missing.div_ceil(runner.capacity.max(1)).saturating_sub(granted);
                 if wanted == 0 {
                     continue;
                 }

@@ -79,16 +79,16 @@ mod tests {
     #[test]
     fn who_has_least_comes_first_and_ties_go_by_file_order() {
         // room, (has, more) in file order, given
-        let table: [(u32, &[(u32, u32)], &[u32]); 6] = [
-            (10, &[(0, 3), (0, 4)], &[3, 4]),
-            (5, &[(0, 10), (0, 10)], &[3, 2]),
-            (5, &[(0, 10), (0, 1)], &[4, 1]),
-            (1, &[(9, 10), (0, 1)], &[0, 1]),
-            (4, &[(3, 10), (0, 10)], &[1, 3]),
-            (0, &[(0, 1), (0, 1)], &[0, 0]),
+        let table = [
+            (10, [(0, 3), (0, 4)], [3, 4]),
+            (5, [(0, 10), (0, 10)], [3, 2]),
+            (5, [(0, 10), (0, 1)], [4, 1]),
+            (1, [(9, 10), (0, 1)], [0, 1]),
+            (4, [(3, 10), (0, 10)], [1, 3]),
+            (0, [(0, 1), (0, 1)], [0, 0]),
         ];
         for (room, claims, expected) in table {
-            let claims: Vec<Claim> = claims.iter().map(|(has, more)| claim(*has, *more)).collect();
+            let claims = claims.map(|(has, more)| claim(has, more));
             assert_eq!(given(room, &claims), expected, "room {room} for {claims:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! docker+machine: gitlab-runner's autoscaling executor, as its source defines it.
 //!
 //! Sources: gitlab-runner `executors/docker/machine/{provider,idle_limit_strategy,data,coordinator}.go`,
-//! `commands/{multi,builds_helper}.go`. One [[runners]] section, `request_concurrency = 1`, `check_interval` as configured.
+//! `commands/{multi,builds_helper}.go`. One `[[runners]]` section, `request_concurrency = 1`, `check_interval` as configured.
 //!
 //! The rules that matter: scaling happens only in [`Model::acquire`], before a poll of GitLab; the queue's length is no
 //! input; with `IdleCount` above 0 no job is asked for unless an idle machine is in hand, and while that machine's poll

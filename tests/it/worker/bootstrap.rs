@@ -174,7 +174,7 @@ fn a_list_that_is_not_the_pinned_one_proves_nothing() {
         machine.page("/program", PROGRAM);
         std::fs::remove_file(machine.path("/bin/gitlab-runner")).unwrap();
         let pinned = lists(machine, &list_of("the released program", " "));
-        machine.page("/release.sha256", &list_of(PROGRAM, " "));
+        machine.page("/release.sha256", list_of(PROGRAM, " "));
 
         assert!(!boot(machine));
 
