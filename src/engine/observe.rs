@@ -6,7 +6,7 @@ use super::command::Command;
 use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, LinkNews, OperatorWish};
 use super::fleet::{News, Passing};
 use super::ids::{LaunchToken, RunnerName, Server, WorkerId};
-use super::job::QueueLook;
+use super::job::{Knowledge, QueueLook};
 use super::launching::{LAUNCH_AGAIN, SLOW};
 use super::matching::may_take;
 use super::offering::{Market, Offering};
@@ -61,7 +61,9 @@ impl Engine {
         self.fleet.former_capacities.extend(before.map(|runner| (runner.name.clone(), runner.capacity)));
         let workers = &self.fleet.workers;
         let has_workers = |name: &RunnerName| workers.values().any(|worker| worker.instance.runner == *name);
-        self.fleet.former_capacities.retain(|name, _| has_workers(name));
+        if self.listing.knowledge(self.now) == Knowledge::Known {
+            self.fleet.former_capacities.retain(|name, _| has_workers(name));
+        }
         self.runners.retain(|name, _| settings.section(name).is_some());
         for runner in &settings.runners {
             self.runners.entry(runner.name.clone()).or_insert_with(Runner::new);

@@ -275,6 +275,7 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
         let ahead = self.dice.millis(Stream::Admin, 0, CLOCK_OFF_MS).as_millis() as i64 - CLOCK_OFF_MS as i64 / 2;
         let ahead = if calm { SignedDuration::ZERO } else { SignedDuration::from_millis(ahead) };
         self.clock.set(now, ahead);
+        self.world.clock_is_set(now);
         self.world.note_fault("the manager's clock is set");
     }
 

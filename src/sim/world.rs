@@ -355,10 +355,15 @@ impl World {
         self.soon(after, Happening::Hear { incarnation, event: Box::new(event) });
     }
 
+    /// Somebody sets the clock of the manager's host.
+    pub(super) fn clock_is_set(&mut self, now: Timestamp) {
+        self.cloud.nothing_is_shown_before(now);
+    }
+
     fn hear(&mut self, incarnation: u32, event: Event) {
         if self.manager_up && incarnation == self.incarnation {
-            if let Event::Instances { listing: Ok(instances), .. } = &event {
-                self.cloud.was_shown(instances);
+            if let Event::Instances { asked_at, listing: Ok(instances) } = &event {
+                self.cloud.was_shown(*asked_at, instances);
             }
             self.heard.push(event);
         }

@@ -42,6 +42,8 @@ pub(super) struct Cloud {
     pub(super) past: Vec<(WorkerId, Machine)>,
     /// What each token was used for, and what was answered.
     tokens: BTreeMap<LaunchToken, (Launch, LaunchAnswer)>,
+    /// When the newest listing that the manager has heard was asked for.
+    shown_since: Option<Timestamp>,
 }
 
 /// An instance, as EC2 knows it.
@@ -115,7 +117,12 @@ impl Cloud {
         }
     }
 
-    pub(super) fn was_shown(&mut self, instances: &[Instance]) {
+    /// A listing that was asked for before another which has arrived shows nothing.
+    pub(super) fn was_shown(&mut self, asked_at: Timestamp, instances: &[Instance]) {
+        if self.shown_since.is_some_and(|since| asked_at < since) {
+            return;
+        }
+        self.shown_since = Some(asked_at);
         for instance in instances {
             if let Some(machine) = self.machines.get_mut(&instance.id) {
                 machine.hold_shown = instance.hold;
@@ -123,7 +130,13 @@ impl Cloud {
         }
     }
 
+    /// Nor does one that was asked for before somebody set the manager's clock: nobody can say any more how old it is.
+    pub(super) fn nothing_is_shown_before(&mut self, now: Timestamp) {
+        self.shown_since = Some(now);
+    }
+
     pub(super) fn forget_what_was_shown(&mut self) {
+        self.shown_since = None;
         self.machines.values_mut().for_each(|machine| machine.hold_shown = false);
     }
 }
