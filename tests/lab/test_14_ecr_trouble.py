@@ -11,7 +11,6 @@ from gitlab import GitLab
 from harness import steps
 from harness.aftermath import comes_to_rest
 from harness.ecr import Table
-from harness.manager import find_key
 from harness.wait import wait_for
 from harness.world import World
 
@@ -93,5 +92,5 @@ def test_14_trouble(healed: Ecr, gitlab: GitLab, fleet: Fleet, trouble: Callable
 
     with gitlab.state.lock:
         gitlab.state.finish(job, "canceled")
-    wait_for("the manager sees that nothing waits", lambda: find_key(manager.state(), "waiting") == 0, 30)
+    wait_for("the manager sees that nothing waits", lambda: manager.state()["waiting"]["total"] == 0, 30)
     comes_to_rest(manager)

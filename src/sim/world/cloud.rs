@@ -130,8 +130,10 @@ impl Cloud {
         }
     }
 
-    /// Nor does one that was asked for before somebody set the manager's clock: nobody can say any more how old it is.
+    /// Nor does one that was asked for before somebody set the manager's clock, or that has arrived and was not yet looked
+    /// at: nobody can say any more how old it is.
     pub(super) fn nothing_is_shown_before(&mut self, now: Timestamp) {
+        self.forget_what_was_shown();
         self.shown_since = Some(now);
     }
 
