@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 /// What a copy needs, under the repository's root.
-const COPIED: [&str; 8] = [
+const COPIED: [&str; 10] = [
+    "config",
+    "src/config",
     "src/engine",
     "src/sim",
     "src/live/clock.rs",
@@ -188,7 +190,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 
 /// Brings a copy up to date.
 fn refresh(root: &Path, copy: &Path) -> std::io::Result<()> {
-    for part in ["src", "tests"] {
+    for part in ["config", "src", "tests"] {
         let old = copy.join(part);
         if old.exists() {
             fs::remove_dir_all(old)?;
