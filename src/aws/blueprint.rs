@@ -17,7 +17,7 @@ use super::spec::LaunchSpec;
 use super::subnet::Offered;
 use super::tag;
 use super::template::{self, Content};
-use crate::engine::{Blueprint, ConfigHash, RunnerName, TemplateName};
+use crate::engine::{Blueprint, ConfigHash, Place, RunnerName, TemplateName};
 
 const DESCRIBE: &str = "ec2:DescribeLaunchTemplates";
 const CREATE: &str = "ec2:CreateLaunchTemplate";
@@ -53,10 +53,9 @@ impl Aws {
         let places = self.places(spec).await?;
         let key_pair = self.key_pair(spec).await?;
         let content = Content::new(spec, &image, &key_pair)?;
-        let hash = content.hash();
-        let name = template::name(spec, &hash);
-        self.ensure_template(spec, &content, &name).await?;
-        Ok(Blueprint { config: config_hash(&hash, &spec.extra_hash), template: name, places })
+        let blueprint = of_content(spec, &content, places);
+        self.ensure_template(spec, &content, &blueprint.template).await?;
+        Ok(blueprint)
     }
 
     /// What [`Self::blueprint`] would answer; makes neither key pair nor template.
@@ -67,9 +66,7 @@ impl Aws {
         let image = self.image(spec).await?;
         let places = self.places(spec).await?;
         let key_pair = key::name(&spec.manager, &spec.key_fingerprint);
-        let hash = Content::new(spec, &image, &key_pair)?.hash();
-        let config = config_hash(&hash, &spec.extra_hash);
-        Ok(Blueprint { config, template: template::name(spec, &hash), places })
+        Ok(of_content(spec, &Content::new(spec, &image, &key_pair)?, places))
     }
 
     /// Deletes this manager's templates of runners that are not in `runners` (any more); answers how many.
@@ -195,6 +192,12 @@ impl Aws {
             Err(error) => tracing::warn!("{error}"),
         }
     }
+}
+
+/// The blueprint whose template has this content.
+fn of_content(spec: &LaunchSpec, content: &Content<'_>, places: Vec<Place>) -> Blueprint {
+    let hash = content.hash();
+    Blueprint { config: config_hash(&hash, &spec.extra_hash), template: template::name(spec, &hash), places }
 }
 
 /// One hash of the template's and the runner configuration's.

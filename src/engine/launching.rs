@@ -272,7 +272,7 @@ impl Launching<'_> {
                 None => since(now, flight.sent_at) >= UNANSWERED,
             };
             // What a section that is gone may still get is adopted from a listing, and drained.
-            let configured = self.settings.runners.iter().any(|runner| runner.name == flight.launch.runner);
+            let configured = self.settings.section(&flight.launch.runner).is_some();
             if due && configured {
                 flight.sent_at = now;
                 flight.again_at = None;

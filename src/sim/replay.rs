@@ -56,10 +56,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1800);
 
 /// Writes down what happened in a world.
 fn read(world: &World) -> Tape {
-    let capacity = |machine: &Machine| {
-        let runners = &world.scenario().settings.runners;
-        runners.iter().find(|runner| runner.name == machine.runner).map_or(1, |runner| runner.capacity)
-    };
+    let capacity = |machine: &Machine| world.scenario().settings.capacity_of(&machine.runner).unwrap_or(1);
     let mut machines: Vec<(&WorkerId, &Machine)> = world.machines().collect();
     machines.sort_by_key(|(id, machine)| (machine.launched_at, *id));
     let places: BTreeMap<&WorkerId, usize> = machines.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();

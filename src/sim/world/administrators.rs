@@ -291,9 +291,7 @@ impl World {
         if !self.is_configured(runner) && self.wishes.unknown.contains(runner) {
             return 1;
         }
-        let sections = self.recent_settings().filter_map(|settings| {
-            settings.runners.iter().find(|section| section.name == *runner).map(|section| section.capacity)
-        });
+        let sections = self.recent_settings().filter_map(|settings| settings.capacity_of(runner));
         sections.min().unwrap_or(1)
     }
 

@@ -334,7 +334,7 @@ impl World {
             hold_shown: false,
             address: IpAddr::V4(Ipv4Addr::from_bits(u32::from(Ipv4Addr::new(10, 0, 0, 0)) + number)),
         };
-        let settings = self.scenario.settings.runners.iter().find(|runner| runner.name == launch.runner);
+        let settings = self.scenario.settings.section(&launch.runner);
         let (max_jobs, capacity) = settings.map_or((0, 1), |runner| (runner.max_jobs, runner.capacity));
         self.cloud.machines.insert(id.clone(), machine);
         self.hosts.insert(id.clone(), Host::new(launch.runner.clone(), max_jobs, capacity, self.now));
@@ -415,7 +415,7 @@ impl World {
     /// Workers that may stand beside those which they replace: one for each outdated one, a tenth of all at one time.
     fn successors(&self, runner: &RunnerName, live: u32) -> u32 {
         let wants = self.scenario.blueprints.get(runner).map(|blueprint| &blueprint.config);
-        let section = self.scenario.settings.runners.iter().find(|section| section.name == *runner);
+        let section = self.scenario.settings.section(runner);
         let is_outdated = |machine: &Machine| {
             let too_old = section.is_some_and(|section| self.now >= later(machine.launched_at, section.max_age));
             too_old || wants.is_some_and(|wants| *wants != machine.config)
@@ -431,7 +431,7 @@ impl World {
         else {
             return false;
         };
-        let settings = self.scenario.settings.runners.iter().find(|runner| runner.name == machine.runner);
+        let settings = self.scenario.settings.section(&machine.runner);
         let patience = settings.map(|runner| runner.boot_timeout).unwrap_or_default();
         let is_young = self.now < later(machine.launched_at, patience);
         match host.phase {
