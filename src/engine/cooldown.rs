@@ -59,6 +59,10 @@ pub(crate) struct Cooldowns(BTreeMap<Key, Closed>);
 impl Cooldowns {
     /// Whether `offering` may be asked for; the strictest of what is known of it, its subnet and its market.
     pub(crate) fn openness(&self, offering: &Offering, now: Timestamp) -> Openness {
+        // The common day, on which nothing has failed, costs nothing.
+        if self.0.is_empty() {
+            return Openness::Open;
+        }
         let mut verdict = Openness::Open;
         for key in keys(offering) {
             let Some(closed) = self.0.get(&key) else { continue };

@@ -17,7 +17,7 @@ use super::forecast::Forecasts;
 use super::ids::{JobId, RunnerName, Server};
 use super::job::{Knowledge, PendingJob};
 use super::matching::{is_open_to, tags_fit};
-use super::placement::{Wish, place};
+use super::placement::{Wish, is_offered};
 use super::prices::Prices;
 use super::queue::Queue;
 use super::rolling::{at_once, is_rolled, outdated};
@@ -342,7 +342,7 @@ fn can_grow(scene: Scene<'_>, known: &Runner, runner: &RunnerSettings, now: Time
     !known.paused
         && known.refused.closed_until(now).is_none()
         && known.breaker_open_until(now).is_none()
-        && !place(&blueprint.places, Wish::of(runner, 1), scene.cooldowns, scene.prices, now).asks.is_empty()
+        && is_offered(&blueprint.places, Wish::of(runner, 1), scene.cooldowns, scene.prices, now)
 }
 
 /// Adds what follows from the counts: wanted idle slots, and the runner's own limit on jobs.

@@ -1,22 +1,23 @@
 //! The names of things: one newtype per kind, so that a zone cannot stand where a subnet is meant.
 //!
-//! A name is copied into every listing, command and reason; its text is shared, so that a copy costs next to nothing.
+//! A name is copied into every listing, command and reason, and every step looks workers up by name: short texts (an
+//! instance id, a type, a zone) lie in the name itself, long ones are shared.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// Wraps the text as it is; the room that reads it from outside has checked it.
             pub fn new(text: impl Into<String>) -> Self {
-                Self(text.into().into())
+                Self(SmolStr::from(text.into()))
             }
 
             /// The text as it was given.

@@ -56,17 +56,21 @@ impl Wish {
             spot_max_price: runner.spot_max_price,
         }
     }
+
+    /// The markets that are asked, in order.
+    fn markets(self) -> &'static [Market] {
+        match (self.market, self.fallback) {
+            (Market::Spot, true) => &[Market::Spot, Market::OnDemand],
+            (Market::Spot, false) => &[Market::Spot],
+            (Market::OnDemand, _) => &[Market::OnDemand],
+        }
+    }
 }
 
 /// Places the workers of a wish.
 pub(crate) fn place(places: &[Place], wish: Wish, cooldowns: &Cooldowns, prices: &Prices, now: Timestamp) -> Placement {
     let mut placement = Placement { unplaced: wish.count, ..Placement::default() };
-    let markets: &[Market] = match (wish.market, wish.fallback) {
-        (Market::Spot, true) => &[Market::Spot, Market::OnDemand],
-        (Market::Spot, false) => &[Market::Spot],
-        (Market::OnDemand, _) => &[Market::OnDemand],
-    };
-    for market in markets {
+    for market in wish.markets() {
         let mut offerings: Vec<Offering> = places.iter().map(|place| place.on(*market)).collect();
         let dear = too_dear(&offerings, wish.spot_max_price, prices, now);
         offerings.retain(|offering| dear.iter().all(|dear| dear.offering != *offering));
@@ -74,6 +78,16 @@ pub(crate) fn place(places: &[Place], wish: Wish, cooldowns: &Cooldowns, prices:
         placement.take_from(offerings, *market, cooldowns, now);
     }
     placement
+}
+
+/// Whether [`place`] would find something to ask for. Every step wants to know this; few launch anything.
+pub(crate) fn is_offered(places: &[Place], wish: Wish, cooldowns: &Cooldowns, prices: &Prices, now: Timestamp) -> bool {
+    wish.markets().iter().any(|market| {
+        places.iter().map(|place| place.on(*market)).any(|offering| {
+            !matches!(cooldowns.openness(&offering, now), Openness::Closed { .. })
+                && prices.too_dear(&offering, wish.spot_max_price, now).is_none()
+        })
+    })
 }
 
 /// Which of these cost more than they may, the cheapest first.
@@ -156,7 +170,9 @@ mod tests {
 
     fn priced(fallback: bool, cooldowns: &Cooldowns, prices: &Prices, now: Timestamp) -> Placement {
         let wish = Wish { count: 5, market: Market::Spot, fallback, spot_max_price: Some(0.05) };
-        place(&places(), wish, cooldowns, prices, now)
+        let placement = place(&places(), wish, cooldowns, prices, now);
+        assert_eq!(is_offered(&places(), wish, cooldowns, prices, now), !placement.asks.is_empty());
+        placement
     }
 
     /// Spot prices of the zones a and b.

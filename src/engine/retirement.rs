@@ -66,17 +66,21 @@ impl Retirement<'_> {
     /// Workers that go whatever the demand is; their slots do not count any more.
     pub(crate) fn drain_those_that_must_go(&mut self) {
         for worker in self.fleet.workers.values_mut() {
-            if worker.instance.hold || worker.drain.is_some() || worker.standing(self.now) == Standing::Ending {
+            if worker.instance.hold || worker.drain.is_some() {
                 continue;
             }
             let section = self.settings.section(&worker.instance.runner);
-            // One that boots has no job to lose and takes none: it is looked at again when it is ready, so that a pause
-            // which is short costs no worker.
-            let is_paused = worker.standing(self.now) != Standing::Booting
-                && self.runners.get(&worker.instance.runner).is_some_and(|known| known.paused);
-            let reason = must_go(worker, section, self.now).or(is_paused.then_some(Reason::Paused));
-            if let Some(reason) = reason {
-                worker.drain = Some(Drain::begun(reason, self.now));
+            let is_paused = || self.runners.get(&worker.instance.runner).is_some_and(|known| known.paused);
+            let must = must_go(worker, section, self.now);
+            let Some(reason) = must.or_else(|| is_paused().then_some(Reason::Paused)) else { continue };
+            match worker.standing(self.now) {
+                Standing::Ending => {}
+                // One that boots has no job to lose and takes none: it is looked at again when it is ready, so that a
+                // pause which is short costs no worker.
+                Standing::Booting if reason == Reason::Paused => {}
+                Standing::Booting | Standing::Serving | Standing::Draining | Standing::Unreachable => {
+                    worker.drain = Some(Drain::begun(reason, self.now));
+                }
             }
         }
     }
@@ -85,19 +89,20 @@ impl Retirement<'_> {
     fn take_back(&mut self, surpluses: &mut BTreeMap<RunnerName, Surplus>) -> Vec<Command> {
         let mut commands = Vec::new();
         for (id, worker) in &mut self.fleet.workers {
+            let prospect = prospect(worker, self.held_back, self.now);
+            if matches!(prospect, Prospect::StaysAsItIs) {
+                continue;
+            }
             let Some(section) = self.settings.section(&worker.instance.runner) else { continue };
             let Some(surplus) = surpluses.get_mut(&section.name) else { continue };
             let is_paused = self.runners.get(&section.name).is_some_and(|known| known.paused);
-            match prospect(worker, self.held_back, self.now) {
-                Prospect::MayReturn if surplus.missing > 0 && !is_paused => {}
+            if surplus.missing == 0 || is_paused {
                 // Fenced by a manager before us, or by itself while no manager was there.
-                Prospect::FencedByAnother if surplus.missing > 0 && !is_paused => {}
-                Prospect::FencedByAnother => {
+                if matches!(prospect, Prospect::FencedByAnother) {
                     let reason = Reason::Idle { idle: worker.idle(self.now).unwrap_or_default(), surplus: 0 };
                     worker.drain = Some(Drain::begun(reason, self.now));
-                    continue;
                 }
-                Prospect::MayReturn | Prospect::StaysAsItIs => continue,
+                continue;
             }
             surplus.missing = surplus.missing.saturating_sub(section.capacity.saturating_sub(worker.jobs()));
             worker.drain = None;
@@ -109,7 +114,7 @@ impl Retirement<'_> {
 
     /// Idle workers beyond what is wanted, the dearest first, then those that have been idle for longest.
     fn drain_idle(&mut self, runner: &RunnerSettings, demand: &Demand, surplus: &mut Surplus) {
-        if !self.may_retire(demand) {
+        if surplus.slots < runner.capacity || !self.may_retire(demand) {
             return;
         }
         let now = self.now;

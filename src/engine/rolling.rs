@@ -53,6 +53,9 @@ pub(crate) fn roll(
     wants: Option<&ConfigHash>,
     now: Timestamp,
 ) {
+    if demand.outdated == 0 {
+        return;
+    }
     let (mut going, mut ready, mut candidates) = (0, 0, Vec::new());
     for worker in fleet.workers.values_mut().filter(|worker| worker.instance.runner == section.name) {
         going += u32::from(is_rolled(worker));

@@ -1,7 +1,7 @@
 //! A workload under the production engine, as fast as the world allows.
 //!
 //! The loop is the live driver's, at a calmer pace: what is heard within [`GAP`] of the last step is one step (live: 50 ms),
-//! which makes every decision half a second later on average, never earlier. A report that says nothing new waits for the
+//! which makes every decision a second later on average, never earlier. A report that says nothing new waits for the
 //! next step instead of setting one off, and a step for the sake of time alone comes every [`TICK`] instead of every second:
 //! the engine's shortest time-out that no answer of EC2 sets off is 15 s.
 
@@ -18,7 +18,7 @@ use super::tape::{Fate, JobRun, MachineRun, Tape};
 use super::world::{Job, JobState, Machine, World, later};
 
 /// The shortest time between two steps.
-const GAP: Duration = Duration::from_secs(1);
+const GAP: Duration = Duration::from_secs(2);
 /// The longest time without a step: EC2 is listed every 3 s while something is expected of it.
 const TICK: Duration = Duration::from_secs(3);
 

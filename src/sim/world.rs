@@ -362,7 +362,10 @@ impl World {
 
     fn hear(&mut self, incarnation: u32, event: Event) {
         if self.manager_up && incarnation == self.incarnation {
-            if let Event::Instances { asked_at, listing: Ok(instances) } = &event {
+            // In a lean world nobody holds an instance.
+            if let Event::Instances { asked_at, listing: Ok(instances) } = &event
+                && !self.scenario.lean
+            {
                 self.cloud.was_shown(*asked_at, instances);
             }
             self.heard.push(event);
