@@ -47,7 +47,7 @@ pub(crate) struct Demand {
     pub(crate) replacements: u32,
     /// Workers that take jobs and should be replaced.
     pub(crate) outdated: u32,
-    /// Workers that are on their way out because they are to be replaced.
+    /// Workers without a job that are on their way out because they are to be replaced.
     pub(crate) rolling: u32,
     /// Slots that take jobs or are coming.
     pub(crate) slots: u32,
@@ -164,7 +164,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         if is_fixed(worker.instance.hold, standing) {
             demand.fixed += runner.capacity;
         }
-        demand.rolling += u32::from(is_rolled(worker));
+        demand.rolling += u32::from(is_rolled(worker) && worker.jobs() == 0);
         match standing {
             Standing::Booting => {
                 demand.booting += 1;

@@ -62,6 +62,7 @@ pub(crate) use listing::SETTLING;
 pub use offering::{Blueprint, Market, Offering, Place};
 pub use prices::PriceLook;
 pub use reason::{Brief, Reason};
+pub(crate) use schedule::policy_at;
 pub use settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
 pub use step::Engine;
 pub use view::View;

@@ -2,6 +2,7 @@
 //! from the worker's reports at every step (`drains`). A drain for want of work is taken back when the work returns
 //! before the runner was stopped.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,13 +15,12 @@ use super::fleet::Fleet;
 use super::ids::RunnerName;
 use super::job::Knowledge;
 use super::launching::HeldBack;
-use super::offering::Market;
 use super::reason::Reason;
-use super::rolling::roll;
+use super::rolling::{outdated, roll};
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::time::since;
-use super::worker::{Phase, RunnerState};
+use super::worker::{Instance, Phase, RunnerState};
 use super::workers::{Drain, Ending, Standing, Worker};
 use super::yielding::Yielding;
 
@@ -112,27 +112,32 @@ impl Retirement<'_> {
         commands
     }
 
-    /// Idle workers beyond what is wanted, the dearest first, then those that have been idle for longest.
+    /// Idle workers beyond what is wanted: first those that are to be replaced anyway, which need not have been idle for
+    /// long; then the dearest, then those that have been idle for longest.
     fn drain_idle(&mut self, runner: &RunnerSettings, demand: &Demand, surplus: &mut Surplus) {
         if surplus.slots < runner.capacity || !self.may_retire(demand) {
             return;
         }
         let now = self.now;
-        let mut idle: Vec<(Market, std::cmp::Reverse<Duration>, &mut Worker)> = self
+        let wants = self.runners.get(&runner.name).and_then(|known| known.blueprint.known()).map(|known| &known.config);
+        let mut idle: Vec<Idle<'_>> = self
             .fleet
             .workers
             .values_mut()
             .filter(|worker| worker.instance.runner == runner.name && !worker.instance.hold)
             .filter(|worker| worker.standing(now) == Standing::Serving)
-            .filter_map(|worker| worker.idle(now).map(|idle| (worker.instance.market, std::cmp::Reverse(idle), worker)))
-            .filter(|(_, idle, _)| idle.0 >= demand.policy.idle.time)
+            .filter_map(|worker| {
+                let (since, outdated) = (worker.idle(now)?, outdated(worker, runner, wants, now));
+                Some(Idle { since, outdated, worker })
+            })
+            .filter(|idle| idle.outdated.is_some() || idle.since >= demand.policy.idle.time)
             .collect();
-        idle.sort_by(|one, other| (other.0, one.1, &one.2.instance.id).cmp(&(one.0, other.1, &other.2.instance.id)));
-        for (_, idle, worker) in idle {
+        idle.sort_by(|one, other| one.rank().cmp(&other.rank()));
+        for Idle { since, outdated, worker } in idle {
             if surplus.slots < runner.capacity {
                 break;
             }
-            let reason = Reason::Idle { idle: idle.0, surplus: surplus.slots };
+            let reason = outdated.unwrap_or(Reason::Idle { idle: since, surplus: surplus.slots });
             surplus.slots = surplus.slots.saturating_sub(runner.capacity);
             worker.drain = Some(Drain::begun(reason, now));
         }
@@ -194,6 +199,22 @@ impl Retirement<'_> {
             commands.push(Command::Terminate(endings));
         }
         commands
+    }
+}
+
+/// A worker without a job.
+struct Idle<'a> {
+    since: Duration,
+    /// Why it should be replaced, if it should.
+    outdated: Option<Reason>,
+    worker: &'a mut Worker,
+}
+
+impl Idle<'_> {
+    /// Who goes first.
+    fn rank(&self) -> impl Ord {
+        let Instance { market, id, .. } = &self.worker.instance;
+        (self.outdated.is_none(), Reverse(*market), Reverse(self.since), id)
     }
 }
 

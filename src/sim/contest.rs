@@ -12,7 +12,7 @@ use super::assumptions::Assumptions;
 use super::configured::{Setting, setting};
 use super::figures::{Figures, Tariff, end_of, figures};
 use super::report::{Report, Run, WorkloadFacts};
-use super::rivals::{DockerAutoscaler, DockerMachine};
+use super::rivals;
 use super::tape::Tape;
 use super::tuning::{self, Idle};
 use super::workloads::Workload;
@@ -22,9 +22,9 @@ use super::workloads::Workload;
 pub enum Contestant {
     /// The production engine under a configuration; the name is for people.
     Fleet(String, Box<Config>),
-    /// docker+machine with the first runner's numbers.
+    /// docker+machine with the same sections' numbers.
     DockerMachine,
-    /// docker-autoscaler with the first runner's numbers.
+    /// docker-autoscaler with the same sections' numbers.
     DockerAutoscaler,
 }
 
@@ -33,7 +33,7 @@ pub enum Contestant {
 pub struct Contest {
     /// The jobs.
     pub workload: Workload,
-    /// The configuration whose first runner gives the rivals their numbers.
+    /// The configuration that gives the rivals their numbers.
     pub config: Config,
     /// Tags of runners, where the caller knows them.
     pub tags: BTreeMap<RunnerName, BTreeSet<String>>,
@@ -93,11 +93,10 @@ impl Contest {
             let tape = self.play(contestant, setting.clone(), idle, &mut |at| progress(name, turn, at));
             let end = end_of(&tape, setting.end());
             let tariff = Tariff { root_volume_gib: setting.root_volume_gib, price_seed: Some(self.seed) };
-            let told = told(name, idle.unwrap_or_else(|| configured(&setting)));
-            (figures(told, &tape, end, tariff), (tape, end))
+            (figures(told(name, idle), &tape, end, tariff), (tape, end))
         };
         let tuned = self.equal_wait.and_then(|wait| tuning::cheapest(wait, |idle| once(Some(idle))));
-        let (mut figures, (tape, end)) = match tuned {
+        let (figures, (tape, end)) = match tuned {
             Some(tuned) => {
                 let mut figures = tuned.figures;
                 if !tuned.met {
@@ -107,9 +106,6 @@ impl Contest {
             }
             None => once(None),
         };
-        if self.equal_wait.is_none() && matches!(contestant, Contestant::Fleet(..)) {
-            figures.policy = format!("{name}: as configured");
-        }
         (figures, Run { name: name.to_owned(), tape, end })
     }
 
@@ -121,50 +117,27 @@ impl Contest {
         idle: Option<Idle>,
         progress: &mut dyn FnMut(Timestamp),
     ) -> Tape {
-        let given = idle.unwrap_or_else(|| configured(&setting));
-        let settings = &mut setting.scenario.settings;
-        let concurrent = settings.concurrent;
-        if idle.is_some() {
-            for runner in &mut settings.runners {
-                let count = IdleCount::Fixed(given.count);
-                runner.idle = IdlePolicy { count, count_min: 0, scale_factor: 0.0, time: given.time, ..runner.idle };
+        if let Some(idle) = idle {
+            for runner in &mut setting.scenario.settings.runners {
+                let count = IdleCount::Fixed(idle.count);
+                runner.idle = IdlePolicy { count, count_min: 0, scale_factor: 0.0, time: idle.time, ..runner.idle };
                 runner.schedule.clear();
             }
         }
-        let (limit, max, capacity, max_jobs) = settings
-            .runners
-            .first()
-            .map_or((0, 0, 1, 0), |runner| (runner.limit, runner.max_workers, runner.capacity, runner.max_jobs));
-        let Idle { count: idle_count, time: idle_time } = given;
+        let rival = |run: fn(&Setting, &Assumptions, u64) -> Tape| {
+            rivals::section_by_section(&setting, |part| run(part, &self.assumed, self.seed))
+        };
         match contestant {
             Contestant::Fleet(..) => setting.replay(self.seed, progress),
-            Contestant::DockerMachine => {
-                DockerMachine { idle_count, idle_time, limit, concurrent, max_builds: max_jobs }.run(
-                    &setting,
-                    &self.assumed,
-                    self.seed,
-                )
-            }
-            Contestant::DockerAutoscaler => {
-                DockerAutoscaler { idle_count, idle_time, capacity, max_instances: max, concurrent }.run(
-                    &setting,
-                    &self.assumed,
-                    self.seed,
-                )
-            }
+            Contestant::DockerMachine => rival(rivals::docker_machine),
+            Contestant::DockerAutoscaler => rival(rivals::docker_autoscaler),
         }
     }
 }
 
-/// The idle policy of the first runner, without its schedule; the others know no forecast, and keep nothing ready then.
-fn configured(setting: &Setting) -> Idle {
-    let first = setting.scenario.settings.runners.first();
-    first.map_or(Idle { count: 0, time: Duration::ZERO }, |runner| Idle {
-        count: runner.idle.count.fixed().unwrap_or(0),
-        time: runner.idle.time,
-    })
-}
-
-fn told(name: &str, idle: Idle) -> String {
-    format!("{name}: idle {} for {}", idle.count, Brief(idle.time))
+fn told(name: &str, idle: Option<Idle>) -> String {
+    match idle {
+        Some(idle) => format!("{name}: idle {} for {}", idle.count, Brief(idle.time)),
+        None => format!("{name}: as configured"),
+    }
 }

@@ -38,6 +38,7 @@ use agenda::Happening;
 use cloud::Cloud;
 pub use cloud::Machine;
 use gitlab::GitLab;
+pub(crate) use gitlab::may_take;
 pub use gitlab::{Job, JobState};
 pub use host::{Host, Lie};
 

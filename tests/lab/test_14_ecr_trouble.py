@@ -10,7 +10,7 @@ from conftest import Fleet
 from gitlab import GitLab
 from harness import steps
 from harness.aftermath import comes_to_rest
-from harness.ecr import Table
+from harness.ecr import CLI, Table, fail
 from harness.wait import wait_for
 from harness.world import World
 
@@ -93,4 +93,14 @@ def test_14_trouble(healed: Ecr, gitlab: GitLab, fleet: Fleet, trouble: Callable
     with gitlab.state.lock:
         gitlab.state.finish(job, "canceled")
     wait_for("the manager sees that nothing waits", lambda: manager.state()["waiting"]["total"] == 0, 30)
+    comes_to_rest(manager)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_14_unwired(healed: Ecr, gitlab: GitLab, fleet: Fleet) -> None:
+    """The same without our wiring: the worker boots in spite of it, is offered a job, and it is the job that fails."""
+    table = no_right(healed)
+    table.enabled = False
+    manager = fleet(idle_count=0, idle_time="4s", more=table.more())
+    fail(gitlab.queue("finds out", image=CLI), "no basic auth credentials")
     comes_to_rest(manager)

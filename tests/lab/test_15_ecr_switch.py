@@ -59,6 +59,11 @@ def test_15_on_and_off(world: World, gitlab: GitLab, fleet: Fleet, ecr: Ecr) -> 
     wait_for("the idle worker is replaced by one with ECR", lambda: idle.id not in {item.id for item in manager.instances()} and any(wired(world, item) for item in manager.instances()), 90)
     succeed(gitlab.queue("private image", image=CLI))
     assert first.status == "running"
+    third = gitlab.queue("on", steps.UNTIL_RELEASED)
+    on_new = manager.instance_of(steps.runs(third, 30))
+    assert seen_by_docker(world, on_new, third) != without_table, "this comparison would not notice the wiring"
+    steps.release(manager, third)
+    succeed(third)
     # The old worker was told of the new configuration as well; Docker must not make directories in the helper's place.
     assert world.cloud.execute(busy.id, f"ls -d {HELPER} /etc/runner-fleet/docker-config.json 2>/dev/null || true").strip() == ""
     steps.release(manager, first)
@@ -68,6 +73,16 @@ def test_15_on_and_off(world: World, gitlab: GitLab, fleet: Fleet, ecr: Ecr) -> 
     manager.reload(more=Table(ecr, enabled=False).more())
     wait_for("all workers are as before", lambda: only_workers(manager, are_wired=False), 120)
     manager.reload(idle_count=0, idle_time="2s")
+    comes_to_rest(manager)
+
+
+def test_15_canary(gitlab: GitLab, fleet: Fleet, ecr: Ecr) -> None:
+    """Two sections, one with ECR and a tag of its own: jobs with the tag pull their private image, all others are as before."""
+    manager = fleet(idle_count=0, idle_time="4s", more={"instance_profile": json.dumps("lab-worker")}, canary=Table(ecr).more())
+    tried, other = gitlab.queue("tries it", image=CLI, tags=["ecr"]), gitlab.queue("does not", image=CLI)
+    assert manager.instance_of(steps.runs(tried)).tag("runner-fleet:runner") == "graviton-canary"
+    succeed(tried)
+    fail(other, "no basic auth credentials")
     comes_to_rest(manager)
 
 

@@ -6,7 +6,8 @@
 //! `instance_acquire_timeout` 15 min), the inputs that its log line "required scaling change" names.
 //!
 //! The rules that matter: `Reserve` before every poll, so with a preemptive mode no job is asked for unless a slot is ready;
-//! wanted instances = (slots acquired, reserved or waited for + `idle_count`) / capacity, whatever waits in GitLab.
+//! wanted instances = (slots acquired, reserved or waited for + `idle_count`) / capacity, whatever waits in GitLab. A
+//! schedule counts as its periods.
 //!
 //! In its favour: scaling is looked at after every change at once; the group never lacks capacity and never rebalances; an
 //! interrupted instance is noticed the moment it ends; idle instances go the second their time is over.
@@ -23,49 +24,31 @@ use crate::sim::tape::{Fate, Tape};
 
 use super::ground::{Ground, MachineIndex, RunIndex};
 
-/// GitLab holds a job request for so long.
-const LONG_POLL: Duration = Duration::from_secs(50);
 /// A job that was taken waits for an instance for so long.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// `[runners.autoscaler]`, as far as it decides.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DockerAutoscaler {
-    /// Job slots kept idle.
-    pub idle_count: u32,
-    /// How long an instance above that stays.
-    pub idle_time: Duration,
-    /// Jobs at one time on one instance.
-    pub capacity: u32,
-    /// Instances at most; 0: no limit.
-    pub max_instances: u32,
-    /// Jobs at one time.
-    pub concurrent: u32,
-}
-
-impl DockerAutoscaler {
-    /// Runs the workload.
-    pub fn run(&self, setting: &Setting, assumed: &Assumptions, seed: u64) -> Tape {
-        let mut model = Model {
-            policy: Self { capacity: self.capacity.max(1), ..*self },
-            check_interval: setting.scenario.settings.check_interval,
-            delay: assumed.group_delay,
-            ready: assumed.group_ready,
-            ground: Ground::new(setting, seed),
-            instances: Vec::new(),
-            coming: 0,
-            poll: None,
-            polls: 0,
-            waiting: VecDeque::new(),
-        };
-        model.plan_arrival();
-        model.ground.soon(Duration::ZERO, What::Feed);
-        model.scale();
-        while let Some(what) = model.ground.next() {
-            model.happen(what);
-        }
-        model.ground.tape
+/// Runs the jobs of a setting with one section.
+pub fn docker_autoscaler(setting: &Setting, assumed: &Assumptions, seed: u64) -> Tape {
+    let section = setting.scenario.settings.runners.first();
+    let mut model = Model {
+        capacity: section.map_or(1, |section| section.capacity.max(1)),
+        max_instances: section.map_or(0, |section| section.max_workers),
+        concurrent: setting.scenario.settings.concurrent,
+        check_interval: setting.scenario.settings.check_interval,
+        delay: assumed.group_delay,
+        ready: assumed.group_ready,
+        ground: Ground::new(setting, seed),
+        instances: Vec::new(),
+        coming: 0,
+        waiting: VecDeque::new(),
+    };
+    model.plan_arrival();
+    model.ground.soon(Duration::ZERO, What::Feed);
+    model.scale();
+    while let Some(what) = model.ground.next() {
+        model.happen(what);
     }
+    model.ground.tape
 }
 
 enum What {
@@ -89,14 +72,13 @@ struct Instance {
     idle_since: Timestamp,
 }
 
-/// The open job request; it holds a reserved slot.
-struct Poll {
-    number: u64,
-    answered: bool,
-}
-
 struct Model<'a> {
-    policy: DockerAutoscaler,
+    /// Jobs at one time on one instance.
+    capacity: u32,
+    /// Instances at most; 0: no limit.
+    max_instances: u32,
+    /// Jobs at one time.
+    concurrent: u32,
     check_interval: Duration,
     delay: (Duration, Duration),
     ready: (Duration, Duration),
@@ -105,8 +87,6 @@ struct Model<'a> {
     instances: Vec<Instance>,
     /// Asked of the group and not launched yet.
     coming: u32,
-    poll: Option<Poll>,
-    polls: u64,
     /// Jobs that were taken and have no slot yet.
     waiting: VecDeque<RunIndex>,
 }
@@ -117,13 +97,12 @@ impl Model<'_> {
             What::Arrives => {
                 self.ground.arrive();
                 self.plan_arrival();
-                self.plan_hand_out();
+                self.ground.plan_answer(|poll| What::HandOut { poll });
             }
             What::Feed => self.feed(),
             What::HandOut { poll } => self.hand_out(poll),
             What::PollEnds { poll } => {
-                if self.poll.as_ref().is_some_and(|open| open.number == poll && !open.answered) {
-                    self.poll = None;
+                if self.ground.ends_empty(poll) {
                     self.scale();
                     self.ground.soon(self.check_interval, What::Feed);
                 }
@@ -150,7 +129,7 @@ impl Model<'_> {
             What::Reclaimed { instance } => self.reclaimed(instance),
             What::Requeued { run } => {
                 self.ground.requeue(run);
-                self.plan_hand_out();
+                self.ground.plan_answer(|poll| What::HandOut { poll });
             }
         }
     }
@@ -177,51 +156,37 @@ impl Model<'_> {
             .instances
             .iter()
             .filter(|one| one.ready)
-            .map(|one| self.policy.capacity.saturating_sub(one.runs.len() as u32))
+            .map(|one| self.capacity.saturating_sub(one.runs.len() as u32))
             .sum();
         slots.saturating_sub(self.waiting.len() as u32)
     }
 
+    /// Slots to be kept idle now, and how long an instance above that stays.
+    fn idle(&self) -> (u32, Duration) {
+        self.ground.idle(self.taken())
+    }
+
     fn is_preemptive(&self) -> bool {
-        self.policy.idle_count > 0
+        self.idle().0 > 0
     }
 
     fn feed(&mut self) {
-        if self.poll.is_some() {
+        if self.ground.is_polling() {
             return;
         }
-        let full = self.taken() >= self.policy.concurrent;
+        let full = self.taken() >= self.concurrent;
         if full || (self.is_preemptive() && self.free() == 0) {
             return self.ground.soon(self.check_interval, What::Feed);
         }
-        self.polls += 1;
-        self.ground.call("gitlab request", 1);
-        self.poll = Some(Poll { number: self.polls, answered: false });
-        self.ground.soon(LONG_POLL, What::PollEnds { poll: self.polls });
-        self.plan_hand_out();
+        self.ground.ask(|poll| What::PollEnds { poll });
+        self.ground.plan_answer(|poll| What::HandOut { poll });
         if self.is_preemptive() {
             self.scale();
         }
     }
 
-    fn plan_hand_out(&mut self) {
-        if self.ground.queue.is_empty() {
-            return;
-        }
-        if let Some(poll) = self.poll.as_mut().filter(|poll| !poll.answered) {
-            poll.answered = true;
-            let number = poll.number;
-            let after = self.ground.dice.millis(Stream::Jobs, 20, 400);
-            self.ground.soon(after, What::HandOut { poll: number });
-        }
-    }
-
-    fn hand_out(&mut self, number: u64) {
-        if self.poll.as_ref().is_none_or(|poll| poll.number != number) {
-            return;
-        }
-        self.poll = None;
-        let Some(run) = self.ground.queue.pop_front() else { return };
+    fn hand_out(&mut self, poll: u64) {
+        let Some(run) = self.ground.answer(poll) else { return };
         self.waiting.push_back(run);
         self.ground.soon(ACQUIRE_TIMEOUT, What::GivesUp { run });
         self.assign();
@@ -232,7 +197,7 @@ impl Model<'_> {
     /// Jobs that were taken go to the fullest instance with a free slot.
     fn assign(&mut self) {
         while let Some(run) = self.waiting.front().copied() {
-            let capacity = self.policy.capacity as usize;
+            let capacity = self.capacity as usize;
             let open = self.instances.iter_mut().filter(|one| one.ready && one.runs.len() < capacity);
             let Some(one) = open.max_by_key(|one| one.runs.len()) else { return };
             one.runs.push(run);
@@ -246,16 +211,18 @@ impl Model<'_> {
     fn slot_is_free(&mut self, instance: MachineIndex) {
         self.assign();
         if self.instance_mut(instance).is_some_and(|one| one.runs.is_empty()) {
-            self.ground.soon(self.policy.idle_time, What::IdleOver { instance });
+            self.ground.soon(self.idle().1, What::IdleOver { instance });
         }
         self.scale();
     }
 
     /// Instances wanted: for what is taken or reserved, and the idle slots.
     fn wanted(&self) -> u32 {
-        let reserved = u32::from(self.poll.is_some() && self.is_preemptive());
-        let wanted = (self.taken() + reserved + self.policy.idle_count).div_ceil(self.policy.capacity);
-        if self.policy.max_instances > 0 { wanted.min(self.policy.max_instances) } else { wanted }
+        let (idle_count, _) = self.idle();
+        // The open job request holds a slot.
+        let reserved = u32::from(self.ground.is_polling() && idle_count > 0);
+        let wanted = (self.taken() + reserved + idle_count).div_ceil(self.capacity);
+        if self.max_instances > 0 { wanted.min(self.max_instances) } else { wanted }
     }
 
     /// Asks the group for what is missing.
@@ -275,7 +242,7 @@ impl Model<'_> {
     fn launches(&mut self) {
         self.coming = self.coming.saturating_sub(1);
         let Some(offering) = self.ground.any_offering() else { return };
-        let (instance, boot) = self.ground.create(offering, self.policy.capacity);
+        let (instance, boot) = self.ground.create(offering, self.capacity);
         let seen = self.ground.dice.between(Stream::Latency, self.ready.0, self.ready.1);
         // The plugin asks twice every two seconds while it expects an instance; several share the answers.
         self.ground.call("ec2 describe", (boot + seen).as_secs() / 4);
@@ -306,7 +273,7 @@ impl Model<'_> {
 
     /// An instance that has been idle for its time goes, unless it is wanted; then it is looked at again.
     fn shrink(&mut self, instance: MachineIndex) {
-        let (now, idle_time) = (self.ground.now, self.policy.idle_time);
+        let (now, (_, idle_time)) = (self.ground.now, self.idle());
         let spare = (self.instances.len() as u32 + self.coming) > self.wanted();
         let Some(one) = self.instance_mut(instance).filter(|one| one.ready && one.runs.is_empty()) else { return };
         let idle: Duration = now.duration_since(one.idle_since).try_into().unwrap_or_default();

@@ -2,6 +2,7 @@
 //!
 //! Sources: gitlab-runner `executors/docker/machine/{provider,idle_limit_strategy,data,coordinator}.go`,
 //! `commands/{multi,builds_helper}.go`. One `[[runners]]` section, `request_concurrency = 1`, `check_interval` as configured.
+//! A schedule counts as its autoscaling periods.
 //!
 //! The rules that matter: scaling happens only in [`Model::acquire`], before a poll of GitLab; the queue's length is no
 //! input; with `IdleCount` above 0 no job is asked for unless an idle machine is in hand, and while that machine's poll
@@ -16,13 +17,10 @@ use jiff::Timestamp;
 
 use crate::sim::assumptions::Assumptions;
 use crate::sim::configured::Setting;
-use crate::sim::dice::Stream;
 use crate::sim::tape::{Fate, Tape};
 
 use super::ground::{Ground, MachineIndex, RunIndex};
 
-/// GitLab holds a job request for so long.
-const LONG_POLL: Duration = Duration::from_secs(50);
 /// `inspect`, a `stop` that fails on spot, `rm`: until the terminate call.
 const REMOVAL: Duration = Duration::from_secs(5);
 /// A job without a machine is tried so often (three preparations of three tries), and fails then.
@@ -30,42 +28,27 @@ const CREATES_MAX: u32 = 9;
 /// Between two of these tries.
 const CREATE_AGAIN: Duration = Duration::from_secs(3);
 
-/// `[runners.machine]`, as far as it decides.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DockerMachine {
-    /// Machines kept idle.
-    pub idle_count: u32,
-    /// How long a machine above that stays.
-    pub idle_time: Duration,
-    /// Machines at most, and jobs; 0: no limit.
-    pub limit: u32,
-    /// Jobs at one time.
-    pub concurrent: u32,
-    /// Jobs of one machine, one after the other; 0: any number.
-    pub max_builds: u32,
-}
-
-impl DockerMachine {
-    /// Runs the workload.
-    pub fn run(&self, setting: &Setting, assumed: &Assumptions, seed: u64) -> Tape {
-        let mut model = Model {
-            policy: *self,
-            check_interval: setting.scenario.settings.check_interval,
-            provisioning: assumed.machine_provisioning,
-            use_time: assumed.machine_use,
-            ground: Ground::new(setting, seed),
-            machines: Vec::new(),
-            poll: None,
-            polls: 0,
-            preparing: Vec::new(),
-        };
-        model.plan_arrival();
-        model.ground.soon(Duration::ZERO, What::Feed);
-        while let Some(what) = model.ground.next() {
-            model.happen(what);
-        }
-        model.ground.tape
+/// Runs the jobs of a setting with one section.
+pub fn docker_machine(setting: &Setting, assumed: &Assumptions, seed: u64) -> Tape {
+    let section = setting.scenario.settings.runners.first();
+    let mut model = Model {
+        limit: section.map_or(0, |section| section.limit),
+        max_builds: section.map_or(0, |section| section.max_jobs),
+        concurrent: setting.scenario.settings.concurrent,
+        check_interval: setting.scenario.settings.check_interval,
+        provisioning: assumed.machine_provisioning,
+        use_time: assumed.machine_use,
+        ground: Ground::new(setting, seed),
+        machines: Vec::new(),
+        in_hand: None,
+        preparing: Vec::new(),
+    };
+    model.plan_arrival();
+    model.ground.soon(Duration::ZERO, What::Feed);
+    while let Some(what) = model.ground.next() {
+        model.happen(what);
     }
+    model.ground.tape
 }
 
 enum What {
@@ -100,14 +83,6 @@ struct Machine {
     dead: bool,
 }
 
-/// The open job request.
-struct Poll {
-    number: u64,
-    machine: Option<MachineIndex>,
-    /// Whether GitLab is about to answer it with a job.
-    answered: bool,
-}
-
 /// A job that was taken and has no machine yet.
 struct Preparing {
     run: RunIndex,
@@ -115,15 +90,20 @@ struct Preparing {
 }
 
 struct Model<'a> {
-    policy: DockerMachine,
+    /// Machines at most, and jobs; 0: no limit.
+    limit: u32,
+    /// Jobs of one machine, one after the other; 0: any number.
+    max_builds: u32,
+    /// Jobs at one time.
+    concurrent: u32,
     check_interval: Duration,
     provisioning: Duration,
     use_time: Duration,
     ground: Ground<'a, What>,
     /// Those that are not gone, the oldest first.
     machines: Vec<Machine>,
-    poll: Option<Poll>,
-    polls: u64,
+    /// The machine that the open job request has in hand.
+    in_hand: Option<MachineIndex>,
     preparing: Vec<Preparing>,
 }
 
@@ -173,7 +153,7 @@ impl Model<'_> {
             What::Arrives => {
                 self.ground.arrive();
                 self.plan_arrival();
-                self.plan_hand_out();
+                self.ground.plan_answer(|poll| What::HandOut { poll });
             }
             What::Feed => self.feed(),
             What::HandOut { poll } => self.hand_out(poll),
@@ -196,7 +176,7 @@ impl Model<'_> {
             }
             What::Requeued { run } => {
                 self.ground.requeue(run);
-                self.plan_hand_out();
+                self.ground.plan_answer(|poll| What::HandOut { poll });
             }
         }
     }
@@ -209,46 +189,27 @@ impl Model<'_> {
 
     /// `multi.go`: the feeder gives the runner to a free worker, which acquires and asks.
     fn feed(&mut self) {
-        if self.poll.is_some() {
+        if self.ground.is_polling() {
             return;
         }
         let running =
             self.machines.iter().filter(|one| matches!(one.state, State::Used(_))).count() + self.preparing.len();
-        let most =
-            if self.policy.limit > 0 { self.policy.limit.min(self.policy.concurrent) } else { self.policy.concurrent };
+        let most = if self.limit > 0 { self.limit.min(self.concurrent) } else { self.concurrent };
         if running >= most as usize {
             return self.ground.soon(self.check_interval, What::Feed);
         }
-        let machine = match self.acquire() {
+        self.in_hand = match self.acquire() {
             Acquired::Machine(machine) => Some(machine),
             Acquired::OnDemand => None,
             Acquired::NoFreeExecutor => return self.ground.soon(self.check_interval, What::Feed),
         };
-        self.polls += 1;
-        self.ground.call("gitlab request", 1);
-        self.poll = Some(Poll { number: self.polls, machine, answered: false });
-        self.ground.soon(LONG_POLL, What::PollEnds { poll: self.polls });
-        self.plan_hand_out();
+        self.ground.ask(|poll| What::PollEnds { poll });
+        self.ground.plan_answer(|poll| What::HandOut { poll });
     }
 
-    fn plan_hand_out(&mut self) {
-        if self.ground.queue.is_empty() {
-            return;
-        }
-        if let Some(poll) = self.poll.as_mut().filter(|poll| !poll.answered) {
-            poll.answered = true;
-            let number = poll.number;
-            let after = self.ground.dice.millis(Stream::Jobs, 20, 400);
-            self.ground.soon(after, What::HandOut { poll: number });
-        }
-    }
-
-    fn hand_out(&mut self, number: u64) {
-        if self.poll.as_ref().is_none_or(|poll| poll.number != number) {
-            return;
-        }
-        let (Some(poll), Some(run)) = (self.poll.take(), self.ground.queue.pop_front()) else { return };
-        match poll.machine {
+    fn hand_out(&mut self, poll: u64) {
+        let Some(run) = self.ground.answer(poll) else { return };
+        match self.in_hand.take() {
             Some(machine) => self.use_machine(machine, run),
             None => {
                 self.preparing.push(Preparing { run, creates: 0 });
@@ -261,12 +222,12 @@ impl Model<'_> {
         self.ground.soon(Duration::ZERO, What::Feed);
     }
 
-    fn poll_ends(&mut self, number: u64) {
-        if self.poll.as_ref().is_none_or(|poll| poll.number != number || poll.answered) {
+    fn poll_ends(&mut self, poll: u64) {
+        if !self.ground.ends_empty(poll) {
             return;
         }
         // An empty poll leaves the machine's idle time as it was.
-        if let Some(machine) = self.poll.take().and_then(|poll| poll.machine)
+        if let Some(machine) = self.in_hand.take()
             && let Some(one) = self.machine_mut(machine)
         {
             one.state = State::Idle;
@@ -276,10 +237,11 @@ impl Model<'_> {
 
     /// `provider.go`: the only place where scaling is decided.
     fn acquire(&mut self) -> Acquired {
+        let limits = self.limits();
         let mut counts = Counts::default();
         let mut removals = Vec::new();
         for one in &mut self.machines {
-            if one.state == State::Idle && should_remove(self.policy, one, counts, self.ground.now) {
+            if one.state == State::Idle && limits.should_remove(one, counts, self.ground.now) {
                 one.state = State::Removing;
                 removals.push(one.index);
             }
@@ -289,7 +251,7 @@ impl Model<'_> {
             self.ground.soon(REMOVAL, What::Removed { machine });
             self.ground.call("ec2 remove", 4);
         }
-        while can_create(self.policy, counts, false) {
+        while limits.can_create(counts, false) {
             self.create();
             counts.creating += 1;
         }
@@ -303,11 +265,18 @@ impl Model<'_> {
             one.state = State::Acquired;
             return Acquired::Machine(machine);
         }
-        if self.policy.idle_count == 0 && can_create(self.policy, counts, true) {
+        if limits.idle_count == 0 && limits.can_create(counts, true) {
             Acquired::OnDemand
         } else {
             Acquired::NoFreeExecutor
         }
+    }
+
+    /// `idle_limit_strategy.go`, read anew in every pass, because periods begin and end.
+    fn limits(&self) -> Limits {
+        let used = self.machines.iter().filter(|one| matches!(one.state, State::Used(_))).count();
+        let (idle_count, idle_time) = self.ground.idle(used as u32);
+        Limits { idle_count, idle_time, limit: self.limit, max_builds: self.max_builds }
     }
 
     fn newest_idle(&self) -> Option<MachineIndex> {
@@ -387,11 +356,11 @@ impl Model<'_> {
     }
 
     fn job_ends(&mut self, machine: MachineIndex, run: RunIndex) {
-        let (now, policy) = (self.ground.now, self.policy);
+        let (now, max_builds) = (self.ground.now, self.max_builds);
         let Some(one) = self.machine_mut(machine).filter(|one| one.state == State::Used(run)) else { return };
         one.used_at = now;
         let dead = one.dead;
-        let spent = dead || (policy.max_builds > 0 && one.builds >= policy.max_builds);
+        let spent = dead || (max_builds > 0 && one.builds >= max_builds);
         one.state = if spent { State::Removing } else { State::Idle };
         if self.ground.finish(run, if dead { Fate::Lost } else { Fate::Done }) {
             let after = Ground::<What>::retry_after();
@@ -419,17 +388,28 @@ impl Model<'_> {
     }
 }
 
-fn can_create(policy: DockerMachine, counts: Counts, on_demand: bool) -> bool {
-    if policy.limit > 0 && counts.total() >= policy.limit {
-        return false;
-    }
-    (on_demand && policy.idle_count == 0) || counts.available() < policy.idle_count
+/// What `provider.go` compares its counts with.
+#[derive(Clone, Copy)]
+struct Limits {
+    idle_count: u32,
+    idle_time: Duration,
+    limit: u32,
+    max_builds: u32,
 }
 
-/// `counts` holds only the machines listed before this one.
-fn should_remove(policy: DockerMachine, machine: &Machine, counts: Counts, now: Timestamp) -> bool {
-    let idle: Duration = now.duration_since(machine.used_at).try_into().unwrap_or_default();
-    (policy.max_builds > 0 && machine.builds >= policy.max_builds)
-        || (policy.limit > 0 && counts.total() >= policy.limit)
-        || (idle > policy.idle_time && counts.available() >= policy.idle_count)
+impl Limits {
+    fn can_create(self, counts: Counts, on_demand: bool) -> bool {
+        if self.limit > 0 && counts.total() >= self.limit {
+            return false;
+        }
+        (on_demand && self.idle_count == 0) || counts.available() < self.idle_count
+    }
+
+    /// `counts` holds only the machines listed before this one.
+    fn should_remove(self, machine: &Machine, counts: Counts, now: Timestamp) -> bool {
+        let idle: Duration = now.duration_since(machine.used_at).try_into().unwrap_or_default();
+        (self.max_builds > 0 && machine.builds >= self.max_builds)
+            || (self.limit > 0 && counts.total() >= self.limit)
+            || (idle > self.idle_time && counts.available() >= self.idle_count)
+    }
 }

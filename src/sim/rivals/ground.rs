@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::engine::{Market, Offering};
+use crate::engine::{Market, Offering, policy_at};
 use crate::sim::agenda::Agenda;
 use crate::sim::configured::Setting;
 use crate::sim::dice::{Dice, Stream};
@@ -19,10 +19,20 @@ const NOTICE: Duration = Duration::from_secs(120);
 /// GitLab hears of a lost job, and queues it again, about then: as in our world.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// GitLab holds a job request for so long.
+const LONG_POLL: Duration = Duration::from_secs(50);
+
 /// The place of a machine in [`Tape::machines`].
 pub(super) type MachineIndex = usize;
 /// The place of a job's run in [`Tape::jobs`].
 pub(super) type RunIndex = usize;
+
+/// The open job request.
+struct Poll {
+    number: u64,
+    /// Whether GitLab is about to answer it with a job.
+    answered: bool,
+}
 
 /// One runner section's world, without a policy.
 pub(super) struct Ground<'a, T> {
@@ -41,6 +51,8 @@ pub(super) struct Ground<'a, T> {
     limit: Timestamp,
     offerings: Vec<Offering>,
     pub(super) market: Market,
+    poll: Option<Poll>,
+    polls: u64,
 }
 
 impl<'a, T> Ground<'a, T> {
@@ -60,7 +72,17 @@ impl<'a, T> Ground<'a, T> {
             limit: later(scenario.start, scenario.limit()),
             offerings: first.iter().flat_map(|blueprint| &blueprint.places).map(|place| place.on(market)).collect(),
             market,
+            poll: None,
+            polls: 0,
         }
+    }
+
+    /// Machines or slots that are to be idle while `in_use` are not, and how long one above that stays. The others know
+    /// periods and factors too, but no forecast: they keep nothing ready where a section says `"auto"`.
+    pub(super) fn idle(&self, in_use: u32) -> (u32, Duration) {
+        let runner = self.setting.scenario.settings.runners.first();
+        let policy = runner.map(|runner| policy_at(runner, self.now).idle);
+        policy.map_or((0, Duration::ZERO), |idle| (idle.wanted(in_use, 0), idle.time))
     }
 
     pub(super) fn soon(&mut self, after: Duration, what: T) {
@@ -196,6 +218,42 @@ impl<'a, T> Ground<'a, T> {
             machine.ended_at = Some(now);
             machine.interrupted = interrupted;
         }
+    }
+
+    pub(super) fn is_polling(&self) -> bool {
+        self.poll.is_some()
+    }
+
+    /// The runner asks GitLab for a job; where there is none, the request `ends` after a while.
+    pub(super) fn ask(&mut self, ends: impl FnOnce(u64) -> T) {
+        self.polls += 1;
+        self.call("gitlab request", 1);
+        self.poll = Some(Poll { number: self.polls, answered: false });
+        self.soon(LONG_POLL, ends(self.polls));
+    }
+
+    /// Where a job waits and a request is open, GitLab `answers` it in a moment.
+    pub(super) fn plan_answer(&mut self, answers: impl FnOnce(u64) -> T) {
+        if self.queue.is_empty() {
+            return;
+        }
+        if let Some(poll) = self.poll.as_mut().filter(|poll| !poll.answered) {
+            poll.answered = true;
+            let number = poll.number;
+            let after = self.dice.millis(Stream::Jobs, 20, 400);
+            self.soon(after, answers(number));
+        }
+    }
+
+    /// The job that answers this request.
+    pub(super) fn answer(&mut self, number: u64) -> Option<RunIndex> {
+        self.poll.take_if(|poll| poll.number == number)?;
+        self.queue.pop_front()
+    }
+
+    /// The request's time is over; whether it ends empty now.
+    pub(super) fn ends_empty(&mut self, number: u64) -> bool {
+        self.poll.take_if(|poll| poll.number == number && !poll.answered).is_some()
     }
 
     pub(super) fn call(&mut self, kind: &'static str, count: u64) {

@@ -3,11 +3,13 @@
 //! They share with our world what is not theirs: the queue's order, boot times, prices, interruptions, the time that a job
 //! takes on its machine ([`ground`]). Where a source is silent, the model decides in the rival's favour, and says so.
 
-pub mod docker_autoscaler;
-pub mod docker_machine;
+mod docker_autoscaler;
+mod docker_machine;
 mod ground;
+mod sections;
 #[cfg(test)]
 mod tests;
 
-pub use docker_autoscaler::DockerAutoscaler;
-pub use docker_machine::DockerMachine;
+pub use docker_autoscaler::docker_autoscaler;
+pub use docker_machine::docker_machine;
+pub use sections::section_by_section;

@@ -102,7 +102,7 @@ impl JobState {
 }
 
 /// GitLab's rule of matching, for everything but a paused runner.
-pub(super) fn may_take(facts: &RunnerFacts, job: &JobSpec) -> bool {
+pub(crate) fn may_take(facts: &RunnerFacts, job: &JobSpec) -> bool {
     let in_scope = match &facts.scope {
         Scope::Everything => true,
         Scope::Projects(projects) => projects.contains(&job.project),

@@ -7,7 +7,7 @@ use runner_fleet::engine::{
     RunnerSettings, RunnerState, WorkerId,
 };
 
-use super::stage::{RUNNER, Stage, blueprint, launches, runner, serving, words};
+use super::stage::{RUNNER, Stage, blueprint, launches, runner, serving, settings, words};
 
 fn idle_for(seconds: u64) -> Report {
     Report { idle_seconds: seconds, ..serving(0) }
@@ -182,6 +182,35 @@ fn drift_does_not_wait_for_successors_that_have_no_room() {
     let mut stage = Stage::with(vec![RunnerSettings { max_workers: 3, ..idle_count(3) }]);
     let workers = idle_workers(&mut stage);
     assert_eq!(words(&new_template(&mut stage)), [format!("fence {}", workers[0])]);
+}
+
+#[test]
+fn an_outdated_worker_that_finishes_its_job_keeps_no_idle_one_waiting() {
+    let mut stage = Stage::with(vec![RunnerSettings { max_workers: 2, ..idle_count(2) }]);
+    let workers = idle_workers(&mut stage);
+    workers.iter().for_each(|worker| drop(stage.report(worker, serving(1))));
+    assert_eq!(words(&new_template(&mut stage)), [format!("fence {}", workers[0])], "both are busy");
+    let commands = stage.report(&workers[1], serving(0));
+    assert_eq!(words(&commands), [format!("fence {}", workers[1])]);
+}
+
+#[test]
+fn of_too_many_an_outdated_worker_goes_before_one_that_has_been_idle_for_long() {
+    let mut stage = Stage::with(vec![idle_count(3)]);
+    let workers = idle_workers(&mut stage);
+    stage.pass(3600);
+    stage.queue(&[]);
+    stage.list();
+    workers.iter().zip([0, 0, 3600]).for_each(|(worker, seconds)| drop(stage.report(worker, idle_for(seconds))));
+    // The third is made from the new template, and only one is wanted now.
+    stage.instances[2].config = ConfigHash::new("c2");
+    let blueprint = Blueprint { config: ConfigHash::new("c2"), ..blueprint() };
+    let commands = stage.step(vec![
+        Event::Configured(settings(vec![idle_count(1)])),
+        Event::Blueprint { runner: RunnerName::new(RUNNER), blueprint: Ok(blueprint) },
+        Event::Instances { asked_at: stage.now, listing: Ok(stage.instances.clone()) },
+    ]);
+    assert_eq!(words(&commands), [format!("fence {}", workers[0])]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ JOBS_INDEX_PER_MINUTE = 600
 
 
 class GitLab:
-    """One GitLab server with one group, one project and one runner to begin with."""
+    """One GitLab server with one group, one project, and two runners to begin with: everybody's, and a canary's with a tag of its own."""
 
     def __init__(self, address: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = time.time) -> None:
         """Starts to listen at once; `base` is its URL."""
@@ -42,7 +42,8 @@ class GitLab:
         self.state.groups[9] = Group(9, "acme")
         self.state.projects[4] = Project(4, "acme/app", 9)
         self.runner = Runner(6, "glrt-t2_lab-runner-token", scope=[9], tags=["docker", "arm64"])
-        self.state.runners[6] = self.runner
+        self.canary = Runner(8, "glrt-t2_lab-canary-token", scope=[9], tags=["ecr"], run_untagged=False)
+        self.state.runners |= {runner.id: runner for runner in (self.runner, self.canary)}
         self._server = _Server((address, port), _handler(self))
         self.base = f"http://{address}:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
@@ -73,7 +74,7 @@ class GitLab:
     def managers(self) -> list[str]:
         """The system ids that GitLab knows now."""
         with self.state.lock:
-            return list(self.runner.managers)
+            return [system_id for runner in self.state.runners.values() for system_id in runner.managers]
 
     def answer(self, request: Request) -> Answer:
         """The whole way of a request, apart from faults."""

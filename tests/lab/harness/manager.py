@@ -40,6 +40,8 @@ class Settings:
     on_demand_fallback: bool = True
     more: dict[str, str] = field(default_factory=dict)
     docker: dict[str, str] = field(default_factory=dict)
+    #: A second section for GitLab's second runner: the same, but for these keys of `[runners.fleet]`.
+    canary: dict[str, str] | None = None
 
 
 class Manager:
@@ -57,7 +59,8 @@ class Manager:
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         ssm = world.emulator.client("ssm")
-        for name, value in (("runner-token", gitlab.runner.token), ("read-api-token", next(iter(gitlab.tokens)))):
+        tokens = {"runner-token": gitlab.runner.token, "canary-token": gitlab.canary.token, "read-api-token": next(iter(gitlab.tokens))}
+        for name, value in tokens.items():
             ssm.put_parameter(Name=f"/{self.name}/{name}", Value=value, Type="SecureString", Overwrite=True)
         self.write()
 
@@ -77,13 +80,19 @@ class Manager:
         lines = [
             "concurrent = 8", "check_interval = 1", f'listen_address = "127.0.0.1:{self.port}"', "",
             "[fleet]", f"manager = {_text(self.name)}", f"state_dir = {_text(self.directory / 'state')}", f"control_socket = {_text(self.directory / 'control.sock')}", "",
-            "[[runners]]", 'name = "graviton-spot"', f"url = {_text(self.gitlab.base)}", f"token = {_text(f'ssm:/{self.name}/runner-token')}", 'executor = "docker"', f"limit = {wanted.limit}",
-            "  [runners.docker]", *(f"  {key} = {value}" for key, value in docker.items()),
-            "  [runners.fleet]", *(f"  {key} = {value}" for key, value in fleet.items()), "",
+            *self._section("graviton-spot", "runner-token", docker, fleet),
+            *([] if wanted.canary is None else self._section("graviton-canary", "canary-token", docker, fleet | wanted.canary)),
         ]
         (self.directory / "state").mkdir(mode=0o700, exist_ok=True)
         (self.directory / "config.toml").write_text("\n".join(lines))
         (self.directory / "config.toml").chmod(0o600)
+
+    def _section(self, name: str, token: str, docker: dict[str, str], fleet: dict[str, str]) -> list[str]:
+        return [
+            "[[runners]]", f"name = {_text(name)}", f"url = {_text(self.gitlab.base)}", f"token = {_text(f'ssm:/{self.name}/{token}')}", 'executor = "docker"', f"limit = {self.settings.limit}",
+            "  [runners.docker]", *(f"  {key} = {value}" for key, value in docker.items()),
+            "  [runners.fleet]", *(f"  {key} = {value}" for key, value in fleet.items()), "",
+        ]
 
     def start(self) -> None:
         """Starts the process and waits until it answers on its listener."""

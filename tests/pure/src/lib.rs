@@ -5,10 +5,10 @@
 #[cfg(test)]
 extern crate self as runner_fleet;
 
-#[path = "../../../src/engine/mod.rs"]
-pub mod engine;
 #[path = "../../../src/config/mod.rs"]
 pub mod config;
+#[path = "../../../src/engine/mod.rs"]
+pub mod engine;
 #[path = "../../../src/sim/mod.rs"]
 pub mod sim;
 

@@ -5,28 +5,18 @@
 #![allow(clippy::disallowed_methods, reason = "a test's own progress is told in real time")]
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-/// What a copy needs, under the repository's root.
-const COPIED: [&str; 10] = [
-    "config",
-    "src/config",
-    "src/engine",
-    "src/sim",
-    "src/live/clock.rs",
-    "src/live/edge.rs",
-    "tests/pure",
-    "tests/it/engine",
-    "tests/scenarios",
-    "tests/seeds",
-];
+/// What a copy holds of the repository; the other rooms too, because the engine's tests read from some of them.
+const COPIED: [&str; 3] = ["config", "src", "tests"];
 /// A mutant may loop for ever; the tests as they are take a tenth of this.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Tests whose names begin so are the fault simulation.
@@ -60,7 +50,11 @@ enum Catcher {
 #[derive(Debug)]
 enum Verdict {
     Green,
-    Red { worlds: usize, tests: usize, first: String },
+    /// This test turned red: the first that counts, or any where none of those did.
+    Red {
+        test: String,
+        counts: bool,
+    },
     Endless,
     DoesNotCompile(String),
 }
@@ -152,9 +146,9 @@ fn work(
 ) -> Result<(), String> {
     let copy = root.join(format!("target/mutants/{slot}"));
     refresh(root, &copy).map_err(|error| format!("copying to {}: {error}", copy.display()))?;
-    // One for all: the dependencies are compiled once, and one copy compiles while another is tested.
-    let target = root.join("target/pure");
-    match judge(&copy, &target)? {
+    // One for each copy: to cargo all copies are the same package, and one's tests would pass for another's.
+    let target = copy.join("target");
+    match judge(&copy, &target, Catcher::Tests)? {
         Verdict::Green => {}
         other => return Err(format!("the tests are not green to begin with: {other:?}")),
     }
@@ -163,17 +157,14 @@ fn work(
         let path = copy.join(&mutant.file);
         let original = fs::read_to_string(&path).map_err(|error| error.to_string())?;
         write(&path, &original.replacen(&mutant.find, &mutant.replace, 1))?;
-        let verdict = judge(&copy, &target);
+        let verdict = judge(&copy, &target, mutant.caught_by);
         write(&path, &original)?;
         let (caught, how) = match verdict? {
             Verdict::Green => (false, "SURVIVES".to_owned()),
             Verdict::Endless => (true, "caught: the tests did not end".to_owned()),
             Verdict::DoesNotCompile(why) => (false, format!("DOES NOT COMPILE: {why}")),
-            Verdict::Red { worlds, tests, first } => {
-                let caught = worlds > 0 || mutant.caught_by == Catcher::Tests;
-                let word = if caught { "caught" } else { "NOT CAUGHT BY THE WORLDS, but" };
-                (caught, format!("{word} by {worlds} tests of worlds and {tests} others ({first})"))
-            }
+            Verdict::Red { test, counts: true } => (true, format!("caught by {test}")),
+            Verdict::Red { test, counts: false } => (false, format!("NOT CAUGHT BY THE WORLDS, but by {test}")),
         };
         println!("{:5.1} s  {}: {how}", began.elapsed().as_secs_f64(), mutant.name);
         if !caught {
@@ -190,17 +181,14 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 
 /// Brings a copy up to date.
 fn refresh(root: &Path, copy: &Path) -> std::io::Result<()> {
-    for part in ["config", "src", "tests"] {
+    for part in COPIED {
         let old = copy.join(part);
         if old.exists() {
             fs::remove_dir_all(old)?;
         }
     }
     for part in COPIED {
-        let from = root.join(part);
-        if from.exists() {
-            copy_all(&from, &copy.join(part))?;
-        }
+        copy_all(&root.join(part), &copy.join(part))?;
     }
     Ok(())
 }
@@ -222,8 +210,8 @@ fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Compiles a copy and runs all its tests.
-fn judge(copy: &Path, target: &Path) -> Result<Verdict, String> {
+/// Compiles a copy and runs its tests, until one turns red that counts.
+fn judge(copy: &Path, target: &Path, catcher: Catcher) -> Result<Verdict, String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let built = Command::new(&cargo)
         .args(["test", "--no-run", "--locked", "--lib", "--manifest-path"])
@@ -232,47 +220,60 @@ fn judge(copy: &Path, target: &Path) -> Result<Verdict, String> {
         .arg(target)
         .output()
         .map_err(|error| format!("cargo: {error}"))?;
+    let told = String::from_utf8_lossy(&built.stderr);
     if !built.status.success() {
-        let text = String::from_utf8_lossy(&built.stderr);
-        let line = text.lines().find(|line| line.starts_with("error")).unwrap_or_default().to_owned();
+        let line = told.lines().find(|line| line.starts_with("error")).unwrap_or_default().to_owned();
         return Ok(Verdict::DoesNotCompile(line));
     }
-    let told = String::from_utf8_lossy(&built.stderr);
     let executable =
         told.lines().filter(|line| line.contains("Executable")).find_map(|line| line.split(['(', ')']).nth(1));
     let Some(executable) = executable else { return Err(format!("cargo names no test executable: {told}")) };
-    let mut tests = Command::new(executable);
+    // Cargo names it from where it was called, which is not where it is to run.
+    let path = std::path::absolute(executable).map_err(|error| error.to_string())?;
+    let mut tests = Command::new(path);
     tests.current_dir(copy.join("tests/pure")).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = tests.spawn().map_err(|error| format!("cargo: {error}"))?;
-    let Some(text) = output_in_time(&mut child)? else { return Ok(Verdict::Endless) };
-    if child.wait().map_err(|error| error.to_string())?.success() {
-        return Ok(Verdict::Green);
-    }
-    let failed: Vec<&str> = text
-        .lines()
-        .skip_while(|line| *line != "failures:")
-        .filter_map(|line| line.strip_prefix("    "))
-        .filter(|name| !name.contains(' ') && name.contains("::"))
-        .collect();
-    let worlds = failed.iter().filter(|name| name.starts_with(WORLDS)).count();
-    let first = failed.first().map_or("a crash of the tests", |name| name).to_owned();
-    Ok(Verdict::Red { worlds, tests: failed.len() - worlds, first })
+    let mut child = tests.spawn().map_err(|error| format!("{executable}: {error}"))?;
+    let verdict = watch(&mut child, catcher);
+    // Dead already, or not needed any more.
+    let _ = child.kill();
+    child.wait().map_err(|error| error.to_string())?;
+    verdict
 }
 
-/// What it prints; none where it does not end in time.
-fn output_in_time(child: &mut Child) -> Result<Option<String>, String> {
-    let Some(mut stdout) = child.stdout.take() else { return Err("no output to read".into()) };
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        stdout.read_to_string(&mut text).map(|_| text).unwrap_or_default()
-    });
+/// Reads what the tests print until it says enough.
+fn watch(child: &mut Child, catcher: Catcher) -> Result<Verdict, String> {
+    let lines = lines_of(child.stdout.take().ok_or("no output to read")?);
     let deadline = Instant::now() + PATIENCE;
-    while !reader.is_finished() {
-        if Instant::now() >= deadline {
-            child.kill().map_err(|error| error.to_string())?;
-            return Ok(None);
+    let mut another = None;
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                let failed = line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"));
+                let Some(test) = failed.map(str::to_owned) else { continue };
+                if catcher == Catcher::Tests || test.starts_with(WORLDS) {
+                    return Ok(Verdict::Red { test, counts: true });
+                }
+                another.get_or_insert(test);
+            }
+            Err(RecvTimeoutError::Timeout) => return Ok(Verdict::Endless),
+            Err(RecvTimeoutError::Disconnected) => break,
         }
-        std::thread::sleep(Duration::from_millis(50));
     }
-    reader.join().map(Some).map_err(|_| "reading the tests' output failed".into())
+    let green = child.wait().map_err(|error| error.to_string())?.success();
+    Ok(match another {
+        None if green => Verdict::Green,
+        another => Verdict::Red { test: another.unwrap_or_else(|| "a crash of the tests".into()), counts: false },
+    })
+}
+
+fn lines_of(stdout: ChildStdout) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
 }
