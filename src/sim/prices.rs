@@ -3,8 +3,6 @@
 //! Enough to compare two ways of running the same jobs. The list prices are eu-central-1's for Linux, rounded, from
 //! <https://aws.amazon.com/ec2/pricing/on-demand/>; a type that is not in the table costs what a `.large` costs.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use crate::engine::{InstanceType, Market, Offering};
@@ -27,9 +25,6 @@ const LIST: &[(&str, f64)] = &[
 
 /// What a type that is not in the table costs: about a `.large`.
 const OTHER: f64 = 0.10;
-
-/// EC2 counts seconds, and at least one minute.
-const SECONDS_MIN: u64 = 60;
 
 /// USD per hour.
 pub fn hourly(market: Market, instance_type: &InstanceType) -> f64 {
@@ -67,11 +62,6 @@ pub(crate) fn cheapest_first(seed: Option<u64>, offerings: &[Offering], at: Time
 /// USD for one hour of a GiB of gp3 in eu-central-1, from <https://aws.amazon.com/ebs/pricing/>: 0.0952 a month of 730 hours.
 pub const GIB_HOUR: f64 = 0.0952 / 730.0;
 
-/// USD for one worker that lived so long.
-pub fn cost(market: Market, instance_type: &InstanceType, lived: Duration) -> f64 {
-    hourly(market, instance_type) * lived.as_secs().max(SECONDS_MIN) as f64 / 3600.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,15 +69,7 @@ mod tests {
     #[test]
     fn an_hour_of_spot_costs_its_share_of_the_list_price() {
         let large = InstanceType::new("c8g.large");
-        let hour = Duration::from_secs(3600);
-        assert!((cost(Market::OnDemand, &large, hour) - 0.0908).abs() < 1e-9);
-        assert!((cost(Market::Spot, &large, hour) - 0.0908 * 0.35).abs() < 1e-9);
-    }
-
-    #[test]
-    fn a_second_costs_a_minute() {
-        let large = InstanceType::new("c8g.large");
-        let minute = cost(Market::Spot, &large, Duration::from_secs(60));
-        assert!((cost(Market::Spot, &large, Duration::from_secs(1)) - minute).abs() < 1e-12);
+        assert!((hourly(Market::OnDemand, &large) - 0.0908).abs() < 1e-9);
+        assert!((hourly(Market::Spot, &large) - 0.0908 * 0.35).abs() < 1e-9);
     }
 }

@@ -44,7 +44,8 @@ pub struct Scenario {
     /// For weeks of jobs: nothing is noted but counts, what has ended is put away, and a look at the queue that would show
     /// nothing new is made less often. Checks and transcripts need `false`.
     pub lean: bool,
-    /// Feeds the differences between the spot prices of types, zones and days; none: all get the same discount.
+    /// Feeds the differences between the spot prices of types, zones and days, which the manager is told; none: all get the
+    /// same discount, and nobody speaks of prices.
     pub price_seed: Option<u64>,
 }
 

@@ -87,7 +87,7 @@ impl Summary {
         let ended = machines.iter().filter(|machine| machine.ending.is_some()).count() as u64;
         let (cost, on_demand) = machines
             .iter()
-            .map(|machine| machine.cost(world.now()))
+            .map(|machine| machine.cost(world.now(), world.scenario().price_seed))
             .fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         Self {
             version: 1,

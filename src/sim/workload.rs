@@ -77,6 +77,7 @@ pub fn morning(start: Timestamp, seed: u64) -> Scenario {
     let mut dice = Dice::new(seed ^ 0x0c0f_fee0);
     let mut scenario = Scenario::new(start);
     scenario.manager = "demo".into();
+    scenario.price_seed = Some(seed);
     scenario.settings.concurrent = 40;
     if let Some(runner) = scenario.runner_mut() {
         runner.max_workers = 24;

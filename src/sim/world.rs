@@ -16,6 +16,7 @@ mod cloud;
 mod gitlab;
 mod host;
 mod link;
+mod prices;
 #[cfg(test)]
 mod tests;
 mod troubles;
@@ -108,6 +109,7 @@ impl World {
         let runners: Vec<_> = self.scenario.settings.runners.iter().map(|runner| runner.name.clone()).collect();
         let servers: std::collections::BTreeSet<_> =
             self.scenario.settings.runners.iter().filter(|r| r.sees_queue).map(|r| r.server.clone()).collect();
+        self.agenda.put(self.now, Happening::LookAtPrices { incarnation });
         for runner in runners {
             self.agenda.put(self.now, Happening::ReadRunner { incarnation, runner: runner.clone() });
             self.agenda.put(self.now, Happening::Prepare { incarnation, runner });
@@ -272,6 +274,7 @@ impl World {
             Happening::ReadRunner { incarnation, runner } => self.read_runner(incarnation, runner),
             Happening::Prepare { incarnation, runner } => self.prepare(incarnation, runner),
             Happening::ReadConfiguration { incarnation } => self.read_configuration(incarnation),
+            Happening::LookAtPrices { incarnation } => self.look_at_prices(incarnation),
             Happening::HandOut => self.hand_out(),
             Happening::JobShows { worker, job, by_docker } => self.job_shows(&worker, job, by_docker),
             Happening::JobEnds { worker, job } => self.job_ends(&worker, job),

@@ -16,6 +16,7 @@ pub(super) enum Happening {
     ReadRunner { incarnation: u32, runner: RunnerName },
     Prepare { incarnation: u32, runner: RunnerName },
     ReadConfiguration { incarnation: u32 },
+    LookAtPrices { incarnation: u32 },
     HandOut,
     JobShows { worker: WorkerId, job: JobId, by_docker: bool },
     JobEnds { worker: WorkerId, job: JobId },

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::engine::{
     ConfigHash, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch, LaunchAnswer, LaunchError,
     LaunchErrorClass, LaunchToken, LaunchedWorker, Leftover, Market, Offering, Phase, Reason, RunnerName, Termination,
-    WorkerId, Zone,
+    WorkerId, Zone, prices::cost,
 };
 use crate::sim::dice::Stream;
 use crate::sim::ledger::{Ending, Fact, Killer, LaunchTruth};
@@ -95,11 +95,15 @@ impl Machine {
         }
     }
 
-    /// What it has cost until `now`, in USD: on its market, and what the same time would have cost on demand.
-    pub fn cost(&self, now: Timestamp) -> (f64, f64) {
+    /// What it has cost until `now`, in USD: on its market, and what the same time would have cost on demand. `price_seed` as
+    /// in [`super::Scenario::price_seed`].
+    pub fn cost(&self, now: Timestamp, price_seed: Option<u64>) -> (f64, f64) {
         let until = self.ended_at.unwrap_or(now);
         let lived = Duration::try_from(until.duration_since(self.launched_at)).unwrap_or_default();
-        let of = |market| prices::cost(market, &self.offering.instance_type, lived);
+        let of = |market| {
+            let hourly = prices::rate(price_seed, &Offering { market, ..self.offering.clone() }, self.launched_at);
+            cost(hourly, lived)
+        };
         (of(self.offering.market), of(Market::OnDemand))
     }
 }

@@ -527,3 +527,27 @@ fn nothing_goes_wrong_any_more_once_it_is_calm() {
     assert_eq!(stage.world.hosts[&worker].runner_state, RunnerState::Serving);
     assert!(!stage.faults_seen(""));
 }
+
+#[test]
+fn a_world_whose_prices_differ_tells_them_as_they_are_paid() {
+    let told = |price_seed| {
+        let mut stage = Stage::new(Scenario { price_seed, ..scenario() });
+        stage.pass(2);
+        let looks = stage.heard.iter().filter_map(|event| match event {
+            Event::Prices(look) => Some(look.clone()),
+            _ => None,
+        });
+        looks.collect::<Vec<_>>()
+    };
+    assert_eq!(told(None), []);
+    let look = told(Some(3)).remove(0);
+    assert_eq!(look.region, "eu-central-1");
+    let scenario = scenario();
+    let places = &scenario.blueprints[&RunnerName::new("spot")].places;
+    let spot = look.spot.unwrap();
+    assert_eq!(spot.len(), places.len());
+    for place in places {
+        let paid = crate::sim::prices::rate(Some(3), &place.on(Market::Spot), scenario.start);
+        assert_eq!(spot[&(place.instance_type.clone(), place.zone.clone())].to_bits(), paid.to_bits());
+    }
+}
