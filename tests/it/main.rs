@@ -17,6 +17,8 @@ mod gitlab;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod record;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod simulate;
