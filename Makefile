@@ -129,7 +129,7 @@ REGIONS ?= us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 eu-central-1 eu-
 
 .PHONY: forecast-table
 forecast-table: ## the table of docs/forecast.md: idle_count = "auto" against fixed numbers (minutes)
-	$(CARGO) test --locked --release --test it -- --ignored --nocapture the_forecast_against_fixed_numbers
+	$(CARGO) test --release $(PURE) --lib -- --ignored --nocapture the_forecast_against_fixed_numbers
 
 .PHONY: prices
 prices: ## rewrite the table of on-demand prices from AWS's public price lists (some 300 MB per region)

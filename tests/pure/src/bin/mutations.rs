@@ -50,11 +50,8 @@ enum Catcher {
 #[derive(Debug)]
 enum Verdict {
     Green,
-    /// This test turned red: the first that counts, or any where none of those did.
-    Red {
-        test: String,
-        counts: bool,
-    },
+    /// This test turned red first.
+    Red(String),
     Endless,
     DoesNotCompile(String),
 }
@@ -160,11 +157,10 @@ fn work(
         let verdict = judge(&copy, &target, mutant.caught_by);
         write(&path, &original)?;
         let (caught, how) = match verdict? {
-            Verdict::Green => (false, "SURVIVES".to_owned()),
+            Verdict::Green => (false, format!("SURVIVES the {:?}", mutant.caught_by)),
             Verdict::Endless => (true, "caught: the tests did not end".to_owned()),
             Verdict::DoesNotCompile(why) => (false, format!("DOES NOT COMPILE: {why}")),
-            Verdict::Red { test, counts: true } => (true, format!("caught by {test}")),
-            Verdict::Red { test, counts: false } => (false, format!("NOT CAUGHT BY THE WORLDS, but by {test}")),
+            Verdict::Red(test) => (true, format!("caught by {test}")),
         };
         println!("{:5.1} s  {}: {how}", began.elapsed().as_secs_f64(), mutant.name);
         if !caught {
@@ -210,7 +206,7 @@ fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Compiles a copy and runs its tests, until one turns red that counts.
+/// Compiles a copy and runs those tests that are to catch its bug, until one turns red.
 fn judge(copy: &Path, target: &Path, catcher: Catcher) -> Result<Verdict, String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let built = Command::new(&cargo)
@@ -231,9 +227,12 @@ fn judge(copy: &Path, target: &Path, catcher: Catcher) -> Result<Verdict, String
     // Cargo names it from where it was called, which is not where it is to run.
     let path = std::path::absolute(executable).map_err(|error| error.to_string())?;
     let mut tests = Command::new(path);
+    if catcher == Catcher::Worlds {
+        tests.arg(WORLDS);
+    }
     tests.current_dir(copy.join("tests/pure")).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = tests.spawn().map_err(|error| format!("{executable}: {error}"))?;
-    let verdict = watch(&mut child, catcher);
+    let verdict = watch(&mut child);
     // Dead already, or not needed any more.
     let _ = child.kill();
     child.wait().map_err(|error| error.to_string())?;
@@ -241,29 +240,23 @@ fn judge(copy: &Path, target: &Path, catcher: Catcher) -> Result<Verdict, String
 }
 
 /// Reads what the tests print until it says enough.
-fn watch(child: &mut Child, catcher: Catcher) -> Result<Verdict, String> {
+fn watch(child: &mut Child) -> Result<Verdict, String> {
     let lines = lines_of(child.stdout.take().ok_or("no output to read")?);
     let deadline = Instant::now() + PATIENCE;
-    let mut another = None;
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
                 let failed = line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"));
-                let Some(test) = failed.map(str::to_owned) else { continue };
-                if catcher == Catcher::Tests || test.starts_with(WORLDS) {
-                    return Ok(Verdict::Red { test, counts: true });
+                if let Some(test) = failed {
+                    return Ok(Verdict::Red(test.to_owned()));
                 }
-                another.get_or_insert(test);
             }
             Err(RecvTimeoutError::Timeout) => return Ok(Verdict::Endless),
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     let green = child.wait().map_err(|error| error.to_string())?.success();
-    Ok(match another {
-        None if green => Verdict::Green,
-        another => Verdict::Red { test: another.unwrap_or_else(|| "a crash of the tests".into()), counts: false },
-    })
+    Ok(if green { Verdict::Green } else { Verdict::Red("a crash of the tests".to_owned()) })
 }
 
 fn lines_of(stdout: ChildStdout) -> Receiver<String> {
