@@ -26,11 +26,11 @@ demo: ## the whole service against a simulated GitLab and EC2, in this terminal
 
 .PHONY: fmt
 fmt: ## format the source
-	$(CARGO) fmt
+	@for manifest in Cargo.toml tests/pure/Cargo.toml fuzz/Cargo.toml; do $(CARGO) fmt --manifest-path $$manifest; done
 
 .PHONY: lint
 lint: ## formatting, clippy, shell scripts; warnings are errors
-	$(CARGO) fmt --check
+	@for manifest in Cargo.toml tests/pure/Cargo.toml fuzz/Cargo.toml; do $(CARGO) fmt --check --manifest-path $$manifest; done
 	$(CARGO) clippy --locked --all-targets $(DENY)
 	@if command -v shellcheck >/dev/null; then \
 		git ls-files -z '*.sh' ':!src/worker/files/docker-seed.sh' benches/manager/run tests/lab/run .ci/run packaging/verify-unit | xargs -0 -r shellcheck; \
@@ -42,7 +42,7 @@ lint: ## formatting, clippy, shell scripts; warnings are errors
 test: $(MOTO) ## all tests but the lab
 	$(WITH_MOTO) $(CARGO) test --locked
 
-# The soak and the mutations stand on tests/pure: engine and simulated world alone, which compile in seconds.
+# The soak, the mutations and the benches stand on tests/pure: engine and simulated world alone, which compile in seconds.
 PURE := --locked --manifest-path tests/pure/Cargo.toml --target-dir target/pure
 SEEDS ?= 10000
 FIRST ?= 0
@@ -89,7 +89,7 @@ SIMULATED := target/simulations
 .PHONY: simulations
 simulations: release ## the tables of docs/simulator.md: bundled workloads, everyone tuned to the same waits
 	@mkdir -p $(SIMULATED)
-	@for pair in office-hours:2m merge-trains:2m nightly-bursts:2m office-hours:41s merge-trains:65s nightly-bursts:65s; do \
+	@for pair in office-hours:2m merge-trains:2m nightly-bursts:2m office-hours:41s merge-trains:66s nightly-bursts:66s; do \
 		target/release/runner-fleet simulate --config config/workloads/runner.toml --workload $${pair%:*} \
 			--equal-wait $${pair#*:} --compare docker+machine docker-autoscaler \
 			--html $(SIMULATED)/$${pair/:/-}.html; \
@@ -117,7 +117,7 @@ e2e: release ## the lab: the release binary, an EC2 emulator, real workers in co
 
 .PHONY: bench
 bench: $(MOTO) ## the budgets of docs/performance.md; the manager process itself needs root
-	$(CARGO) bench --locked
+	$(CARGO) bench $(PURE) --bench engine --bench simulator
 	@if [[ $$(id -u) -eq 0 ]]; then \
 		$(CARGO) build --locked --release --bin runner-fleet --example workers; \
 		benches/manager/run; \

@@ -10,8 +10,8 @@ use std::time::Duration;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use runner_fleet::engine::{
-    Blueprint, ConfigHash, Engine, Event, Health, IdleCount, IdlePolicy, Instance, InstanceState, InstanceType, JobId,
-    LinkNews, Market, PendingJob, Phase, Place, ProjectId, QueueLook, Report, RunnerFacts, RunnerName, RunnerSettings,
+    Blueprint, ConfigHash, Engine, Event, Health, IdleCount, Instance, InstanceState, InstanceType, JobId, LinkNews,
+    Market, PendingJob, Phase, Place, ProjectId, QueueLook, Report, RunnerFacts, RunnerName, RunnerSettings,
     RunnerState, Scope, Server, Settings, SubnetId, TemplateName, WorkerId, Zone,
 };
 
@@ -25,29 +25,11 @@ fn runner_name(number: u32) -> RunnerName {
 }
 
 fn settings(workers: u32) -> Settings {
-    let runner = |number| RunnerSettings {
-        name: runner_name(number),
-        server: Server::new(SERVER),
-        sees_queue: true,
-        limit: 0,
-        max_workers: workers / RUNNERS,
-        capacity: 1,
-        max_jobs: 0,
-        max_age: Duration::from_secs(24 * 3600),
-        max_booting: 0,
-        boot_timeout: Duration::from_secs(300),
-        market: Market::Spot,
-        on_demand_fallback: true,
-        spot_max_price: None,
-        retry_interrupted: false,
-        idle: IdlePolicy {
-            count: IdleCount::Fixed(1),
-            count_min: 0,
-            scale_factor: 0.0,
-            time: Duration::from_secs(300),
-            target_wait: Duration::from_secs(30),
-        },
-        schedule: Vec::new(),
+    let runner = |number| {
+        let mut runner = RunnerSettings::new(runner_name(number), Server::new(SERVER));
+        runner.max_workers = workers / RUNNERS;
+        runner.idle.count = IdleCount::Fixed(1);
+        runner
     };
     Settings {
         concurrent: workers,

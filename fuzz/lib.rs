@@ -1,5 +1,10 @@
 //! What the fuzz targets reach: the rooms that read what comes from outside, included from where they live.
-#![allow(dead_code, missing_docs, unused_imports, reason = "what is unused here is used by the rooms that are left out")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unused_imports,
+    reason = "what is unused here is used by the rooms that are left out"
+)]
 
 #[path = "../src/engine/mod.rs"]
 pub mod engine;

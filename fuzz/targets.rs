@@ -63,42 +63,30 @@ pub fn periods(data: &[u8]) {
     let quoted = toml::Value::String(text.to_owned());
     let table = format!("periods = [{quoted}]\ntimezone = \"Europe/Berlin\"\nidle_count = 3\n");
     config(format!("[[runners]]\n[runners.fleet]\n[[runners.fleet.schedule]]\n{table}").as_bytes());
-    let machine = format!("[[runners]]\nexecutor = \"docker+machine\"\n[runners.machine]\n[[runners.machine.autoscaling]]\n");
+    let machine =
+        format!("[[runners]]\nexecutor = \"docker+machine\"\n[runners.machine]\n[[runners.machine.autoscaling]]\n");
     config(format!("{machine}Periods = [{quoted}]\nTimezone = \"Local\"\nIdleCount = 3\n").as_bytes());
     if let Ok(period) = cronexpr::parse_crontab(text) {
-        let wanted = idle_wanted(ScheduleEntry {
-            periods: vec![period],
-            written: vec![text.to_owned()],
-            idle_count: Some(IdleCount::Fixed(3)),
-            idle_count_min: None,
-            idle_scale_factor: None,
-            idle_time: None,
-            max_workers: None,
-        }, now);
+        let wanted = idle_wanted(
+            ScheduleEntry {
+                periods: vec![period],
+                written: vec![text.to_owned()],
+                idle_count: Some(IdleCount::Fixed(3)),
+                idle_count_min: None,
+                idle_scale_factor: None,
+                idle_time: None,
+                max_workers: None,
+            },
+            now,
+        );
         assert!(wanted == 0 || wanted == 3);
     }
 }
 
 fn idle_wanted(entry: ScheduleEntry, now: Timestamp) -> u32 {
     let minutes = |minutes: u64| std::time::Duration::from_secs(minutes * 60);
-    let runner = RunnerSettings {
-        name: RunnerName::new("r"),
-        server: Server::new("https://gitlab.example.com"),
-        sees_queue: true,
-        limit: 0,
-        max_workers: 10,
-        capacity: 1,
-        max_jobs: 0,
-        max_age: minutes(1_440),
-        max_booting: 0,
-        boot_timeout: minutes(5),
-        market: Market::Spot,
-        on_demand_fallback: true,
-        spot_max_price: None,
-        retry_interrupted: false,
-        idle: IdlePolicy { count: IdleCount::Fixed(0), count_min: 0, scale_factor: 0.0, time: minutes(5), target_wait: minutes(1) },
-        schedule: vec![entry],
-    };
+    let plain = RunnerSettings::new(RunnerName::new("r"), Server::new("https://gitlab.example.com"));
+    let runner = RunnerSettings { schedule: vec![entry], ..plain };
     let settings = Settings { concurrent: 10, check_interval: minutes(1), runners: vec![runner] };
     let mut engine = Engine::new("ci", 1, now);
     engine.step(now, [Event::Configured(settings)]);

@@ -42,3 +42,35 @@ fn runner(runner: &Runner) -> RunnerSettings {
         schedule: fleet.schedule.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tests and simulations begin with [`RunnerSettings::new`]: it must say what a file says that says nothing.
+    #[test]
+    fn a_plain_runner_of_the_engine_has_the_files_defaults() {
+        let text = r#"
+            concurrent = 10
+            [fleet]
+            manager = "ci"
+            [[runners]]
+            name = "plain"
+            url = "https://gitlab.example.com"
+            token = "glrt-t1_plain"
+            executor = "docker"
+            [runners.docker]
+            image = "alpine"
+            [runners.fleet]
+            api_token = "glpat-plain"
+            region = "eu-central-1"
+            ami = "ami-0123456789abcdef0"
+            instance_types = ["c8g.large"]
+            subnets = ["subnet-0123456789abcdef0"]
+            security_groups = ["sg-0123456789abcdef0"]
+        "#;
+        let settings = crate::config::parse(text, "config.toml").unwrap().config.settings();
+        let [runner] = settings.runners.as_slice() else { panic!("{settings:?}") };
+        assert_eq!(*runner, RunnerSettings::new(runner.name.clone(), runner.server.clone()));
+    }
+}

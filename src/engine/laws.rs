@@ -4,6 +4,8 @@
 //! Tests run it after every step; the live driver does too and counts what it finds (a metric that must stay 0).
 //! The laws about convergence (5 and 6 of docs/architecture.md) need a world and are checked at the end of simulations.
 
+mod floor;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
@@ -25,6 +27,8 @@ use super::worker::{Health, Instance, InstanceState, Report, RunnerState};
 const LISTING_MAX: Duration = Duration::from_secs(120);
 /// After EC2 has refused or throttled a launch, the next one waits at least so long.
 const REPEAT_MIN: Duration = Duration::from_secs(4);
+/// An instance that no listing shows any more may be shown again for so long (EC2 Developer Guide, "Eventual consistency").
+const FORGOTTEN: Duration = Duration::from_secs(300);
 /// Two listings are at least so far apart.
 const LISTING_PACE: Duration = Duration::from_secs(2);
 
@@ -64,9 +68,14 @@ pub struct Laws {
     instances: BTreeMap<WorkerId, Option<Instance>>,
     /// Those that a listing has shown as terminated; a late answer to a launch may still name them.
     ended: BTreeSet<WorkerId>,
-    owners: BTreeMap<WorkerId, RunnerName>,
+    /// Whose each instance is, and when it was last seen; kept for a while after EC2 has shown it last.
+    owners: BTreeMap<WorkerId, (RunnerName, Timestamp)>,
     reports: BTreeMap<WorkerId, Report>,
     forced: BTreeSet<WorkerId>,
+    /// Workers that were told to take no more jobs (false), or to take some again (true).
+    told: BTreeMap<WorkerId, bool>,
+    paused_here: BTreeSet<RunnerName>,
+    paused_in_gitlab: BTreeSet<RunnerName>,
     in_flight: BTreeMap<LaunchToken, InFlight>,
     refused_at: BTreeMap<RunnerName, Timestamp>,
     slow_at: Option<Timestamp>,
@@ -85,6 +94,7 @@ impl Laws {
     /// Takes in what the engine is about to be told. Call it before [`Self::judge`] of the same step.
     pub fn observe(&mut self, now: Timestamp, event: &Event) {
         self.mind_the_clock(now);
+        self.observe_pauses(event);
         match event {
             Event::Configured(settings) => {
                 self.capacities.extend(settings.runners.iter().map(|runner| (runner.name.clone(), runner.capacity)));
@@ -106,7 +116,7 @@ impl Laws {
                         self.instances.insert(launched.id.clone(), None);
                         launch.coming = launch.coming.saturating_sub(1);
                     }
-                    self.owners.insert(launched.id.clone(), launch.runner.clone());
+                    self.owners.insert(launched.id.clone(), (launch.runner.clone(), now));
                 }
                 launch.uncertain |= answer.leftover == Leftover::Possible;
                 let settled = !launch.uncertain
@@ -164,10 +174,11 @@ impl Laws {
         for instance in instances {
             if instance.state == InstanceState::Terminated {
                 self.instances.remove(&instance.id);
+                self.owners.remove(&instance.id);
                 self.ended.insert(instance.id.clone());
             } else {
                 self.note_arrival(instance);
-                self.owners.insert(instance.id.clone(), instance.runner.clone());
+                self.owners.insert(instance.id.clone(), (instance.runner.clone(), asked_at));
                 let known = self.instances.entry(instance.id.clone()).or_insert(None);
                 let health = match (instance.health, known.as_ref()) {
                     (Health::Unknown, Some(known)) => known.health,
@@ -179,6 +190,7 @@ impl Laws {
         // What a complete listing does not show, and an earlier one did, has gone.
         let shown: BTreeSet<&WorkerId> = instances.iter().map(|instance| &instance.id).collect();
         self.instances.retain(|id, known| known.is_none() || shown.contains(id));
+        self.owners.retain(|id, (_, seen_at)| self.instances.contains_key(id) || since(asked_at, *seen_at) < FORGOTTEN);
         self.ended.retain(|id| shown.contains(id));
         self.reports.retain(|id, _| self.instances.contains_key(id));
     }
@@ -221,6 +233,7 @@ impl Laws {
             }
         }
         self.judge_budget(commands, &mut broken);
+        broken.extend(self.judge_floor(now, commands));
         broken
     }
 
@@ -346,8 +359,12 @@ impl Laws {
         self.settings.as_ref()?.section(runner)
     }
 
+    fn owner(&self, worker: &WorkerId) -> Option<&RunnerName> {
+        self.owners.get(worker).map(|(runner, _)| runner)
+    }
+
     fn workers_of(&self, runner: &RunnerName) -> u32 {
-        let there = self.instances.keys().filter(|id| self.owners.get(*id) == Some(runner)).count();
+        let there = self.instances.keys().filter(|id| self.owner(id) == Some(runner)).count();
         let coming: u32 =
             self.in_flight.values().filter(|flight| flight.runner == *runner).map(|flight| flight.coming).sum();
         u32::try_from(there).unwrap_or(u32::MAX).saturating_add(coming)
@@ -356,7 +373,7 @@ impl Laws {
     fn slots(&self) -> u32 {
         let capacity =
             |runner: Option<&RunnerName>| runner.and_then(|runner| self.capacities.get(runner)).copied().unwrap_or(1);
-        let there: u32 = self.instances.keys().map(|id| capacity(self.owners.get(id))).sum();
+        let there: u32 = self.instances.keys().map(|id| capacity(self.owner(id))).sum();
         let coming: u32 = self.in_flight.values().map(|flight| flight.coming * capacity(Some(&flight.runner))).sum();
         there.saturating_add(coming)
     }

@@ -60,7 +60,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::{Market, RunnerName, Server};
+    use crate::engine::{RunnerName, Server};
 
     fn idle(count: IdleCount, count_min: u32, scale_factor: f64) -> IdlePolicy {
         let time = Duration::from_secs(300);
@@ -68,24 +68,8 @@ mod tests {
     }
 
     fn runner(schedule: Vec<ScheduleEntry>) -> RunnerSettings {
-        RunnerSettings {
-            name: RunnerName::new("r"),
-            server: Server::new("https://gitlab.example.com"),
-            sees_queue: true,
-            limit: 0,
-            max_workers: 10,
-            capacity: 1,
-            max_jobs: 0,
-            max_age: Duration::from_secs(86_400),
-            max_booting: 0,
-            boot_timeout: Duration::from_secs(300),
-            market: Market::Spot,
-            on_demand_fallback: true,
-            spot_max_price: None,
-            retry_interrupted: false,
-            idle: idle(IdleCount::Fixed(1), 0, 0.0),
-            schedule,
-        }
+        let plain = RunnerSettings::new(RunnerName::new("r"), Server::new("https://gitlab.example.com"));
+        RunnerSettings { idle: idle(IdleCount::Fixed(1), 0, 0.0), schedule, ..plain }
     }
 
     fn entry(period: &str, idle_count: Option<u32>, max_workers: Option<u32>) -> ScheduleEntry {

@@ -69,6 +69,37 @@ pub struct RunnerSettings {
     pub schedule: Vec<ScheduleEntry>,
 }
 
+impl RunnerSettings {
+    /// A runner for which nothing but its name and its server is configured, whose queue can be read, under a `concurrent` of
+    /// 10: the defaults of docs/configuration.md.
+    pub fn new(name: RunnerName, server: Server) -> Self {
+        Self {
+            name,
+            server,
+            sees_queue: true,
+            limit: 0,
+            max_workers: 10,
+            capacity: 1,
+            max_jobs: 0,
+            max_age: Duration::from_secs(24 * 3600),
+            max_booting: 0,
+            boot_timeout: Duration::from_secs(5 * 60),
+            market: Market::Spot,
+            on_demand_fallback: true,
+            spot_max_price: None,
+            retry_interrupted: false,
+            idle: IdlePolicy {
+                count: IdleCount::Fixed(0),
+                count_min: 0,
+                scale_factor: 0.0,
+                time: Duration::from_secs(5 * 60),
+                target_wait: Duration::from_secs(30),
+            },
+            schedule: Vec::new(),
+        }
+    }
+}
+
 /// How many free job slots stand ready, and for how long a worker above that stays.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct IdlePolicy {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::{
-    Blueprint, ConfigHash, IdleCount, IdlePolicy, InstanceType, Market, Place, ProjectId, RunnerFacts, RunnerName,
-    RunnerSettings, Scope, Server, Settings, SubnetId, TemplateName, Zone,
+    Blueprint, ConfigHash, InstanceType, Market, Place, ProjectId, RunnerFacts, RunnerName, RunnerSettings, Scope,
+    Server, Settings, SubnetId, TemplateName, Zone,
 };
 
 use super::faults::Faults;
@@ -190,30 +190,7 @@ pub(crate) fn boot_time(median: Duration, chance: f64) -> Duration {
 
 /// A runner with the contract's defaults: spot with on-demand fallback, `max_workers` 10, nothing kept idle.
 pub fn runner(name: &str) -> RunnerSettings {
-    RunnerSettings {
-        name: RunnerName::new(name),
-        server: Server::new("https://gitlab.example.com"),
-        sees_queue: true,
-        limit: 0,
-        max_workers: 10,
-        capacity: 1,
-        max_jobs: 0,
-        max_age: Duration::from_secs(24 * 3600),
-        max_booting: 0,
-        boot_timeout: Duration::from_secs(5 * 60),
-        market: Market::Spot,
-        on_demand_fallback: true,
-        spot_max_price: None,
-        retry_interrupted: false,
-        idle: IdlePolicy {
-            count: IdleCount::Fixed(0),
-            count_min: 0,
-            scale_factor: 0.0,
-            time: Duration::from_secs(5 * 60),
-            target_wait: Duration::from_secs(30),
-        },
-        schedule: Vec::new(),
-    }
+    RunnerSettings::new(RunnerName::new(name), Server::new("https://gitlab.example.com"))
 }
 
 fn blueprint(runner: &RunnerName) -> Blueprint {

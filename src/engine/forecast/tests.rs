@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::engine::{IdlePolicy, JobId, Market, Phase, ProjectId, RunnerState};
+use crate::engine::{IdlePolicy, JobId, Phase, ProjectId, RunnerState};
 
 /// A Monday, midnight.
 const START: i64 = 1_772_409_600;
@@ -22,31 +22,9 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn settings(target_wait: Duration) -> Settings {
-    let idle = IdlePolicy {
-        count: IdleCount::Auto,
-        count_min: 0,
-        scale_factor: 0.0,
-        time: Duration::from_secs(60),
-        target_wait,
-    };
-    let runner = RunnerSettings {
-        name: name(),
-        server: server(),
-        sees_queue: true,
-        limit: 0,
-        max_workers: 100,
-        capacity: 1,
-        max_jobs: 0,
-        max_age: Duration::from_secs(86_400),
-        max_booting: 0,
-        boot_timeout: Duration::from_secs(300),
-        market: Market::Spot,
-        on_demand_fallback: true,
-        spot_max_price: None,
-        retry_interrupted: false,
-        idle,
-        schedule: Vec::new(),
-    };
+    let mut runner = RunnerSettings { max_workers: 100, ..RunnerSettings::new(name(), server()) };
+    let (count, time) = (IdleCount::Auto, Duration::from_secs(60));
+    runner.idle = IdlePolicy { count, time, target_wait, ..runner.idle };
     Settings { concurrent: 100, check_interval: Duration::from_secs(3), runners: vec![runner] }
 }
 

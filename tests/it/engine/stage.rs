@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runner_fleet::engine::laws::Laws;
 use runner_fleet::engine::{
-    Blueprint, Command, ConfigHash, Engine, Event, Health, IdleCount, IdlePolicy, Instance, InstanceState,
-    InstanceType, JobId, Launch, LaunchAnswer, LaunchedWorker, Leftover, LinkNews, Market, PendingJob, Phase, Place,
-    ProjectId, QueueLook, Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings,
-    SubnetId, TemplateName, WorkerId, Zone,
+    Blueprint, Command, ConfigHash, Engine, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch,
+    LaunchAnswer, LaunchedWorker, Leftover, LinkNews, Market, PendingJob, Phase, Place, ProjectId, QueueLook, Report,
+    RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, SubnetId, TemplateName, WorkerId,
+    Zone,
 };
 
 pub(crate) const SERVER: &str = "https://gitlab.example.com";
@@ -17,30 +17,7 @@ pub(crate) const RUNNER: &str = "graviton";
 
 /// Dull defaults: one runner, twenty workers at most, one job each, nothing idle, five minutes of idle time.
 pub(crate) fn runner() -> RunnerSettings {
-    RunnerSettings {
-        name: RunnerName::new(RUNNER),
-        server: Server::new(SERVER),
-        sees_queue: true,
-        limit: 0,
-        max_workers: 20,
-        capacity: 1,
-        max_jobs: 0,
-        max_age: Duration::from_secs(24 * 3600),
-        max_booting: 0,
-        boot_timeout: Duration::from_secs(300),
-        market: Market::Spot,
-        on_demand_fallback: true,
-        spot_max_price: None,
-        retry_interrupted: false,
-        idle: IdlePolicy {
-            count: IdleCount::Fixed(0),
-            count_min: 0,
-            scale_factor: 0.0,
-            time: Duration::from_secs(300),
-            target_wait: Duration::from_secs(30),
-        },
-        schedule: Vec::new(),
-    }
+    RunnerSettings { max_workers: 20, ..RunnerSettings::new(RunnerName::new(RUNNER), Server::new(SERVER)) }
 }
 
 pub(crate) fn settings(runners: Vec<RunnerSettings>) -> Settings {

@@ -21,6 +21,8 @@ const COPIED: [&str; 3] = ["config", "src", "tests"];
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Tests whose names begin so are the fault simulation.
 const WORLDS: &str = "it::worlds::";
+/// Worlds that a bug which needs rare circumstances meets beyond those of the tests; CI's soak runs five times as many.
+const SOAKED: &str = "4000";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,7 +156,10 @@ fn work(
         let path = copy.join(&mutant.file);
         let original = fs::read_to_string(&path).map_err(|error| error.to_string())?;
         write(&path, &original.replacen(&mutant.find, &mutant.replace, 1))?;
-        let verdict = judge(&copy, &target, mutant.caught_by);
+        let verdict = match (judge(&copy, &target, mutant.caught_by), mutant.caught_by) {
+            (Ok(Verdict::Green), Catcher::Worlds) => soak(&copy, &target),
+            (verdict, _) => verdict,
+        };
         write(&path, &original)?;
         let (caught, how) = match verdict? {
             Verdict::Green => (false, format!("SURVIVES the {:?}", mutant.caught_by)),
@@ -237,6 +242,28 @@ fn judge(copy: &Path, target: &Path, catcher: Catcher) -> Result<Verdict, String
     let _ = child.kill();
     child.wait().map_err(|error| error.to_string())?;
     verdict
+}
+
+/// More worlds than the tests have, with the optimised engine.
+fn soak(copy: &Path, target: &Path) -> Result<Verdict, String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let built = Command::new(&cargo)
+        .args(["build", "--release", "--locked", "--bin", "soak", "--manifest-path"])
+        .arg(copy.join("tests/pure/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(target)
+        .output()
+        .map_err(|error| format!("cargo: {error}"))?;
+    if !built.status.success() {
+        return Err(format!("the soak does not compile: {}", String::from_utf8_lossy(&built.stderr)));
+    }
+    let soaked = Command::new(target.join("release/soak"))
+        .args(["0", SOAKED])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .map_err(|error| format!("soak: {error}"))?;
+    Ok(if soaked.success() { Verdict::Green } else { Verdict::Red(format!("a soak of {SOAKED} worlds")) })
 }
 
 /// Reads what the tests print until it says enough.
