@@ -1,9 +1,10 @@
 //! Workers that are replaced although they work: made from an older configuration, too old, or about to be taken back.
 //!
 //! They go a few at a time, at most a tenth of their runner's workers (and at least one), idle ones first, the oldest
-//! first; those that finish a job, which may take hours, keep no idle one waiting. An idle one that the idle policy needs goes only when its replacement is ready: a replacement is wanted first,
-//! as long as `max_workers` and `concurrent` have room for it; where they have none, it goes first. A busy one finishes
-//! what it runs. One that is merely too old goes when it is idle.
+//! first; those that finish a job, which may take hours, keep no idle one waiting. An idle one that the idle policy needs
+//! goes only when its replacement is ready: a replacement is wanted first, as long as `max_workers` and `concurrent` have
+//! room for it; where they have none, it goes first. A busy one finishes what it runs. One that is merely too old goes
+//! when it is idle.
 
 use jiff::Timestamp;
 

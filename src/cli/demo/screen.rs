@@ -129,11 +129,17 @@ fn picture(head: &str, view: &View, news: &[String], look: Look) -> Vec<String> 
     shown.sort_by_key(|worker| (order(worker.state), &worker.id));
     let mut table = look.table(&["WORKER", "STATE", "JOBS", "AGE", "IDLE", "TYPE", "ZONE", "MARKET"]);
     for worker in shown.iter().take(WORKERS_MAX) {
-        let jobs: Vec<String> = worker.job_ids.iter().map(ToString::to_string).collect();
+        let ids: Vec<String> = worker.job_ids.iter().map(ToString::to_string).collect();
+        let jobs = match worker.jobs {
+            0 => "-".to_owned(),
+            // The ids come a moment after the count.
+            count if ids.is_empty() => format!("{count} job(s)"),
+            _ => ids.join(" "),
+        };
         table.add_row(vec![
             comfy_table::Cell::new(&worker.id),
             look.state(worker.state),
-            comfy_table::Cell::new(if jobs.is_empty() { worker.jobs.to_string() } else { jobs.join(" ") }),
+            comfy_table::Cell::new(jobs),
             comfy_table::Cell::new(brief(Some(worker.age))),
             comfy_table::Cell::new(brief(worker.idle)),
             comfy_table::Cell::new(&worker.instance_type),

@@ -4,12 +4,14 @@
 //! What is left must then have room for the jobs that run and for the idle slots. A forecast's wish and factors are left to
 //! the engine: what they ask for changes with every job.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{Laws, Violation};
 use crate::engine::command::Command;
 use crate::engine::event::{Event, OperatorWish};
-use crate::engine::ids::WorkerId;
+use crate::engine::ids::{RunnerName, WorkerId};
 use crate::engine::reason::Reason;
 use crate::engine::schedule::policy_at;
 use crate::engine::settings::{IdleCount, RunnerSettings};
@@ -18,35 +20,34 @@ use crate::engine::worker::RunnerState;
 impl Laws {
     /// Whose runner nobody takes jobs for.
     pub(super) fn observe_pauses(&mut self, event: &Event) {
-        match event {
-            Event::Runner { runner, facts: Ok(facts) } if facts.paused => self.paused_in_gitlab.insert(runner.clone()),
-            Event::Runner { runner, facts: Ok(_) } => self.paused_in_gitlab.remove(runner),
-            Event::Operator(OperatorWish::Pause(runner)) => self.paused_here.insert(runner.clone()),
-            Event::Operator(OperatorWish::Resume(runner)) => self.paused_here.remove(runner),
-            _ => return,
-        };
+        if let Event::Runner { runner, facts: Ok(facts) } = event {
+            self.paused_in_gitlab.remove(runner);
+            self.paused_in_gitlab.extend(facts.paused.then(|| runner.clone()));
+        }
+        if let Event::Operator(OperatorWish::Pause(runner)) = event {
+            self.paused_here.insert(runner.clone());
+        }
+        if let Event::Operator(OperatorWish::Resume(runner)) = event {
+            self.paused_here.remove(runner);
+        }
     }
 
     pub(super) fn judge_floor(&mut self, now: Timestamp, commands: &[Command]) -> Vec<Violation> {
+        let mut retired_from: BTreeSet<RunnerName> = BTreeSet::new();
         for command in commands {
-            match command {
-                Command::Fence { worker, .. } | Command::Stop { worker, .. } => {
-                    self.told.insert(worker.clone(), false);
-                }
-                Command::Unfence { worker, .. } => {
-                    self.told.insert(worker.clone(), true);
-                }
-                // One that is ended without a fence may yet turn out to be alive, and counts until EC2 shows its end.
-                _ => {}
+            // One that is ended without a fence may yet turn out to be alive, and counts until EC2 shows its end.
+            if let Command::Fence { worker, .. } | Command::Stop { worker, .. } = command {
+                self.told.insert(worker.clone(), false);
+            }
+            if let Command::Unfence { worker, .. } = command {
+                self.told.insert(worker.clone(), true);
+            }
+            if let Command::Fence { worker, reason: Reason::Idle { .. } } = command {
+                retired_from.extend(self.owner(worker).cloned());
             }
         }
         self.told.retain(|worker, _| self.owners.contains_key(worker));
-        let retired = commands.iter().filter_map(|command| match command {
-            Command::Fence { worker, reason: Reason::Idle { .. } } => self.owner(worker),
-            _ => None,
-        });
-        let runners: std::collections::BTreeSet<_> = retired.collect();
-        let sections = runners.into_iter().filter_map(|runner| self.section(runner));
+        let sections = retired_from.iter().filter_map(|runner| self.section(runner));
         sections.filter_map(|section| self.below_floor(now, section)).collect()
     }
 

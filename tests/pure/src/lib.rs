@@ -1,5 +1,10 @@
 //! The pure rooms of runner-fleet, included from where they live. See `Cargo.toml` for why.
-#![allow(dead_code, missing_docs, reason = "what is unused here is used by the rooms that are left out")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unused_imports,
+    reason = "what is unused here is used by the rooms that are left out"
+)]
 
 // The integration tests of the engine name the crate as a stranger does.
 #[cfg(test)]
