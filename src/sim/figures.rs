@@ -230,7 +230,9 @@ fn machine_figures(tape: &Tape, end: Timestamp) -> MachineFigures {
         peak = peak.max(now);
     }
     let lost = tape.jobs.iter().filter(|job| job.fate == Fate::Lost);
-    let lost_hours = lost.filter_map(|job| Some(in_hours(between(job.started_at?, job.ended_at?)))).sum();
+    let lost = lost.filter_map(|job| Some(in_hours(between(job.started_at?, job.ended_at?))));
+    // Not `sum`, whose nothing is -0.
+    let lost_hours = lost.fold(0.0, |sum, hours| sum + hours);
     MachineFigures {
         launched: real.len() as u64,
         peak: u64::try_from(peak).unwrap_or_default(),
