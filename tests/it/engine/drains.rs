@@ -133,6 +133,19 @@ fn a_worker_that_has_done_its_jobs_is_fenced_while_it_runs_the_last_one() {
     assert_eq!(words(&stage.report(&worker, serving(1))), [format!("fence {worker}")]);
 }
 
+#[test]
+fn a_worker_that_has_booted_too_late_is_fenced_because_its_configuration_may_be_on_the_way() {
+    let mut stage = Stage::with(vec![runner()]);
+    let launch = launches(&stage.queue(&[1])).remove(0);
+    let worker = stage.grant(&launch).remove(0);
+    stage.list();
+    stage.pass(301);
+    let booted = Report { runner: RunnerState::Absent, ..serving(0) };
+    let commands = stage.report(&worker, booted);
+    assert!(words(&commands).contains(&format!("fence {worker}")), "{commands:?}");
+    assert!(!words(&commands).iter().any(|word| word.starts_with("terminate")), "{commands:?}");
+}
+
 /// A new template: workers made from the old one are outdated.
 fn new_template(stage: &mut Stage) -> Vec<Command> {
     let new = Blueprint { config: ConfigHash::new("c2"), ..blueprint() };
