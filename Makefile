@@ -117,7 +117,7 @@ e2e: release ## the lab: the release binary, an EC2 emulator, real workers in co
 
 .PHONY: bench
 bench: $(MOTO) ## the budgets of docs/performance.md; the manager process itself needs root
-	$(CARGO) bench $(PURE) --bench engine --bench simulator
+	CRITERION_HOME="$(CURDIR)/target/criterion" $(CARGO) bench $(PURE) --bench engine --bench simulator
 	@if [[ $$(id -u) -eq 0 ]]; then \
 		$(CARGO) build --locked --release --bin runner-fleet --example workers; \
 		benches/manager/run; \
