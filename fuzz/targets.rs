@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 
 use crate::config::{Surroundings, migrate, parse_in};
-use crate::engine::{
-    Engine, Event, IdleCount, IdlePolicy, Market, RunnerName, RunnerSettings, ScheduleEntry, Server, Settings,
-};
+use crate::engine::{Engine, Event, IdleCount, RunnerName, RunnerSettings, ScheduleEntry, Server, Settings};
 use crate::gitlab::queue;
 use crate::worker::agent;
 

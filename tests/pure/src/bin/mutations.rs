@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
@@ -211,16 +211,21 @@ fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Compiles a copy and runs those tests that are to catch its bug, until one turns red.
-fn judge(copy: &Path, target: &Path, catcher: Catcher) -> Result<Verdict, String> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let built = Command::new(&cargo)
-        .args(["test", "--no-run", "--locked", "--lib", "--manifest-path"])
+/// Calls cargo for a copy.
+fn cargo(copy: &Path, target: &Path, words: &[&str]) -> Result<Output, String> {
+    Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
+        .args(words)
+        .args(["--locked", "--manifest-path"])
         .arg(copy.join("tests/pure/Cargo.toml"))
         .arg("--target-dir")
         .arg(target)
         .output()
-        .map_err(|error| format!("cargo: {error}"))?;
+        .map_err(|error| format!("cargo: {error}"))
+}
+
+/// Compiles a copy and runs those tests that are to catch its bug, until one turns red.
+fn judge(copy: &Path, target: &Path, catcher: Catcher) -> Result<Verdict, String> {
+    let built = cargo(copy, target, &["test", "--no-run", "--lib"])?;
     let told = String::from_utf8_lossy(&built.stderr);
     if !built.status.success() {
         let line = told.lines().find(|line| line.starts_with("error")).unwrap_or_default().to_owned();
@@ -246,14 +251,7 @@ fn judge(copy: &Path, target: &Path, catcher: Catcher) -> Result<Verdict, String
 
 /// More worlds than the tests have, with the optimised engine.
 fn soak(copy: &Path, target: &Path) -> Result<Verdict, String> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let built = Command::new(&cargo)
-        .args(["build", "--release", "--locked", "--bin", "soak", "--manifest-path"])
-        .arg(copy.join("tests/pure/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(target)
-        .output()
-        .map_err(|error| format!("cargo: {error}"))?;
+    let built = cargo(copy, target, &["build", "--release", "--bin", "soak"])?;
     if !built.status.success() {
         return Err(format!("the soak does not compile: {}", String::from_utf8_lossy(&built.stderr)));
     }
