@@ -149,7 +149,7 @@ class RunnerSide:
             self.state.acknowledge(job)
             return Answer(200, b"200", {"Job-Status": job.status, **UPDATE_INTERVAL})
         if wanted == "pending":
-            job.updated_at = self.state.clock()
+            self.state.keep_claim(job)
             return Answer(200, b"200", {"Job-Status": job.status})
         return Answer(400, b"400", {"Job-Status": job.status})
 

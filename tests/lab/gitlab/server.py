@@ -38,6 +38,7 @@ class GitLab:
         self.old_server = False
         self.journal: list[Entry] = []
         self.listed: Counter[int] = Counter()
+        self._kept: list[Job] = []
         self._stop = threading.Event()
         self.state.groups[9] = Group(9, "acme")
         self.state.projects[4] = Project(4, "acme/app", 9)
@@ -61,9 +62,11 @@ class GitLab:
         return self.state.add_job(project, name, script=list(script) or ["true"], **more)
 
     def queue_claimed(self, name: str) -> Job:
-        """A job that is pending and already claimed, as in two-phase commit: no demand."""
+        """A job that is pending and already claimed, as in two-phase commit: no demand. Its worker, elsewhere, keeps the
+        claim alive: without that GitLab gives it up after two minutes and queues the job anew, which is demand."""
         with self.state.lock:
             job = self.state.add_job(4, name, runner=self.runner.id, waiting_manager="r_elsewhere00")
+            self._kept.append(job)
             return job
 
     def jobs(self) -> list[Job]:
@@ -79,6 +82,8 @@ class GitLab:
     def answer(self, request: Request) -> Answer:
         """The whole way of a request, apart from faults."""
         with self.state.lock:
+            for job in self._kept:
+                self.state.keep_claim(job)
             self.state.sweep(lambda runner, job: match.eligible(self.state, runner, job))
         answer = self.runners.answer(request)
         if answer is not None:

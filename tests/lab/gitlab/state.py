@@ -189,6 +189,10 @@ class State:
         job.started_at = now
         job.move("running", now)
 
+    def keep_claim(self, job: Job) -> None:
+        """Between the phases: the worker prepares still, and has two more minutes."""
+        job.updated_at = self.clock()
+
     def acknowledge(self, job: Job) -> None:
         """The second phase: the worker has it for certain."""
         now = self.clock()

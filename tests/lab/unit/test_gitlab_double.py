@@ -254,6 +254,15 @@ def test_two_phase_commit(gitlab: GitLab, clock: Clock) -> None:
     assert lost.failure_reason == "runner_provisioning_timeout" and [item.status for item in gitlab.jobs()][-1] == "pending"
 
 
+def test_claimed_elsewhere(gitlab: GitLab, clock: Clock) -> None:
+    """A claim that its worker keeps alive is no demand, for however long a case lasts."""
+    kept = gitlab.queue_claimed("kept")
+    for _ in range(3):
+        clock.now += 121
+        call(gitlab, "GET", "/version", headers=READ)
+    assert kept.status == "pending" and kept.waiting_manager is not None and gitlab.jobs() == [kept]
+
+
 def test_manager_rows(gitlab: GitLab, clock: Clock) -> None:
     """Verify and requests make rows; deleting one is done once; a week of silence deletes it as well."""
     call(gitlab, "POST", "/runners/verify", {"token": TOKEN, "system_id": "s_manager00000"})
