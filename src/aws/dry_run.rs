@@ -104,7 +104,7 @@ impl Aws {
     /// It is denied, or EC2 does not take the content.
     pub(crate) async fn may_make_template(&self, spec: &LaunchSpec, image: &Image) -> Result<(), AwsError> {
         let key_pair = key::name(&spec.manager, &spec.key_fingerprint);
-        let content = Content::new(spec, image, &key_pair)?;
+        let content = Content::new(spec, image, key_pair.as_str())?;
         let answer = self
             .ec2
             .create_launch_template()
@@ -128,7 +128,7 @@ impl Aws {
             .ec2
             .import_key_pair()
             .dry_run(true)
-            .key_name(key::name(&spec.manager, &spec.key_fingerprint))
+            .key_name(key::name(&spec.manager, &spec.key_fingerprint).as_str())
             .public_key_material(Blob::new(spec.public_key_openssh.trim()))
             .tag_specifications(tag::specification(ResourceType::KeyPair, &tags))
             .send()

@@ -46,14 +46,10 @@ impl Aws {
         if let Err(error) = self.turn(&doing, CREATE).await {
             return fleet_answer::of_error(&error);
         }
-        let answer = match self.create_fleet(input).await.map_err(self.failed(doing, CREATE)) {
+        match self.create_fleet(input).await.map_err(self.failed(doing, CREATE)) {
             Ok(output) => fleet_answer::read(launch, &output),
             Err(error) => fleet_answer::of_error(&error),
-        };
-        if answer.errors.iter().any(|error| is_about_something_of_ours(&error.code)) {
-            self.forget_templates_and_keys().await;
         }
-        answer
     }
 
     pub(super) async fn create_fleet(
@@ -83,12 +79,6 @@ impl Aws {
             .send()
             .await
     }
-}
-
-/// Whether a launch failed because a template or key pair is gone that we once saw. EC2 tells it of the call as a whole
-/// or of each offering.
-fn is_about_something_of_ours(code: &str) -> bool {
-    ["InvalidLaunchTemplate", "InvalidKeyPair"].iter().any(|sign| code.starts_with(sign))
 }
 
 /// The request; equal commands give equal requests, or EC2 would answer `IdempotentParameterMismatch`.
@@ -247,29 +237,6 @@ mod tests {
             let (found, told, _) = only(&answer);
             assert_eq!((found, told), (class, code), "{answer:?}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_missing_template_is_made_again_by_the_next_blueprint() {
-        let code = "InvalidLaunchTemplateName.NotFoundException";
-        let of_offering = format!("<errorSet><item><errorCode>{code}</errorCode></item></errorSet>");
-        let of_offering = format!("<CreateFleetResponse>{of_offering}</CreateFleetResponse>");
-        for answer in [Answer::ec2_error(400, code, "gone"), Answer::xml(200, &of_offering)] {
-            let (aws, _) = aws_with([answer]);
-            aws.cache.templates.lock().await.insert(a_launch(Market::Spot).template);
-
-            aws.launch("ci-eu", None, &BTreeMap::new(), &a_launch(Market::Spot)).await;
-
-            assert!(aws.cache.templates.lock().await.is_empty());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_capacity_error_does_not_make_anything_again() {
-        let (aws, _) = aws_with([Answer::ec2_error(500, "InsufficientInstanceCapacity", "none")]);
-        aws.cache.templates.lock().await.insert(a_launch(Market::Spot).template);
-        aws.launch("ci-eu", None, &BTreeMap::new(), &a_launch(Market::Spot)).await;
-        assert_eq!(aws.cache.templates.lock().await.len(), 1);
     }
 
     #[tokio::test]

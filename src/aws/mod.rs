@@ -4,10 +4,10 @@
 //! vocabulary comes back. No SDK type appears in a signature (but for [`Aws::from_sdk_config`], the door for tests).
 //!
 //! Reading order: the door ([`client`]), what can go wrong ([`error`], [`meaning`]); what a worker is made of
-//! ([`spec`], [`image`], [`subnet`], [`key`], [`template`], together the [`blueprint`]); the launch ([`fleet`],
-//! [`fleet_answer`]), the look ([`listing`]), the end ([`terminate`]); what it costs ([`prices`], [`on_demand`]); secrets
-//! ([`parameter`]); the rights that all of this needs ([`policy`], [`mod@worker_policy`]). What only `doctor` asks: [`dry_run`],
-//! [`network`], [`role`], [`quota`].
+//! ([`spec`], [`image`], [`subnet`], [`key`], [`template`], together the [`blueprint`], and what
+//! is kept for it, [`upkeep`]); the launch ([`fleet`], [`fleet_answer`]), the look ([`listing`]), the end ([`terminate`]);
+//! what it costs ([`prices`], [`on_demand`]); secrets ([`parameter`]); the rights that all of this needs ([`policy`],
+//! [`mod@worker_policy`]). What only `doctor` asks: [`dry_run`], [`network`], [`role`], [`quota`].
 //!
 //! Deliberately absent: choosing a zone or a market, repeating a launch, and any call for a single worker.
 
@@ -37,6 +37,7 @@ pub mod subnet;
 pub mod tag;
 pub mod template;
 pub mod terminate;
+pub mod upkeep;
 mod whole;
 pub mod worker_policy;
 

@@ -163,7 +163,7 @@ async fn key_pair(patient: &Patient<'_>, aws: &Aws, spec: &LaunchSpec) -> Option
     patient.key?;
     let name = crate::aws::key::name(&spec.manager, &spec.key_fingerprint);
     Some(match within(aws.key_pairs(&spec.manager)).await {
-        Ok(Ok(names)) if names.contains(&name) => Finding::ok(Step::KeyPair, name),
+        Ok(Ok(names)) if names.contains(&name) => Finding::ok(Step::KeyPair, name.as_str()),
         Ok(Ok(_)) => match within(aws.may_import_key(spec)).await {
             Ok(Ok(())) => Finding::ok(Step::KeyPair, format!("{name} may be imported, and is at the service's start")),
             Ok(Err(error)) => failed(Step::KeyPair, &error),
@@ -191,8 +191,8 @@ async fn launch(
     };
     let single = format!("{} in {} would be allowed (dry run)", place.instance_type, place.zone);
     judge(within(aws.may_run(spec, &image.id, place)).await, single);
-    match within(aws.templates(&spec.manager, Some(&spec.runner))).await {
-        Ok(Ok(templates)) => match templates.first() {
+    match within(aws.templates(&spec.manager)).await {
+        Ok(Ok(templates)) => match templates.iter().find(|(_, runner)| **runner == spec.runner) {
             Some((template, _)) => {
                 for market in markets(&patient.runner.fleet) {
                     let found = format!("the fleet call on the {market} market would be allowed (dry run)");

@@ -80,6 +80,10 @@ name! {
     TemplateName
 }
 name! {
+    /// An EC2 key pair's name; the key's fingerprint is part of it, so equal names mean equal keys.
+    KeyPairName
+}
+name! {
     /// EC2's `ClientToken` of one launch decision: up to 64 ASCII characters; the same token never launches twice.
     LaunchToken
 }

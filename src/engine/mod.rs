@@ -4,7 +4,8 @@
 //! the live service, the simulator and the tests all run exactly this code.
 //!
 //! Reading order: the vocabulary ([`ids`], [`offering`], [`job`], [`worker`], [`settings`]), what comes in ([`event`]),
-//! what goes out ([`command`], each with its [`reason`]), what people see ([`view`]), then the decisions.
+//! what goes out ([`command`], each with its [`reason`]), what people see ([`view`]), then the decisions; beside them, what
+//! launches are prepared from ([`upkeep`]).
 #![warn(clippy::disallowed_types, clippy::wildcard_enum_match_arm)]
 
 pub mod command;
@@ -17,6 +18,7 @@ pub mod prices;
 pub mod reason;
 pub mod settings;
 pub mod step;
+pub mod upkeep;
 pub mod view;
 pub mod worker;
 
@@ -54,8 +56,8 @@ pub use event::{
     RetryOutcome,
 };
 pub use ids::{
-    ConfigHash, InstanceType, JobId, LaunchToken, ProjectId, RunnerName, Server, SubnetId, SystemId, TemplateName,
-    WorkerId, Zone,
+    ConfigHash, InstanceType, JobId, KeyPairName, LaunchToken, ProjectId, RunnerName, Server, SubnetId, SystemId,
+    TemplateName, WorkerId, Zone,
 };
 pub use job::{Knowledge, PendingJob, QueueLook, RunnerFacts, Scope};
 pub(crate) use listing::SETTLING;
@@ -65,5 +67,6 @@ pub use reason::{Brief, Reason};
 pub(crate) use schedule::policy_at;
 pub use settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
 pub use step::Engine;
+pub use upkeep::{Chore, Holdings, Needs};
 pub use view::View;
 pub use worker::{EcrError, Health, Instance, InstanceState, Phase, Report, RunnerState};

@@ -181,7 +181,6 @@ fn watches(setup: &Arc<Setup>, key: &Arc<ManagerKey>, events: &mpsc::Sender<Even
     for types in prices::by_region(&setup.runners) {
         tasks.spawn(prices::keep(types, events.clone(), clock));
     }
-    tasks.spawn(blueprints::sweep(Arc::clone(setup), clock));
     tasks
 }
 

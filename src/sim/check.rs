@@ -10,7 +10,8 @@ use cronexpr::{Crontab, MakeTimestamp};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::{
-    Command, IdleCount, JobId, Reason, RunnerName, RunnerSettings, RunnerState, ScheduleEntry, SystemId, WorkerId,
+    Chore, Command, IdleCount, JobId, KeyPairName, Reason, RunnerName, RunnerSettings, RunnerState, ScheduleEntry,
+    SystemId, TemplateName, WorkerId,
 };
 
 use super::ledger::{Bounds, Ending, Fact, Killer, LaunchTruth, TouchTruth};
@@ -51,6 +52,12 @@ pub enum Violation {
     LeftDrifted(WorkerId),
     /// At the end: a runner-manager row without a worker.
     LeftRow(SystemId),
+    /// At the end: a launch template that no configured runner launches from.
+    LeftTemplate(TemplateName),
+    /// At the end: a key pair that is not that of the manager's key.
+    LeftKeyPair(KeyPairName),
+    /// A launch template or key pair was deleted that launches need.
+    NeededDeleted(Chore),
     /// The observer of the engine's laws saw one broken.
     EngineLaw(String),
 }
@@ -71,6 +78,9 @@ impl Violation {
             | Self::LeftWorker(_)
             | Self::LeftDrifted(_)
             | Self::LeftRow(_)
+            | Self::LeftTemplate(_)
+            | Self::NeededDeleted(_)
+            | Self::LeftKeyPair(_)
             | Self::EngineLaw(_) => true,
             Self::OverLaunch(_) | Self::Stampede(_) | Self::BelowFloor(_) => false,
         }
@@ -100,6 +110,9 @@ impl fmt::Display for Violation {
                 write!(f, "at the end worker {worker} is left, which is made from an old blueprint")
             }
             Self::LeftRow(row) => write!(f, "at the end runner-manager row {row} is left"),
+            Self::LeftTemplate(name) => write!(f, "at the end launch template {name} is left, which nothing needs"),
+            Self::LeftKeyPair(name) => write!(f, "at the end key pair {name} is left, which nothing needs"),
+            Self::NeededDeleted(chore) => write!(f, "launches need what is no more: {chore}"),
             Self::EngineLaw(what) => f.write_str(what),
         }
     }
@@ -126,6 +139,7 @@ impl Check {
             Fact::TerminateRead(touch) => terminated(world, touch),
             Fact::Touched(what, touch) => touched(what, touch),
             Fact::LaunchRead(truth) => launched(truth),
+            Fact::Tidied { chore, needed: true } => Some(Violation::NeededDeleted(chore.clone())),
             Fact::JobRetried { old, new: None } => Some(Violation::WrongRetry(*old)),
             Fact::JobRetried { old, new: Some(_) } => (!was_lost(world, *old)).then_some(Violation::WrongRetry(*old)),
             Fact::Commanded(command) => match **command {
@@ -152,6 +166,7 @@ impl Check {
             | Fact::Ended(..)
             | Fact::RowMade(_)
             | Fact::RowDeleted(_)
+            | Fact::Tidied { needed: false, .. }
             | Fact::Fault(..)
             | Fact::Hold(..)
             | Fact::Administered(_) => None,
@@ -173,8 +188,16 @@ impl Check {
             .live()
             .filter(|(_, machine)| !machine.hold && !world.is_configured(&machine.runner))
             .map(|(id, _)| Violation::LeftWorker(id.clone()));
-        never_ran.chain(fleet).chain(strays).chain(rows).collect()
+        never_ran.chain(fleet).chain(strays).chain(rows).chain(unneeded(world)).collect()
     }
+}
+
+/// Templates and key pairs that no launch needs.
+fn unneeded(world: &World) -> Vec<Violation> {
+    let there = world.holdings();
+    let templates = there.templates.into_keys().filter(|name| !world.is_template_needed(name));
+    let key_pairs = there.key_pairs.into_iter().filter(|name| *name != world.key_pair());
+    templates.map(Violation::LeftTemplate).chain(key_pairs.map(Violation::LeftKeyPair)).collect()
 }
 
 fn terminated(world: &World, touch: &TouchTruth) -> Option<Violation> {

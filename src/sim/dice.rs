@@ -27,9 +27,11 @@ pub(crate) enum Stream {
     Fate,
     /// Administrators, operators, the manager's clock, lies.
     Admin,
+    /// Launch templates and key pairs: calls that fail, listings that lag, people who delete.
+    Upkeep,
 }
 
-const STREAMS: usize = 8;
+const STREAMS: usize = 9;
 
 /// The streams.
 #[derive(Clone, Debug)]
@@ -48,7 +50,7 @@ impl Dice {
     }
 
     fn of(&mut self, stream: Stream) -> &mut SmallRng {
-        let [latency, boot, market, jobs, link, answers, fate, admin] = &mut self.streams;
+        let [latency, boot, market, jobs, link, answers, fate, admin, upkeep] = &mut self.streams;
         match stream {
             Stream::Latency => latency,
             Stream::Boot => boot,
@@ -58,6 +60,7 @@ impl Dice {
             Stream::Answers => answers,
             Stream::Fate => fate,
             Stream::Admin => admin,
+            Stream::Upkeep => upkeep,
         }
     }
 

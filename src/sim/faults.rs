@@ -28,6 +28,9 @@ pub struct Faults {
     /// Preparing a launch, or reading a runner, fails.
     pub preparation_fails: f64,
 
+    /// Making or deleting a launch template or a key pair fails; half of these calls worked.
+    pub chore_fails: f64,
+
     /// One offering of a launch has no capacity.
     pub no_capacity: f64,
     /// One offering of a launch fails for another reason: its subnet is full, or an account limit is reached.
@@ -91,6 +94,8 @@ pub struct Faults {
     pub reconfigurations_per_hour: f64,
     /// Times per hour that a runner gets another image or launch template, so that its workers have drifted.
     pub drifts_per_hour: f64,
+    /// Times per hour that a person deletes one of our launch templates or key pairs by hand.
+    pub deletions_by_hand_per_hour: f64,
 }
 
 impl Default for Faults {
@@ -104,6 +109,7 @@ impl Default for Faults {
             queue_fails: 0.0,
             queue_partial: 0.0,
             preparation_fails: 0.0,
+            chore_fails: 0.0,
             no_capacity: 0.0,
             offering_fails: 0.0,
             launch_refused: 0.0,
@@ -133,6 +139,7 @@ impl Default for Faults {
             pauses_per_hour: 0.0,
             reconfigurations_per_hour: 0.0,
             drifts_per_hour: 0.0,
+            deletions_by_hand_per_hour: 0.0,
         }
     }
 }
@@ -149,6 +156,7 @@ impl Faults {
             queue_fails: 0.1,
             queue_partial: 0.05,
             preparation_fails: 0.05,
+            chore_fails: 0.1,
             no_capacity: 0.2,
             throttled: 0.1,
             launch_unanswered: 0.1,
@@ -186,6 +194,7 @@ impl Faults {
             pauses_per_hour: 1.5,
             reconfigurations_per_hour: 6.0,
             drifts_per_hour: 2.0,
+            deletions_by_hand_per_hour: 1.0,
             ..Self::rough(until)
         }
     }

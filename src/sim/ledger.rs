@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::engine::{Command, JobId, Market, Reason, RunnerName, RunnerState, SystemId, WorkerId};
+use crate::engine::{Chore, Command, JobId, Market, Reason, RunnerName, RunnerState, SystemId, WorkerId};
 
 /// Everything that happened, in order, and counters.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,7 +26,11 @@ impl Ledger {
     }
 
     pub(crate) fn call(&mut self, kind: &'static str) {
-        *self.calls.entry(kind).or_default() += 1;
+        self.calls(kind, 1);
+    }
+
+    pub(crate) fn calls(&mut self, kind: &'static str, times: u64) {
+        *self.calls.entry(kind).or_default() += times;
     }
 }
 
@@ -80,6 +84,13 @@ pub enum Fact {
     RowMade(SystemId),
     /// GitLab deleted a runner-manager row.
     RowDeleted(SystemId),
+    /// The manager deleted a launch template or a key pair.
+    Tidied {
+        /// Which.
+        chore: Chore,
+        /// Whether the next launch of some runner would have needed it.
+        needed: bool,
+    },
     /// Something went wrong by plan.
     Fault(&'static str, Option<WorkerId>),
     /// A person set the hold tag, or took it away.
@@ -199,6 +210,7 @@ impl fmt::Display for Fact {
             Self::Fault(what, None) => write!(f, "FAULT {what}"),
             Self::Hold(worker, true) => write!(f, "a person holds {worker}"),
             Self::Hold(worker, false) => write!(f, "a person releases {worker}"),
+            Self::Tidied { chore, .. } => write!(f, "> {chore}"),
             Self::Administered(what) => f.write_str(what),
         }
     }

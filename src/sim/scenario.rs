@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::{
-    Blueprint, ConfigHash, InstanceType, Market, Place, ProjectId, RunnerFacts, RunnerName, RunnerSettings, Scope,
-    Server, Settings, SubnetId, TemplateName, Zone,
+    Blueprint, ConfigHash, Holdings, InstanceType, Market, Place, ProjectId, RunnerFacts, RunnerName, RunnerSettings,
+    Scope, Server, Settings, SubnetId, TemplateName, Zone,
 };
 
 use super::faults::Faults;
@@ -25,6 +25,8 @@ pub struct Scenario {
     pub facts: BTreeMap<RunnerName, RunnerFacts>,
     /// What each runner's workers are made of.
     pub blueprints: BTreeMap<RunnerName, Blueprint>,
+    /// Launch templates and key pairs that an earlier installation of this manager has left.
+    pub inherited: Holdings,
     /// What is queued, when; in any order.
     pub jobs: Vec<JobSpec>,
     /// From launch to ready, for the middle boot; others take between 0.7 and 2 times as long.
@@ -121,6 +123,7 @@ impl Scenario {
             settings: Settings { concurrent: 100, check_interval: Duration::from_secs(3), runners: Vec::new() },
             facts: BTreeMap::new(),
             blueprints: BTreeMap::new(),
+            inherited: Holdings::default(),
             jobs: Vec::new(),
             boot: Duration::from_secs(45),
             orphan_timeout: Duration::from_secs(30 * 60),

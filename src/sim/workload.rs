@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::engine::{IdleCount, IdlePolicy, InstanceType, Market, ProjectId};
+use crate::engine::{
+    Holdings, IdleCount, IdlePolicy, InstanceType, KeyPairName, Market, ProjectId, RunnerName, TemplateName,
+};
 
 use super::dice::{Dice, Stream};
 use super::faults::Faults;
@@ -14,6 +16,16 @@ use super::scenario::{JobSpec, Scenario, Shortage, runner};
 const SMALL_START: &str = "2026-03-02T08:00:00Z";
 /// The length of the demo's morning.
 pub const MORNING: Duration = Duration::from_secs(3 * 3600);
+
+/// What a manager of the same name has left: the templates of an earlier version and of a runner that is configured no
+/// more, and the key pair of a lost key.
+fn inherited() -> Holdings {
+    let templates = [("runner-fleet-sim-spot-0ld", "spot"), ("runner-fleet-sim-bygone-c0ffee", "bygone")];
+    Holdings {
+        key_pairs: [KeyPairName::new("runner-fleet-sim-l0st")].into(),
+        templates: templates.map(|(name, runner)| (TemplateName::new(name), RunnerName::new(runner))).into(),
+    }
+}
 
 /// A small world for a property test: one or two runners, 3 to 30 jobs within 40 minutes, a random policy; no faults.
 pub fn small(seed: u64) -> Scenario {
@@ -46,6 +58,7 @@ pub fn small(seed: u64) -> Scenario {
         (runner.idle.count.fixed().unwrap_or(0) + runner.capacity).div_ceil(runner.capacity) * runner.capacity
     });
     scenario.settings.concurrent = least.sum::<u32>().max(number(1, 16) as u32);
+    scenario.inherited = inherited();
     scenario.boot = Duration::from_secs(number(20, 90));
     scenario.orphan_timeout = Duration::from_secs(15 * 60);
     let window = number(60, 2400);

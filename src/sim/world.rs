@@ -20,6 +20,7 @@ mod prices;
 #[cfg(test)]
 mod tests;
 mod troubles;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,6 +43,7 @@ use gitlab::GitLab;
 pub(crate) use gitlab::may_take;
 pub use gitlab::{Job, JobState};
 pub use host::{Host, Lie};
+use upkeep::Stock;
 
 /// The world.
 #[derive(Clone, Debug)]
@@ -56,6 +58,7 @@ pub struct World {
     pub(super) heard: Vec<Event>,
     gitlab: GitLab,
     cloud: Cloud,
+    stock: Stock,
     hosts: BTreeMap<WorkerId, Host>,
     wishes: Wishes,
     pub(super) ledger: Ledger,
@@ -76,6 +79,7 @@ impl World {
             heard: Vec::new(),
             gitlab: GitLab::default(),
             cloud: Cloud::default(),
+            stock: Stock::inherited(&scenario),
             hosts: BTreeMap::new(),
             wishes: Wishes::default(),
             ledger: Ledger { counts_only: scenario.lean, ..Ledger::default() },
@@ -95,6 +99,7 @@ impl World {
         }
         world.plan_people();
         world.plan_administrators();
+        world.plan_deletion_by_hand();
         world
     }
 
@@ -112,7 +117,7 @@ impl World {
         self.agenda.put(self.now, Happening::LookAtPrices { incarnation });
         for runner in runners {
             self.agenda.put(self.now, Happening::ReadRunner { incarnation, runner: runner.clone() });
-            self.agenda.put(self.now, Happening::Prepare { incarnation, runner });
+            self.begin_preparing(Duration::ZERO, runner);
         }
         for server in servers {
             self.agenda
@@ -127,6 +132,7 @@ impl World {
         self.heard.clear();
         self.ledger.note(self.now, Fact::ManagerDown);
         self.cloud.forget_what_was_shown();
+        self.stock.manager_dies();
         let workers: Vec<_> = self.hosts.keys().cloned().collect();
         for worker in workers {
             self.let_link_go(&worker);
@@ -272,7 +278,10 @@ impl World {
             Happening::JobArrives(index) => self.job_arrives(index),
             Happening::LookAtQueue { incarnation, server } => self.look_at_queue(incarnation, server),
             Happening::ReadRunner { incarnation, runner } => self.read_runner(incarnation, runner),
-            Happening::Prepare { incarnation, runner } => self.prepare(incarnation, runner),
+            Happening::Prepare { round, runner } => self.prepare(round, runner),
+            Happening::Make { round, runner, seen } => self.make(round, runner, &seen),
+            Happening::Tidy { round, runner, template } => self.tidy(round, runner, &template),
+            Happening::SomeDeletion => self.some_deletion(),
             Happening::ReadConfiguration { incarnation } => self.read_configuration(incarnation),
             Happening::LookAtPrices { incarnation } => self.look_at_prices(incarnation),
             Happening::HandOut => self.hand_out(),

@@ -47,17 +47,22 @@ async fn a_changed_runner_gets_a_new_template_and_the_former_one_goes() {
     spec.user_data = b"#cloud-config\n{packages: [jq]}".to_vec();
     spec.key_fingerprint = "SHA256:def".to_owned();
     let second = world.aws.blueprint(&spec).await.unwrap();
-
     assert_ne!(first.template, second.template);
     assert_ne!(first.config, second.config);
+
+    // A launch from the former one may be on its way; later it goes.
+    assert_eq!((world.templates().await.len(), world.key_pairs().await.len()), (3, 2));
+    let both = ["arm", "other"].map(RunnerName::new).into();
+    assert_eq!(world.aws.tidy(&spec, &second.template, &both).await.unwrap(), 2);
     let mut left = [second.template.as_str(), other.template.as_str()];
     left.sort_unstable();
     assert_eq!(world.templates().await, left);
     assert_eq!(world.key_pairs().await, ["runner-fleet-it-def"]);
 
-    let kept = BTreeSet::from([RunnerName::new("arm")]);
-    assert_eq!(world.aws.delete_templates_except(MANAGER, &kept).await.unwrap(), 1);
+    let one = BTreeSet::from([RunnerName::new("arm")]);
+    assert_eq!(world.aws.tidy(&spec, &second.template, &one).await.unwrap(), 1);
     assert_eq!(world.templates().await, [second.template.as_str()]);
+    assert_eq!(world.aws.tidy(&spec, &second.template, &one).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -230,7 +235,8 @@ async fn every_call_that_a_fleets_life_takes_is_in_the_printed_policy() {
     world.another_door().blueprint(&spec).await.unwrap();
     let changed = world.another_door();
     spec.key_fingerprint = "SHA256:ghi".to_owned();
-    changed.blueprint(&spec).await.unwrap();
+    let present = changed.blueprint(&spec).await.unwrap().template;
+    changed.tidy(&spec, &present, &BTreeSet::new()).await.unwrap();
 
     let policy = manager_policy(&ManagerPolicy {
         partition: "aws".to_owned(),

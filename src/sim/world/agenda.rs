@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::engine::{Event, JobId, Launch, RunnerName, Server, SystemId, Termination, WorkerId};
+use crate::engine::{
+    Event, Holdings, JobId, Launch, RunnerName, Server, SystemId, TemplateName, Termination, WorkerId,
+};
 
 use super::host::Stage;
 
@@ -14,7 +16,10 @@ pub(super) enum Happening {
     JobArrives(usize),
     LookAtQueue { incarnation: u32, server: Server },
     ReadRunner { incarnation: u32, runner: RunnerName },
-    Prepare { incarnation: u32, runner: RunnerName },
+    Prepare { round: u32, runner: RunnerName },
+    Make { round: u32, runner: RunnerName, seen: Box<Holdings> },
+    Tidy { round: u32, runner: RunnerName, template: TemplateName },
+    SomeDeletion,
     ReadConfiguration { incarnation: u32 },
     LookAtPrices { incarnation: u32 },
     HandOut,

@@ -212,7 +212,7 @@ impl World {
     /// EC2 reads a CreateFleet call.
     pub(super) fn read_launch(&mut self, incarnation: u32, launch: Launch) {
         self.ledger.call("ec2 launch");
-        let token = launch.token.clone();
+        let (token, runner) = (launch.token.clone(), launch.runner.clone());
         let latency = self.dice.millis(Stream::Latency, 800, 3_000);
         let unanswered = self.strikes(Stream::Answers, |faults| faults.launch_unanswered);
         if unanswered && self.dice.chance(Stream::Answers, 0.5) {
@@ -232,6 +232,9 @@ impl World {
         } else {
             self.launch(launch)
         };
+        if answer.errors.iter().any(|error| error.class == LaunchErrorClass::Invalid) {
+            self.prepare_again(&runner);
+        }
         if unanswered {
             self.ledger.note(self.now, Fact::Fault("the answer to a launch is lost", None));
             return self.answer(incarnation, ANSWER_TIMEOUT, Event::Launched { token, answer: no_answer() });
@@ -248,6 +251,9 @@ impl World {
             let answer = answer.clone();
             self.note_launch(&launch, 0);
             return answer;
+        }
+        if let Some((code, message)) = self.missing_for(&launch) {
+            return refusal(LaunchErrorClass::Invalid, code, message);
         }
         let mut open = launch.offerings.clone();
         let mut answer = LaunchAnswer { launched: Vec::new(), errors: Vec::new(), leftover: Leftover::None };

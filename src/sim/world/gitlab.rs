@@ -20,8 +20,6 @@ use super::{World, later};
 
 /// How often a runner's facts are read again.
 const FACTS_EVERY: Duration = Duration::from_secs(300);
-/// How often a launch is prepared again: images are re-read hourly.
-const PREPARE_EVERY: Duration = Duration::from_secs(3600);
 /// After how long a failed one is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// A lost job's last word, or the lack of it, reaches GitLab about then.
@@ -302,20 +300,6 @@ impl World {
         self.soon(again, Happening::ReadRunner { incarnation, runner });
     }
 
-    pub(super) fn prepare(&mut self, incarnation: u32, runner: RunnerName) {
-        if !self.is_current(incarnation) {
-            return;
-        }
-        self.ledger.call("ec2 prepare");
-        let latency = self.dice.millis(Stream::Latency, 500, 2_000);
-        let failed = self.strikes(Stream::Answers, |faults| faults.preparation_fails);
-        let known = self.scenario.blueprints.get(&runner).cloned().ok_or_else(|| "no such image".to_owned());
-        let blueprint = if failed { Err("RequestLimitExceeded".to_owned()) } else { known };
-        let again = if blueprint.is_ok() { PREPARE_EVERY } else { AGAIN_AFTER };
-        self.answer(incarnation, latency, Event::Blueprint { runner: runner.clone(), blueprint });
-        self.soon(again, Happening::Prepare { incarnation, runner });
-    }
-
     /// The manager reads its configuration again: facts and launches are looked up afresh, as at a start.
     pub(super) fn read_configuration(&mut self, incarnation: u32) {
         if !self.is_current(incarnation) {
@@ -327,13 +311,10 @@ impl World {
         for runner in runners {
             let facts = self.scenario.facts.get(&runner).cloned().ok_or_else(|| "404 Not Found".to_owned());
             let latency = self.dice.millis(Stream::Admin, 100, 600);
-            let event = Box::new(Event::Runner { runner: runner.clone(), facts });
-            self.soon(latency, Happening::Hear { incarnation, event });
-            let blueprint = self.scenario.blueprints.get(&runner).cloned().ok_or_else(|| "no such image".to_owned());
-            let latency = self.dice.millis(Stream::Admin, 500, 2_000);
-            let event = Box::new(Event::Blueprint { runner, blueprint });
+            let event = Box::new(Event::Runner { runner, facts });
             self.soon(latency, Happening::Hear { incarnation, event });
         }
+        self.prepare_configured();
     }
 
     pub(super) fn is_current(&self, incarnation: u32) -> bool {

@@ -1,7 +1,8 @@
 use super::*;
 use crate::engine::{
-    Blueprint, InstanceState, Launch, LaunchAnswer, LaunchErrorClass, LaunchToken, Leftover, LinkFailure, LinkNews,
-    Market, Reason, Report, RetryOutcome, RunnerName, RunnerState, Termination,
+    Blueprint, Chore, Holdings, InstanceState, KeyPairName, Launch, LaunchAnswer, LaunchErrorClass, LaunchToken,
+    Leftover, LinkFailure, LinkNews, Market, Reason, Report, RetryOutcome, RunnerName, RunnerState, TemplateName,
+    Termination,
 };
 use crate::sim::doubles::{Plain, Vice};
 use crate::sim::ledger::{Ending, Killer};
@@ -100,10 +101,17 @@ impl Stage {
     }
 }
 
+/// Everything that a launch needs is there already.
 fn scenario() -> Scenario {
     let mut scenario = Scenario::new(Timestamp::UNIX_EPOCH);
+    let templates = scenario.blueprints.iter().map(|(runner, blueprint)| (blueprint.template.clone(), runner.clone()));
+    scenario.inherited = Holdings { key_pairs: [key_pair()].into(), templates: templates.collect() };
     scenario.settings.check_interval = Duration::from_secs(3);
     scenario
+}
+
+fn key_pair() -> KeyPairName {
+    KeyPairName::new("runner-fleet-sim-key")
 }
 
 fn faulty(faults: Faults) -> Stage {
@@ -550,4 +558,81 @@ fn a_world_whose_prices_differ_tells_them_as_they_are_paid() {
         let paid = crate::sim::prices::rate(Some(3), &place.on(Market::Spot), scenario.start);
         assert_eq!(spot[&(place.instance_type.clone(), place.zone.clone())].to_bits(), paid.to_bits());
     }
+}
+
+/// A world in which an earlier installation has left a template of this runner, one of a runner that is gone, and a key.
+fn inherited(faults: Faults, seed: u64) -> Stage {
+    let mut scenario = scenario().with_faults(faults);
+    let templates = [("former", "spot"), ("bygone", "bygone")];
+    scenario.inherited = Holdings {
+        key_pairs: [KeyPairName::new("lost")].into(),
+        templates: templates.map(|(name, runner)| (TemplateName::new(name), RunnerName::new(runner))).into(),
+    };
+    Stage::seeded(scenario, seed)
+}
+
+/// The template that launches need at first, and the key pair.
+fn needed(stage: &Stage) -> Holdings {
+    let (runner, blueprint) = stage.world.scenario.blueprints.iter().next().unwrap();
+    Holdings { key_pairs: [key_pair()].into(), templates: [(blueprint.template.clone(), runner.clone())].into() }
+}
+
+#[test]
+fn what_launches_need_is_made_before_the_manager_hears_of_it_and_the_rest_goes_later() {
+    let mut stage = inherited(Faults::default(), 1);
+    stage.pass(3);
+    assert!(stage.heard.iter().any(|event| matches!(event, Event::Blueprint { blueprint: Ok(_), .. })));
+    let there = stage.world.holdings();
+    assert_eq!((there.templates.len(), there.key_pairs.len()), (3, 2));
+    stage.pass(40);
+    assert_eq!(stage.world.holdings(), needed(&stage));
+}
+
+#[test]
+fn a_call_that_fails_is_made_again_whether_it_worked_or_not() {
+    for seed in 0..20 {
+        let faults = Faults { chore_fails: 0.7, until: Duration::from_secs(600), ..Faults::default() };
+        let mut stage = inherited(faults, seed);
+        stage.pass(1000);
+        assert_eq!(stage.world.holdings(), needed(&stage), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_manager_that_dies_leaves_what_the_next_one_deletes() {
+    let mut stage = inherited(Faults::default(), 1);
+    stage.pass(10);
+    let now = stage.world.now();
+    stage.world.manager_dies(now);
+    stage.pass(600);
+    assert_eq!(stage.world.holdings().templates.len(), 3);
+    stage.world.manager_starts(later(now, Duration::from_secs(600)));
+    stage.pass(60);
+    assert_eq!(stage.world.holdings(), needed(&stage));
+}
+
+#[test]
+fn a_launch_from_what_is_gone_is_refused_and_has_it_made_again() {
+    for (chore, code) in [
+        (Chore::DeleteTemplate(needed(&Stage::new(scenario())).templates.into_keys().next().unwrap()), "Template"),
+        (Chore::DeleteKeyPair(key_pair()), "KeyPair"),
+    ] {
+        let mut stage = Stage::new(scenario());
+        stage.pass(60);
+        let now = stage.world.now();
+        stage.world.stock.carry_out(&chore, &RunnerName::new("spot"), now);
+        stage.launch("t", 1).pass(10);
+        let refused = &stage.answers()[0].errors[0];
+        assert!(refused.code.contains(code) && refused.class == LaunchErrorClass::Invalid, "{refused:?}");
+        stage.pass(60).launch("again", 1).pass(10);
+        assert_eq!(stage.answers()[1].launched.len(), 1, "{code}");
+    }
+}
+
+#[test]
+fn people_delete_by_hand_when_told_to() {
+    let mut stage = faulty(Faults { deletions_by_hand_per_hour: 60.0, ..Faults::default() });
+    stage.pass(1200);
+    let by_hand = |(_, fact): &(Timestamp, Fact)| matches!(fact, Fact::Administered(what) if what.contains("by hand"));
+    assert!(stage.world.ledger.facts.iter().any(by_hand));
 }

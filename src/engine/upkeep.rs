@@ -1,0 +1,160 @@
+//! What the manager keeps in EC2 beside instances: its key pair, and a launch template for each runner. Here is decided
+//! what must be made before a launch, and what of former times nothing needs any more.
+//!
+//! Level-triggered like everything else: each look starts from what EC2 shows, so that a lost answer, a crash between two
+//! calls or a person who deletes by hand costs time until the next look, and leaves nothing behind. The live service and
+//! the simulated worlds both carry out exactly this.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::ids::{KeyPairName, RunnerName, TemplateName};
+
+/// What EC2 shows of ours, by the manager's tag. Quotas make it worth keeping small: 5,000 key pairs and 5,000 launch
+/// templates for a region (EC2 User Guide, "Amazon EC2 service quotas").
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// The key pairs.
+    pub key_pairs: BTreeSet<KeyPairName>,
+    /// The launch templates, and whose workers each is for.
+    pub templates: BTreeMap<TemplateName, RunnerName>,
+}
+
+/// What the launches of one runner need.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs<'a> {
+    /// The key pair of the manager's present key.
+    pub key_pair: &'a KeyPairName,
+    /// Whose workers.
+    pub runner: &'a RunnerName,
+    /// What they are launched from.
+    pub template: &'a TemplateName,
+}
+
+/// One call that changes something. Each may be repeated: what is there already, or gone already, is as good as done.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Chore {
+    /// ImportKeyPair, with the manager's public key.
+    ImportKeyPair(KeyPairName),
+    /// CreateLaunchTemplate.
+    CreateTemplate(TemplateName),
+    /// DeleteLaunchTemplate.
+    DeleteTemplate(TemplateName),
+    /// DeleteKeyPair.
+    DeleteKeyPair(KeyPairName),
+}
+
+impl fmt::Display for Chore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImportKeyPair(name) => write!(f, "import key pair {name}"),
+            Self::CreateTemplate(name) => write!(f, "create launch template {name}"),
+            Self::DeleteTemplate(name) => write!(f, "delete launch template {name}"),
+            Self::DeleteKeyPair(name) => write!(f, "delete key pair {name}"),
+        }
+    }
+}
+
+impl Holdings {
+    /// What must be made before workers of this runner can be launched, in this order.
+    pub fn missing(&self, needs: Needs<'_>) -> Vec<Chore> {
+        let key_pair = (!self.key_pairs.contains(needs.key_pair)).then(|| Chore::ImportKeyPair(needs.key_pair.clone()));
+        let template =
+            (!self.templates.contains_key(needs.template)).then(|| Chore::CreateTemplate(needs.template.clone()));
+        key_pair.into_iter().chain(template).collect()
+    }
+
+    /// What is to be deleted: this runner's other templates, those of runners that are not `configured` (any more), and the
+    /// key pairs of former keys. Running workers need none of it. Another configured runner's templates are its own affair:
+    /// only its own look knows which one it needs.
+    ///
+    /// To be asked some time after the engine has heard of the new template: a launch from the former one may be on its way.
+    pub fn leftovers(&self, needs: Needs<'_>, configured: &BTreeSet<RunnerName>) -> Vec<Chore> {
+        let is_left = |name: &TemplateName, of: &RunnerName| {
+            name != needs.template && (of == needs.runner || !configured.contains(of))
+        };
+        let templates = self.templates.iter().filter(|(name, of)| is_left(name, of));
+        let templates = templates.map(|(name, _)| Chore::DeleteTemplate(name.clone()));
+        let key_pairs = self.key_pairs.iter().filter(|name| *name != needs.key_pair).cloned();
+        templates.chain(key_pairs.map(Chore::DeleteKeyPair)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> KeyPairName {
+        KeyPairName::new(name)
+    }
+
+    fn template(name: &str) -> TemplateName {
+        TemplateName::new(name)
+    }
+
+    /// The runners `arm` and `x86`; `bygone` is not configured any more.
+    struct Case {
+        holdings: Holdings,
+        key: KeyPairName,
+        runner: RunnerName,
+        template: TemplateName,
+        configured: BTreeSet<RunnerName>,
+    }
+
+    impl Case {
+        fn new(key_pairs: &[&str], templates: &[(&str, &str)]) -> Self {
+            let templates = templates.iter().map(|(name, of)| (template(name), RunnerName::new(*of)));
+            Self {
+                holdings: Holdings {
+                    key_pairs: key_pairs.iter().map(|name| key(name)).collect(),
+                    templates: templates.collect(),
+                },
+                key: key("now"),
+                runner: RunnerName::new("arm"),
+                template: template("arm-2"),
+                configured: ["arm", "x86"].map(RunnerName::new).into(),
+            }
+        }
+
+        fn missing(&self) -> Vec<Chore> {
+            self.holdings.missing(self.needs())
+        }
+
+        fn leftovers(&self) -> Vec<Chore> {
+            self.holdings.leftovers(self.needs(), &self.configured)
+        }
+
+        fn needs(&self) -> Needs<'_> {
+            Needs { key_pair: &self.key, runner: &self.runner, template: &self.template }
+        }
+    }
+
+    #[test]
+    fn with_nothing_there_key_and_template_are_made_and_nothing_is_left() {
+        let case = Case::new(&[], &[]);
+        assert_eq!(case.missing(), [Chore::ImportKeyPair(key("now")), Chore::CreateTemplate(template("arm-2"))]);
+        assert_eq!(case.leftovers(), []);
+    }
+
+    #[test]
+    fn what_is_needed_is_neither_made_again_nor_deleted() {
+        let case = Case::new(&["now"], &[("arm-2", "arm"), ("x86-1", "x86")]);
+        assert_eq!(case.missing(), []);
+        assert_eq!(case.leftovers(), []);
+    }
+
+    #[test]
+    fn former_templates_of_this_runner_those_of_removed_ones_and_former_keys_go() {
+        let templates =
+            [("arm-1", "arm"), ("arm-2", "arm"), ("bygone-1", "bygone"), ("x86-0", "x86"), ("x86-1", "x86")];
+        let case = Case::new(&["former", "now"], &templates);
+        assert_eq!(
+            case.leftovers(),
+            [
+                Chore::DeleteTemplate(template("arm-1")),
+                Chore::DeleteTemplate(template("bygone-1")),
+                Chore::DeleteKeyPair(key("former"))
+            ]
+        );
+    }
+}
