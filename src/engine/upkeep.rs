@@ -144,6 +144,12 @@ mod tests {
     }
 
     #[test]
+    fn what_others_need_and_what_was_needed_formerly_does_not_stand_for_what_is_needed() {
+        let case = Case::new(&["former"], &[("arm-1", "arm"), ("x86-1", "x86")]);
+        assert_eq!(case.missing(), [Chore::ImportKeyPair(key("now")), Chore::CreateTemplate(template("arm-2"))]);
+    }
+
+    #[test]
     fn former_templates_of_this_runner_those_of_removed_ones_and_former_keys_go() {
         let templates =
             [("arm-1", "arm"), ("arm-2", "arm"), ("bygone-1", "bygone"), ("x86-0", "x86"), ("x86-1", "x86")];

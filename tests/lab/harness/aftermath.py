@@ -11,6 +11,10 @@ from harness.manager import Manager, find_key
 from harness.wait import wait_for
 
 
+#: Characters of a line that are printed after a failure; the folder has the whole of it.
+LINE_MAX = 300
+
+
 def worker_rows(gitlab: GitLab) -> list[str]:
     """The runner-manager rows of workers: those that ever asked for a job."""
     asked = {entry.system_id for entry in list(gitlab.journal) if entry.path == "/jobs/request"}
@@ -59,7 +63,8 @@ def clean_up(manager: Manager) -> None:
 
 
 def report(manager: Manager, case: str) -> pathlib.Path:
-    """Writes everything that the parts saw into `.lab/failed/<case>/`."""
+    """Writes everything that the parts saw into `.lab/failed/<case>/`, and prints the ends of it: where only the output of
+    a run is kept, as on CI, there is no folder to look into."""
     world, gitlab = manager.world, manager.gitlab
     folder = world.host.cache / "failed" / case
     shutil.rmtree(folder, ignore_errors=True)
@@ -78,6 +83,9 @@ def report(manager: Manager, case: str) -> pathlib.Path:
     (folder / "lab-problems.txt").write_text("\n".join(world.cloud.problems))
     for instance in world.cloud.containers():
         (folder / f"worker-{instance}.txt").write_text(world.cloud.journal(instance))
+    for name, lines in (("manager.log", 40), ("ec2-calls.txt", 15), ("gitlab-jobs.txt", 30)):
+        text = (folder / name).read_text(errors="replace") if (folder / name).exists() else ""
+        print(f"--- {name}, its end", *(line[:LINE_MAX] for line in text.splitlines()[-lines:]), sep="\n")
     return folder
 
 
