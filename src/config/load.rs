@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::legacy::Surroundings;
 use super::legacy::migrate::MACHINE_LEFT_OUT;
-use super::node::{self, Node, Table};
+use super::node::{self, At, Node, Table};
 use super::problems::Report;
 use super::reader::Reader;
 use super::runner::{self, Outside};
@@ -207,7 +207,9 @@ fn runners(document: &Table, outside: &Outside<'_>, report: &mut Report) -> Opti
     check_names_differ(&sections, report);
     let runners: Vec<Option<Runner>> = sections.iter().map(|section| runner::read(section, outside, report)).collect();
     let runners: Vec<Runner> = runners.into_iter().collect::<Option<_>>()?;
-    warn_of_idle_above(&sections, &runners, outside.concurrent, report);
+    if let (Some(concurrent), Some(first)) = (outside.concurrent, sections.first()) {
+        warn_of_little_room(&first.at, &runners, concurrent, report);
+    }
     Some(runners)
 }
 
@@ -229,16 +231,23 @@ fn check_names_differ(sections: &[&Table], report: &mut Report) {
     }
 }
 
-/// The idle wishes of all runners share `concurrent`.
-fn warn_of_idle_above(sections: &[&Table], runners: &[Runner], concurrent: Option<u32>, report: &mut Report) {
-    let idle: u64 = runners.iter().filter_map(|runner| runner.fleet.idle_count.fixed()).map(u64::from).sum();
-    if let (Some(concurrent), Some(first)) = (concurrent, sections.first())
-        && idle > u64::from(concurrent)
-    {
+/// All runners share `concurrent`: their idle wishes, and the room for a worker of each, without which one waits for another.
+fn warn_of_little_room(at: &At, runners: &[Runner], concurrent: u32, report: &mut Report) {
+    let sum = |of: fn(&Runner) -> u32| runners.iter().map(of).map(u64::from).sum::<u64>();
+    let idle = sum(|runner| runner.fleet.idle_count.fixed().unwrap_or(0));
+    if idle > u64::from(concurrent) {
         let message = format!(
             "all runners together want idle_count = {idle}, but concurrent = {concurrent} is the most there can be"
         );
-        report.warn(&first.at, message);
+        report.warn(at, message);
+    }
+    let one_of_each = sum(|runner| runner.fleet.capacity);
+    if one_of_each > u64::from(concurrent) {
+        let message = format!(
+            "a worker of each runner makes {one_of_each} slots, but concurrent = {concurrent}: a runner's jobs may have to wait until \
+             another's worker has ended; write concurrent = {one_of_each} or more"
+        );
+        report.warn(at, message);
     }
 }
 

@@ -72,6 +72,8 @@ pub(crate) enum News {
     Interrupted(WorkerId),
     /// It told for the first time that EC2 may take it back soon.
     Endangered(WorkerId),
+    /// Its end was asked for, its link was let go, and what the link had still to tell shows that it serves after all.
+    Returned(WorkerId),
     /// It has ended.
     Ended(Box<Passing>),
 }
@@ -203,9 +205,13 @@ impl Fleet {
                 let (was_ready, was_interrupted) = (worker.served, worker.interruption().is_some());
                 let was_endangered = worker.report().is_some_and(|report| report.rebalance);
                 let is_endangered = report.rebalance;
+                let was_given_up = worker.ending.is_some() && !was_ready;
                 worker.heard(Heard { at: now, report: *report });
                 if !matches!(worker.link, Link::Up) {
                     worker.link = Link::Up;
+                }
+                if was_given_up && worker.ending.is_none() {
+                    news.push(News::Returned(id.clone()));
                 }
                 if !was_ready && worker.served {
                     news.push(News::Ready(id.clone()));

@@ -175,6 +175,10 @@ impl Engine {
                 self.journal.note(now, format!("EC2 may take {id} back soon; {offering} is left alone for a while"));
                 None
             }
+            News::Returned(id) => {
+                let Instance { address, runner, .. } = &self.fleet.workers.get(&id)?.instance;
+                Some(Command::Connect { worker: id, runner: runner.clone(), address: (*address)? })
+            }
             News::Ended(passing) => {
                 self.ended(&passing);
                 Some(Command::Disconnect { worker: passing.instance.id })

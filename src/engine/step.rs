@@ -103,8 +103,8 @@ impl Engine {
         let Some(settings) = self.settings.take() else { return commands };
         self.forecasts.tick(&settings, now);
         commands.extend(self.look(now));
-        commands.extend(self.reach_out(now));
         commands.extend(self.end_the_lost(&settings, now));
+        commands.extend(self.reach_out(now));
         commands.extend(self.balance(&settings, now));
         commands.extend(self.forget(&settings, now));
         commands.extend(self.retries.due(&settings, &self.runners, &self.fleet, now));
@@ -166,22 +166,24 @@ impl Engine {
         commands
     }
 
-    /// Ends workers whose boot failed or whose host is lost.
-    fn end_the_lost(&mut self, settings: &Settings, now: Timestamp) -> Option<Command> {
-        let mut endings = Vec::new();
+    /// Ends workers whose boot failed or whose host is lost. One that was never ready loses its link first: until EC2 has
+    /// carried out the end, it may boot after all, and a link would give it its configuration and thereby jobs.
+    fn end_the_lost(&mut self, settings: &Settings, now: Timestamp) -> Vec<Command> {
+        let (mut commands, mut endings) = (Vec::new(), Vec::new());
         for (id, worker) in &mut self.fleet.workers {
             let Some(reason) = dead_end(worker, settings, now) else { continue };
-            if worker.boot_watched
-                && !worker.served
-                && let Some(runner) = self.runners.get_mut(&worker.instance.runner)
-            {
-                runner.boot_failed(now, reason.to_string(), &mut self.jitter);
-                self.journal.totals.boots_failed += 1;
+            if worker.boot_watched && !worker.served {
+                commands.push(Command::Disconnect { worker: id.clone() });
+                if let Some(runner) = self.runners.get_mut(&worker.instance.runner) {
+                    runner.boot_failed(now, reason.to_string(), &mut self.jitter);
+                    self.journal.totals.boots_failed += 1;
+                }
             }
             worker.ending = Some(Ending { reason: reason.clone(), asked_at: now });
             endings.push(Termination { worker: id.clone(), reason });
         }
-        (!endings.is_empty()).then_some(Command::Terminate(endings))
+        commands.extend((!endings.is_empty()).then_some(Command::Terminate(endings)));
+        commands
     }
 
     /// Compares what is wanted with what there is: drains, ends and launches.

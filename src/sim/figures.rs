@@ -6,15 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::engine::Market;
+use crate::engine::{Market, prices::cost as billed};
 
 use super::prices::{self, GIB_HOUR};
 use super::tape::{Fate, JobRun, MachineRun, Tape};
 
 /// Upper ends of the histogram's classes, in seconds; one more class lies above the last.
 pub const CLASSES: [u32; 11] = [1, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600];
-/// EC2 bills seconds, and at least one minute.
-const BILLED_MIN: Duration = Duration::from_secs(60);
 
 /// The numbers of one run under one policy. In JSON as in [`super::report::Report`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -136,13 +134,12 @@ pub fn figures(policy: String, tape: &Tape, end: Timestamp, tariff: Tariff) -> F
         let ready_at = machine.ready_at.or(machine.ended_at).unwrap_or(end);
         hours.paid += in_hours(lived) * slots;
         hours.booting += in_hours(between(machine.launched_at, ready_at).min(lived)) * slots;
-        let paid = in_hours(lived.max(BILLED_MIN));
-        let usd = prices::rate(tariff.price_seed, &machine.offering, machine.launched_at) * paid;
+        let usd = billed(prices::rate(tariff.price_seed, &machine.offering, machine.launched_at), lived);
         match machine.market() {
             Market::Spot => cost.spot += usd,
             Market::OnDemand => cost.on_demand += usd,
         }
-        cost.ebs += GIB_HOUR * f64::from(tariff.root_volume_gib) * paid;
+        cost.ebs += billed(GIB_HOUR * f64::from(tariff.root_volume_gib), lived);
         cost.not_used += usd * (1.0 - busy / (in_hours(lived) * slots)).clamp(0.0, 1.0);
     }
     cost.total = cost.spot + cost.on_demand + cost.ebs;

@@ -1,7 +1,7 @@
 //! Waiting jobs get workers: as many as are needed, in one launch, within every ceiling.
 
 use runner_fleet::engine::{
-    Event, IdleCount, IdlePolicy, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Market, RunnerName,
+    Command, Event, IdleCount, IdlePolicy, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Market, RunnerName,
     RunnerSettings,
 };
 
@@ -163,4 +163,46 @@ fn three_failed_boots_in_a_row_open_the_breaker_which_then_tries_one() {
         }
     }
     panic!("the breaker never closed again: {:#?}", stage.engine.view());
+}
+
+/// What is said to the links of workers, and the ends: `connect i-0001`.
+fn links_and_ends(commands: &[Command]) -> Vec<String> {
+    let said = commands.iter().filter_map(|command| match command {
+        Command::Connect { worker, .. } => Some(format!("connect {worker}")),
+        Command::Disconnect { worker } => Some(format!("disconnect {worker}")),
+        Command::Terminate(all) => Some(format!("terminate {}", all[0].worker)),
+        _ => None,
+    });
+    said.collect()
+}
+
+#[test]
+fn a_worker_that_is_given_up_loses_its_link_first_so_that_nobody_configures_it_any_more() {
+    let mut stage = Stage::with(vec![runner()]);
+    let launch = launches(&stage.queue(&[1])).remove(0);
+    let worker = stage.grant(&launch).remove(0);
+    assert_eq!(links_and_ends(&stage.list()), [format!("connect {worker}")]);
+    stage.pass(301);
+
+    assert_eq!(links_and_ends(&stage.list()), [format!("disconnect {worker}"), format!("terminate {worker}")]);
+
+    // EC2 did not hear it; the worker goes on booting, and the call is repeated.
+    stage.pass(61);
+    assert_eq!(links_and_ends(&stage.list()), [format!("terminate {worker}")]);
+}
+
+#[test]
+fn a_worker_that_was_given_up_and_serves_after_all_gets_its_link_back() {
+    let mut stage = Stage::with(vec![runner()]);
+    let launch = launches(&stage.queue(&[1])).remove(0);
+    let worker = stage.grant(&launch).remove(0);
+    stage.list();
+    stage.pass(301);
+    stage.list();
+
+    // Its link had told this before it was let go; EC2 did not hear of the end.
+    assert_eq!(links_and_ends(&stage.report(&worker, serving(1))), [format!("connect {worker}")]);
+    assert_eq!(links_and_ends(&stage.report(&worker, serving(1))), [String::new(); 0]);
+    stage.pass(61);
+    assert_eq!(links_and_ends(&stage.list()), [String::new(); 0], "it has a job");
 }
