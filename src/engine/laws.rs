@@ -192,7 +192,7 @@ impl Laws {
         self.instances.retain(|id, known| known.is_none() || shown.contains(id));
         self.owners.retain(|id, (_, seen_at)| self.instances.contains_key(id) || since(asked_at, *seen_at) < FORGOTTEN);
         self.ended.retain(|id| shown.contains(id));
-        self.reports.retain(|id, _| self.instances.contains_key(id));
+        self.reports.retain(|id, _| self.owners.contains_key(id));
     }
 
     /// An instance of a launch in flight is counted as an instance from now on, not as a promise.
@@ -347,6 +347,8 @@ impl Laws {
 
     fn judge_touch(&self, worker: &WorkerId, verb: &str, broken: &mut Vec<Violation>) {
         match self.instances.get(worker) {
+            // One listing showed it, and the next, eventually consistent, did not.
+            None if self.owners.contains_key(worker) => {}
             None => broken.push(Violation { law: 3, what: format!("{verb} {worker}, which is not known to be ours") }),
             Some(Some(instance)) if instance.hold => {
                 broken.push(Violation { law: 3, what: format!("{verb} {worker}, which a person holds") });
