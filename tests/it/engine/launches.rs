@@ -202,7 +202,7 @@ fn a_worker_that_was_given_up_and_serves_after_all_gets_its_link_back() {
 
     // Its link had told this before it was let go; EC2 did not hear of the end.
     assert_eq!(links_and_ends(&stage.report(&worker, serving(1))), [format!("connect {worker}")]);
-    assert_eq!(links_and_ends(&stage.report(&worker, serving(1))), [String::new(); 0]);
+    assert!(links_and_ends(&stage.report(&worker, serving(1))).is_empty());
     stage.pass(61);
-    assert_eq!(links_and_ends(&stage.list()), [String::new(); 0], "it has a job");
+    assert!(links_and_ends(&stage.list()).is_empty(), "it has a job");
 }
