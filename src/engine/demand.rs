@@ -49,6 +49,8 @@ pub(crate) struct Demand {
     pub(crate) outdated: u32,
     /// Workers without a job that are on their way out because they are to be replaced.
     pub(crate) rolling: u32,
+    /// Workers not yet terminated that take no more jobs, or are out of reach: they fill the ceilings until they are gone.
+    pub(crate) leaving: u32,
     /// Slots that take jobs or are coming.
     pub(crate) slots: u32,
     /// Workers that boot, launches in flight included.
@@ -150,6 +152,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         replacements: 0,
         outdated: 0,
         rolling: 0,
+        leaving: 0,
         slots: coming.saturating_mul(runner.capacity),
         booting: coming,
         workers: coming,
@@ -175,7 +178,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
                 demand.slots += runner.capacity.max(worker.jobs());
                 demand.outdated += u32::from(outdated(worker, runner, wants, now).is_some());
             }
-            Standing::Draining | Standing::Unreachable | Standing::Ending => {}
+            Standing::Draining | Standing::Unreachable | Standing::Ending => demand.leaving += 1,
         }
         if !runner.sees_queue {
             demand.waiting = demand.waiting.max(worker.queue_hint(now));
@@ -367,9 +370,10 @@ fn settle(scene: Scene<'_>, runner: &RunnerSettings, demand: &mut Demand) {
     }
 }
 
-/// Replacements come before what they replace, where the idle policy needs it and the ceilings leave room for both.
+/// Replacements come before what they replace, where the idle policy needs it and the ceilings leave room for both, beside
+/// those that finish their jobs and may take hours for it.
 fn want_replacements(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand>) {
-    let workers = |demand: &Demand, size: u32| demand.needed().div_ceil(size);
+    let workers = |demand: &Demand, size: u32| demand.needed().div_ceil(size).saturating_add(demand.leaving);
     let settings = scene.settings;
     let needed: u32 = demands
         .iter()

@@ -208,6 +208,21 @@ fn an_outdated_worker_that_finishes_its_job_keeps_no_idle_one_waiting() {
 }
 
 #[test]
+fn a_worker_that_finishes_its_job_leaves_no_room_for_a_successor_of_the_idle_one() {
+    let mut stage = Stage::with(vec![RunnerSettings { max_workers: 2, ..idle_count(1) }]);
+    let busy = idle_workers(&mut stage).remove(0);
+    let launch = launches(&stage.report(&busy, serving(1))).remove(0);
+    let other = stage.grant(&launch).remove(0);
+    stage.list();
+    stage.report(&other, serving(1));
+    assert_eq!(words(&new_template(&mut stage)), [format!("fence {busy}")], "both are busy");
+
+    let commands = stage.report(&other, serving(0));
+
+    assert_eq!(words(&commands), [format!("fence {other}")], "its successor has room only when it has gone");
+}
+
+#[test]
 fn of_too_many_an_outdated_worker_goes_before_one_that_has_been_idle_for_long() {
     let mut stage = Stage::with(vec![idle_count(3)]);
     let workers = idle_workers(&mut stage);
