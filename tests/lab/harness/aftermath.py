@@ -21,10 +21,23 @@ def worker_rows(gitlab: GitLab) -> list[str]:
     return [system_id for system_id in gitlab.managers() if system_id in asked]
 
 
+def sections(manager: Manager) -> int:
+    """How many runners are configured."""
+    return 1 if manager.settings.canary is None else 2
+
+
+def templates(manager: Manager) -> list[str]:
+    """The launch templates of this manager."""
+    found = manager.world.emulator.client("ec2").describe_launch_templates()["LaunchTemplates"]
+    return [item["LaunchTemplateName"] for item in found if item["LaunchTemplateName"].startswith(f"runner-fleet-{manager.name}-")]
+
+
 def comes_to_rest(manager: Manager, seconds: float = 90) -> None:
-    """With nothing to do the fleet reaches zero: no instance, no container, no row."""
+    """With nothing to do the fleet reaches zero: no instance, no container, no row, no template that nothing needs. A former
+    template goes half a minute after the new one has come."""
     wait_for("no instance is left", lambda: not manager.instances(), seconds)
     wait_for("no runner-manager row of a worker is left in GitLab", lambda: not worker_rows(manager.gitlab), 60)
+    wait_for("each runner has one launch template left", lambda: len(templates(manager)) <= sections(manager), 60)
 
 
 def look_around(manager: Manager) -> None:
@@ -32,11 +45,9 @@ def look_around(manager: Manager) -> None:
     world, gitlab = manager.world, manager.gitlab
     assert not manager.instances(), f"instances left: {[item.id for item in manager.instances()]}"
     assert not worker_rows(gitlab), f"runner-manager rows left: {worker_rows(gitlab)}"
-    sections = 1 if manager.settings.canary is None else 2
-    assert len(gitlab.managers()) <= sections, f"more than the manager's own row for each runner: {gitlab.managers()}"
+    assert len(gitlab.managers()) <= sections(manager), f"more than the manager's own row for each runner: {gitlab.managers()}"
+    assert len(templates(manager)) <= sections(manager), f"more than one launch template for each runner: {templates(manager)}"
     ec2 = world.emulator.client("ec2")
-    templates = [item["LaunchTemplateName"] for item in ec2.describe_launch_templates()["LaunchTemplates"] if item["LaunchTemplateName"].startswith(f"runner-fleet-{manager.name}-")]
-    assert len(templates) <= sections, f"more than one launch template for each runner: {templates}"
     keys = [item["KeyName"] for item in ec2.describe_key_pairs()["KeyPairs"] if item["KeyName"].startswith(f"runner-fleet-{manager.name}-")]
     assert len(keys) <= 1, f"more than one key pair: {keys}"
     assert not gitlab.runners.violations, gitlab.runners.violations
