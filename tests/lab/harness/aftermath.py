@@ -10,7 +10,6 @@ from gitlab import GitLab
 from harness.manager import Manager, find_key
 from harness.wait import wait_for
 
-
 #: Characters of a line that are printed after a failure; the folder has the whole of it.
 LINE_MAX = 300
 
