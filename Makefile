@@ -65,6 +65,11 @@ mutations: ## deliberate bugs in the engine, each of which a test must catch (MU
 	$(CARGO) build --release $(PURE) --bin mutations
 	@CARGO="$(CARGO)" target/pure/release/mutations . $(MUTANTS)
 
+.PHONY: mutations-apply
+mutations-apply: ## whether every deliberate bug still has its place in the source
+	$(CARGO) build --release $(PURE) --bin mutations
+	@target/pure/release/mutations . --check
+
 TARGET ?= config
 FUZZ_SECONDS ?= 3600
 
