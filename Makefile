@@ -152,6 +152,9 @@ $(MOTO): tests/lab/requirements.txt
 	@RUNNER_FLEET_LAB_CACHE= tests/lab/setup python
 	@touch $@
 
+# What ships, each in a file of its own: packages, the Terraform module, the bare machine.
+include $(wildcard mk/*.mk)
+
 .PHONY: clean
 clean: ## remove what was built
 	$(CARGO) clean
