@@ -15,6 +15,8 @@
 //! - [`sim`]: one simulated world of GitLab, EC2 and workers, in virtual time.
 //! - [`doctor`]: one look at the live environment, step by step.
 //! - [`cli`]: one file per subcommand.
+//!
+//! Beside them stands [`version`], which build this is; it uses nothing.
 
 pub mod aws;
 pub mod cli;
@@ -27,4 +29,5 @@ pub mod http;
 pub mod live;
 pub mod sim;
 pub mod ssh;
+pub mod version;
 pub mod worker;

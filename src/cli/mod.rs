@@ -38,7 +38,7 @@ pub use error::CliError;
 #[derive(Debug, Parser)]
 #[command(
     name = "runner-fleet",
-    version,
+    version = crate::version::text(),
     propagate_version = false,
     max_term_width = 100,
     after_help = "Examples:\n  runner-fleet demo                       # the whole service, simulated, in this terminal\n  \

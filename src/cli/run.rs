@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::live::service::serve;
 
@@ -25,6 +25,7 @@ pub(super) struct RunArgs {}
 pub(super) fn run(global: &Global, _args: &RunArgs) -> Result<ExitCode, CliError> {
     let loaded = service::load(global)?;
     logging::start(global, loaded.config.log_level, loaded.config.log_format);
+    info!("runner-fleet {} started with {}", crate::version::text(), global.config.display());
     loaded.warnings.iter().for_each(|warning| warn!("{}: {warning}", global.config.display()));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
