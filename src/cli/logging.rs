@@ -22,6 +22,8 @@ pub(super) fn start(global: &Global, level: LogLevel, format: LogFormat) {
         .with_target("runner_fleet", ours)
         // Prints the insides of an answer that it cannot read; we say the same as a sentence.
         .with_target("aws_smithy_runtime", LevelFilter::OFF)
+        // Seven lines for a host that has no region; we say the same as one.
+        .with_target("aws_config", LevelFilter::OFF)
         .with_default(ours.min(LevelFilter::WARN));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match global.log_format.map_or(format, LogFormat::from) {

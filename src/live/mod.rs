@@ -3,8 +3,9 @@
 //! Reading order: the loop ([`driver`]) between the engine and an [`edge`], with its [`clock`], what it tells systemd
 //! ([`standing`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs to
 //! be acted on ([`setup`], [`regions`], [`recipe`]), what is watched (queues, facts about runners, blueprints, prices), calls to EC2,
-//! and the [`link`]s to the workers. At last the [`service`] that puts all of it together, and its [`reload`]; and one [`look`] without
-//! all that, for a plan while the service does not run.
+//! and the [`link`]s to the workers. At last the [`service`] that puts all of it together, what it waits for
+//! before it begins ([`starting`]), and its [`reload`]; and one [`look`] without all that, for a plan while the service does
+//! not run.
 
 mod blueprints;
 pub mod clock;
@@ -28,6 +29,7 @@ pub mod reload;
 pub mod service;
 pub mod setup;
 pub mod standing;
+pub mod starting;
 pub mod world;
 
 pub(crate) use complaint::chain;

@@ -37,12 +37,19 @@ pub async fn reload_when_asked(
 /// # Errors
 /// The report, or the sentence, that says why the present setup is to be kept.
 pub async fn attempt(path: &Path, current: &Setup, regions: &Regions, seed: u64) -> Result<Setup, String> {
+    let config = reread(path, &current.config)?;
+    Setup::prepare(config, Some(current), regions, seed).await.map_err(|error| format!("cannot {}", chain(&error)))
+}
+
+/// Reads the file again; tells warnings to the log.
+///
+/// # Errors
+/// The report of its problems, or why it cannot follow on `current` without a restart.
+pub(super) fn reread(path: &Path, current: &Config) -> Result<Config, String> {
     let loaded = config::load(path).map_err(|problems| problems.to_string())?;
     loaded.warnings.iter().for_each(|warning| warn!("{}: {warning}", path.display()));
-    check_what_stays(&current.config, &loaded.config)?;
-    Setup::prepare(loaded.config, Some(current), regions, seed)
-        .await
-        .map_err(|error| format!("cannot {}", chain(&error)))
+    check_what_stays(current, &loaded.config)?;
+    Ok(loaded.config)
 }
 
 /// Some keys are read at the start alone.

@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -27,6 +28,7 @@ use super::regions::Regions;
 use super::reload::reload_when_asked;
 use super::setup::{Setup, SetupError};
 use super::standing::Standing;
+use super::starting::Starting;
 use super::world::World;
 
 /// Answers that may wait for the loop: a report of every one of 1,000 workers, four times over. Whoever finds it full
@@ -39,12 +41,23 @@ const PREPARE_MAX: Duration = Duration::from_secs(300);
 /// To remove the control socket.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
-/// Why the service cannot start.
+/// What the service waits for before it starts.
 #[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
+enum StartError {
     /// No SSH key.
     #[error("prepare the SSH key")]
     Key(#[from] KeyError),
+    /// Secrets or clients are missing.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// Secrets did not come.
+    #[error("read the secrets of the configuration: no answer within {} s", PREPARE_MAX.as_secs())]
+    Late,
+}
+
+/// Why the service cannot run on this host, however long it waited.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
     /// No control socket.
     #[error("open the control socket")]
     Control(#[from] ControlError),
@@ -59,51 +72,71 @@ pub enum ServiceError {
     /// Signals cannot be caught.
     #[error("catch signals")]
     Signals(#[source] io::Error),
-    /// Secrets or clients are missing.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// Secrets did not come.
-    #[error("read the secrets of the configuration: no answer within {} s", PREPARE_MAX.as_secs())]
-    Late,
 }
 
 /// Runs until SIGTERM or SIGINT. Workers and their jobs go on when it ends, however it ends.
 ///
+/// A secret, a region or a key that is missing is waited for.
+///
 /// # Errors
-/// The service could not start; nothing was launched or ended.
+/// The service could not open its sockets; nothing was launched or ended.
 pub async fn serve(path: PathBuf, config: Config) -> Result<(), ServiceError> {
     let clock = Clock::real();
     let stop = CancellationToken::new();
-    let (ask_reload, reload_asked) = mpsc::channel(1);
+    let (ask_reload, mut reload_asked) = mpsc::channel(1);
     tokio::spawn(mind_signals(Signals::catch().map_err(ServiceError::Signals)?, ask_reload, stop.clone()));
 
-    let key = Arc::new(ManagerKey::load_or_create(&config.fleet.state_dir)?);
     let socket = control::bind(&config.fleet.control_socket).await?;
     let listener = listen(config.listen_address).await?;
     let (regions, seed) = (Regions::default(), rand::random());
-    let preparing = timeout(PREPARE_MAX, Setup::prepare(config, None, &regions, seed));
-    let Some(prepared) = stop.run_until_cancelled(preparing).await else { return Ok(()) };
-    let setup = prepared.map_err(|_| ServiceError::Late)??;
-
-    let engine = Engine::new(setup.manager(), seed, clock.now());
-    let (publish, view) = watch::channel(Arc::new(engine.view()));
+    let unborn = Engine::new(&config.fleet.manager, seed, clock.now());
+    let (publish, view) = watch::channel(Arc::new(unborn.view()));
     let (events, from_world) = mpsc::channel(EVENTS_MAX);
-    let (requests, from_operators) = mpsc::channel(REQUESTS_MAX);
+    let (requests, mut from_operators) = mpsc::channel(REQUESTS_MAX);
     let mut registry = Registry::with_prefix("runner_fleet");
     registry.register_collector(Box::new(FleetCollector::new(view.clone())));
     let metrics = LoopMetrics::new(&mut registry);
-    let (replace_setup, setup) = watch::channel(Arc::new(setup));
 
     let operators = tokio::spawn(socket.serve(requests, stop.clone()));
     if let Some(listener) = listener {
         let site = Site { view, registry: Arc::new(registry), now: Arc::new(move || clock.now()) };
         tokio::spawn(http::serve(listener, http::router(site), DoorLimits::default(), stop.clone()));
     }
+    let mut standing = Standing::to_systemd(clock.now());
+    let starting =
+        Starting { clock, stop: &stop, control: &mut from_operators, publish: &publish, standing: &mut standing };
+    let attempt = async |config: Config| Prepared::attempt(config, &regions, seed).await;
+    let Some(prepared) = starting.until_it_works(config, &path, &mut reload_asked, attempt).await else {
+        return leave(operators).await;
+    };
+    let Prepared { key, setup } = prepared;
+
+    let engine = Engine::new(setup.manager(), seed, clock.now());
+    let (replace_setup, setup) = watch::channel(Arc::new(setup));
     tokio::spawn(reload_when_asked(path, reload_asked, replace_setup, regions.clone(), seed));
-    let world = World::new(setup, regions, key, events, clock);
-    let standing = Standing::to_systemd(clock.now());
+    let world = World::new(setup, regions, Arc::new(key), events, clock);
     let doors = Doors { events: from_world, control: from_operators, publish, stop: stop.clone(), metrics, standing };
     drive(engine, world, clock, doors).await;
+    leave(operators).await
+}
+
+/// What the loop cannot begin without.
+struct Prepared {
+    key: ManagerKey,
+    setup: Setup,
+}
+
+impl Prepared {
+    async fn attempt(config: Config, regions: &Regions, seed: u64) -> Result<Self, StartError> {
+        let key = ManagerKey::load_or_create(&config.fleet.state_dir)?;
+        let preparing = timeout(PREPARE_MAX, Setup::prepare(config, None, regions, seed));
+        let setup = preparing.await.map_err(|_| StartError::Late)??;
+        Ok(Self { key, setup })
+    }
+}
+
+/// Sees the control socket off.
+async fn leave(operators: JoinHandle<()>) -> Result<(), ServiceError> {
     if timeout(GOODBYE_MAX, operators).await.is_err() {
         warn!("the control socket is left behind; the next start replaces it");
     }

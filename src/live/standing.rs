@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use sd_notify::NotifyState;
 use tracing::{debug, info, warn};
 
-use crate::engine::View;
 use crate::engine::view::WorkerState;
+use crate::engine::{Knowledge, View};
 
 /// Ready by then at the latest, even if EC2 does not answer: the unit must not be restarted for somebody else's
 /// outage, which a restart cannot mend. Below systemd's `TimeoutStartSec` of 90 s.
@@ -45,6 +45,24 @@ impl Standing {
                 warn!("started, but EC2 has not answered yet: nothing is launched or ended until it does");
             }
         }
+        if sentence != self.told {
+            say.push(NotifyState::Status(&sentence));
+        }
+        (self.send)(&say);
+        self.told = sentence;
+    }
+
+    /// Something that the service cannot begin without is awaited, for the reason that EC2 is unknown in this picture.
+    pub fn before_start(&mut self, view: &View) {
+        let mut say = vec![NotifyState::Watchdog];
+        if !self.ready && is_ready(self.started_at, view) {
+            self.ready = true;
+            say.push(NotifyState::Ready);
+        }
+        let sentence = match &view.ec2 {
+            Knowledge::Unknown { why } | Knowledge::Stale { why, .. } => why.clone(),
+            Knowledge::Known => String::new(),
+        };
         if sentence != self.told {
             say.push(NotifyState::Status(&sentence));
         }
@@ -93,7 +111,6 @@ pub fn sentence(view: &View) -> String {
 mod tests {
     use super::*;
     use crate::engine::Engine;
-    use crate::engine::job::Knowledge;
 
     #[test]
     fn ready_after_the_first_full_look_or_after_a_minute() {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
+use runner_fleet::config::Config;
 use runner_fleet::control::{self, Answer, ClientError, ControlError, Request};
 use runner_fleet::engine::{Command, Engine, Event, Knowledge, RunnerName, Settings, View, WorkerId};
 use runner_fleet::http::{DoorLimits, FleetCollector, Site};
@@ -20,10 +21,11 @@ use runner_fleet::live::regions::Regions;
 use runner_fleet::live::reload::{attempt, reload_when_asked};
 use runner_fleet::live::setup::Setup;
 use runner_fleet::live::standing::Standing;
+use runner_fleet::live::starting::Starting;
 use runner_fleet::live::{self, Doors};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -235,6 +237,94 @@ async fn silent_clients_do_not_keep_others_out() {
 
     assert_eq!(answer.status, 200);
     service.stop().await;
+}
+
+/// Time passes a hundred times as fast: the longest pause between two attempts takes 0.6 s.
+#[tokio::test]
+async fn what_a_start_lacks_is_awaited_told_and_found_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    let (mut waiting, outcome) = Waiting::begin(folder.path(), &format!("file:{}", token.display()));
+
+    let view = waiting.view.wait_for(|view| matches!(&view.ec2, Knowledge::Unknown { why } if why.contains("token")));
+    let first = timeout(DEADLINE, view).await.expect("nobody hears what is awaited").unwrap().at;
+    let later = timeout(DEADLINE, waiting.view.wait_for(|view| view.at > first)).await.is_ok();
+    let status = waiting.ask(Request::Status).await;
+    let pause = waiting.ask(Request::Pause { runner: RunnerName::new("spot") }).await;
+
+    assert!(later, "the picture does not age: /healthz would call the service dead");
+    assert!(matches!(status, Answer::Status { .. }), "{status:?}");
+    let Answer::Refused { why } = pause else { panic!("{pause:?}") };
+    assert!(why.starts_with("not started yet: cannot read the token of runner spot"), "{why}");
+
+    std::fs::write(&token, "glrt-there\n").unwrap();
+    let setup = timeout(DEADLINE, outcome).await.expect("the token was not read again").unwrap();
+    assert_eq!(setup.expect("it was not told to stop").runners.len(), 1);
+}
+
+#[tokio::test]
+async fn a_reload_mends_what_a_start_lacks_and_a_bad_file_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut waiting, outcome) = Waiting::begin(folder.path(), "file:/nowhere/token");
+    let told = waiting.view.wait_for(|view| matches!(&view.ec2, Knowledge::Unknown { why } if why.contains("nowhere")));
+    timeout(DEADLINE, told).await.expect("nobody hears what is awaited").unwrap();
+
+    std::fs::write(&waiting.path, "concurrent = \"many\"").unwrap();
+    waiting.reload.send(()).await.unwrap();
+    waiting.reload.reserve().await.unwrap();
+    std::fs::write(&waiting.path, good_configuration(folder.path(), 9)).unwrap();
+    waiting.reload.send(()).await.unwrap();
+
+    let setup = timeout(DEADLINE, outcome).await.expect("the good file was not taken over").unwrap();
+    assert_eq!(setup.expect("it was not told to stop").settings.concurrent, 9);
+}
+
+#[tokio::test]
+async fn a_start_that_waits_can_be_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (waiting, outcome) = Waiting::begin(folder.path(), "file:/nowhere/token");
+    waiting.stop.cancel();
+    assert!(timeout(DEADLINE, outcome).await.expect("does not stop").unwrap().is_none());
+}
+
+/// A start that waits for the token of its only runner.
+struct Waiting {
+    path: std::path::PathBuf,
+    view: watch::Receiver<Arc<View>>,
+    control: mpsc::Sender<control::ControlRequest>,
+    reload: mpsc::Sender<()>,
+    stop: CancellationToken,
+}
+
+impl Waiting {
+    fn begin(folder: &Path, token: &str) -> (Self, JoinHandle<Option<Setup>>) {
+        let path = folder.join("config.toml");
+        let text =
+            good_configuration(folder, 3).replace("token = \"env:PATH\"\nexec", &format!("token = \"{token}\"\nexec"));
+        let config = runner_fleet::config::parse(&text, "config.toml").unwrap().config;
+        let clock = Clock::faster(100.0);
+        let (publish, view) = watch::channel(Arc::new(Engine::new("ci", 1, clock.now()).view()));
+        let (control, mut asked) = mpsc::channel(1);
+        let (reload, mut reload_asked) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let waiting = Self { path: path.clone(), view, control, reload, stop: stop.clone() };
+        let runtime = tokio::runtime::Handle::current();
+        let outcome = tokio::task::spawn_blocking(move || {
+            let mut standing = Standing::to_nobody(clock.now());
+            let starting =
+                Starting { clock, stop: &stop, control: &mut asked, publish: &publish, standing: &mut standing };
+            let regions = Regions::default();
+            let attempt = async |config: Config| Setup::prepare(config, None, &regions, 1).await;
+            runtime.block_on(starting.until_it_works(config, &path, &mut reload_asked, attempt))
+        });
+        (waiting, outcome)
+    }
+
+    async fn ask(&self, request: Request) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        self.control.send(control::ControlRequest { request, reply }).await.unwrap();
+        timeout(DEADLINE, answer).await.expect("no answer").unwrap()
+    }
 }
 
 #[tokio::test]
