@@ -5,7 +5,7 @@
 #   RELEASE_KEY_FILE   the path of an OpenSSH private key (GitLab: a variable of type File), or
 #   RELEASE_KEY        the key itself (GitHub: a secret)
 #
-# ssh-keygen is what everybody has who has OpenSSH 8.2 or newer; nobody needs another tool to verify a release.
+# ssh-keygen is what everybody has who has OpenSSH 8.1 or newer; nobody needs another tool to verify a release.
 set -euo pipefail
 # shellcheck source=packaging/publish/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
