@@ -32,7 +32,7 @@ prepare() {
 }
 
 upload() {
-    (cd "$DIST" && "${create[@]}" "${files[@]}") || die "gh did not upload everything; only a draft was made, and the job can be run again"
+    (cd "$RELEASE_DIR" && "${create[@]}" "${files[@]}") || die "gh did not upload everything; only a draft was made, and the job can be run again"
 }
 
 fetch_back() {

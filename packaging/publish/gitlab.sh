@@ -18,7 +18,7 @@ where() { printf '%s/%s\n' "$releases" "$RELEASE_TAG"; }
 
 describe() {
     local file
-    for file in "${files[@]}"; do say "  PUT $packages/$file ($(stat -c %s "$DIST/$file") bytes)"; done
+    for file in "${files[@]}"; do say "  PUT $packages/$file ($(stat -c %s "$RELEASE_DIR/$file") bytes)"; done
     for file in "${files[@]}"; do say "  GET $packages/$file, and verify"; done
     say "  POST $releases"
     "$publish_home/gitlab-release.py" "$RELEASE_TAG" "$notes" "$packages" "${files[@]}"
@@ -43,7 +43,7 @@ prepare() {
 upload() {
     local file
     for file in "${files[@]}"; do
-        curl "${curl_options[@]}" --header "@$header" --upload-file "$DIST/$file" --output /dev/null "$packages/$file" ||
+        curl "${curl_options[@]}" --header "@$header" --upload-file "$RELEASE_DIR/$file" --output /dev/null "$packages/$file" ||
             die "GitLab did not take $file; the release was not made, and the job can be run again"
         say "uploaded $file"
     done

@@ -11,9 +11,9 @@ NAMESPACE=runner-fleet-release
 publish_home=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$publish_home/../.." && pwd)
 # What is released: the folder with SHA256SUMS, and beside it each file that it lists.
-DIST=${DIST:-$root/target/dist}
+RELEASE_DIR=${RELEASE_DIR:-$root/target/package}
 # The public keys that may sign a release; another file only in tests.
-SIGNERS=${SIGNERS:-$publish_home/allowed_signers}
+RELEASE_SIGNERS=${RELEASE_SIGNERS:-$publish_home/allowed_signers}
 
 say() { printf 'publish: %s\n' "$*"; }
 
@@ -37,7 +37,7 @@ version() { sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$root/Cargo
 # The names that SHA256SUMS of a folder lists; each must lie beside it, so a path is refused.
 listed_files() {
     local sums=$1/SHA256SUMS odd
-    [[ -s $sums ]] || die "$sums is missing or empty; make it with 'make dist'"
+    [[ -s $sums ]] || die "$sums is missing or empty; make it with 'make dist package'"
     odd=$(grep -vE -m 1 '^[0-9a-f]{64} [ *][A-Za-z0-9_][A-Za-z0-9._+~-]*$' "$sums") || true
     [[ -z $odd ]] || die "$sums has a line that is not 'SHA256  NAME' with a plain name: $odd"
     sed -E 's/^[0-9a-f]{64} [ *]//' "$sums"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Publishes what lies in target/dist: signs it, verifies it as a user would, uploads it, fetches it back and verifies that,
+# Publishes what lies in target/package: signs it, verifies it as a user would, uploads it, fetches it back and verifies that,
 # and only then shows it as a release. Called by `make publish`.
 #
 # usage: publish.sh gitlab|github
@@ -22,9 +22,9 @@ version=$(version)
 [[ -n ${RELEASE_TAG:-} ]] || die "RELEASE_TAG is not set: it names the tag that is released, v$version"
 [[ $RELEASE_TAG == "v$version" ]] || die "the tag is $RELEASE_TAG, but Cargo.toml says version $version: the tag must be v$version"
 
-listed=$(listed_files "$DIST")
+listed=$(listed_files "$RELEASE_DIR")
 mapfile -t files <<<"$listed"
-for path in "$DIST"/*; do
+for path in "$RELEASE_DIR"/*; do
     name=${path##*/}
     case " ${files[*]} SHA256SUMS SHA256SUMS.sig " in
     *" $name "*) ;;
@@ -41,7 +41,7 @@ source "$publish_home/$to.sh"
 
 "$publish_home/sign.sh"
 unset RELEASE_KEY RELEASE_KEY_FILE # nothing after this needs it
-"$publish_home/verify.sh" "$DIST"
+"$publish_home/verify.sh" "$RELEASE_DIR"
 # Last: whoever sees the signature sees a complete release.
 files+=(SHA256SUMS SHA256SUMS.sig)
 

@@ -9,7 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 version=${1:?the version}
 section=$(awk -v head="## [$version]" '
     index($0, "## [") == 1 { inside = index($0, head) == 1; next }
-    inside' "${CHANGELOG:-$root/CHANGELOG.md}")
+    inside' "${RELEASE_CHANGELOG:-$root/CHANGELOG.md}")
 [[ $section == *[![:space:]]* ]] || die "CHANGELOG.md has no section '## [$version]', or nothing in it"
 printf '%s\n\n' "$section"
 cat <<'TEXT'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Signs target/dist/SHA256SUMS, and with it every file that it lists, by the key that the environment names. The key
+# Signs target/package/SHA256SUMS, and with it every file that it lists, by the key that the environment names. The key
 # comes in as a variable and never as an argument:
 #
 #   RELEASE_KEY_FILE   the path of an OpenSSH private key (GitLab: a variable of type File), or
@@ -28,8 +28,8 @@ take_key() {
         die "the release key is no OpenSSH private key without a passphrase; docs/releases.md says how to make one"
 }
 
-sums=$DIST/SHA256SUMS
-listed_files "$DIST" >/dev/null
+sums=$RELEASE_DIR/SHA256SUMS
+listed_files "$RELEASE_DIR" >/dev/null
 take_key
 rm -f "$sums.sig"
 ssh-keygen -q -Y sign -f "$key" -n "$NAMESPACE" "$sums" 2>"$private/said" ||

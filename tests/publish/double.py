@@ -1,4 +1,4 @@
-"""Doubles of the servers that a release goes to: as much of GitLab's and GitHub's API as publishing uses, over real HTTP."""
+"""Doubles of the servers that a release goes to: as much of GitLab's and GitHub's API as publishing uses."""
 
 import http.server
 import json

@@ -16,6 +16,16 @@ TOOLS = ("curl", "gh", "ssh-keygen")
 # What make and the tools need of the real environment.
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
 
+CHANGELOG = """## [Unreleased]
+later
+
+## [0.1.0] - 2026-12-01
+- what is new
+
+## [0.0.9]
+old
+"""
+
 
 def keypair(folder, name):
     """A throw-away key; the line of allowed_signers for it."""
@@ -37,11 +47,11 @@ class Release(unittest.TestCase):
         (self.dist / "left-over.log").write_text("not listed\n")
         self.sum_up()
         (self.folder / "allowed_signers").write_text("# a comment\n" + keypair(self.folder, "key"))
-        (self.folder / "CHANGELOG.md").write_text("## [Unreleased]\nlater\n\n## [0.1.0] - 2026-12-01\n- what is new\n\n## [0.0.9]\nold\n")
+        (self.folder / "CHANGELOG.md").write_text(CHANGELOG)
         self.environment = {name: os.environ[name] for name in KEPT if name in os.environ} | {
-            "DIST": str(self.dist),
-            "SIGNERS": str(self.folder / "allowed_signers"),
-            "CHANGELOG": str(self.folder / "CHANGELOG.md"),
+            "RELEASE_DIR": str(self.dist),
+            "RELEASE_SIGNERS": str(self.folder / "allowed_signers"),
+            "RELEASE_CHANGELOG": str(self.folder / "CHANGELOG.md"),
             "RELEASE_TAG": "v0.1.0",
             "RELEASE_KEY_FILE": str(self.folder / "key"),
         }
@@ -91,19 +101,19 @@ class Release(unittest.TestCase):
 class Signing(Release):
     def test_a_user_can_verify_with_ssh_keygen_and_sha256sum_alone(self):
         self.succeeds("sign")
-        signers = self.environment["SIGNERS"]
+        who = ["-f", self.environment["RELEASE_SIGNERS"], "-I", "runner-fleet", "-n", "runner-fleet-release"]
         subprocess.run(
-            ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", "runner-fleet", "-n", "runner-fleet-release", "-s", "SHA256SUMS.sig"],
+            ["ssh-keygen", "-Y", "verify", *who, "-s", "SHA256SUMS.sig"],
             cwd=self.dist, input=(self.dist / "SHA256SUMS").read_bytes(), capture_output=True, check=True,
         )  # fmt: skip
         subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=self.dist, capture_output=True, check=True)
-        self.succeeds("verify-dist")
+        self.succeeds("verify-release")
 
     def test_a_key_as_a_web_form_spoils_it_still_signs(self):
         del self.environment["RELEASE_KEY_FILE"]
         self.environment["RELEASE_KEY"] = (self.folder / "key").read_text().strip().replace("\n", "\r\n")
         self.succeeds("sign")
-        self.succeeds("verify-dist")
+        self.succeeds("verify-release")
         self.assertNotIn("BEGIN OPENSSH", self.argv())
 
     def test_a_key_file_that_others_can_read_still_signs(self):
@@ -119,12 +129,13 @@ class Signing(Release):
         self.refused("/nowhere/key, which cannot be read", "sign")
 
     def test_a_key_with_a_passphrase(self):
-        subprocess.run(["ssh-keygen", "-q", "-p", "-N", "secret words", "-f", self.folder / "key"], check=True, capture_output=True)
+        change = ["ssh-keygen", "-q", "-p", "-N", "secret words", "-f", self.folder / "key"]
+        subprocess.run(change, check=True, capture_output=True)
         self.refused("no OpenSSH private key without a passphrase", "sign")
 
     def test_nothing_was_built(self):
         (self.dist / "SHA256SUMS").unlink()
-        self.refused("make it with 'make dist'", "sign")
+        self.refused("make it with 'make dist package'", "sign")
 
     def test_a_path_in_the_sums(self):
         with (self.dist / "SHA256SUMS").open("a") as sums:
@@ -142,36 +153,36 @@ class Verifying(Release):
         data = bytearray(path.read_bytes())
         data[4321] ^= 1
         path.write_bytes(data)
-        self.refused("runner-fleet_0.1.0-1_arm64.deb: FAILED", "verify-dist")
+        self.refused("runner-fleet_0.1.0-1_arm64.deb: FAILED", "verify-release")
 
     def test_a_missing_file(self):
         (self.dist / "runner-fleet_0.1.0-1_arm64.deb").unlink()
-        self.refused("runner-fleet_0.1.0-1_arm64.deb", "verify-dist")
+        self.refused("runner-fleet_0.1.0-1_arm64.deb", "verify-release")
 
     def test_a_changed_byte_and_its_new_sum(self):
         (self.dist / "runner-fleet_0.1.0-1_arm64.deb").write_bytes(b"another")
         self.sum_up()
-        self.refused("SHA256SUMS is not what was signed", "verify-dist")
+        self.refused("SHA256SUMS is not what was signed", "verify-release")
 
     def test_no_signature(self):
         (self.dist / "SHA256SUMS.sig").unlink()
-        self.refused("the release is not signed", "verify-dist")
+        self.refused("the release is not signed", "verify-release")
 
     def test_another_key(self):
         keypair(self.folder, "other")
         self.environment["RELEASE_KEY_FILE"] = str(self.folder / "other")
         self.succeeds("sign")
-        self.refused("signed by a key that", "verify-dist")
+        self.refused("signed by a key that", "verify-release")
 
     def test_a_signature_for_another_purpose(self):
         (self.dist / "SHA256SUMS.sig").unlink()
         sign = ["ssh-keygen", "-q", "-Y", "sign", "-f", self.folder / "key", "-n", "git", self.dist / "SHA256SUMS"]
         subprocess.run(sign, check=True, capture_output=True)
-        self.refused("SHA256SUMS is not what was signed", "verify-dist")
+        self.refused("SHA256SUMS is not what was signed", "verify-release")
 
     def test_no_signer_is_named_yet(self):
         (self.folder / "allowed_signers").write_text("# none\n")
-        self.refused("names no key yet", "verify-dist")
+        self.refused("names no key yet", "verify-release")
 
 
 class Refusals(Release):
@@ -268,7 +279,8 @@ class ToGitHub(Release):
         certificate = (self.folder / "certificate.pem", self.folder / "certificate.key")
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-             "-subj", "/CN=double", "-addext", "subjectAltName=IP:127.0.0.1", "-out", certificate[0], "-keyout", certificate[1]],
+             "-subj", "/CN=double", "-addext", "subjectAltName=IP:127.0.0.1",
+             "-out", certificate[0], "-keyout", certificate[1]],
             check=True, capture_output=True,
         )  # fmt: skip
         self.github = double.GitHub(certificate)
