@@ -38,7 +38,7 @@ class Refusals(unittest.TestCase):
         )
 
     def test_a_key_that_github_does_not_know(self):
-        self.refused("github", CI, "timeout-minutes: 90", "timeout-minute: 90", "timeout-minute")
+        self.refused("github", CI, "container: rust", "containers: rust", "containers")
 
     def test_a_job_without_a_limit(self):
         self.refused("github", RELEASE, "    timeout-minutes: 30\n", "", "timeout-minutes")
@@ -67,6 +67,9 @@ class Refusals(unittest.TestCase):
 
     def test_a_second_command_behind_a_target(self):
         self.refused("commands", CI, "run: make doc", "run: make doc && env", "is neither")
+
+    def test_an_image_with_another_toolchain(self):
+        self.refused("toolchain", CI, "rust:", "rust:0.", "is not the toolchain")
 
     def test_an_expression_that_does_not_exist(self):
         self.refused("actionlint", RELEASE, "github.ref_name", "github.ref_nam", "ref_nam")
