@@ -46,10 +46,8 @@ def test_the_deb(arch: str) -> None:
     entries = packages.deb_entries(path)
     assert {(entry.uid, entry.gid, entry.uname, entry.gname) for entry in entries.values()} == {(0, 0, "root", "root")}
     assert {name for name, entry in entries.items() if entry.isfile() and entry.mode & 0o111} == {"/usr/bin/runner-fleet"}
-    assert not [name for name, entry in entries.items() if entry.mode & 0o7022], "set-id, or writable for others"
-    assert [(name, oct(entry.mode)) for name, entry in entries.items() if name.startswith("/etc/")] == [("/etc/", "0o755"), ("/etc/runner-fleet/", "0o750")] \
-        or [name.rstrip("/") for name in entries if name.startswith("/etc/")] == ["/etc/runner-fleet"]
-    assert entries[next(name for name in entries if name.rstrip("/") == "/etc/runner-fleet")].mode == 0o750
+    assert not [name for name, entry in entries.items() if entry.mode & 0o7022], "set-id, or writable for others than root"
+    assert [(name, entry.mode) for name, entry in entries.items() if name.startswith("/etc/")] == [("/etc/runner-fleet", 0o750)]
     assert packages.field(path, "Architecture") == arch
     assert packages.field(path, "Depends") == "libc6 (>= 2.28), ca-certificates, systemd | systemd-standalone-sysusers"
     assert packages.field(path, "Recommends") == "openssh-client"
@@ -62,8 +60,8 @@ def test_the_rpm_holds_the_same(arch: str) -> None:
     listed = packages.run("rpm", "-qp", "--nosignature", "--queryformat", "[%{FILENAMES} %{FILEDIGESTS} %{FILEMODES:octal} %{FILEUSERNAME}:%{FILEGROUPNAME}\n]", path)
     rows = {row[0]: row[1:] for row in (line.rsplit(" ", 3) for line in listed.splitlines())}
     folder = rows.pop("/etc/runner-fleet")
-    assert folder[1:] == ["040750", "root:runner-fleet"]
-    files = {name for name, row in rows.items() if row[1].startswith("01")}
+    assert folder[1:] == ["40750", "root:runner-fleet"]
+    files = {name for name, row in rows.items() if row[1].startswith("10")}
     assert files - RPM_ONLY == deb_files(arch) - DEBIAN_ONLY
     assert files >= RPM_ONLY
     assert {row[2] for row in rows.values()} == {"root:root"}
@@ -94,8 +92,7 @@ def test_the_archive_holds_the_same(arch: str) -> None:
     assert {(entry.uid, entry.gid, entry.uname) for entry in entries} == {(0, 0, "")}
 
 
-@both
-def test_lintian(arch: str) -> None:
-    """No error and no warning that is not answered in the overrides."""
-    said = packages.run("lintian", "--allow-root", "--tag-display-limit", "0", "--display-info", packages.deb(arch), check=False)
+def test_lintian() -> None:
+    """No error and no warning that is not answered in the overrides; the binary is of the architecture that the package names."""
+    said = packages.run("lintian", "--allow-root", "--tag-display-limit", "0", *map(packages.deb, packages.ARCHS), check=False)
     assert not re.findall(r"^[EW]: .*", said, re.M), said
