@@ -7,6 +7,7 @@ import ssl
 import tarfile
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import packages
@@ -110,8 +111,8 @@ def test_it_trusts_the_usual_authorities(root: pathlib.Path, tmp_path: pathlib.P
     bundle = root / "etc/ssl/certs/ca-certificates.crt"
     assert len(ssl.create_default_context(cafile=str(bundle)).get_ca_certs()) > 100
     certificate, key = self_signed(tmp_path)
-    address = serve(certificate, key)
-    (root / "etc/runner-fleet/config.toml").write_text((packages.ROOT / "config/minimal.toml").read_text().replace("https://gitlab.example.com", f"https://localhost:{address}")
+    port = serve(certificate, key)
+    (root / "etc/runner-fleet/config.toml").write_text((packages.ROOT / "config/minimal.toml").read_text().replace("https://gitlab.example.com", f"https://localhost:{port}")
                                                        .replace('"ssm:/ci/runner-token"', '"glrt-x"').replace('"ssm:/ci/read-api-token"', '"glpat-x"'))
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
     ask = ("record", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z", "--output", "/tmp/jobs.json")
@@ -119,7 +120,7 @@ def test_it_trusts_the_usual_authorities(root: pathlib.Path, tmp_path: pathlib.P
     with bundle.open("a") as file:
         file.write(certificate.read_text())
     said = inside(root, *ask, check=False)
-    assert "418" in said, said
+    assert "status 503" in said, said
 
 
 def self_signed(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
@@ -131,17 +132,18 @@ def self_signed(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
 
 
 def serve(certificate: pathlib.Path, key: pathlib.Path) -> int:
-    """A TLS server that answers everything with 418, for as long as the tests run; its port."""
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    """A TLS server that answers everything with 503, for as long as the tests run; its port."""
 
-    class Teapot(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_error(418)
+    class Unwell(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_error(503)
+
+        do_GET = do_POST
 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Teapot)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Unwell)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
