@@ -45,13 +45,13 @@ class Installed(Manager):
 
     @property
     def running(self) -> bool:
-        """Whether the service is there."""
-        return self.machine is not None and self.machine.state() == "active"
+        """Whether the service is there; its machine may be gone."""
+        return self.machine is not None and self.machine.ask("systemctl is-active runner-fleet") == "active"
 
     def kill(self) -> None:
         """Ends it for good; the looking around at the end of a case does so."""
         if self.machine is not None:
-            self.machine.sh("systemctl stop runner-fleet || true")
+            self.machine.ask("systemctl stop runner-fleet")
 
     def replaced(self, former: str) -> float:
         """Waits until another process than `former` is the service, and is ready; how long that took."""
