@@ -7,10 +7,10 @@ SHELL := /bin/bash
 CARGO ?= cargo
 # Warnings are denied here and not in the source or in RUSTFLAGS: those would build every dependency again.
 DENY := -- -D warnings
-# The EC2 emulator that the AWS tests talk to, installed on first use; the lab has it from the same environment.
+# What the tests need beside cargo: tests/tools gets it on first use. Python's packages (the EC2 emulator, shellcheck) come
+# before what the machine has, since their versions are pinned; programs after it, since they are what it lacks.
 VENV := .lab/venv
-MOTO := $(VENV)/bin/moto_server
-WITH_MOTO := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+WITH_TOOLS := PATH="$(CURDIR)/$(VENV)/bin:$$PATH:$(CURDIR)/.lab/tools/bin"
 
 .PHONY: help
 help: ## this list
@@ -28,19 +28,30 @@ demo: ## the whole service against a simulated GitLab and EC2, in this terminal
 fmt: ## format the source
 	@for manifest in Cargo.toml tests/pure/Cargo.toml fuzz/Cargo.toml; do $(CARGO) fmt --manifest-path $$manifest; done
 
+# By their first line, so that no new script is forgotten. The one that begins every job has none: it is no script of its own.
+SCRIPTS := git ls-files -z | xargs -0 awk 'FNR == 1 && /^\#!.*[\/ ](ba)?sh( |$$)/ { printf "%s%c", FILENAME, 0 } { nextfile }'
+IN_CI := [[ "$${CI:-}" == true ]]
+
 .PHONY: lint
-lint: ## formatting, clippy, shell scripts; warnings are errors
+lint: python ## formatting, clippy, shell scripts, the unit; warnings are errors
 	@for manifest in Cargo.toml tests/pure/Cargo.toml fuzz/Cargo.toml; do $(CARGO) fmt --check --manifest-path $$manifest; done
 	$(CARGO) clippy --locked --all-targets $(DENY)
-	@if command -v shellcheck >/dev/null; then \
-		git ls-files -z '*.sh' ':!src/worker/files/docker-seed.sh' benches/manager/run tests/lab/run .ci/run packaging/verify-unit | xargs -0 -r shellcheck; \
-		shellcheck --shell=sh src/worker/files/docker-seed.sh; \
-	else echo "shellcheck is not installed: scripts were not checked"; fi
-	@if command -v systemd-analyze >/dev/null; then packaging/verify-unit packaging/runner-fleet.service; fi
+	@$(SCRIPTS) | xargs -0 $(VENV)/bin/shellcheck
+	@$(VENV)/bin/shellcheck --shell=sh src/worker/files/docker-seed.sh
+	@if command -v systemd-analyze >/dev/null; then packaging/verify-unit packaging/runner-fleet.service; \
+	else echo "NOT CHECKED: the unit, for want of systemd-analyze"; ! $(IN_CI); fi
 
 .PHONY: test
-test: $(MOTO) ## all tests but the lab
-	$(WITH_MOTO) $(CARGO) test --locked
+test: tools ## all tests but the lab
+	$(WITH_TOOLS) $(CARGO) test --locked
+
+.PHONY: tools
+tools: ## what the tests need and this machine lacks, into .lab/; needs no root
+	@tests/tools
+
+.PHONY: python
+python:
+	@RUNNER_FLEET_LAB_CACHE= tests/lab/setup python
 
 # The soak, the mutations and the benches stand on tests/pure: engine and simulated world alone, which compile in seconds.
 PURE := --locked --manifest-path tests/pure/Cargo.toml --target-dir target/pure
@@ -101,8 +112,8 @@ simulations: release ## the tables of docs/simulator.md: bundled workloads, ever
 	done | tee $(SIMULATED)/tables.txt
 
 .PHONY: golden
-golden: $(MOTO) ## rewrite all golden files; review the difference like code
-	$(WITH_MOTO) INSTA_UPDATE=always INSTA_FORCE_PASS=1 $(CARGO) test --locked
+golden: tools ## rewrite all golden files; review the difference like code
+	$(WITH_TOOLS) UPDATE_GOLDEN=1 INSTA_UPDATE=always INSTA_FORCE_PASS=1 $(CARGO) test --locked
 
 .PHONY: doc
 doc: ## the documentation of the source, private items too
@@ -121,7 +132,7 @@ e2e: release ## the lab: the release binary, an EC2 emulator, real workers in co
 	tests/lab/run
 
 .PHONY: bench
-bench: $(MOTO) ## the budgets of docs/performance.md; the manager process itself needs root
+bench: python ## the budgets of docs/performance.md; the manager process itself needs root
 	CRITERION_HOME="$(CURDIR)/target/criterion" $(CARGO) bench $(PURE) --bench engine --bench simulator
 	@if [[ $$(id -u) -eq 0 ]]; then \
 		$(CARGO) build --locked --release --bin runner-fleet --example workers; \
@@ -147,10 +158,6 @@ release: ## the binary that is installed
 
 .PHONY: check
 check: lint doc test ## everything that gates a change, but the lab
-
-$(MOTO): tests/lab/requirements.txt
-	@RUNNER_FLEET_LAB_CACHE= tests/lab/setup python
-	@touch $@
 
 # What ships, each in a file of its own: packages, the Terraform module, the bare machine.
 include $(wildcard mk/*.mk)

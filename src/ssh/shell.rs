@@ -130,26 +130,4 @@ mod tests {
         assert_eq!(last(&shell(&["docker ps | wc -l"])), "docker ps | wc -l");
         assert_eq!(last(&shell(&["echo", "it's", "", "$HOME", "a=b"])), r"echo 'it'\''s' '' '$HOME' a=b");
     }
-
-    /// The real program reads the file and the options as we mean them: `-G` prints what it understood.
-    #[test]
-    fn the_system_ssh_understands_the_arguments() {
-        let shell = shell(&[]);
-        let Ok(answer) = Command::new("ssh").arg("-G").args(&shell.arguments).output() else {
-            return; // no ssh on this machine
-        };
-
-        let text = String::from_utf8(answer.stdout).unwrap();
-
-        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
-        for line in [
-            "user admin",
-            "port 2222",
-            "hostkeyalias i-0abc",
-            "identityfile /var/lib/a b/key",
-            "userknownhostsfile /tmp/kh",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
-        }
-    }
 }

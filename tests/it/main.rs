@@ -25,4 +25,6 @@ mod simulate;
 #[cfg(test)]
 mod ssh;
 #[cfg(test)]
+mod tools;
+#[cfg(test)]
 mod worker;

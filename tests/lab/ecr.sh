@@ -9,7 +9,6 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${RUNNER_FLEET_LAB_CACHE:-$(cd "$here/../.." && pwd)/.lab}
-mirror=${RUNNER_FLEET_LAB_MIRROR:-http://deb.debian.org/debian}
 
 say() { printf 'lab, ECR: %s\n' "$*" >&2; }
 
@@ -75,7 +74,7 @@ build_helper() {
 # With lists of its own, so that this machine's apt sees nothing of the other suite.
 download_sources() {
     local work=$1 apt package
-    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s testing main\n' "$mirror" >"$work/sources.list"
+    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s testing main\n' "$("$here/../debian" site testing)" >"$work/sources.list"
     apt=(-o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$work/lists"
         -o "Dir::Cache=$work" -o "Dir::Cache::archives=$work/archives" -o APT::Sandbox::User=root -o Acquire::Languages=none)
     apt-get "${apt[@]}" -qq update
@@ -134,9 +133,7 @@ programs_into() {
 
 build_musl() {
     local loader
-    mkdir -p "$work/musl-package"
-    apt-cache show musl >/dev/null 2>&1 || apt-get -qq update
-    (cd "$work/musl-package" && apt-get -o APT::Sandbox::User=root -qq download musl && dpkg-deb --extract musl_*.deb .)
+    "$here/../debian" unpack "$work/musl-package" musl
     loader=$(find "$work/musl-package" -name "libc.so" -o -type f -name "ld-musl-*.so.1" | head -n 1)
     install -D "$loader" "$work/musl/lib/ld-musl-$(uname -m).so.1"
 }

@@ -13,7 +13,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${RUNNER_FLEET_LAB_CACHE:-$(cd "$here/../.." && pwd)/.lab}
 
 suite=bookworm
-mirror=${RUNNER_FLEET_LAB_MIRROR:-http://deb.debian.org/debian}
 packages=(
     systemd systemd-sysv dbus udev
     openssh-server cloud-init sudo
@@ -24,7 +23,7 @@ packages=(
 
 say() { printf 'lab image: %s\n' "$*" >&2; }
 
-base_hash=$(printf '%s\n' "$suite" "${packages[@]}" "recipe 2" | sha256sum | cut -c1-12)
+base_hash=$(printf '%s\n' "$suite" "${packages[@]}" "recipe 3" | sha256sum | cut -c1-12)
 base_tar=$cache/image/base-$base_hash.tar
 
 build_base() {
@@ -37,16 +36,14 @@ build_base() {
     local dir=$cache/image/root
     rm -rf "$dir" "$base_tar.part"
     # debootstrap alone cannot configure cloud-init (virtual packages), so apt does the rest inside.
-    debootstrap --variant=minbase "$suite" "$dir" "$mirror" >"$cache/image/debootstrap.log" 2>&1 \
+    "$here/../debian" bootstrap "$suite" "$dir" >"$cache/image/debootstrap.log" 2>&1 \
         || { tail -n 20 "$cache/image/debootstrap.log" >&2; say "debootstrap failed"; return 1; }
-    cp /etc/resolv.conf "$dir/etc/resolv.conf"
     printf '#!/bin/sh\nexit 101\n' >"$dir/usr/sbin/policy-rc.d"
     chmod 755 "$dir/usr/sbin/policy-rc.d"
     printf 'path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\nforce-unsafe-io\n' >"$dir/etc/dpkg/dpkg.cfg.d/lab"
-    # A proxy or a private CA of this machine's apt are needed inside as well.
     DEBIAN_FRONTEND=noninteractive chroot "$dir" apt-get install -y --no-install-recommends "${packages[@]}" \
         >"$cache/image/apt.log" 2>&1 || { tail -n 20 "$cache/image/apt.log" >&2; say "apt-get install failed"; return 1; }
-    rm -rf "$dir/usr/sbin/policy-rc.d" "$dir"/var/cache/apt/* "$dir"/var/lib/apt/lists/*
+    rm -rf "$dir/usr/sbin/policy-rc.d" "$dir/etc/apt/apt.conf.d/90-as-the-machine" "$dir"/var/cache/apt/* "$dir"/var/lib/apt/lists/*
     # As an image must be: no identity of its own.
     rm -f "$dir"/etc/ssh/ssh_host_* "$dir/etc/hostname"
     : >"$dir/etc/machine-id"

@@ -18,6 +18,7 @@ use secrecy::ExposeSecret;
 
 use super::rendered::written_files;
 use super::specs::{token, worker};
+use crate::tools::{found, which};
 
 /// What the servers answer: path to body; a path that is not here is a 404, an empty map a refused connection.
 type Pages = Arc<Mutex<BTreeMap<String, String>>>;
@@ -32,21 +33,12 @@ pub(super) struct Machine {
 
 /// The tools of a stock image; neither dockerd nor gitlab-runner.
 const TOOLS: &str = "sh env awk sed grep cut cat mv cp rm mkdir chmod head tail sha256sum curl uname date df wc tr cmp \
-    sleep id flock touch printf kill setsid sort timeout";
+    sleep id flock touch printf setsid sort timeout";
 
-pub(super) fn has(program: &str) -> bool {
-    which(program).is_some()
-}
-
-fn which(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
-}
-
-/// Every POSIX shell at hand: sh (dash on Debian) always.
+/// sh (dash on Debian) and busybox's, which has other tools and another opinion on what POSIX is.
 pub(super) fn shells() -> Vec<Vec<String>> {
     let mut shells = vec![vec!["sh".to_owned()]];
-    if let Some(busybox) = which("busybox") {
+    if let Some(busybox) = found("busybox", "the worker's scripts under busybox's shell") {
         shells.push(vec![busybox.display().to_string(), "sh".to_owned()]);
     }
     shells
@@ -97,7 +89,7 @@ impl Machine {
     fn install_tools(&self) {
         std::fs::create_dir_all(self.path("/bin")).unwrap();
         for tool in TOOLS.split_whitespace() {
-            let found = which(tool).unwrap_or_else(|| panic!("{tool} is not installed"));
+            let found = which(tool).unwrap_or_else(|| panic!("{tool} is not installed (`make test` gets it)"));
             symlink(found, self.path("/bin").join(tool)).unwrap();
         }
         let python = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();

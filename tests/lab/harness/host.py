@@ -137,7 +137,7 @@ def why_not() -> str | None:
     missing = [name for name, bit in (("CAP_SYS_ADMIN", 21), ("CAP_NET_ADMIN", 12), ("CAP_SYS_CHROOT", 18), ("CAP_MKNOD", 27)) if not effective >> bit & 1]
     if missing:
         return f"this root lacks {', '.join(missing)}: containers cannot be started (run the container of the CI with --privileged or with these)"
-    for program in ("docker", "dockerd", "docker-registry", "openssl", "ip", "setpriv", "debootstrap"):
+    for program in ("docker", "dockerd", "docker-registry", "openssl", "ip", "setpriv"):
         if not any(os.access(os.path.join(place, program), os.X_OK) for place in os.environ["PATH"].split(":")):
             return f"{program} is not installed (run tests/lab/setup)"
     if not pathlib.Path("/sys/fs/cgroup").is_dir():
