@@ -56,15 +56,18 @@ pub(super) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("waited 20 s for: {what}");
 }
 
-/// Runs a test on a fresh machine of each shell.
+/// Runs a test on a fresh machine of each shell; on none where curl is missing, which the scripts stand on.
 pub(super) fn on_each_shell(spec: &WorkerSpec, test: impl Fn(&Machine)) {
+    if found("curl", "the worker's scripts").is_none() {
+        return;
+    }
     for shell in shells() {
         test(&Machine::new(spec, shell));
     }
 }
 
 impl Machine {
-    pub(super) fn new(spec: &WorkerSpec, shell: Vec<String>) -> Self {
+    fn new(spec: &WorkerSpec, shell: Vec<String>) -> Self {
         let root = tempfile::tempdir().unwrap();
         let pages = Pages::default();
         let port = serve_http(Arc::clone(&pages));
@@ -89,7 +92,7 @@ impl Machine {
     fn install_tools(&self) {
         std::fs::create_dir_all(self.path("/bin")).unwrap();
         for tool in TOOLS.split_whitespace() {
-            let found = which(tool).unwrap_or_else(|| panic!("{tool} is not installed (`make test` gets it)"));
+            let found = which(tool).unwrap_or_else(|| panic!("{tool} is not installed"));
             symlink(found, self.path("/bin").join(tool)).unwrap();
         }
         let python = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
