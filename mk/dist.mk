@@ -1,0 +1,55 @@
+# The binaries that ship, for x86-64 and arm64, with what proves them and the list of what is in them.
+# They come to target/dist/bin/runner-fleet-ARCH; mk/package.mk makes packages of them.
+
+# The oldest glibc that they start on: Debian 10, RHEL 8, Amazon Linux 2023, Ubuntu 20.04.
+GLIBC_FLOOR := 2.28
+DIST := target/dist
+DIST_PYTHON := $(DIST)/tools/bin/python
+SHIPPED = $(IDENTITY) GLIBC_FLOOR=$(GLIBC_FLOOR)
+HOLD_FLOOR := $(DIST_PYTHON) packaging/dist/floor.py $(GLIBC_FLOOR)
+# What an arm64 binary depends on, and the commit since which it is asked whether that has changed.
+DIST_SOURCES := src Cargo.toml Cargo.lock rust-toolchain.toml packaging mk config/minimal.toml
+BASE ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
+
+.PHONY: dist
+dist: amd64-test arm64-test sbom ## everything that ships, tried: binaries, list of parts, packages
+
+.PHONY: dist-tools
+dist-tools:
+	@packaging/dist/tools
+
+.PHONY: amd64
+amd64: dist-tools ## the x86-64 binary that ships
+	@$(SHIPPED) packaging/dist/build amd64
+	@$(HOLD_FLOOR) $(DIST)/bin/runner-fleet-amd64
+
+.PHONY: arm64
+arm64: dist-tools ## the arm64 binary that ships, cross-compiled (WAY=toolchain|source|debian; says which it takes and why)
+	@$(SHIPPED) WAY=$(WAY) packaging/dist/arm64
+	@$(HOLD_FLOOR) $(DIST)/bin/runner-fleet-arm64
+
+.PHONY: amd64-test
+amd64-test: amd64 ## --version, check and a demo with the x86-64 binary
+	@$(SHIPPED) packaging/dist/try amd64
+
+.PHONY: arm64-test
+arm64-test: arm64 ## the same with the arm64 binary, under qemu
+	@$(SHIPPED) packaging/dist/try arm64
+
+.PHONY: arm64-if-changed
+arm64-if-changed: ## arm64-test, unless nothing that it depends on has changed since BASE (default: the last tag)
+	@if [[ -n "$(BASE)" ]] && git diff --quiet "$(BASE)" -- $(DIST_SOURCES); then \
+		echo "arm64: not built, since $(DIST_SOURCES) are as in $(BASE)"; \
+	else $(MAKE) --no-print-directory arm64-test; fi
+
+.PHONY: floor
+floor: dist-tools ## whether the binaries that are there start on the oldest glibc that is promised
+	@$(HOLD_FLOOR) $(DIST)/bin/runner-fleet-*
+
+.PHONY: sbom
+sbom: dist-tools ## the list of all crates in the binaries (CycloneDX)
+	@$(SHIPPED) packaging/dist/sbom
+
+.PHONY: same-bytes
+same-bytes: dist-tools ## whether two clones in different folders give the same binary (ARCH=amd64|arm64; twenty minutes each)
+	@$(SHIPPED) packaging/dist/same-bytes $(or $(ARCH),amd64)
