@@ -12,7 +12,8 @@ DIST_SOURCES := src Cargo.toml Cargo.lock rust-toolchain.toml packaging mk confi
 BASE ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
 .PHONY: dist
-dist: amd64-test arm64-test sbom ## everything that ships, tried: binaries, list of parts, packages
+dist: amd64-test arm64-test sbom ## everything that ships: both binaries, tried; the list of their crates; packages
+	@$(MAKE) --no-print-directory package
 
 .PHONY: dist-tools
 dist-tools:

@@ -49,8 +49,11 @@ def complaints(path: str, floor: str) -> list[str]:
 
 def main() -> int:
     floor, *paths = sys.argv[1:]
+    if not paths:
+        print("no binary given", file=sys.stderr)
     wrong = [f"{path}: {complaint}" for path in paths for complaint in complaints(path, floor)]
-    print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)
+    for line in wrong:
+        print(line, file=sys.stderr)
     return 1 if wrong or not paths else 0
 
 

@@ -57,7 +57,7 @@ def main() -> int:
         print("sbom: without", ", ".join(" ".join(crate) for crate in sorted(absent)), file=sys.stderr)
         return 1
     if error := JsonStrictValidator(SchemaVersion.V1_5).validate_str(text):
-        print(f"sbom: not CycloneDX 1.5: {error}", file=sys.stderr)
+        print(f"sbom: not CycloneDX 1.5: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
     with open(target, "w", encoding="utf-8") as file:
         file.write(text)
