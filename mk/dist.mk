@@ -7,8 +7,8 @@ DIST := target/dist
 DIST_PYTHON := $(DIST)/tools/bin/python
 SHIPPED = $(IDENTITY) GLIBC_FLOOR=$(GLIBC_FLOOR)
 HOLD_FLOOR := $(DIST_PYTHON) packaging/dist/floor.py $(GLIBC_FLOOR)
-# What an arm64 binary depends on, and the commit since which it is asked whether that has changed.
-DIST_SOURCES := src Cargo.toml Cargo.lock rust-toolchain.toml packaging mk config/minimal.toml
+# What the arm64 binary depends on (config: its examples are part of it), and the commit to compare that with.
+DIST_SOURCES := src config Cargo.toml Cargo.lock rust-toolchain.toml packaging mk
 BASE ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
 .PHONY: dist
@@ -38,10 +38,13 @@ arm64-test: arm64 ## the same with the arm64 binary, under qemu
 	@$(SHIPPED) packaging/dist/try arm64
 
 .PHONY: arm64-if-changed
-arm64-if-changed: ## arm64-test, unless nothing that it depends on has changed since BASE (default: the last tag)
-	@if [[ -n "$(BASE)" ]] && git diff --quiet "$(BASE)" -- $(DIST_SOURCES); then \
-		echo "arm64: not built, since $(DIST_SOURCES) are as in $(BASE)"; \
-	else $(MAKE) --no-print-directory arm64-test; fi
+arm64-if-changed: ## arm64-test, unless all that it depends on is as in BASE (a commit; default: the last tag)
+	@if git diff --quiet "$(BASE)" -- $(DIST_SOURCES) 2>/dev/null; then \
+		echo "arm64: not built, because $(DIST_SOURCES) are as in $(BASE)"; \
+	else \
+		echo "arm64: built, because $(if $(BASE),something it depends on is not as in $(BASE),there is no BASE to compare with)"; \
+		$(MAKE) --no-print-directory arm64-test; \
+	fi
 
 .PHONY: floor
 floor: dist-tools ## whether the binaries that are there start on the oldest glibc that is promised
