@@ -128,7 +128,7 @@ advisories: ## known vulnerabilities of all dependencies (asks the internet)
 	$(CARGO) deny --locked check advisories
 
 .PHONY: e2e
-e2e: release ## the lab: the release binary, an EC2 emulator, real workers in containers (needs root)
+e2e: $(if $(RUNNER_FLEET_BIN),,release) ## the lab: the release binary or RUNNER_FLEET_BIN, an EC2 emulator, real workers in containers (needs root)
 	tests/lab/run
 
 .PHONY: bench

@@ -1,8 +1,6 @@
 # Packages of the binaries in target/dist/bin (`make dist` builds those): .deb, .rpm and .tar.gz for each architecture, and an
 # OCI image for all. They come to target/package, with SHA256SUMS. The same commit gives the same bytes.
 
-VERSION ?= $(shell sed -n '/^version = /{s/.*"\(.*\)".*/\1/p;q}' Cargo.toml)
-SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 # Who answers for the packages; a release sets it.
 MAINTAINER ?= runner-fleet maintainers <maintainers@runner-fleet.example>
 # Where the binaries are, and where the packages go; the tests use others.
