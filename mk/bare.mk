@@ -3,3 +3,4 @@
 .PHONY: bare
 bare: ## the README's two commands on a bare machine (a chroot; needs root), as after a clone
 	tests/bare/run --fresh bash -euxc 'cargo run -- demo; make test'
+	@rm -rf .lab/bare/fresh
