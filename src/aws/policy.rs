@@ -10,6 +10,15 @@ use serde_json::{Map, Value, json};
 
 use super::tag;
 
+/// The SSM parameter that keeps the manager's SSH key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshKeyParameter {
+    /// Where it lies: one of [`ManagerPolicy::regions`].
+    pub region: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// What the manager's policy is rendered from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManagerPolicy {
@@ -25,6 +34,8 @@ pub struct ManagerPolicy {
     pub parameters: BTreeSet<String>,
     /// Names of the SSM parameters with tokens: read and decrypted.
     pub secrets: BTreeSet<String>,
+    /// The SSM parameter that keeps the manager's SSH key: made, read and decrypted.
+    pub ssh_key: Option<SshKeyParameter>,
     /// The workers' instance profiles, by name or ARN. A profile does not tell its role's name; the console gives both the
     /// same.
     pub instance_profiles: BTreeSet<String>,
@@ -90,6 +101,7 @@ pub fn manager_policy(input: &ManagerPolicy) -> Value {
     statements.extend(input.pass_role());
     statements.push(input.spot_role());
     statements.extend(input.read_parameters());
+    statements.extend(input.keep_ssh_key());
     statements.extend(input.decrypt_parameters());
     statements.extend(input.use_keys());
     if input.with_doctor {
@@ -161,9 +173,17 @@ impl ManagerPolicy {
     }
 
     fn parameter_arn(&self, name: &str) -> String {
+        self.parameter_arn_in(self.region(), name)
+    }
+
+    fn parameter_arn_in(&self, region: &str, name: &str) -> String {
         let account = if name.starts_with("/aws/service/") { "" } else { self.account() };
         let name = name.trim_start_matches('/');
-        format!("arn:{}:ssm:{}:{account}:parameter/{name}", self.partition, self.region())
+        format!("arn:{}:ssm:{region}:{account}:parameter/{name}", self.partition)
+    }
+
+    fn ssh_key_arn(&self) -> Option<String> {
+        self.ssh_key.as_ref().map(|key| self.parameter_arn_in(&key.region, &key.name))
     }
 
     fn read_parameters(&self) -> Option<Value> {
@@ -174,12 +194,21 @@ impl ManagerPolicy {
         })
     }
 
-    /// For tokens under a customer-managed key. Which key that is, the configuration does not say; so the right is bound to
+    /// Made by the manager itself, once, and never changed.
+    fn keep_ssh_key(&self) -> Option<Value> {
+        self.ssh_key_arn().map(|arn| {
+            let actions = ["ssm:GetParameter", "ssm:PutParameter"];
+            json!({ "Sid": "KeepSshKey", "Effect": "Allow", "Action": actions, "Resource": arn })
+        })
+    }
+
+    /// For tokens, and an SSH key that was put there by hand, under a customer-managed key. Which key that is, the configuration does not say; so the right is bound to
     /// SSM as the caller, and to these parameters, which SSM names in the encryption context. With the AWS-managed key
     /// `aws/ssm` nothing of this is needed. Source: Systems Manager User Guide, "How AWS Systems Manager Parameter Store
     /// uses AWS KMS".
     fn decrypt_parameters(&self) -> Option<Value> {
-        let arns: BTreeSet<String> = self.secrets.iter().map(|name| self.parameter_arn(name)).collect();
+        let tokens = self.secrets.iter().map(|name| self.parameter_arn(name));
+        let arns: BTreeSet<String> = tokens.chain(self.ssh_key_arn()).collect();
         let suffixes: &[&str] =
             if self.partition == "aws-cn" { &["amazonaws.com", "amazonaws.com.cn"] } else { &["amazonaws.com"] };
         let names =
@@ -293,6 +322,7 @@ mod tests {
             manager: "ci-eu".to_owned(),
             parameters: set(&["/aws/service/debian/release/12/latest/arm64", "bare"]),
             secrets: set(&["/ci/runner-token"]),
+            ssh_key: None,
             instance_profiles: set(&["ci-worker", "arn:aws:iam::210987654321:instance-profile/ci/other"]),
             roles: BTreeSet::new(),
             kms_keys: set(&[
@@ -315,6 +345,7 @@ mod tests {
             manager: "ci".to_owned(),
             parameters: BTreeSet::new(),
             secrets: BTreeSet::new(),
+            ssh_key: None,
             instance_profiles: BTreeSet::new(),
             roles: BTreeSet::new(),
             kms_keys: BTreeSet::new(),
@@ -332,6 +363,7 @@ mod tests {
             manager: "ci".to_owned(),
             parameters: BTreeSet::new(),
             secrets: BTreeSet::new(),
+            ssh_key: None,
             instance_profiles: set(&["ci-worker"]),
             roles: set(&["worker-role", "arn:aws:iam::210987654321:role/ci/other"]),
             kms_keys: BTreeSet::new(),
@@ -342,5 +374,33 @@ mod tests {
         let passes = statements.iter().find(|statement| statement["Action"] == "iam:PassRole").unwrap();
         let expected = json!(["arn:aws:iam::123456789012:role/worker-role", "arn:aws:iam::210987654321:role/ci/other"]);
         assert_eq!(passes["Resource"], expected);
+    }
+
+    #[test]
+    fn the_ssh_keys_parameter_is_kept_in_its_own_region_and_may_be_decrypted() {
+        let input = ManagerPolicy {
+            partition: "aws".to_owned(),
+            account: Some("123456789012".to_owned()),
+            regions: set(&["eu-central-1", "us-east-1"]),
+            manager: "ci".to_owned(),
+            parameters: BTreeSet::new(),
+            secrets: set(&["/ci/runner-token"]),
+            ssh_key: Some(SshKeyParameter { region: "us-east-1".to_owned(), name: "/ci/manager-ssh-key".to_owned() }),
+            instance_profiles: BTreeSet::new(),
+            roles: BTreeSet::new(),
+            kms_keys: BTreeSet::new(),
+            with_doctor: false,
+        };
+        let policy = manager_policy(&input);
+        let statements = policy["Statement"].as_array().unwrap();
+        let with = |sid: &str| statements.iter().find(|statement| statement["Sid"] == sid).unwrap();
+        let arn = "arn:aws:ssm:us-east-1:123456789012:parameter/ci/manager-ssh-key";
+        let agreed = json!({
+            "Sid": "KeepSshKey", "Effect": "Allow", "Action": ["ssm:GetParameter", "ssm:PutParameter"], "Resource": arn,
+        });
+        assert_eq!(with("KeepSshKey"), &agreed);
+        let decrypted = &with("DecryptTokens")["Condition"]["StringLike"]["kms:EncryptionContext:PARAMETER_ARN"];
+        assert_eq!(decrypted, &json!(["arn:aws:ssm:*:123456789012:parameter/ci/runner-token", arn]));
+        assert!(!with("ReadTokensAndImageIds").to_string().contains("manager-ssh-key"), "it is told once");
     }
 }

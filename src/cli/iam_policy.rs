@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::aws::{ManagerPolicy, PrivateRegistry, WorkerPolicy, manager_policy, worker_policy};
+use crate::aws::{ManagerPolicy, PrivateRegistry, SshKeyParameter, WorkerPolicy, manager_policy, worker_policy};
 use crate::config::{Ami, Config, EcrHost, partition_of};
 use crate::live::regions::Regions;
 
@@ -73,7 +73,7 @@ pub(super) fn run(
     };
     let config = service::load(global)?.config;
     let regions = regions(&config)?;
-    let manager = manager_policy(&manager_input(&config, regions, args));
+    let manager = manager_policy(&manager_input(&config, regions, ssh_key(&config)?, args));
     let worker = worker_policy(&worker_input(&config, args));
     let printed = match of {
         None => json!({ "version": 1, "manager": manager, "worker": worker }),
@@ -122,22 +122,28 @@ fn tell_assumptions(config: &Config, args: &IamPolicyArgs, err: &mut dyn Write) 
 }
 
 fn regions(config: &Config) -> Result<BTreeSet<String>, CliError> {
-    let mut names = BTreeSet::new();
-    for runner in &config.runners {
-        match &runner.fleet.region {
-            Some(region) => names.insert(region.clone()),
-            None => {
-                let own = service::block_on(async { Regions::default().of(None).await })?;
-                names.insert(
-                    own.map_err(|error| CliError::failed("find the manager's region", &error))?.region().to_owned(),
-                )
-            }
-        };
-    }
-    Ok(names)
+    config.runners.iter().map(|runner| region(runner.fleet.region.as_deref())).collect()
 }
 
-fn manager_input(config: &Config, regions: BTreeSet<String>, args: &IamPolicyArgs) -> ManagerPolicy {
+fn region(named: Option<&str>) -> Result<String, CliError> {
+    if let Some(name) = named {
+        return Ok(name.to_owned());
+    }
+    let own = service::block_on(async { Regions::default().of(None).await })?;
+    own.map(|aws| aws.region().to_owned()).map_err(|error| CliError::failed("find the manager's region", &error))
+}
+
+fn ssh_key(config: &Config) -> Result<Option<SshKeyParameter>, CliError> {
+    let parameter = config.ssh_key_parameter();
+    parameter.map(|key| Ok(SshKeyParameter { region: region(key.region)?, name: key.name.to_owned() })).transpose()
+}
+
+fn manager_input(
+    config: &Config,
+    regions: BTreeSet<String>,
+    ssh_key: Option<SshKeyParameter>,
+    args: &IamPolicyArgs,
+) -> ManagerPolicy {
     let fleets = || config.runners.iter().map(|runner| &runner.fleet);
     let secrets = config.runners.iter().flat_map(|runner| [Some(&runner.token), runner.fleet.api_token.as_ref()]);
     let images = fleets().filter_map(|fleet| match &fleet.ami {
@@ -151,6 +157,7 @@ fn manager_input(config: &Config, regions: BTreeSet<String>, args: &IamPolicyArg
         manager: config.fleet.manager.clone(),
         parameters: images.collect(),
         secrets: secrets.flatten().filter_map(|secret| secret.ssm_parameter()).map(str::to_owned).collect(),
+        ssh_key,
         instance_profiles: fleets().filter_map(|fleet| fleet.instance_profile.clone()).collect(),
         roles: args.worker_role.iter().cloned().collect(),
         kms_keys: fleets().filter_map(|fleet| fleet.root_volume.kms_key_id.clone()).collect(),

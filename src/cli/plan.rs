@@ -9,6 +9,8 @@ use crate::config::Config;
 use crate::control::{Answer, Plan, Request};
 use crate::live::clock::Clock;
 use crate::live::look::plan_once;
+use crate::live::regions::Regions;
+use crate::live::ssh_key;
 use crate::ssh::ManagerKey;
 
 use super::output::{Look, brief, write_json, write_table};
@@ -45,13 +47,10 @@ pub(crate) fn run(global: &Global, args: &PlanArgs, out: &mut dyn Write) -> Resu
 /// The plan of a service that would start now.
 fn look(config: Config) -> Result<Plan, CliError> {
     let mut notes = anstream::stderr();
-    let key = match ManagerKey::load(&config.fleet.state_dir) {
-        Ok(key) => key,
-        Err(error) if error.is_absent() => ManagerKey::never_kept(),
-        Err(error) => {
-            return Err(CliError::failed("use the manager's SSH key (run this as root or runner-fleet)", &error));
-        }
-    };
+    let found = service::block_on(async { ssh_key::find(&config, &Regions::default()).await })?;
+    let key = found
+        .map_err(|error| CliError::failed("use the manager's SSH key (run this as root or runner-fleet)", &error))?
+        .unwrap_or_else(ManagerKey::fresh);
     // Lost if nobody reads it.
     let _ = writeln!(notes, "The service does not run: looking at GitLab, EC2 and the workers without it.");
     let planned = service::block_on(plan_once(config, &key, rand::random(), Clock::real()))?;

@@ -33,8 +33,10 @@ pub(super) struct SshArgs {
 /// Looks the worker up and hands the terminal to ssh; its exit code is ours.
 pub(super) fn run(global: &Global, args: &SshArgs) -> Result<ExitCode, CliError> {
     let config = service::load(global)?.config;
-    let key = ManagerKey::load(&config.fleet.state_dir)
-        .map_err(|error| CliError::failed("use the manager's SSH key (run this as root or runner-fleet)", &error))?;
+    // ssh wants a file. The service writes it at its start, also where SSM keeps the key.
+    let key = ManagerKey::load(&config.fleet.state_dir).map_err(|error| {
+        CliError::failed("use the manager's SSH key (run this on its host, as root or runner-fleet)", &error)
+    })?;
     let worker = WorkerId::new(&args.worker);
     let instance = service::block_on(find(&config, &worker))??;
     let target = target(&config, &instance, &key)?;

@@ -11,6 +11,7 @@ const COMPLETE: &str = include_str!("../../config/complete.toml");
 const OTHERS: &[(&str, &str, &str)] = &[
     ("fleet", "manager", "'other'"),
     ("fleet", "state_dir", "'/other'"),
+    ("fleet", "ssh_key", "'ssm:/other'"),
     ("fleet", "control_socket", "'/other'"),
     ("runners.fleet", "api_token", "'glpat-other'"),
     ("runners.fleet", "projects", "[7]"),

@@ -11,13 +11,14 @@ use super::node::{self, At, Node, Table};
 use super::problems::Report;
 use super::reader::Reader;
 use super::runner::{self, Outside};
+use super::ssh_key::{self, SshKey};
 use super::{Config, Fleet, LogFormat, LogLevel, Problems, Runner, Warning, address, duration, names, values};
 
 /// Far above any real file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The keys of `[fleet]`.
-pub(crate) const FLEET_KEYS: &[&str] = &["manager", "state_dir", "control_socket"];
+pub(crate) const FLEET_KEYS: &[&str] = &["manager", "state_dir", "ssh_key", "control_socket"];
 
 /// The top-level keys that are read here; all others are GitLab Runner's, and are kept for the workers.
 const READ_HERE: [&str; 7] =
@@ -187,10 +188,11 @@ fn fleet(document: &Table, report: &mut Report) -> Option<Fleet> {
     let name = |node: &Node| names::name(node, names::MANAGER_CHARS_MAX);
     let manager = reader.required("manager", "manager = \"…\", the owner name in every tag", report, name);
     let state_dir = reader.or("state_dir", PathBuf::from("/var/lib/runner-fleet"), report, values::absolute_path);
+    let ssh_key = reader.or("ssh_key", SshKey::StateDir, report, ssh_key::ssh_key);
     let default_socket = PathBuf::from("/run/runner-fleet/control.sock");
     let control_socket = reader.or("control_socket", default_socket, report, values::absolute_path);
     reader.finish(report);
-    Some(Fleet { manager: manager?, state_dir: state_dir?, control_socket: control_socket? })
+    Some(Fleet { manager: manager?, state_dir: state_dir?, ssh_key: ssh_key?, control_socket: control_socket? })
 }
 
 fn runners(document: &Table, outside: &Outside<'_>, report: &mut Report) -> Option<Vec<Runner>> {

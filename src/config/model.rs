@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Arch, Ecr, RootVolume, Secret, Tool};
+use super::{Arch, Ecr, RootVolume, Secret, SshKey, Tool};
 use crate::engine::{IdleCount, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId};
 
 /// The whole file, checked.
@@ -63,8 +63,10 @@ pub enum LogFormat {
 pub struct Fleet {
     /// The owner name in every tag: letters, digits, `.`, `_`, `-`, at most 32.
     pub manager: String,
-    /// Where the SSH keys lie. Default `/var/lib/runner-fleet`.
+    /// Where the SSH key lies on this host. Default `/var/lib/runner-fleet`.
     pub state_dir: PathBuf,
+    /// Where the SSH key is kept, so that it outlives this host. Default: nowhere but in `state_dir`.
+    pub ssh_key: SshKey,
     /// The operator's socket. Default `/run/runner-fleet/control.sock`.
     pub control_socket: PathBuf,
 }

@@ -9,7 +9,7 @@ use crate::ssh::ManagerKey;
 
 use super::finding::{Diagnosis, Finding, Step};
 use super::limit::{told, within_time};
-use super::{cloud, ecr, gitlab, manager, role, worker};
+use super::{cloud, ecr, gitlab, manager, role, ssh_key, worker};
 
 /// Reading two parameters from SSM.
 const SECRETS_MAX: std::time::Duration = std::time::Duration::from_secs(25);
@@ -24,11 +24,11 @@ pub async fn examine(
 ) -> Diagnosis {
     let mut notes = Notes { findings: Vec::new(), tell };
     notes.take(manager::configuration(config, warnings));
-    let (key, finding) = manager::ssh_key(config);
+    let regions = Regions::default();
+    let (key, finding) = ssh_key::ssh_key(config, &regions).await;
     notes.take([finding]);
     let (view, findings) = manager::service(config).await;
     notes.take(findings);
-    let regions = Regions::default();
     for runner in config.runners.iter().filter(|runner| names.is_empty() || names.contains(&runner.name.to_string())) {
         let patient = Patient { config, runner, key: key.as_ref(), view: view.as_deref(), clock };
         patient.examine(&regions, &mut notes).await;

@@ -1,14 +1,12 @@
-//! The manager itself: its file, its key, its running service.
+//! The manager itself: its file, its running service.
 
 use crate::config::{Config, Warning};
 use crate::control::{self, Answer, ClientError, Request};
 use crate::engine::{Knowledge, View};
 use crate::live::standing;
-use crate::ssh::ManagerKey;
-use crate::ssh::keys::KEY_FILE;
 
 use super::finding::{Finding, Step};
-use super::limit::{told, within};
+use super::limit::within;
 
 /// The file was read before the first step; what is left are its warnings.
 pub(super) fn configuration(config: &Config, warnings: &[Warning]) -> Vec<Finding> {
@@ -17,23 +15,6 @@ pub(super) fn configuration(config: &Config, warnings: &[Warning]) -> Vec<Findin
     let warned =
         |warning: &Warning| Finding::warning(Step::Configuration, warning.to_string(), "nothing, if it is meant so");
     [Finding::ok(Step::Configuration, good)].into_iter().chain(warnings.iter().map(warned)).collect()
-}
-
-/// The key, if there is one that we may read. Looking makes none.
-pub(super) fn ssh_key(config: &Config) -> (Option<ManagerKey>, Finding) {
-    let folder = &config.fleet.state_dir;
-    if !folder.join(KEY_FILE).exists() {
-        let found = format!("none in {} that this user can see", folder.display());
-        let advice = "the service makes it at its first start; if it has run, call doctor as root or runner-fleet";
-        return (None, Finding::warning(Step::SshKey, found, advice));
-    }
-    match ManagerKey::load(folder) {
-        Ok(key) => {
-            let found = format!("{}, fingerprint {}", key.path().display(), key.fingerprint());
-            (Some(key), Finding::ok(Step::SshKey, found))
-        }
-        Err(error) => (None, Finding::failed(Step::SshKey, told(&error), "call doctor as root or runner-fleet")),
-    }
 }
 
 /// What the running service says of itself.

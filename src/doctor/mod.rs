@@ -6,7 +6,7 @@
 //! good.
 //!
 //! Reading order: [`finding`] (the words), [`mod@examine`] (the steps in their order); then a file for each subject: the
-//! `manager` itself, `gitlab`, the `cloud` (image, network, launch), `quota`, the workers' `role`, and on a running `worker`
+//! `manager` itself, its `ssh_key`, `gitlab`, the `cloud` (image, network, launch), `quota`, the workers' `role`, and on a running `worker`
 //! the `ecr` login.
 
 mod cloud;
@@ -18,6 +18,7 @@ mod limit;
 mod manager;
 mod quota;
 mod role;
+mod ssh_key;
 mod worker;
 
 pub use examine::examine;

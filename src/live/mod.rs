@@ -2,7 +2,7 @@
 //!
 //! Reading order: the loop ([`driver`]) between the engine and an [`edge`], with its [`clock`], what it tells systemd
 //! ([`standing`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs to
-//! be acted on ([`setup`], [`regions`], [`recipe`]), what is watched (queues, facts about runners, blueprints, prices), calls to EC2,
+//! be acted on ([`ssh_key`], [`setup`], [`regions`], [`recipe`]), what is watched (queues, facts about runners, blueprints, prices), calls to EC2,
 //! and the [`link`]s to the workers. At last the [`service`] that puts all of it together, what it waits for
 //! before it begins ([`starting`]), and its [`reload`]; and one [`look`] without all that, for a plan while the service does
 //! not run.
@@ -28,6 +28,7 @@ pub mod regions;
 pub mod reload;
 pub mod service;
 pub mod setup;
+pub mod ssh_key;
 pub mod standing;
 pub mod starting;
 pub mod world;

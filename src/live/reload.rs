@@ -66,10 +66,17 @@ fn check_what_stays(old: &Config, new: &Config) -> Result<(), String> {
         ("log_level", old.log_level != new.log_level),
         ("log_format", old.log_format != new.log_format),
         ("fleet.state_dir", old.fleet.state_dir != new.fleet.state_dir),
+        ("fleet.ssh_key", old.fleet.ssh_key != new.fleet.ssh_key),
+        ("the region of fleet.ssh_key", key_region(old) != key_region(new)),
         ("fleet.control_socket", old.fleet.control_socket != new.fleet.control_socket),
     ];
     for (key, _) in restart.iter().filter(|(_, changed)| *changed) {
         warn!("{key} was changed: the new value counts from the next restart on");
     }
     Ok(())
+}
+
+/// It is that of the first runner, and matters where there is a parameter before and after.
+fn key_region(config: &Config) -> Option<&str> {
+    config.ssh_key_parameter().and_then(|parameter| parameter.region)
 }

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::control::{self, ControlError};
 use crate::engine::Engine;
 use crate::http::{self, DoorLimits, FleetCollector, Site};
-use crate::ssh::{KeyError, ManagerKey};
+use crate::ssh::ManagerKey;
 
 use super::clock::Clock;
 use super::driver::{Doors, drive};
@@ -27,6 +27,7 @@ use super::metrics::LoopMetrics;
 use super::regions::Regions;
 use super::reload::reload_when_asked;
 use super::setup::{Setup, SetupError};
+use super::ssh_key::{self, SshKeyError};
 use super::standing::Standing;
 use super::starting::Starting;
 use super::world::World;
@@ -46,7 +47,7 @@ const GOODBYE_MAX: Duration = Duration::from_secs(1);
 enum StartError {
     /// No SSH key.
     #[error("prepare the SSH key")]
-    Key(#[from] KeyError),
+    Key(#[from] SshKeyError),
     /// Secrets or clients are missing.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -128,7 +129,7 @@ struct Prepared {
 
 impl Prepared {
     async fn attempt(config: Config, regions: &Regions, seed: u64) -> Result<Self, StartError> {
-        let key = ManagerKey::load_or_create(&config.fleet.state_dir)?;
+        let key = ssh_key::prepare(&config, regions).await?;
         let preparing = timeout(PREPARE_MAX, Setup::prepare(config, None, regions, seed));
         let setup = preparing.await.map_err(|_| StartError::Late)??;
         Ok(Self { key, setup })

@@ -1,18 +1,16 @@
-//! The manager's SSH key: one ed25519 pair, the only secret that the service keeps on disk.
+//! The manager's SSH key: one ed25519 pair, the only secret that the service keeps.
 //!
 //! It may be lost without losing workers' jobs: a new pair is made, workers that only know the old one cannot be
-//! reached, drain by themselves after their orphan time, and are replaced.
+//! reached, drain by themselves after their orphan time, and are replaced. Its file is in [`super::key_file`].
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
-use secrecy::{ExposeSecret, SecretBox};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -21,8 +19,8 @@ use super::host::HostKey;
 /// The key's file in the state directory.
 pub const KEY_FILE: &str = "manager_ed25519";
 
-/// An OpenSSH ed25519 key file has about 400 bytes; more than this is something else.
-const KEY_FILE_BYTES_MAX: u64 = 16 * 1024;
+/// Stands in the key, for people who look at it.
+const COMMENT: &str = "runner-fleet";
 
 /// The manager's key pair.
 #[derive(Clone)]
@@ -39,52 +37,37 @@ impl std::fmt::Debug for ManagerKey {
 }
 
 impl ManagerKey {
-    /// Reads the key from `state_dir`, or makes one there: directory 0700, file 0600.
-    ///
-    /// Two managers that start at once end with the same key: the file is linked into place complete, and whoever comes
-    /// second reads it.
-    ///
-    /// # Errors
-    /// When the directory or file cannot be made or read, is not an unencrypted ed25519 key, or may be read by others:
-    /// such a key is refused rather than repaired, because nobody knows who has read it.
-    pub fn load_or_create(state_dir: &Path) -> Result<Self, KeyError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(|source| KeyError::Write {
-            what: "the state directory",
-            path: state_dir.into(),
-            source,
-        })?;
-        let path = state_dir.join(KEY_FILE);
-        if !path.exists() {
-            create(state_dir, &path)?;
-        }
-        Self::load(state_dir)
-    }
-
-    /// Reads the key from `state_dir`, and never makes one: for commands that an operator may run as somebody else than
-    /// the service, before the service has ever run.
-    ///
-    /// # Errors
-    /// As [`Self::load_or_create`]; also when there is no key yet.
-    pub fn load(state_dir: &Path) -> Result<Self, KeyError> {
-        let path = state_dir.join(KEY_FILE);
-        match File::open(&path) {
-            Ok(file) => Self::read(file, path),
-            Err(source) => Err(KeyError::Read { path, source }),
-        }
-    }
-
-    /// A key that lives in memory only: for showing what a manager would do that has never run.
-    pub fn never_kept() -> Self {
+    /// A new key, which lies nowhere yet.
+    pub fn fresh() -> Self {
         let ed25519 = Ed25519Keypair::from_seed(&rand::random());
-        let seed = Arc::new(SecretBox::new(Box::new(ed25519.private.to_bytes())));
-        let pair = Arc::new(PrivateKey::from(ed25519));
-        Self { pair, seed, path: PathBuf::new() }
+        let seed = seed(&ed25519);
+        let mut pair = PrivateKey::from(ed25519);
+        pair.set_comment(COMMENT);
+        Self { pair: Arc::new(pair), seed: Arc::new(seed), path: PathBuf::new() }
+    }
+
+    /// Reads a key as `ssh-keygen -t ed25519` writes it; it lies nowhere yet.
+    ///
+    /// `None`: it is something else, or has a passphrase.
+    pub fn from_openssh(text: &SecretString) -> Option<Self> {
+        // Whoever pastes a key loses its last line break; OpenSSH's own reader wants one.
+        let pair = PrivateKey::from_openssh(format!("{}\n", text.expose_secret().trim())).ok()?;
+        // One with a passphrase has no pair in it that could be read.
+        let KeypairData::Ed25519(ed25519) = pair.key_data() else { return None };
+        let seed = seed(ed25519);
+        Some(Self { pair: Arc::new(pair), seed: Arc::new(seed), path: PathBuf::new() })
+    }
+
+    /// The private half, as [`Self::from_openssh`] reads it.
+    pub fn to_openssh(&self) -> SecretString {
+        // A pair that was read or made can be written.
+        self.pair.to_openssh(LineEnding::LF).map(|text| SecretString::from(text.as_str())).unwrap_or_default()
     }
 
     /// The public half as one line of `authorized_keys`, and as EC2's ImportKeyPair takes it.
     pub fn public_openssh(&self) -> String {
         let mut public = self.pair.public_key().clone();
-        public.set_comment("runner-fleet");
+        public.set_comment(COMMENT);
         public.to_openssh().unwrap_or_default()
     }
 
@@ -94,7 +77,7 @@ impl ManagerKey {
         Sha256::digest(&blob).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Where the private half lies, for an operator's own `ssh -i`.
+    /// Where the private half lies, for an operator's own `ssh -i`; empty where it lies nowhere.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -109,43 +92,15 @@ impl ManagerKey {
         Arc::clone(&self.pair)
     }
 
-    fn read(file: File, path: PathBuf) -> Result<Self, KeyError> {
-        let failed = |source| KeyError::Read { path: path.clone(), source };
-        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::OthersMayRead { path, mode });
-        }
-        let mut text = String::new();
-        file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
-        let pair = PrivateKey::from_openssh(&text).map_err(|_| KeyError::NotAKey { path: path.clone() })?;
-        let KeypairData::Ed25519(ed25519) = pair.key_data() else {
-            return Err(KeyError::NotAKey { path });
-        };
-        let seed = Arc::new(SecretBox::new(Box::new(ed25519.private.to_bytes())));
-        Ok(Self { pair: Arc::new(pair), seed, path })
+    /// The same key, which lies there now.
+    pub(super) fn at(self, path: PathBuf) -> Self {
+        Self { path, ..self }
     }
 }
 
-/// Writes a new key beside its place and links it there, so that no reader ever sees half a key.
-fn create(state_dir: &Path, path: &Path) -> Result<(), KeyError> {
-    let pair = Ed25519Keypair::from_seed(&rand::random());
-    let text = PrivateKey::new(KeypairData::Ed25519(pair), "runner-fleet")
-        .and_then(|key| key.to_openssh(LineEnding::LF))
-        .map_err(|_| KeyError::NotAKey { path: path.into() })?;
-    let draft = state_dir.join(format!(".{KEY_FILE}.{:016x}", rand::random::<u64>()));
-    let failed = |source| KeyError::Write { what: "the SSH key", path: path.into(), source };
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .and_then(|()| match fs::hard_link(&draft, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()), // another manager was faster
-            linked => linked,
-        });
-    let _ = fs::remove_file(&draft); // a draft that stays behind is harmless, and 0600
-    written.map_err(failed)
+/// What the workers' host keys are derived from.
+fn seed(pair: &Ed25519Keypair) -> SecretBox<[u8; 32]> {
+    SecretBox::new(Box::new(pair.private.to_bytes()))
 }
 
 /// Why there is no key.
@@ -171,7 +126,7 @@ pub enum KeyError {
     },
     /// Others than the owner may read it.
     #[error(
-        "refusing the SSH key {}: others may read it (mode {mode:04o}); if you are sure that nobody has, run `chmod 600 {}`, otherwise remove it and a new one is made",
+        "refusing the SSH key {}: others may read it (mode {mode:04o}); if you are sure that nobody has, run `chmod 600 {}`, otherwise remove it, and the parameter of `ssh_key` if there is one, and a new one is made",
         path.display(), path.display()
     )]
     OthersMayRead {
@@ -200,30 +155,13 @@ impl KeyError {
 
 #[cfg(test)]
 mod tests {
+    use russh::keys::{Algorithm, EcdsaCurve};
+
     use super::*;
-
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
-    }
-
-    #[test]
-    fn a_key_is_made_once_and_read_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = dir.path().join("state");
-
-        let made = ManagerKey::load_or_create(&state).unwrap();
-        let read = ManagerKey::load_or_create(&state).unwrap();
-
-        assert_eq!(made.public_openssh(), read.public_openssh());
-        assert_eq!(made.fingerprint(), read.fingerprint());
-        assert_eq!((mode(&state), mode(&state.join(KEY_FILE))), (0o700, 0o600));
-        assert_eq!(fs::read_dir(&state).unwrap().count(), 1, "no draft stays behind");
-    }
 
     #[test]
     fn the_public_half_and_the_fingerprint_have_their_shapes() {
-        let dir = tempfile::tempdir().unwrap();
-        let key = ManagerKey::load_or_create(dir.path()).unwrap();
+        let key = ManagerKey::fresh();
 
         assert!(key.public_openssh().starts_with("ssh-ed25519 AAAA"), "{}", key.public_openssh());
         assert!(key.public_openssh().ends_with(" runner-fleet"));
@@ -233,37 +171,27 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_others_may_read_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        ManagerKey::load_or_create(dir.path()).unwrap();
-        fs::set_permissions(dir.path().join(KEY_FILE), fs::Permissions::from_mode(0o640)).unwrap();
+    fn what_is_written_is_read_and_gives_the_same_host_keys() {
+        let key = ManagerKey::fresh();
+        let text = key.to_openssh();
 
-        let error = ManagerKey::load_or_create(dir.path()).unwrap_err();
-
-        assert!(matches!(error, KeyError::OthersMayRead { mode: 0o640, .. }), "{error}");
-        assert!(error.to_string().contains("chmod 600"), "{error}");
-    }
-
-    #[test]
-    fn garbage_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        for garbage in [&b""[..], b"\xff\xfe\x00", b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"] {
-            let path = dir.path().join(KEY_FILE);
-            fs::write(&path, garbage).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-
-            assert!(ManagerKey::load_or_create(dir.path()).is_err(), "{garbage:?}");
+        let pasted = SecretString::from(text.expose_secret().trim());
+        for text in [&text, &pasted] {
+            let read = ManagerKey::from_openssh(text).unwrap();
+            assert_eq!(read.public_openssh(), key.public_openssh());
+            assert_eq!(read.host_key("a").public_openssh, key.host_key("a").public_openssh);
         }
+        assert!(text.expose_secret().len() < 4096, "SSM's standard tier takes no more");
+        assert!(!format!("{text:?}").contains("OPENSSH"));
     }
 
     #[test]
-    fn two_managers_that_start_at_once_end_with_one_key() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys: Vec<_> = std::thread::scope(|scope| {
-            let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| ManagerKey::load_or_create(dir.path()))).collect();
-            starts.into_iter().map(|start| start.join().unwrap().unwrap().public_openssh()).collect()
-        });
-
-        assert!(keys.windows(2).all(|pair| pair[0] == pair[1]), "{keys:?}");
+    fn what_is_no_ed25519_key_is_none() {
+        let curve = EcdsaCurve::NistP256;
+        let other = PrivateKey::random(&mut rand::rng(), Algorithm::Ecdsa { curve }).unwrap();
+        let other = other.to_openssh(LineEnding::LF).unwrap();
+        for text in ["", "glrt-abc", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", &other] {
+            assert!(ManagerKey::from_openssh(&SecretString::from(text)).is_none(), "{text}");
+        }
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! Deliberately absent: agent forwarding, port forwarding, passwords, host keys learnt on first use.
 //!
-//! Reading order: [`keys`] and [`host`] (who we are, whom we trust), [`session`] (connect, run a command),
+//! Reading order: [`keys`] with their [`key_file`], and [`host`] (who we are, whom we trust), [`session`] (connect, run a command),
 //! [`stream`] (a command that talks for days), [`error`], [`shell`] (an operator's own `ssh`).
 
 mod client;
 mod cut;
 pub mod error;
 pub mod host;
+pub mod key_file;
 pub mod keys;
 pub mod session;
 pub mod shell;
@@ -16,6 +17,7 @@ pub mod stream;
 
 pub use error::SshError;
 pub use host::{HostKey, HostPublicKey};
+pub use key_file::Settled;
 pub use keys::{KeyError, ManagerKey};
 pub use session::{Limits, Output, RunLimits, Session, Target};
 pub use stream::LineStream;

@@ -245,6 +245,7 @@ async fn every_call_that_a_fleets_life_takes_is_in_the_printed_policy() {
         manager: MANAGER.to_owned(),
         parameters: BTreeSet::from(["/ci/image".to_owned()]),
         secrets: BTreeSet::new(),
+        ssh_key: None,
         instance_profiles: BTreeSet::new(),
         roles: BTreeSet::new(),
         kms_keys: BTreeSet::new(),
