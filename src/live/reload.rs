@@ -61,7 +61,14 @@ fn check_what_stays(old: &Config, new: &Config) -> Result<(), String> {
             old.fleet.manager, new.fleet.manager, old.fleet.manager
         ));
     }
-    let restart = [
+    for key in counts_from_the_next_start(old, new) {
+        warn!("{key} was changed: the new value counts from the next restart on");
+    }
+    Ok(())
+}
+
+fn counts_from_the_next_start(old: &Config, new: &Config) -> impl Iterator<Item = &'static str> {
+    let keys = [
         ("listen_address", old.listen_address != new.listen_address),
         ("log_level", old.log_level != new.log_level),
         ("log_format", old.log_format != new.log_format),
@@ -70,13 +77,38 @@ fn check_what_stays(old: &Config, new: &Config) -> Result<(), String> {
         ("the region of fleet.ssh_key", key_region(old) != key_region(new)),
         ("fleet.control_socket", old.fleet.control_socket != new.fleet.control_socket),
     ];
-    for (key, _) in restart.iter().filter(|(_, changed)| *changed) {
-        warn!("{key} was changed: the new value counts from the next restart on");
-    }
-    Ok(())
+    keys.into_iter().filter_map(|(key, changed)| changed.then_some(key))
 }
 
 /// It is that of the first runner, and matters where there is a parameter before and after.
 fn key_region(config: &Config) -> Option<&str> {
     config.ssh_key_parameter().and_then(|parameter| parameter.region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_start_alone_reads_is_told() {
+        let complete = include_str!("../../config/complete.toml");
+        let config = |text: &str| config::parse(text, "config.toml").unwrap().config;
+        let told = |from: &str, to: &str| {
+            assert!(complete.contains(from), "{from}");
+            let (old, new) = (config(complete), config(&complete.replacen(from, to, 1)));
+            counts_from_the_next_start(&old, &new).collect::<Vec<_>>()
+        };
+        for (from, to, key) in [
+            ("127.0.0.1:9253", "127.0.0.1:9254", "listen_address"),
+            ("log_level = \"debug\"", "log_level = \"warn\"", "log_level"),
+            ("log_format = \"json\"", "log_format = \"text\"", "log_format"),
+            ("/srv/runner-fleet", "/srv/other", "fleet.state_dir"),
+            ("/ci/manager-ssh-key", "/ci/other", "fleet.ssh_key"),
+            ("region = \"eu-central-1\"", "region = \"eu-west-1\"", "the region of fleet.ssh_key"),
+            ("/run/ci/control.sock", "/run/ci/other.sock", "fleet.control_socket"),
+        ] {
+            assert_eq!(told(from, to), [key]);
+        }
+        assert_eq!(told("concurrent = 50", "concurrent = 60"), [""; 0]);
+    }
 }

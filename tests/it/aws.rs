@@ -329,7 +329,7 @@ async fn nobody_at_the_endpoint_is_a_transient_error_and_a_launch_that_may_have_
 pub(super) struct World {
     aws: Aws,
     ec2: aws_sdk_ec2::Client,
-    settings: SdkConfig,
+    pub(super) settings: SdkConfig,
     pub(super) image: String,
     pub(super) subnets: Vec<SubnetId>,
     pub(super) group: String,
@@ -364,7 +364,7 @@ impl World {
     }
 
     /// As after a restart: with nothing remembered.
-    fn another_door(&self) -> Aws {
+    pub(super) fn another_door(&self) -> Aws {
         Aws::from_sdk_config(&self.settings).unwrap()
     }
 
@@ -433,9 +433,12 @@ impl World {
         answer.reservations().iter().map(|reservation| reservation.instances().len()).sum()
     }
 
-    async fn parameter(&self, name: &str, value: &str, kind: ParameterType) {
-        let ssm = aws_sdk_ssm::Client::new(&self.settings);
-        ssm.put_parameter().name(name).value(value).r#type(kind).send().await.unwrap();
+    pub(super) fn ssm(&self) -> aws_sdk_ssm::Client {
+        aws_sdk_ssm::Client::new(&self.settings)
+    }
+
+    pub(super) async fn parameter(&self, name: &str, value: &str, kind: ParameterType) {
+        self.ssm().put_parameter().name(name).value(value).r#type(kind).send().await.unwrap();
     }
 }
 

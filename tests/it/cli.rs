@@ -142,6 +142,22 @@ fn the_workers_policy_and_the_managers_docker_config_name_the_configured_registr
 }
 
 #[test]
+fn the_managers_policy_keeps_the_ssh_key_where_the_configuration_says() {
+    let printed = run(&["iam-policy", "--manager", "--account", "123456789012", "--config", "config/complete.toml"]);
+    let folder = tempfile::tempdir().unwrap();
+    let without = run(&["iam-policy", "--manager", "--config", &configuration(folder.path())]);
+
+    let policy: serde_json::Value = serde_json::from_slice(&printed.stdout).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let with = |sid: &str| statements.iter().find(|statement| statement["Sid"] == sid).unwrap();
+    let arn = "arn:aws:ssm:eu-central-1:123456789012:parameter/ci/manager-ssh-key";
+    assert_eq!(with("KeepSshKey")["Action"], serde_json::json!(["ssm:GetParameter", "ssm:PutParameter"]));
+    assert_eq!(with("KeepSshKey")["Resource"], arn);
+    assert!(with("DecryptTokens").to_string().contains(arn));
+    assert!(!text(&without).contains("KeepSshKey"), "{}", text(&without));
+}
+
+#[test]
 fn completions_and_manual_are_printed() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(text(&run(&["completions", shell])).contains("runner-fleet"), "{shell}");

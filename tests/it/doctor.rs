@@ -5,7 +5,7 @@
 
 mod clinic;
 
-use clinic::{API_TOKEN, Clinic, HELPER_SECRET, RUNNER_TOKEN};
+use clinic::{API_TOKEN, Clinic, HELPER_SECRET, RUNNER_TOKEN, json_error};
 
 #[tokio::test]
 async fn a_healthy_environment_is_well() {
@@ -56,6 +56,44 @@ async fn no_secret_is_shown_in_text_or_json() {
         assert!(!said.contains('\u{1b}'), "colours in a pipe:\n{said}");
         assert!(said.contains("spot"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn where_the_ssh_key_lies_is_told_and_whether_it_can_be_read() {
+    let clinic = Clinic::new().await;
+    clinic.key_in_ssm(Some(&clinic.key()));
+    let seen = clinic.doctor(&[]).await;
+    assert!(seen.says("ssh-key", "ok", "the SSM parameter /ci/key in eu-central-1, fingerprint "), "{seen}");
+    assert!(seen.says("worker", "ok", ""), "{seen}");
+
+    clinic.key_in_ssm(Some("no key"));
+    let seen = clinic.doctor(&[]).await;
+    assert!(seen.says("ssh-key", "failed", "is not an ed25519 private key") && seen.code == 1, "{seen}");
+
+    clinic.key_in_ssm(None);
+    let seen = clinic.doctor(&[]).await;
+    assert!(seen.says("ssh-key", "warning", "the next start puts the key of this host there"), "{seen}");
+
+    clinic.aws("GetParameter", 400, &json_error("AccessDeniedException"));
+    let seen = clinic.doctor(&[]).await;
+    assert!(seen.says("ssh-key", "failed", "ssm:GetParameter is denied; attach the policy"), "{seen}");
+    // What else there is to see is still looked at with the key of this host.
+    assert!(seen.says("worker", "ok", ""), "{seen}");
+    assert!(clinic.launched_nothing().await, "doctor changes nothing");
+}
+
+#[tokio::test]
+async fn a_key_that_lies_in_ssm_alone_reaches_the_worker_and_is_not_shown() {
+    let clinic = Clinic::new().await;
+    clinic.key_in_ssm(Some(&clinic.key()));
+    let middle = clinic.key().lines().nth(2).unwrap().to_owned();
+    clinic.lose_key();
+
+    let seen = clinic.doctor(&[]).await;
+
+    assert!(seen.says("ssh-key", "ok", "not in ") && seen.says("worker", "ok", ""), "{seen}");
+    assert!(!clinic.has_key(), "doctor has written a key");
+    assert!(!seen.to_string().contains(&middle), "the key is shown");
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ mod simulate;
 #[cfg(test)]
 mod ssh;
 #[cfg(test)]
+mod ssh_key;
+#[cfg(test)]
 mod tools;
 #[cfg(test)]
 mod worker;
