@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -38,6 +39,8 @@ class Settings:
     boot_timeout: str = "2m"
     orphan_timeout: str = "10m"
     on_demand_fallback: bool = True
+    #: The SSH key is kept in SSM too, and not in the state directory alone.
+    ssh_key: bool = False
     more: dict[str, str] = field(default_factory=dict)
     docker: dict[str, str] = field(default_factory=dict)
     #: A second section for GitLab's second runner: the same, but for these keys of `[runners.fleet]`.
@@ -55,6 +58,7 @@ class Manager:
         self.name = f"lab-{os.getpid()}-{next(_numbers)}"
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="rf-lab-"))
         self.log = self.directory / f"{case}.log"
+        self.state_dir = self.directory / "state"
         self.since = time.time()
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -79,11 +83,12 @@ class Manager:
         docker = {"image": _text("alpine:latest"), "volumes": json.dumps(["/cache"]), **wanted.docker}
         lines = [
             "concurrent = 8", "check_interval = 1", f'listen_address = "127.0.0.1:{self.port}"', "",
-            "[fleet]", f"manager = {_text(self.name)}", f"state_dir = {_text(self.directory / 'state')}", f"control_socket = {_text(self.directory / 'control.sock')}", "",
+            "[fleet]", f"manager = {_text(self.name)}", f"state_dir = {_text(self.state_dir)}", f"control_socket = {_text(self.directory / 'control.sock')}",
+            *([f"ssh_key = {_text(f'ssm:/{self.name}/ssh-key')}"] if wanted.ssh_key else []), "",
             *self._section("graviton-spot", "runner-token", docker, fleet),
             *([] if wanted.canary is None else self._section("graviton-canary", "canary-token", docker, fleet | wanted.canary)),
         ]
-        (self.directory / "state").mkdir(mode=0o700, exist_ok=True)
+        self.state_dir.mkdir(mode=0o700, exist_ok=True)
         (self.directory / "config.toml").write_text("\n".join(lines))
         (self.directory / "config.toml").chmod(0o600)
 
@@ -119,6 +124,13 @@ class Manager:
         if self._process is not None:
             self._process.wait(10)
             self._process = None
+
+    def loses_its_host(self) -> None:
+        """`kill -9`, and everything that it had on disk is gone; the next start is on a host that it has never run on."""
+        self.kill()
+        shutil.rmtree(self.state_dir)
+        self.state_dir = self.directory / "state-of-a-new-host"
+        self.write()
 
     def stop(self) -> None:
         """SIGTERM, and it has to be gone at once."""
