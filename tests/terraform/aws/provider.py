@@ -1,9 +1,10 @@
 """Stands in for the hashicorp/aws provider: it has its schema, refuses what that refuses, and can do nothing else.
 
-`terraform validate` needs no more, nor does `terraform test` with mock_provider. Terraform starts it like any provider and
-speaks plugin protocol 6 with it, over a socket without TLS: TF_DISABLE_PLUGIN_TLS=1 must be set.
+`terraform validate` needs no more, nor does `terraform test` with mock_provider. Terraform starts it like any provider
+and speaks plugin protocol 6 with it, over a socket without TLS: TF_DISABLE_PLUGIN_TLS=1 must be set.
 """
 
+import functools
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import grpc
 import msgpack
+
 import rules
 import wire
 
@@ -24,7 +26,10 @@ SERVICE = "tfplugin6.Provider"
 COOKIE = ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2")
 # An empty answer means: no objections.
 EMPTY = ("ValidateProviderConfig", "ConfigureProvider", "StopProvider")
-VALIDATED = {"ValidateResourceConfig": ("resource_schemas", ""), "ValidateDataResourceConfig": ("data_source_schemas", "data.")}
+VALIDATED = {
+    "ValidateResourceConfig": ("resource_schemas", ""),
+    "ValidateDataResourceConfig": ("data_source_schemas", "data."),
+}
 
 Method = Callable[[bytes], bytes]
 
@@ -39,7 +44,7 @@ class Provider(grpc.GenericRpcHandler):
         self.methods: dict[str, Method] = {f"{SERVICE}/{name}": lambda _: b"" for name in EMPTY}
         self.methods[f"{SERVICE}/GetProviderSchema"] = lambda _: answer
         for name, (kind, prefix) in VALIDATED.items():
-            self.methods[f"{SERVICE}/{name}"] = lambda request, kind=kind, prefix=prefix: self.validate(kind, prefix, request)
+            self.methods[f"{SERVICE}/{name}"] = functools.partial(self.validate, kind, prefix)
         self.methods["plugin.GRPCController/Shutdown"] = self.shutdown
 
     def validate(self, kind: str, prefix: str, request: bytes) -> bytes:

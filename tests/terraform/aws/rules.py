@@ -1,4 +1,4 @@
-"""What the real provider refuses in its own code, and a schema cannot tell: the small part of it that modules get wrong."""
+"""What the real provider refuses in its own code, and a schema cannot tell: the part of it that modules get wrong."""
 
 import ipaddress
 import json

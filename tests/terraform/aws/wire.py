@@ -75,6 +75,6 @@ def _block(block: Json) -> bytes:
         flags = b"".join(number(field, flag) for field, flag in enumerate(what, start=4))
         out += data(2, data(1, name) + data(2, json.dumps(item["type"])) + flags)
     for name, item in block.get("block_types", {}).items():
-        limits = number(4, item.get("min_items")) + number(5, item.get("max_items"))
-        out += data(3, data(1, name) + data(2, _block(item["block"])) + number(3, NESTING[item["nesting_mode"]]) + limits)
+        how_many = number(3, NESTING[item["nesting_mode"]]) + number(4, item.get("min_items")) + number(5, item.get("max_items"))
+        out += data(3, data(1, name) + data(2, _block(item["block"])) + how_many)
     return out

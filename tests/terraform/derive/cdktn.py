@@ -1,7 +1,7 @@
 """Reads a resource's schema out of the JavaScript of @cdktn/provider-aws, which is generated from that schema.
 
-Each resource has a class with a getter for every attribute, which tells its type, and a method that writes HCL, which tells
-what is a block. A class of its own for every block, in the same file.
+Each resource has a class with a getter for every attribute, which tells its type, and a method that writes HCL, which
+tells what is a block. A class of its own for every block, in the same file.
 """
 
 import re

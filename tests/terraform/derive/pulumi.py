@@ -1,4 +1,4 @@
-"""Marks what is optional and computed at once, which the JavaScript of cdktn does not tell: @pulumi/aws' declarations do.
+"""Marks what is optional and computed at once, which cdktn's JavaScript does not tell: @pulumi/aws' declarations do.
 
 Without it a value that a module leaves to the provider is null in tests, where it is unknown in a real plan.
 """
