@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tf import MODULE, WORK
+from tf import MODULE, WORK, copy
 
 
 def pytest_sessionstart() -> None:
@@ -17,6 +17,4 @@ def pytest_sessionstart() -> None:
 @pytest.fixture(scope="session")
 def module() -> Path:
     """A copy of the module with everything in it."""
-    # Whoever runs Terraform in the source by hand leaves these.
-    left = shutil.ignore_patterns(".terraform*", "*.tfstate*")
-    return Path(shutil.copytree(MODULE, WORK / "terraform", ignore=left))
+    return copy(MODULE, "terraform")

@@ -27,7 +27,7 @@ def complaints(name: str, block: Config, config: Config) -> Iterator[tuple[str, 
     for path, value in _leaves(config, []):
         yield from _wrong_value(f"{name}.{path}", value)
     for group in _RULES["exclusive"].get(name, []):
-        given = [one for one in group if config.get(one) is not None]
+        given = [one for one in group if config.get(one) not in (None, UNKNOWN)]
         if len(given) > 1:
             yield "Conflicting configuration arguments", f"{name}: {' and '.join(given)} exclude each other"
 
