@@ -1,0 +1,225 @@
+# The manager's rights: what `runner-fleet iam-policy --manager` prints for the same configuration, statement by statement.
+# tests/terraform compares both. All is known at plan: names, never attributes of resources.
+
+locals {
+  fleets  = [for runner in values(var.runners) : runner.fleet]
+  regions = distinct(length(local.fleets) == 0 ? [local.region] : [for fleet in local.fleets : coalesce(fleet.region, local.region)])
+  # The one region, or any: the Look statement and the tags bind the rest.
+  region_in_arns = length(local.regions) == 1 ? local.regions[0] : "*"
+
+  ec2_arns = {
+    for kind in ["fleet", "image", "instance", "key-pair", "launch-template", "network-interface", "security-group", "snapshot", "spot-instances-request", "subnet", "volume"] :
+    # Images and snapshots belong to no or another account.
+    kind => "arn:${local.partition}:ec2:${local.region_in_arns}:${contains(["image", "snapshot"], kind) ? "*" : local.account}:${kind}/*"
+  }
+  born = ["fleet", "instance", "network-interface", "spot-instances-request", "volume"]
+  kept = ["key-pair", "launch-template"]
+
+  token_parameters = distinct(flatten([
+    for gitlab in values(local.gitlab) : [for name in [gitlab.token, gitlab.api_token] : name if name != null]
+  ]))
+  image_parameters = distinct([
+    for name, fleet in local.fleet_tables : trimprefix(jsondecode(fleet.ami), "ssm:") if startswith(jsondecode(fleet.ami), "ssm:")
+  ])
+  key_parameters = [for name in [local.ssh_key_parameter] : name if name != null]
+  parameter_arns = {
+    for name in concat(local.token_parameters, local.image_parameters, local.key_parameters) :
+    name => "arn:${local.partition}:ssm:${local.region_in_arns}:${startswith(name, "/aws/service/") ? "" : local.account}:parameter/${trimprefix(name, "/")}"...
+  }
+
+  profiles = distinct([for name, fleet in local.fleet_tables : jsondecode(fleet.instance_profile) if fleet.instance_profile != "null"])
+  # A profile does not tell its role's name; mostly both have the same.
+  roles_of_profiles = distinct([
+    for profile in local.profiles :
+    "arn:${local.partition}:iam::${try(split(":", profile)[4], local.account)}:role/${reverse(split("/", profile))[0]}"
+  ])
+  passed_roles = length(var.runner_worker_role.role_arns) == 0 ? local.roles_of_profiles : distinct(concat(
+    var.runner_worker_role.role_arns,
+    [for profile in local.profiles : "arn:${local.partition}:iam::${local.account}:role/${profile}" if profile == local.worker_profile],
+  ))
+
+  volume_keys = distinct([for fleet in local.fleets : fleet.root_volume.kms_key_id if try(fleet.root_volume.kms_key_id, null) != null])
+  key_aliases = distinct([for key in local.volume_keys : "alias/${split("alias/", key)[1]}" if strcontains(key, "alias/")])
+  key_arns    = distinct([for key in local.volume_keys : startswith(key, "arn:") ? key : "arn:${local.partition}:kms:${local.region_in_arns}:${local.account}:key/${key}" if !strcontains(key, "alias/")])
+  any_key     = "arn:${local.partition}:kms:${local.region_in_arns}:${local.account}:key/*"
+  use_keys    = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+
+  manager_statements = [
+    {
+      when = true
+      statement = {
+        Sid    = "Look"
+        Effect = "Allow"
+        Action = [
+          "ec2:DescribeImages", "ec2:DescribeInstanceStatus", "ec2:DescribeInstanceTypeOfferings", "ec2:DescribeInstances",
+          "ec2:DescribeKeyPairs", "ec2:DescribeLaunchTemplates", "ec2:DescribeSpotPriceHistory", "ec2:DescribeSubnets",
+        ]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:RequestedRegion" = local.regions } }
+      }
+    },
+    {
+      when = true
+      statement = {
+        Sid      = "LaunchFromParts"
+        Effect   = "Allow"
+        Action   = ["ec2:CreateFleet", "ec2:RunInstances"]
+        Resource = [for kind in ["image", "security-group", "snapshot", "subnet"] : local.ec2_arns[kind]]
+      }
+    },
+    {
+      when = true
+      statement = {
+        Sid       = "LaunchFromOurs"
+        Effect    = "Allow"
+        Action    = ["ec2:CreateFleet", "ec2:RunInstances"]
+        Resource  = [for kind in local.kept : local.ec2_arns[kind]]
+        Condition = { StringEquals = { "aws:ResourceTag/runner-fleet:manager" = var.environment } }
+      }
+    },
+    {
+      when = true
+      statement = {
+        Sid       = "LaunchWithOurTag"
+        Effect    = "Allow"
+        Action    = ["ec2:CreateFleet", "ec2:RunInstances"]
+        Resource  = [for kind in local.born : local.ec2_arns[kind]]
+        Condition = { StringEquals = { "aws:RequestTag/runner-fleet:manager" = var.environment } }
+      }
+    },
+    {
+      when = true
+      statement = {
+        Sid       = "MakeTemplateAndKeyWithOurTag"
+        Effect    = "Allow"
+        Action    = ["ec2:CreateLaunchTemplate", "ec2:ImportKeyPair"]
+        Resource  = [for kind in local.kept : local.ec2_arns[kind]]
+        Condition = { StringEquals = { "aws:RequestTag/runner-fleet:manager" = var.environment } }
+      }
+    },
+    {
+      when = true
+      statement = {
+        Sid      = "TagAtBirthOnly"
+        Effect   = "Allow"
+        Action   = "ec2:CreateTags"
+        Resource = [for kind in concat(local.born, local.kept) : local.ec2_arns[kind]]
+        Condition = { StringEquals = {
+          "aws:RequestTag/runner-fleet:manager" = var.environment
+          "ec2:CreateAction"                    = ["CreateFleet", "CreateLaunchTemplate", "ImportKeyPair", "RunInstances"]
+        } }
+      }
+    },
+    {
+      when = true
+      statement = {
+        Sid       = "EndOurs"
+        Effect    = "Allow"
+        Action    = ["ec2:DeleteKeyPair", "ec2:DeleteLaunchTemplate", "ec2:TerminateInstances"]
+        Resource  = [for kind in ["instance", "key-pair", "launch-template"] : local.ec2_arns[kind]]
+        Condition = { StringEquals = { "aws:ResourceTag/runner-fleet:manager" = var.environment } }
+      }
+    },
+    {
+      when = length(local.passed_roles) > 0
+      statement = {
+        Sid       = "GiveWorkersTheirRole"
+        Effect    = "Allow"
+        Action    = "iam:PassRole"
+        Resource  = local.passed_roles
+        Condition = { StringEquals = { "iam:PassedToService" = local.ec2_service } }
+      }
+    },
+    {
+      when = true
+      statement = {
+        Sid       = "FirstSpotLaunch"
+        Effect    = "Allow"
+        Action    = "iam:CreateServiceLinkedRole"
+        Resource  = "arn:${local.partition}:iam::${local.account}:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+        Condition = { StringEquals = { "iam:AWSServiceName" = "spot.amazonaws.com" } }
+      }
+    },
+    {
+      when = length(local.token_parameters) + length(local.image_parameters) > 0
+      statement = {
+        Sid      = "ReadTokensAndImageIds"
+        Effect   = "Allow"
+        Action   = "ssm:GetParameter"
+        Resource = distinct([for name in concat(local.token_parameters, local.image_parameters) : local.parameter_arns[name][0]])
+      }
+    },
+    {
+      # The manager makes the parameter at its first start, and reads it on every host after that.
+      when = length(local.key_parameters) > 0
+      statement = {
+        Sid      = "KeepSshKey"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameter", "ssm:PutParameter"]
+        Resource = [for name in local.key_parameters : local.parameter_arns[name][0]]
+      }
+    },
+    {
+      # For parameters under a customer-managed key: bound to SSM as the caller, and to these parameters.
+      when = length(local.token_parameters) + length(local.key_parameters) > 0
+      statement = {
+        Sid      = "DecryptTokens"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = local.any_key
+        Condition = {
+          StringEquals = { "kms:ViaService" = flatten([
+            for region in local.regions : [for suffix in local.ssm_suffixes : "ssm.${region}.${suffix}"]
+          ]) }
+          StringLike = { "kms:EncryptionContext:PARAMETER_ARN" = distinct([for name in concat(local.token_parameters, local.key_parameters) : local.parameter_arns[name][0]]) }
+        }
+      }
+    },
+    {
+      when      = length(local.key_arns) > 0
+      statement = { Sid = "UseKeys", Effect = "Allow", Action = local.use_keys, Resource = local.key_arns }
+    },
+    {
+      when = length(local.key_arns) > 0
+      statement = {
+        Sid       = "LetEc2UseKeys"
+        Effect    = "Allow"
+        Action    = "kms:CreateGrant"
+        Resource  = local.key_arns
+        Condition = { Bool = { "kms:GrantIsForAWSResource" = "true" } }
+      }
+    },
+    {
+      # An alias is no resource of these actions; so the right is on every key that has it.
+      when = length(local.key_aliases) > 0
+      statement = {
+        Sid       = "UseKeysByAlias"
+        Effect    = "Allow"
+        Action    = local.use_keys
+        Resource  = local.any_key
+        Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = local.key_aliases } }
+      }
+    },
+    {
+      when = length(local.key_aliases) > 0
+      statement = {
+        Sid      = "LetEc2UseKeysByAlias"
+        Effect   = "Allow"
+        Action   = "kms:CreateGrant"
+        Resource = local.any_key
+        Condition = {
+          "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = local.key_aliases }
+          Bool                       = { "kms:GrantIsForAWSResource" = "true" }
+        }
+      }
+    },
+  ]
+
+  ec2_service  = local.partition == "aws-cn" ? "ec2.amazonaws.com.cn" : "ec2.amazonaws.com"
+  ssm_suffixes = local.partition == "aws-cn" ? ["amazonaws.com", "amazonaws.com.cn"] : ["amazonaws.com"]
+
+  manager_policy = coalesce(var.runner_role.policy_json, jsonencode({
+    Version   = "2012-10-17"
+    Statement = [for one in local.manager_statements : one.statement if one.when]
+  }))
+}
