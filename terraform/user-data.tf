@@ -47,13 +47,13 @@ locals {
       if runner.fleet.setup_script != null
     ],
     [
-      for file, path in local.log_files :
-      { path = path, permissions = endswith(path, ".sh") ? "0755" : "0644", content = file("${path.module}/files/${file}") } if var.runner_cloudwatch.enable
+      for file, place in local.log_files :
+      { path = place, permissions = endswith(place, ".sh") ? "0755" : "0644", content = file("${path.module}/files/${file}") } if var.runner_cloudwatch.enable
     ],
     [for content in [local.log_agent] : { path = "/etc/default/runner-fleet-logs.json", permissions = "0644", content = content } if var.runner_cloudwatch.enable],
     [
-      for file, path in local.ready_files :
-      { path = path, permissions = endswith(path, ".sh") ? "0755" : "0644", content = file("${path.module}/files/${file}") } if var.runner_alarm.enable
+      for file, place in local.ready_files :
+      { path = place, permissions = endswith(place, ".sh") ? "0755" : "0644", content = file("${path.module}/files/${file}") } if var.runner_alarm.enable
     ],
     [
       for when, script in { pre = var.runner_install.pre_install_script, post = var.runner_install.post_install_script } :

@@ -1,16 +1,5 @@
 # The least that works: your VPC, your GitLab, two tokens in SSM, one pool of spot workers.
 
-terraform {
-  required_version = ">= 1.9"
-
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = ">= 6.0, < 7.0"
-    }
-  }
-}
-
 provider "aws" {
   region = var.region
 }
