@@ -1,17 +1,10 @@
-"""One place for copies, empty at the start of a run; in it one copy of the module for all."""
+"""One copy of the module for all."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tf import MODULE, WORK, copy
-
-
-def pytest_sessionstart() -> None:
-    """Removes what the last run left."""
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
+from tf import MODULE, copy
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,12 @@
 """Terraform on copies of what is committed, so that nothing is left behind in the source."""
 
+import atexit
 import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MODULE = ROOT / "terraform"
-#: Made anew for each run.
-WORK = ROOT / "target/terraform/work"
+#: Of this run alone.
+WORK = Path(tempfile.mkdtemp(prefix="runner-fleet-terraform-"))
+atexit.register(shutil.rmtree, WORK, ignore_errors=True)
 
 Json = dict[str, Any]
 
