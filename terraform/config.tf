@@ -30,8 +30,16 @@ locals {
       ], [for key, value in try(local.manager_extra.fleet, {}) : [key, jsonencode(value)]])
     },
     ],
-    flatten([for name in sort(keys(var.runners)) : local.runner_sections[name]])
+    flatten([for name in local.runner_names : local.runner_sections[name]])
   )
+
+  # The manager keeps its SSH key in the region of the first runner: those of this region come first, so that a runner
+  # elsewhere that is added later moves no key.
+  runner_names = concat(
+    [for name, runner in var.runners : name if coalesce(runner.fleet.region, local.region) == local.region],
+    [for name, runner in var.runners : name if coalesce(runner.fleet.region, local.region) != local.region],
+  )
+  key_region = length(local.runner_names) == 0 ? local.region : coalesce(var.runners[local.runner_names[0]].fleet.region, local.region)
 
   manager_extra     = jsondecode(coalesce(var.runner_manager.extra, "{}"))
   ssh_key_parameter = try(var.runner_manager.ssh_key_ssm_parameter_name == "" ? null : coalesce(var.runner_manager.ssh_key_ssm_parameter_name, "/runner-fleet/${var.environment}/ssh-key"), null)
@@ -95,7 +103,7 @@ locals {
 
   cache_table = {
     Type   = "s3"
-    Shared = local.cache_shared
+    Shared = var.runner_worker_cache.shared
     s3 = {
       ServerAddress      = "s3.${local.region}.${local.dns_suffix}"
       BucketName         = local.cache_bucket

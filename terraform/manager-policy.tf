@@ -21,9 +21,11 @@ locals {
   image_parameters = distinct([
     for name, fleet in local.fleet_tables : trimprefix(jsondecode(fleet.ami), "ssm:") if startswith(jsondecode(fleet.ami), "ssm:")
   ])
-  key_parameters = [for name in [local.ssh_key_parameter] : name if name != null]
+  key_parameter_arns = [
+    for name in [local.ssh_key_parameter] : "arn:${local.partition}:ssm:${local.key_region}:${local.account}:parameter/${trimprefix(name, "/")}" if name != null
+  ]
   parameter_arns = {
-    for name in concat(local.token_parameters, local.image_parameters, local.key_parameters) :
+    for name in concat(local.token_parameters, local.image_parameters) :
     name => "arn:${local.partition}:ssm:${local.region_in_arns}:${startswith(name, "/aws/service/") ? "" : local.account}:parameter/${trimprefix(name, "/")}"...
   }
 
@@ -151,17 +153,17 @@ locals {
     },
     {
       # The manager makes the parameter at its first start, and reads it on every host after that.
-      when = length(local.key_parameters) > 0
+      when = length(local.key_parameter_arns) > 0
       statement = {
         Sid      = "KeepSshKey"
         Effect   = "Allow"
         Action   = ["ssm:GetParameter", "ssm:PutParameter"]
-        Resource = [for name in local.key_parameters : local.parameter_arns[name][0]]
+        Resource = local.key_parameter_arns
       }
     },
     {
       # For parameters under a customer-managed key: bound to SSM as the caller, and to these parameters.
-      when = length(local.token_parameters) + length(local.key_parameters) > 0
+      when = length(local.token_parameters) + length(local.key_parameter_arns) > 0
       statement = {
         Sid      = "DecryptTokens"
         Effect   = "Allow"
@@ -171,7 +173,7 @@ locals {
           StringEquals = { "kms:ViaService" = flatten([
             for region in local.regions : [for suffix in local.ssm_suffixes : "ssm.${region}.${suffix}"]
           ]) }
-          StringLike = { "kms:EncryptionContext:PARAMETER_ARN" = distinct([for name in concat(local.token_parameters, local.key_parameters) : local.parameter_arns[name][0]]) }
+          StringLike = { "kms:EncryptionContext:PARAMETER_ARN" = distinct(concat([for name in local.token_parameters : local.parameter_arns[name][0]], local.key_parameter_arns)) }
         }
       }
     },

@@ -44,17 +44,22 @@ locals {
     ]
   ])
 
-  # Where a runner's login and port are: the groups let the manager in there.
-  ssh_ports = toset([for runner in values(var.runners) : tostring(coalesce(runner.fleet.ssh_port, 22))])
+  # The workers' SSH ports, at which the groups let the manager in. Of a config_toml that much is understood.
+  ssh_ports = toset(concat(
+    [for runner in values(var.runners) : tostring(coalesce(runner.fleet.ssh_port, 22))],
+    var.config_toml == null ? [] : concat(["22"], flatten(regexall("(?m)^\\s*ssh_port\\s*=\\s*([0-9]+)", var.config_toml))),
+  ))
 
   # GitLab's ports besides 443, which the manager must reach as well.
+  gitlab_urls = concat(
+    [for gitlab in values(local.gitlab) : gitlab.url],
+    var.config_toml == null ? [] : flatten(regexall("(?m)^\\s*url\\s*=\\s*[\"']([^\"']+)", var.config_toml)),
+  )
   gitlab_ports = toset([
-    for gitlab in values(local.gitlab) : try(regex("^https?://[^/]+:([0-9]+)(?:/|$)", gitlab.url)[0], "80")
-    if can(regex("^https?://[^/]+:([0-9]+)(?:/|$)", gitlab.url)) || startswith(gitlab.url, "http://")
+    for url in local.gitlab_urls : try(regex(":([0-9]+)(?:/|$)", url)[0], "80")
+    if can(regex(":[0-9]+(/|$)", url)) || startswith(url, "http://")
   ])
 
-  has_ecr       = anytrue([for runner in values(var.runners) : runner.fleet.ecr != null])
-  has_cache     = var.runner_worker_cache.create || var.runner_worker_cache.bucket != ""
-  cache_shared  = var.runner_worker_cache.shared
-  has_own_group = anytrue([for runner in values(var.runners) : runner.fleet.security_groups == null])
+  has_ecr   = anytrue([for runner in values(var.runners) : runner.fleet.ecr != null])
+  has_cache = var.runner_worker_cache.create || var.runner_worker_cache.bucket != ""
 }

@@ -254,7 +254,14 @@ variable "runner_networking" {
 }
 
 variable "runner_ingress_rules" {
-  description = "Who may reach the manager, by a name of yours. Nobody needs to: the dashboard is reached by Session Manager."
+  description = <<-EOT
+    Who may reach the manager, by a name of yours. Nobody needs to: the dashboard is reached by Session Manager.
+
+    cidr_block, ipv6_cidr_block, prefix_list_id, security_group = From whom: exactly one of them.
+    description = What it is for, as the console shows it.
+    from_port, to_port = The ports; for icmp type and code.
+    protocol = `tcp`, `udp`, `icmp`, `icmpv6`, or `-1` for all.
+  EOT
   type = map(object({
     from_port       = optional(number)
     to_port         = optional(number)
@@ -281,7 +288,14 @@ variable "runner_ingress_rules" {
 }
 
 variable "runner_egress_rules" {
-  description = "What the manager may reach, by a name of yours, besides the workers' SSH port and other ports of GitLab: HTTPS to anywhere."
+  description = <<-EOT
+    What the manager may reach, by a name of yours, besides the workers' SSH port and other ports of GitLab: HTTPS to anywhere.
+
+    cidr_block, ipv6_cidr_block, prefix_list_id, security_group = To whom: exactly one of them.
+    description = What it is for, as the console shows it.
+    from_port, to_port = The ports; for icmp type and code.
+    protocol = `tcp`, `udp`, `icmp`, `icmpv6`, or `-1` for all.
+  EOT
   type = map(object({
     from_port       = optional(number)
     to_port         = optional(number)

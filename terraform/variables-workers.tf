@@ -105,7 +105,14 @@ variable "runner_worker_cache" {
 }
 
 variable "runner_worker_ingress_rules" {
-  description = "Who may reach the workers besides the manager, which may reach their SSH port, by a name of yours."
+  description = <<-EOT
+    Who may reach the workers besides the manager, which may reach their SSH port, by a name of yours.
+
+    cidr_block, ipv6_cidr_block, prefix_list_id, security_group = From whom: exactly one of them.
+    description = What it is for, as the console shows it.
+    from_port, to_port = The ports; for icmp type and code.
+    protocol = `tcp`, `udp`, `icmp`, `icmpv6`, or `-1` for all.
+  EOT
   type = map(object({
     from_port       = optional(number)
     to_port         = optional(number)
@@ -132,7 +139,14 @@ variable "runner_worker_ingress_rules" {
 }
 
 variable "runner_worker_egress_rules" {
-  description = "What the workers, and so the jobs, may reach, by a name of yours: HTTPS, HTTP and SSH to anywhere."
+  description = <<-EOT
+    What the workers, and so the jobs, may reach, by a name of yours: HTTPS, HTTP and SSH to anywhere.
+
+    cidr_block, ipv6_cidr_block, prefix_list_id, security_group = To whom: exactly one of them.
+    description = What it is for, as the console shows it.
+    from_port, to_port = The ports; for icmp type and code.
+    protocol = `tcp`, `udp`, `icmp`, `icmpv6`, or `-1` for all.
+  EOT
   type = map(object({
     from_port       = optional(number)
     to_port         = optional(number)
