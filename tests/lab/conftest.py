@@ -9,7 +9,7 @@ from gitlab import GitLab
 from harness import aftermath
 from harness.ecr import fill
 from harness.host import GATEWAY, why_not
-from harness.manager import Manager, Settings
+from harness.manager import Manager
 from harness.world import World
 
 #: Makes a manager from the settings that a case varies; at most one for each test.
@@ -60,8 +60,8 @@ def fleet(world: World, gitlab: GitLab, request: pytest.FixtureRequest) -> Itera
     made: list[Manager] = []
     case = request.node.name.removeprefix("test_")
 
-    def make(**settings: object) -> Manager:
-        manager = Manager(world, gitlab, case, Settings(**settings))  # type: ignore[arg-type]
+    def make(kind: type[Manager] = Manager, **settings: object) -> Manager:
+        manager = kind(world, gitlab, case, kind.settings_kind(**settings))  # type: ignore[arg-type]
         made.append(manager)
         manager.start()
         return manager

@@ -34,10 +34,17 @@ MINIMAL: Json = {
     "runners": {"spot": {"limit": 10, "fleet": {"instance_types": ["c8g.large", "c7g.large"]}}},
 }
 
+#: A security group's id, which only AWS can tell.
+GROUP = "sg-0123456789abcdef0"
+
 CASE = """
 mock_provider "aws" {{
   override_during = plan
   source          = "{mocks}"
+
+  mock_resource "aws_security_group" {{
+    defaults = {{ id = "{group}" }}
+  }}
 }}
 
 run "plan" {{
@@ -89,14 +96,14 @@ def copy(source: Path, name: str) -> Path:
     return Path(shutil.copytree(source, WORK / name, ignore=left))
 
 
-def plan(name: str, cases: dict[str, Json], source: Path = MODULE) -> dict[str, Outcome]:
-    """Plans a module once for each case, with its variables, all by one `terraform test`."""
-    folder = copy(source, name)
+def plan(name: str, cases: dict[str, Json], group: str = GROUP) -> dict[str, Outcome]:
+    """Plans the module once for each case, with its variables, all by one `terraform test`."""
+    folder = copy(MODULE, name)
     shutil.rmtree(folder / "tests", ignore_errors=True)
     (folder / "tests").mkdir()
     for case, variables in cases.items():
         lines = [f"    {variable} = {_hcl(value)}" for variable, value in variables.items()]
-        text = CASE.format(mocks=HERE / "mocks", variables="\n".join(lines))
+        text = CASE.format(mocks=HERE / "mocks", group=group, variables="\n".join(lines))
         (folder / "tests" / f"{case}.tftest.hcl").write_text(text)
     init(folder)
     outcomes = {case: Outcome() for case in cases}

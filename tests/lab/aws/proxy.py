@@ -63,7 +63,7 @@ class Proxy:
     """`endpoint` is what `AWS_ENDPOINT_URL` is set to."""
 
     def __init__(self, emulator: Emulator, address: str = "127.0.0.1") -> None:
-        """Starts to listen at `address`, by default for this machine alone."""
+        """Starts to listen; `address` is what callers reach it at."""
         self.emulator = emulator
         self.journal: list[Call] = []
         # Which offerings have no capacity now: (market, offering) -> bool.
@@ -72,7 +72,8 @@ class Proxy:
         self._tokens: dict[str, tuple[str, Reply]] = {}
         self._lock = threading.Lock()
         self._fleets = threading.Lock()
-        self._server = _Server((address, 0), _handler(self))
+        # On the bridge as well: a manager on a host of its own comes from there.
+        self._server = _Server(("0.0.0.0", 0), _handler(self))
         self.endpoint = f"http://{address}:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
 

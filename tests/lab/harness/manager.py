@@ -50,6 +50,9 @@ class Settings:
 class Manager:
     """One `runner-fleet run`, which may be killed and started again."""
 
+    #: What its cases vary.
+    settings_kind: type[Settings] = Settings
+
     def __init__(self, world: World, gitlab: GitLab, case: str, settings: Settings) -> None:
         """Writes the configuration; `start` starts it."""
         self.world = world

@@ -1,4 +1,4 @@
-# What AWS would answer: an account, a region, an image, and ids that look like ids.
+# What AWS would answer: an account, a region, an image.
 
 mock_data "aws_region" {
   defaults = { region = "eu-central-1" }
@@ -14,8 +14,4 @@ mock_data "aws_caller_identity" {
 
 mock_data "aws_ssm_parameter" {
   defaults = { insecure_value = "ami-0123456789abcdef0" }
-}
-
-mock_resource "aws_security_group" {
-  defaults = { id = "sg-0123456789abcdef0" }
 }

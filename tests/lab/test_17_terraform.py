@@ -1,0 +1,106 @@
+"""Case 17: the manager's host as the Terraform module makes it, from its user-data to a job that is done; and what its log says
+when something is wrong with it."""
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from conftest import Fleet
+from gitlab import GitLab
+from harness import steps
+from harness.aftermath import comes_to_rest
+from harness.manager_host import ARCHITECTURE, ManagerHost, Releases, package, why_not
+from harness.wait import hold, wait_for
+from harness.world import World
+
+OTHER = {"amd64": "arm64", "arm64": "amd64"}[ARCHITECTURE]
+
+
+@pytest.fixture(scope="module")
+def releases(world: World) -> Iterator[Releases]:
+    """Where the host has its package from."""
+    reason = why_not()
+    if reason is not None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    releases = Releases(world)
+    yield releases
+    releases.close()
+
+
+def host(fleet: Fleet, runner_package: dict[str, str], *, healthy: bool = True, idle_count: int = 0, **variables: object) -> ManagerHost:
+    """A host with this package."""
+    made = fleet(kind=ManagerHost, healthy=healthy, idle_count=idle_count, variables={"runner_package": runner_package, **variables})
+    assert isinstance(made, ManagerHost)
+    return made
+
+
+def right(releases: Releases) -> dict[str, str]:
+    """The package of this machine's architecture."""
+    path = package()
+    assert path is not None
+    return releases.offer(path.read_bytes())
+
+
+def test_17_1_from_the_plan_to_a_job(gitlab: GitLab, fleet: Fleet, releases: Releases) -> None:
+    """The service runs in its sandbox, reads its tokens, launches a worker by the host's own role, and the job is done."""
+    manager = host(fleet, right(releases))
+    assert manager.ask("cloud-init status --wait >/dev/null; systemctl is-enabled runner-fleet") == "enabled"
+    assert manager.ask("systemctl show --property User --value runner-fleet") == "runner-fleet"
+    job = gitlab.queue("the first", "echo hello")
+    steps.succeeds(job)
+    comes_to_rest(manager)
+    said = manager.installation()
+    assert [line.split(" ")[0] for line in said] == ["downloaded", "installed", "the"], said
+
+
+def test_17_2_wrong_checksum(gitlab: GitLab, fleet: Fleet, releases: Releases) -> None:
+    """Nothing unverified is installed; the log says what to do; and with the right file there the installation goes on."""
+    wanted = right(releases)
+    good = releases.files.pop("/runner-fleet_" + ARCHITECTURE + ".deb")
+    manager = host(fleet, {**wanted}, healthy=False)
+    manager.says("cannot download", wanted["url"], "404", "trying again in")
+    releases.offer(good + b"and more")
+    manager.says("has sha256", f"and {wanted['sha256']} is expected", "runner_package.sha256", "trying again in")
+    assert manager.ask("command -v runner-fleet") is None
+    releases.offer(good)
+    wait_for("the service on the host answers on /healthz", lambda: manager.get("/healthz") is not None, 120)
+
+
+def test_17_3_wrong_architecture(fleet: Fleet, releases: Releases) -> None:
+    """That does not heal, so it ends: once, with one sentence."""
+    other = package(OTHER)
+    if other is None:
+        pytest.skip(f"there is no target/package/*_{OTHER}.deb (make package)")
+    # A name that tells no architecture; of one that does, the plan says so.
+    offered = releases.offer(other.read_bytes(), "stable")
+    manager = host(fleet, offered, healthy=False)
+    manager.says(offered["url"], f"is for {OTHER}, and this host is {ARCHITECTURE}", "runner_package.url")
+    hold("it says so once", lambda: len(manager.installation()) == 2, 8)
+    assert manager.ask("command -v runner-fleet") is None
+
+
+def test_17_4_missing_parameter(world: World, gitlab: GitLab, fleet: Fleet, releases: Releases) -> None:
+    """The service says which, goes on trying, and works when the parameter is there."""
+    manager = host(fleet, right(releases), healthy=False, runner_gitlab={
+        "url": gitlab.base, "insecure_http": True,
+        "preregistered_runner_token_ssm_parameter_name": "/later/runner-token", "api_token_ssm_parameter_name": "/later/api-token",
+    })
+    manager.says("/later/")
+    ssm = world.emulator.client("ssm")
+    for name, value in {"runner-token": gitlab.runner.token, "api-token": next(iter(gitlab.tokens))}.items():
+        ssm.put_parameter(Name=f"/later/{name}", Value=value, Type="SecureString", Overwrite=True)
+    job = gitlab.queue("after all", "echo hello")
+    steps.succeeds(job, 240)
+    comes_to_rest(manager)
+
+
+def test_17_5_configuration_refused(fleet: Fleet, releases: Releases) -> None:
+    """What the plan cannot know: the service is not started, and one sentence says why and what to do."""
+    manager = host(fleet, right(releases), healthy=False, runner_manager={"extra": json.dumps({"fleet": {"colour": "green"}})})
+    manager.says("the configuration is refused, so that the service is not started", "fleet.colour", "apply again")
+    assert not manager.running
+    hold("it is not tried again", lambda: len(manager.installation()) == 3, 8)
