@@ -11,6 +11,7 @@ data "aws_ssm_parameter" "image" {
 
 locals {
   host_name = coalesce(var.runner_instance.name, "${var.environment}-manager")
+  host_tag  = "runner-fleet:host"
   host_tags = merge(local.tags, var.runner_instance.additional_tags, { Name = local.host_name })
 }
 
@@ -128,8 +129,9 @@ resource "aws_autoscaling_group" "manager" {
     version = aws_launch_template.manager.latest_version
   }
 
+  # By the first of these the commands of the outputs find the group, whatever its Name; the host itself does not carry it.
   dynamic "tag" {
-    for_each = local.host_tags
+    for_each = merge(local.host_tags, { (local.host_tag) = var.environment })
 
     content {
       key                 = tag.key

@@ -13,6 +13,11 @@ locals {
 
   host_statements = [
     {
+      # So that a host that shuts down knows whether there will be another.
+      when      = true
+      statement = { Sid = "AskItsGroup", Effect = "Allow", Action = "autoscaling:DescribeAutoScalingGroups", Resource = "*" }
+    },
+    {
       when = local.package_in_s3
       statement = {
         Sid      = "FetchPackage"
@@ -69,7 +74,6 @@ locals {
     Version   = "2012-10-17"
     Statement = [for one in local.host_statements : one.statement if one.when]
   })
-  has_host_policy = anytrue([for one in local.host_statements : one.when])
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -100,7 +104,7 @@ resource "aws_iam_role_policy" "manager" {
 }
 
 resource "aws_iam_role_policy" "host" {
-  count = var.runner_role.create_role_profile && local.has_host_policy ? 1 : 0
+  count = var.runner_role.create_role_profile ? 1 : 0
 
   name   = "host"
   role   = aws_iam_role.manager[0].name

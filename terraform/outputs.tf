@@ -1,6 +1,6 @@
 locals {
   # Written for a person's shell: which instance it is, the group knows.
-  find_host     = "aws autoscaling describe-auto-scaling-groups --region ${local.region} --filters Name=tag:Name,Values=${local.host_name} --query 'AutoScalingGroups[0].Instances[0].InstanceId' --output text"
+  find_host     = "aws autoscaling describe-auto-scaling-groups --region ${local.region} --filters Name=tag:${local.host_tag},Values=${var.environment} --query 'AutoScalingGroups[0].Instances[0].InstanceId' --output text"
   shell_command = "aws ssm start-session --region ${local.region} --target \"$(${local.find_host})\""
   listen_port   = try(regex(":([0-9]+)$", var.runner_manager.prometheus_listen_address)[0], "9252")
 }
@@ -56,8 +56,8 @@ output "manager_policy_json" {
 }
 
 output "host_policy_json" {
-  description = "What the manager's host needs besides (package, logs, alarm, Session Manager), for a role of your own."
-  value       = local.has_host_policy ? local.host_policy : null
+  description = "What the manager's host needs besides (its group, the package, logs, alarm, Session Manager), for a role of your own."
+  value       = local.host_policy
 }
 
 output "worker_role_arn" {

@@ -40,6 +40,8 @@ locals {
       { path = "${local.etc}/environment", permissions = "0600", content = join("", [for name, value in local.environment : "${name}='${value}'\n"]) },
       { path = "/etc/default/runner-fleet-install", permissions = "0644", content = local.settings },
       { path = local.install, permissions = "0755", content = file("${path.module}/files/install.sh") },
+      { path = "/usr/local/lib/runner-fleet/farewell.sh", permissions = "0755", content = file("${path.module}/files/farewell.sh") },
+      { path = "/etc/systemd/system/runner-fleet-farewell.service", permissions = "0644", content = file("${path.module}/files/runner-fleet-farewell.service") },
     ],
     [for content in [var.runner_gitlab.ca_certificate] : { path = local.ca_file, permissions = "0644", content = content } if content != ""],
     [

@@ -164,13 +164,13 @@ check_configuration() {
     local report
     if report=$(runner-fleet check --config "$etc/config.toml" 2>&1); then return; fi
     systemctl enable --quiet runner-fleet.service
-    give_up "the configuration is refused, so that the service is not started: $(tr '\n' ' ' <<<"$report")" \
+    give_up "the configuration is refused, so that the service is not started: $(paste --serial --delimiters ' ' <<<"$report")" \
         "Correct the module's variables, and apply again."
 }
 
 start() {
     systemctl daemon-reload
-    systemctl enable --quiet --now --no-block runner-fleet.service
+    systemctl enable --quiet --now --no-block runner-fleet-farewell.service runner-fleet.service
     watch_over
     local deadline=$((SECONDS + ${START_SECONDS:-90}))
     until [[ $(show ActiveState) == active ]] || ((SECONDS >= deadline)); do sleep 1; done

@@ -90,6 +90,10 @@ run "group_of_exactly_one" {
     condition     = length(aws_autoscaling_group.manager.initial_lifecycle_hook) == 0
     error_message = "no hook delays the end of the old host"
   }
+  assert {
+    condition     = [for tag in aws_autoscaling_group.manager.tag : [tag.value, tag.propagate_at_launch] if tag.key == "runner-fleet:host"] == [["ci", false]]
+    error_message = "the tag by which the outputs' commands and the host itself find the group"
+  }
 }
 
 run "network" {
@@ -199,13 +203,17 @@ run "no_secret" {
     condition     = strcontains(local.cloud_config, "/usr/local/lib/runner-fleet/install.sh") && startswith(local.cloud_config, "#cloud-config\n")
     error_message = "cloud-init runs the installation"
   }
+  assert {
+    condition     = strcontains(local.cloud_config, "ExecStop=/usr/local/lib/runner-fleet/farewell.sh") && strcontains(local.settings, "MANAGER='ci'")
+    error_message = "a destroy leaves no template and no key pair"
+  }
 }
 
 run "commands" {
   command = plan
 
   assert {
-    condition     = strcontains(output.dashboard_command, "--document-name AWS-StartPortForwardingSession --parameters portNumber=9252,localPortNumber=9252") && strcontains(output.dashboard_command, "Values=ci-manager")
+    condition     = strcontains(output.dashboard_command, "--document-name AWS-StartPortForwardingSession --parameters portNumber=9252,localPortNumber=9252") && strcontains(output.dashboard_command, "Name=tag:runner-fleet:host,Values=ci ")
     error_message = output.dashboard_command
   }
 }

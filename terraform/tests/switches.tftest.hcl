@@ -46,7 +46,7 @@ run "debian" {
     error_message = "Debian 13 for the type's processor"
   }
   assert {
-    condition     = [for one in jsondecode(aws_iam_role_policy.host[0].policy).Statement : [one.Sid, one.Resource]] == [["FetchPackage", "arn:aws:s3:::packages/runner-fleet_0.1.0_amd64.deb"]]
+    condition     = [for one in jsondecode(aws_iam_role_policy.host[0].policy).Statement : [one.Sid, one.Resource]] == [["AskItsGroup", "*"], ["FetchPackage", "arn:aws:s3:::packages/runner-fleet_0.1.0_amd64.deb"]]
     error_message = "the role may read this one object, and there is no session"
   }
   assert {
