@@ -39,6 +39,7 @@ resource "aws_launch_template" "manager" {
   }
 
   network_interfaces {
+    device_index                = 0
     associate_public_ip_address = !var.runner_instance.private_address_only
     delete_on_termination       = true
     security_groups             = concat([aws_security_group.manager.id], var.runner_networking.security_group_ids)

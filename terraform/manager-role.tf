@@ -1,6 +1,7 @@
 # The manager's role and instance profile, and the rights of its host, which are not the service's.
 
 locals {
+  ssm_access      = coalesce(var.runner_instance.ssm_access, var.runner_image != "debian-13")
   manager_name    = "${local.iam_prefix}-manager"
   package_in_s3   = startswith(var.runner_package.url, "s3://")
   package_s3_path = trimprefix(var.runner_package.url, "s3://")
@@ -38,7 +39,7 @@ locals {
     },
     {
       # What Session Manager needs, and nothing else: AmazonSSMManagedInstanceCore would let it read every parameter.
-      when      = var.runner_instance.ssm_access
+      when      = local.ssm_access
       statement = local.session_statement
     },
     {

@@ -7,12 +7,12 @@ locals {
 
 output "dashboard_command" {
   description = "Opens a tunnel to the dashboard: then look at http://127.0.0.1:9252. Needs the AWS command line with its Session Manager plugin; null without `runner_instance.ssm_access`."
-  value       = var.runner_instance.ssm_access ? "${local.shell_command} --document-name AWS-StartPortForwardingSession --parameters portNumber=${local.listen_port},localPortNumber=9252" : null
+  value       = local.ssm_access ? "${local.shell_command} --document-name AWS-StartPortForwardingSession --parameters portNumber=${local.listen_port},localPortNumber=9252" : null
 }
 
 output "shell_command" {
   description = "Opens a shell on the manager's host; null without `runner_instance.ssm_access`."
-  value       = var.runner_instance.ssm_access ? local.shell_command : null
+  value       = local.ssm_access ? local.shell_command : null
 }
 
 output "log_command" {

@@ -69,7 +69,7 @@ variable "runner_instance" {
     name = The host's Name tag. Default: `environment` with `-manager`.
     private_address_only = No public address. With `false` it gets one, for subnets whose way out is an internet gateway.
     root_device_config = Its disk: `volume_size` (GiB), `volume_type`, `device_name`. Always encrypted.
-    ssm_access = Let people with the right to do so open a shell and reach the dashboard, by Session Manager.
+    ssm_access = Let people with the right to do so open a shell and reach the dashboard, by Session Manager. Default: on Amazon Linux yes; Debian's image has no agent for it: install one with `runner_install`, and write `true`.
     type = Instance type. Memory for thousands of jobs: t4g.micro (1 GiB) has plenty.
   EOT
   type = object({
@@ -83,7 +83,7 @@ variable "runner_instance" {
       volume_type = optional(string, "gp3")
       device_name = optional(string, "/dev/xvda")
     }), {})
-    ssm_access = optional(bool, true)
+    ssm_access = optional(bool)
     type       = optional(string, "t4g.micro")
   })
   default = {}

@@ -38,7 +38,7 @@ run "debian" {
       url    = "s3://packages/runner-fleet_0.1.0_amd64.deb"
       sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     }
-    runner_instance = { type = "t3a.micro", ssm_access = false, private_address_only = false, max_lifetime_seconds = 604800 }
+    runner_instance = { type = "t3a.micro", private_address_only = false, max_lifetime_seconds = 604800 }
   }
 
   assert {
