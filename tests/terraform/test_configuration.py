@@ -46,7 +46,9 @@ def test_texts_arrive_as_they_are(outcomes: dict[str, Outcome]) -> None:
 
 def _plain(value: object) -> object:
     """Terraform's lists are of one type, so ids in `projects` are text, as is a price: the product takes both."""
-    return [_plain(one) for one in value] if isinstance(value, list) else value if isinstance(value, bool) else str(value)
+    if isinstance(value, bool | str):
+        return value
+    return [_plain(one) for one in value] if isinstance(value, list) else f"{value:g}"
 
 
 def _flat(value: object, path: str = "") -> Iterator[tuple[str, object]]:

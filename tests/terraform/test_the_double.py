@@ -51,6 +51,15 @@ def sample() -> Path:
     return folder
 
 
+def test_as_terraform_starts_it(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the mirror that `setup` makes, as when a person runs Terraform here by hand."""
+    monkeypatch.delenv("TF_REATTACH_PROVIDERS")
+    init(sample)
+    assert (sample / ".terraform/providers").is_dir()
+    done = terraform(sample, "test")
+    assert done.returncode == 0, done.stdout
+
+
 def test_what_is_right_is_found_right(sample: Path) -> None:
     """Valid, and planned: the group's tag needs the region, which is unknown before."""
     assert terraform(sample, "validate").returncode == 0

@@ -1,12 +1,15 @@
 """Terraform on copies of what is committed, so that nothing is left behind in the source."""
 
 import atexit
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +84,24 @@ def terraform(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     if "-json" not in arguments:
         done.stdout = re.sub(r"\s+", " ", re.sub(r"^[│╷╵]", "", done.stdout + done.stderr, flags=re.M))
     return done
+
+
+@contextlib.contextmanager
+def standing_provider() -> Iterator[None]:
+    """One double for all that is run meanwhile: else each Terraform starts it two or three times, which is most of the time."""
+    socket = WORK / "provider"
+    provider = subprocess.Popen([sys.executable, HERE / "aws/provider.py", socket], stdout=subprocess.PIPE, text=True)
+    assert provider.stdout is not None
+    assert provider.stdout.readline() == "ready\n"
+    address = {"Network": "unix", "String": str(socket)}
+    found = {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": provider.pid, "Test": True, "Addr": address}
+    os.environ["TF_REATTACH_PROVIDERS"] = json.dumps({"hashicorp/aws": found})
+    try:
+        yield
+    finally:
+        del os.environ["TF_REATTACH_PROVIDERS"]
+        provider.kill()
+        provider.wait()
 
 
 def init(folder: Path) -> None:

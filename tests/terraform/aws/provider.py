@@ -2,6 +2,9 @@
 
 `terraform validate` needs no more, nor does `terraform test` with mock_provider. Terraform starts it like any provider
 and speaks plugin protocol 6 with it, over a socket without TLS: TF_DISABLE_PLUGIN_TLS=1 must be set.
+
+usage: provider.py           as Terraform starts it, for one use
+       provider.py SOCKET    until it is ended; Terraform finds it by TF_REATTACH_PROVIDERS, and starts none
 """
 
 import functools
@@ -67,23 +70,31 @@ class Provider(grpc.GenericRpcHandler):
         return method and grpc.unary_unary_rpc_method_handler(lambda request, _: method(request))
 
 
-def main() -> None:
-    """Serves until Terraform says that it is done."""
-    if os.environ.get(COOKIE[0]) != COOKIE[1]:
-        sys.exit("Terraform starts this; nobody else.")
-    # Ctrl-C reaches the whole process group, and Terraform decides what comes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    schemas = json.loads(Path(__file__).with_name("schema.json").read_text())
+def serve(socket: str, ready: str) -> None:
+    """Answers on this socket until Terraform says that it is done; prints a line when it listens."""
     stop = threading.Event()
+    schemas = json.loads(Path(__file__).with_name("schema.json").read_text())
     unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
     server = grpc.server(futures.ThreadPoolExecutor(4), handlers=[Provider(schemas, stop)], options=unlimited)
+    server.add_insecure_port(f"unix:{socket}")
+    server.start()
+    print(ready, flush=True)
+    stop.wait()
+    server.stop(0).wait()
+
+
+def main() -> None:
+    """For one use, or for many."""
+    # Ctrl-C reaches the whole process group, and Terraform decides what comes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.argv[1:]:
+        serve(sys.argv[1], "ready")
+        return
+    if os.environ.get(COOKIE[0]) != COOKIE[1]:
+        sys.exit("Terraform starts this; nobody else.")
     with tempfile.TemporaryDirectory() as directory:
         socket = f"{directory}/socket"
-        server.add_insecure_port(f"unix:{socket}")
-        server.start()
-        print(f"1|6|unix|{socket}|grpc|", flush=True)
-        stop.wait()
-        server.stop(0).wait()
+        serve(socket, f"1|6|unix|{socket}|grpc|")
 
 
 main()
