@@ -104,3 +104,30 @@ def test_17_5_configuration_refused(fleet: Fleet, releases: Releases) -> None:
     manager.says("the configuration is refused, so that the service is not started", "fleet.colour", "apply again")
     assert not manager.running
     hold("it is not tried again", lambda: len(manager.installation()) == 3, 8)
+
+
+def test_17_6_a_new_host_takes_over(world: World, gitlab: GitLab, fleet: Fleet, releases: Releases) -> None:
+    """As the group replaces it: the old one is gone with its disk, and one of the same template goes on with the busy worker,
+    since the SSH key outlives the host."""
+    manager = host(fleet, right(releases), idle_time="30s")
+    job = gitlab.queue("outlives the host of its manager", steps.UNTIL_RELEASED)
+    steps.runs(job)
+    (worker,) = manager.instances()
+    former = manager.host
+    manager.loses_its_host()
+    hold("the job goes on without a manager", lambda: job.status == "running", 3)
+    manager.start()
+    assert manager.host is not None and former is not None and manager.host.id != former.id
+
+    # What a job is called is known from the worker alone.
+    def seen() -> bool:
+        workers = (manager.state() or {}).get("workers", [])
+        return [(item["id"], item["state"], item["job_ids"]) for item in workers] == [(worker.id, "busy", [job.id])]
+
+    wait_for("the new manager has the worker's report", seen, 60)
+    steps.release(manager, job)
+    steps.succeeds(job)
+    comes_to_rest(manager)
+    assert [item.id for item in manager.all_instances()] == [worker.id], "the new manager launched what was already there"
+    kept = world.emulator.client("ssm").get_parameter(Name=f"/runner-fleet/{manager.name}/ssh-key")["Parameter"]
+    assert kept["Type"] == "SecureString"

@@ -30,8 +30,7 @@ def inputs(config: Json) -> Json:
     fleet = {key: value for key, value in config["fleet"].items() if key not in ("manager", "ssh_key")}
     manager: Json = {TOP[key]: value for key, value in config.items() if key in TOP}
     manager["extra"] = json.dumps({"fleet": fleet, **{key: value for key, value in config.items() if key not in (*TOP, "fleet", "runners")}})
-    if "ssh_key" in config["fleet"]:
-        manager["ssh_key_ssm_parameter_name"] = config["fleet"]["ssh_key"].removeprefix("ssm:")
+    manager["ssh_key_ssm_parameter_name"] = config["fleet"].get("ssh_key", "").removeprefix("ssm:")
     return {
         **MINIMAL,
         "environment": config["fleet"]["manager"],

@@ -167,15 +167,15 @@ class ManagerHost(Manager):
         if self.settings.healthy:
             wait_for("the service on the host answers on /healthz", lambda: self.get("/healthz") is not None, BOOT_S)
 
-    def lose(self) -> None:
-        """Ends the host without a word; all that was on it is gone."""
+    def loses_its_host(self) -> None:
+        """The host ends without a word; all that was on it is gone."""
         if self.host is not None:
-            self.world.cloud.kill(self.host.id)
             lost = self.host.id
+            self.world.cloud.kill(lost)
             wait_for("the host is gone", lambda: lost not in self.world.cloud.containers(), 30)
             self.host = None
 
-    kill = stop = lose
+    kill = stop = loses_its_host
 
     @property
     def running(self) -> bool:
