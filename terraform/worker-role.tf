@@ -100,8 +100,9 @@ locals {
       statement = local.session_statement
     },
   ]
-  worker_extra_policy     = jsonencode({ Version = "2012-10-17", Statement = [for one in local.worker_extra_statements : one.statement if one.when] })
-  has_worker_extra_policy = anytrue([for one in local.worker_extra_statements : one.when])
+  worker_extra_policy = jsonencode({ Version = "2012-10-17", Statement = [for one in local.worker_extra_statements : one.statement if one.when] })
+  # Told without the key, which may be unknown until it is made: a count must be known before.
+  has_worker_extra_policy = local.has_cache || var.runner_worker.ssm_access || (length(var.runner_worker_ecr.pull_through_prefixes) > 0 && length(local.registries) > 0)
 }
 
 resource "aws_iam_role" "worker" {
