@@ -215,6 +215,28 @@ locals {
         }
       }
     },
+    {
+      when = var.runner_role.doctor
+      statement = {
+        Sid       = "DoctorLooks"
+        Effect    = "Allow"
+        Action    = ["ec2:DescribeInstanceTypes", "ec2:DescribeSecurityGroups", "servicequotas:GetServiceQuota"]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:RequestedRegion" = local.regions } }
+      }
+    },
+    {
+      when = var.runner_role.doctor && length(local.profiles) > 0
+      statement = {
+        Sid    = "DoctorLooksAtTheWorkersRole"
+        Effect = "Allow"
+        Action = ["iam:GetInstanceProfile", "iam:SimulatePrincipalPolicy"]
+        Resource = distinct(concat(local.passed_roles, [
+          for profile in local.profiles :
+          strcontains(profile, ":") ? profile : "arn:${local.partition}:iam::${local.account}:instance-profile/${profile}"
+        ]))
+      }
+    },
   ]
 
   ec2_service  = local.partition == "aws-cn" ? "ec2.amazonaws.com.cn" : "ec2.amazonaws.com"

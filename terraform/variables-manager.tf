@@ -214,6 +214,7 @@ variable "runner_role" {
 
     additional_tags = Tags of the role besides `tags`.
     create_role_profile = Make the role and its instance profile. With `false` write `instance_profile_arn`; output `manager_policy_json` is what its role needs.
+    doctor = Let `runner-fleet doctor` on the host look at quotas, security groups and the workers' role as well.
     instance_profile_arn = ARN of an instance profile that you made.
     policy_arns = More policies for the role.
     policy_json = The manager's policy instead of the module's, as `runner-fleet iam-policy --manager` prints it. Needed with `config_toml`, of which the module knows nothing.
@@ -221,6 +222,7 @@ variable "runner_role" {
   type = object({
     additional_tags      = optional(map(string), {})
     create_role_profile  = optional(bool, true)
+    doctor               = optional(bool, false)
     instance_profile_arn = optional(string)
     policy_arns          = optional(list(string), [])
     policy_json          = optional(string)

@@ -181,6 +181,15 @@ start() {
     fi
 }
 
+# Debian's image has none, and health is told with it.
+get_aws_cli() {
+    local why
+    if [[ -z ${READY_URL:-} ]] || has aws; then return; fi
+    until why=$(install_aws_cli 2>&1); do
+        again "cannot install the aws command, with which health is told: $(last_line <<<"$why")"
+    done
+}
+
 show() {
     systemctl show --property "$1" --value runner-fleet.service
 }
@@ -194,3 +203,4 @@ install_package
 check_configuration
 start
 run_hook post
+get_aws_cli

@@ -230,6 +230,20 @@ run "ecr" {
   }
 }
 
+run "doctor" {
+  command = plan
+
+  variables {
+    runner_role         = { doctor = true }
+    runner_worker_cache = { bucket = "ci-cache" }
+  }
+
+  assert {
+    condition     = [for one in jsondecode(output.manager_policy_json).Statement : one.Resource if one.Sid == "DoctorLooksAtTheWorkersRole"] == [["arn:aws:iam::123456789012:role/ci-worker", "arn:aws:iam::123456789012:instance-profile/ci-worker"]]
+    error_message = "doctor may look at the workers' role"
+  }
+}
+
 run "watched" {
   command = plan
 
