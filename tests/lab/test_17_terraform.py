@@ -3,6 +3,7 @@ when something is wrong with it."""
 
 import json
 import os
+import pathlib
 from collections.abc import Iterator
 
 import pytest
@@ -11,11 +12,9 @@ from conftest import Fleet
 from gitlab import GitLab
 from harness import steps
 from harness.aftermath import comes_to_rest
-from harness.manager_host import ARCHITECTURE, ManagerHost, Releases, package, why_not
+from harness.manager_host import ARCHITECTURE, OTHER, RELEASES, ManagerHost, Releases, foreign_package, package, why_not
 from harness.wait import hold, wait_for
 from harness.world import World
-
-OTHER = {"amd64": "arm64", "arm64": "amd64"}[ARCHITECTURE]
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +59,8 @@ def test_17_1_from_the_plan_to_a_job(gitlab: GitLab, fleet: Fleet, releases: Rel
 def test_17_2_wrong_checksum(gitlab: GitLab, fleet: Fleet, releases: Releases) -> None:
     """Nothing unverified is installed; the log says what to do; and with the right file there the installation goes on."""
     wanted = right(releases)
-    good = releases.files.pop("/runner-fleet_" + ARCHITECTURE + ".deb")
-    manager = host(fleet, {**wanted}, healthy=False)
+    good = releases.files.pop(wanted["url"].removeprefix(f"https://{RELEASES}"))
+    manager = host(fleet, wanted, healthy=False)
     manager.says("cannot download", wanted["url"], "404", "trying again in")
     releases.offer(good + b"and more")
     manager.says("has sha256", f"and {wanted['sha256']} is expected", "runner_package.sha256", "trying again in")
@@ -70,13 +69,10 @@ def test_17_2_wrong_checksum(gitlab: GitLab, fleet: Fleet, releases: Releases) -
     wait_for("the service on the host answers on /healthz", lambda: manager.get("/healthz") is not None, 120)
 
 
-def test_17_3_wrong_architecture(fleet: Fleet, releases: Releases) -> None:
+def test_17_3_wrong_architecture(fleet: Fleet, releases: Releases, tmp_path: pathlib.Path) -> None:
     """That does not heal, so it ends: once, with one sentence."""
-    other = package(OTHER)
-    if other is None:
-        pytest.skip(f"there is no target/package/*_{OTHER}.deb (make package)")
-    # A name that tells no architecture; of one that does, the plan says so.
-    offered = releases.offer(other.read_bytes(), "stable")
+    # Under a name that tells no architecture; of one that does, the plan says so.
+    offered = releases.offer(foreign_package(tmp_path), "stable")
     manager = host(fleet, offered, healthy=False)
     manager.says(offered["url"], f"is for {OTHER}, and this host is {ARCHITECTURE}", "runner_package.url")
     hold("it says so once", lambda: len(manager.installation()) == 2, 8)

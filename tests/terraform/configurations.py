@@ -15,8 +15,9 @@ SETUP = "#!/bin/sh\necho \"ready: ${HOME} 100%{}\" 'quoted' \\ back\n"
 
 #: Keys of config.toml that are variables of other names.
 TOP = {
-    "concurrent": "maximum_concurrent_jobs", "check_interval": "gitlab_check_interval", "listen_address": "prometheus_listen_address",
-    "log_level": "log_level", "log_format": "log_format", "connection_max_age": "connection_max_age",
+    "concurrent": "maximum_concurrent_jobs", "check_interval": "gitlab_check_interval",
+    "listen_address": "prometheus_listen_address", "log_level": "log_level", "log_format": "log_format",
+    "connection_max_age": "connection_max_age",
 }
 
 
@@ -26,10 +27,11 @@ def complete() -> Json:
 
 
 def inputs(config: Json) -> Json:
-    """The module's variables that should give this configuration: every key goes its own way, and none is left behind."""
+    """The module's variables that should give this configuration: every key goes its own way, none is left behind."""
     fleet = {key: value for key, value in config["fleet"].items() if key not in ("manager", "ssh_key")}
+    other = {key: value for key, value in config.items() if key not in (*TOP, "fleet", "runners")}
     manager: Json = {TOP[key]: value for key, value in config.items() if key in TOP}
-    manager["extra"] = json.dumps({"fleet": fleet, **{key: value for key, value in config.items() if key not in (*TOP, "fleet", "runners")}})
+    manager["extra"] = json.dumps({"fleet": fleet, **other})
     manager["ssh_key_ssm_parameter_name"] = config["fleet"].get("ssh_key", "").removeprefix("ssm:")
     return {
         **MINIMAL,

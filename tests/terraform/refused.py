@@ -1,4 +1,4 @@
-"""Wrong inputs of the module, each with the words that must refuse it: the least that works, and one thing wrong with it."""
+"""Wrong inputs of the module, by the words that must refuse them: the least that works, and one thing wrong with it."""
 
 import json
 import random
@@ -23,6 +23,7 @@ def rule(**keys: object) -> Json:
     return {"mine": {"protocol": "tcp", "from_port": 443, "to_port": 443, "description": "mine", **keys}}
 
 
+ALL = "0.0.0.0/0"
 BLIND = {"url": "https://gitlab.example.com", "preregistered_runner_token_ssm_parameter_name": "/ci/runner-token"}
 #: It looks like a token, and is none; in two pieces, so that nobody's scanner rings.
 TOKEN = "glrt" + "-notatokennotatoken00"
@@ -78,9 +79,9 @@ MANAGER = {
     "runner_role.instance_profile_arn: write the ARN":
         changed("runner_role", instance_profile_arn="arn:aws:iam::123456789012:role/ci"),
     "runner_role.policy_json: write what": changed("runner_role", policy_json="manager.json"),
-    "runner_ingress_rules: write protocol": {**MINIMAL, "runner_ingress_rules": rule(protocol="https", cidr_block="0.0.0.0/0")},
+    "runner_ingress_rules: write protocol": {**MINIMAL, "runner_ingress_rules": rule(protocol="https", cidr_block=ALL)},
     "runner_ingress_rules: write exactly one": {**MINIMAL, "runner_ingress_rules": rule()},
-    "runner_egress_rules: write protocol": {**MINIMAL, "runner_egress_rules": rule(protocol="any", cidr_block="0.0.0.0/0")},
+    "runner_egress_rules: write protocol": {**MINIMAL, "runner_egress_rules": rule(protocol="any", cidr_block=ALL)},
     "runner_egress_rules: write exactly one": {**MINIMAL, "runner_egress_rules": rule()},
     "runner_install: a script begins with": changed("runner_install", pre_install_script="dnf update"),
     "runner_cloudwatch.retention_days: CloudWatch takes": changed("runner_cloudwatch", retention_days=10),
@@ -95,7 +96,7 @@ MANAGER = {
 
 RUNNERS = {
     "runners: write at least one runner": {**MINIMAL, "runners": {}},
-    "runners: a runner's name is part of EC2 names": {**MINIMAL, "runners": {"spot workers": MINIMAL["runners"]["spot"]}},
+    "runners: a runner's name is part of EC2 names": {**MINIMAL, "runners": {"my spot": MINIMAL["runners"]["spot"]}},
     "runners: a runner has no token": {**MINIMAL, "runner_gitlab": {"api_token_ssm_parameter_name": "/ci/api"}},
     "runners: token_ssm_parameter_name and api_token_ssm_parameter_name are":
         runner(token_ssm_parameter_name="glrt" + "-notatoken"),
@@ -133,7 +134,8 @@ RUNNERS = {
     "runners: extra is jsonencode": runner(extra="not json"),
     "runners: fleet.docker_daemon is jsonencode": runner({"docker_daemon": "[]"}),
     'config_toml: its [fleet] needs manager = "ci"': {
-        **MINIMAL, "runners": {}, "config_toml": '[fleet]\nmanager = "other"\n', "runner_role": {"policy_json": '{"Statement": []}'},
+        **changed("runner_role", policy_json='{"Statement": []}'),
+        "runners": {}, "config_toml": '[fleet]\nmanager = "other"\n',
     },
     "config_toml: the module cannot read it": {**MINIMAL, "runners": {}, "config_toml": '[fleet]\nmanager = "ci"\n'},
     "A GitLab token stands in the configuration": runner(environment=[f"TOKEN={TOKEN}"]),

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from configurations import complete, inputs, written
 from tf import MINIMAL, Json, Outcome, binary, plan
 
@@ -11,12 +12,15 @@ ACCOUNT = "123456789012"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com"
 
 TWO = {
-    "small": {"fleet": {"instance_types": ["c8g.large"], "ecr": {"registries": [REGISTRY]}, "root_volume": {"kms_key_id": "alias/ci"}}},
+    "small": {"fleet": {
+        "instance_types": ["c8g.large"], "ecr": {"registries": [REGISTRY]}, "root_volume": {"kms_key_id": "alias/ci"},
+    }},
     "large": {
         "api_token_ssm_parameter_name": "/large/api",
         "fleet": {
             "instance_types": ["c7i.4xlarge"], "ami": "ami-0123456789abcdef0", "market": "on-demand",
-            "ecr": {"registries": [REGISTRY, "public.ecr.aws"]}, "root_volume": {"kms_key_id": f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/0a1b2c3d"},
+            "ecr": {"registries": [REGISTRY, "public.ecr.aws"]},
+            "root_volume": {"kms_key_id": f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/0a1b2c3d"},
         },
     },
 }
@@ -24,7 +28,8 @@ FAR = {
     "near": MINIMAL["runners"]["spot"],
     "far": {"fleet": {
         "instance_types": ["m8g.large"], "region": "eu-west-1", "subnets": ["subnet-0"], "security_groups": ["sg-0"],
-        "instance_profile": f"arn:aws:iam::{ACCOUNT}:instance-profile/far-worker", "root_volume": {"kms_key_id": "alias/far"},
+        "instance_profile": f"arn:aws:iam::{ACCOUNT}:instance-profile/far-worker",
+        "root_volume": {"kms_key_id": "alias/far"},
     }},
 }
 
@@ -57,7 +62,7 @@ def test_of_the_manager(outcomes: dict[str, Outcome], tmp_path: Path, case: str)
     assert ours in [role["policy"] for role in outcomes[case].resources("aws_iam_role_policy")]
 
 
-@pytest.mark.parametrize("case", [case for case, (variables, _, _) in CASES.items() if "ecr" in json.dumps(variables["runners"])])
+@pytest.mark.parametrize("case", [case for case in CASES if '"ecr"' in json.dumps(CASES[case][0]["runners"])])
 def test_of_the_workers(outcomes: dict[str, Outcome], tmp_path: Path, case: str) -> None:
     """The same for ECR."""
     ours = outcomes[case].output("worker_policy_json")
@@ -75,7 +80,7 @@ def _statements(policy: str) -> Json:
     """By Sid; order, and a text for a list of one, mean nothing to IAM."""
     document = json.loads(policy)
     assert document["Version"] == "2012-10-17"
-    statements = {one["Sid"]: _plain({key: value for key, value in one.items() if key != "Sid"}) for one in document["Statement"]}
+    statements = {one.pop("Sid"): _plain(one) for one in [dict(one) for one in document["Statement"]]}
     assert len(statements) == len(document["Statement"])
     return statements
 

@@ -1,8 +1,9 @@
-"""Each wrong input is refused at plan, with our sentence and nothing else; and there is no sentence that was not seen."""
+"""Each wrong input is refused at plan, by our sentence and nothing else; and there is no sentence that was not seen."""
 
 import re
 
 import pytest
+
 from refused import REFUSED
 from tf import MODULE, Outcome, plan
 

@@ -1,12 +1,19 @@
 """The provider double refuses what the real provider refuses: each edit makes a mistake in a module that is right."""
 
+import json
+import re
 import shutil
+import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tf import HERE, WORK, init, terraform
+from tf import HERE, MODULE, WORK, Json, init, terraform
+
+SCHEMA: Json = json.loads((HERE / "aws/schema.json").read_text())
+RULES: Json = tomllib.loads((HERE / "aws/rules.toml").read_text())
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ MISTAKES = {
         'name_prefix = "host-"', 'name_prefix = "host-"\n  name = "host"', "exclude each other"),
     "a policy that is no JSON": Mistake("jsonencode({", '"{" #', "is no valid JSON"),
     "an address block with host bits": Mistake('"0.0.0.0/0"', '"10.0.0.1/8"', "is no valid CIDR"),
-    "an ARN that is none": Mistake('"host"\n  assume', '"host"\n  permissions_boundary = "x"\n  assume', "is no valid ARN"),
+    "an ARN that is none": Mistake("  assume", '  permissions_boundary = "x"\n  assume', "is no valid ARN"),
 }
 
 
@@ -81,3 +88,28 @@ def test_a_mistake_is_refused(sample: Path, what: str) -> None:
         (sample / "main.tf").write_text(right)
     assert done.returncode != 0
     assert mistake.words in done.stdout, done.stdout
+
+
+def test_the_schema_has_what_is_used() -> None:
+    """And nothing else: it is derived for the module and the sample."""
+    paths = [path for top in (MODULE, HERE / "sample") for path in top.rglob("*.tf") if ".terraform" not in path.parts]
+    text = "\n".join(path.read_text() for path in paths)
+    for kind, schemas in (("resource", "resource_schemas"), ("data", "data_source_schemas")):
+        used = set(re.findall(rf'^{kind} "(\w+)"', text, re.M))
+        assert set(SCHEMA[schemas]) == used, "run: tests/terraform/derive/run --write"
+
+
+def test_every_rule_is_about_something() -> None:
+    """A name that is not in the schema would refuse nothing."""
+    resources = [(name, one) for name, one in SCHEMA["resource_schemas"].items()]
+    sources = [(f"data.{name}", one) for name, one in SCHEMA["data_source_schemas"].items()]
+    there = {path for name, one in resources + sources for path in _paths(one["block"], name)}
+    ruled = {*RULES["values"], *(path for paths in RULES["forms"].values() for path in paths)}
+    ruled |= {f"{name}.{one}" for name, groups in RULES["exclusive"].items() for group in groups for one in group}
+    assert ruled - there == set()
+
+
+def _paths(block: Json, path: str) -> Iterator[str]:
+    yield from (f"{path}.{name}" for name in block.get("attributes", {}))
+    for name, inner in block.get("block_types", {}).items():
+        yield from _paths(inner["block"], f"{path}.{name}")

@@ -88,7 +88,7 @@ def terraform(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 @contextlib.contextmanager
 def standing_provider() -> Iterator[None]:
-    """One double for all that is run meanwhile: else each Terraform starts it two or three times, which is most of the time."""
+    """One double for all that is run meanwhile: else each Terraform starts two or three, which is half of the time."""
     socket = WORK / "provider"
     provider = subprocess.Popen([sys.executable, HERE / "aws/provider.py", socket], stdout=subprocess.PIPE, text=True)
     assert provider.stdout is not None

@@ -29,6 +29,7 @@ from harness.world import World
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 #: Of this machine, as dpkg calls it, and an instance type that has it.
 ARCHITECTURE, TYPE = {"x86_64": ("amd64", "t3a.micro"), "aarch64": ("arm64", "t4g.micro")}[platform.machine()]
+OTHER = "arm64" if ARCHITECTURE == "amd64" else "amd64"
 RELEASES, RELEASES_ADDRESS = "releases.example", "192.0.2.20"
 #: Logged by install.sh.
 TAG = "runner-fleet-install"
@@ -77,12 +78,21 @@ def _handler(files: dict[str, bytes]) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def package(architecture: str = ARCHITECTURE) -> pathlib.Path | None:
-    """The .deb that `make package` made; `RUNNER_FLEET_DEB` says another place for this machine's."""
+def package() -> pathlib.Path | None:
+    """The .deb that `make package` made for this machine; `RUNNER_FLEET_DEB` says another place."""
     given = os.environ.get("RUNNER_FLEET_DEB")
-    if given and architecture == ARCHITECTURE:
+    if given:
         return pathlib.Path(given)
-    return next(iter(sorted((ROOT / "target/package").glob(f"*_{architecture}.deb"), reverse=True)), None)
+    return next(iter(sorted((ROOT / "target/package").glob(f"*_{ARCHITECTURE}.deb"), reverse=True)), None)
+
+
+def foreign_package(folder: pathlib.Path) -> bytes:
+    """A .deb for the other architecture, with nothing in it."""
+    (folder / "content/DEBIAN").mkdir(parents=True)
+    control = {"Package": "runner-fleet", "Version": "0.1.0", "Architecture": OTHER, "Maintainer": "nobody", "Description": "for another machine"}
+    (folder / "content/DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in control.items()))
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", folder / "content", folder / "foreign.deb"], check=True, capture_output=True)
+    return (folder / "foreign.deb").read_bytes()
 
 
 def why_not() -> str | None:

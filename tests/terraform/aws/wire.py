@@ -75,6 +75,7 @@ def _block(block: Json) -> bytes:
         flags = b"".join(number(field, flag) for field, flag in enumerate(what, start=4))
         out += data(2, data(1, name) + data(2, json.dumps(item["type"])) + flags)
     for name, item in block.get("block_types", {}).items():
-        how_many = number(3, NESTING[item["nesting_mode"]]) + number(4, item.get("min_items")) + number(5, item.get("max_items"))
-        out += data(3, data(1, name) + data(2, _block(item["block"])) + how_many)
+        how_many = (NESTING[item["nesting_mode"]], item.get("min_items"), item.get("max_items"))
+        limits = b"".join(number(field, value) for field, value in enumerate(how_many, start=3))
+        out += data(3, data(1, name) + data(2, _block(item["block"])) + limits)
     return out

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints the schema of chosen resources as `terraform providers schema -json` does, one attribute a line.
 
-usage: schema.py CDKTN_PACKAGE PULUMI_PACKAGE NAMES_FILE
+usage: schema.py CDKTN_PACKAGE PULUMI_PACKAGE NAME...       (aws_subnet, data.aws_region)
 """
 
 import json
@@ -36,8 +36,8 @@ def text(value: Any, depth: int = 0) -> str:
 
 def main() -> None:
     """Derives and prints."""
-    cdktn_package, pulumi_package, names = map(Path, sys.argv[1:])
-    schemas, unknown = derive(cdktn_package, pulumi_package, names.read_text().split())
+    cdktn_package, pulumi_package, *names = sys.argv[1:]
+    schemas, unknown = derive(Path(cdktn_package), Path(pulumi_package), names)
     if unknown:
         print("not found, so taken for not computed:", *unknown, file=sys.stderr)
     print(text(schemas))
