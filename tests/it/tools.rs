@@ -1,8 +1,10 @@
 //! Programs that some tests need and a machine may lack. `make test` gets them (tests/tools); where they cannot be had, or
 //! where nobody asked for them, a test is left out. It says so, and CI does not accept it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
@@ -18,9 +20,12 @@ pub(crate) fn found(program: &str, untested: &str) -> Option<PathBuf> {
     file
 }
 
-/// Says past the harness, which keeps to itself what a passing test prints, that something was not tested.
+/// Says past the harness, which keeps to itself what a passing test prints, and once, that something was not tested.
 pub(crate) fn left_out(untested: &str, want_of: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let what = format!("NOT TESTED: {untested}, for want of {want_of} (`make test` gets it)");
     assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{what}");
-    let _ = writeln!(std::io::stderr(), "{what}");
+    if SAID.lock().unwrap().insert(what.clone()) {
+        let _ = writeln!(std::io::stderr(), "{what}");
+    }
 }
