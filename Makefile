@@ -36,7 +36,7 @@ IN_CI := [[ "$${CI:-}" == true ]]
 lint: python ## formatting, clippy, shell scripts, the unit; warnings are errors
 	@for manifest in Cargo.toml tests/pure/Cargo.toml fuzz/Cargo.toml; do $(CARGO) fmt --check --manifest-path $$manifest; done
 	$(CARGO) clippy --locked --all-targets $(DENY)
-	@$(SCRIPTS) | xargs -0 $(VENV)/bin/shellcheck
+	@$(SCRIPTS) | xargs -0 $(VENV)/bin/shellcheck --external-sources
 	@$(VENV)/bin/shellcheck --shell=sh src/worker/files/docker-seed.sh
 	@if command -v systemd-analyze >/dev/null; then packaging/verify-unit packaging/runner-fleet.service; \
 	else echo "NOT CHECKED: the unit, for want of systemd-analyze"; ! $(IN_CI); fi
