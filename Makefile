@@ -14,7 +14,7 @@ WITH_TOOLS := PATH="$(CURDIR)/$(VENV)/bin:$$PATH:$(CURDIR)/.lab/tools/bin"
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## a debug build
@@ -153,7 +153,7 @@ prices: ## rewrite the table of on-demand prices from AWS's public price lists (
 	mv src/aws/on_demand_prices.csv.new src/aws/on_demand_prices.csv
 
 .PHONY: release
-release: ## the binary that is installed
+release: ## a release build for this machine (what ships: make dist)
 	$(CARGO) build --locked --release
 
 .PHONY: check
