@@ -48,14 +48,19 @@ resource "aws_subnet" "workers" {
   availability_zone       = each.value
   cidr_block              = cidrsubnet(var.cidr_block, local.worker_bits, tonumber(each.key))
   map_public_ip_on_launch = !local.nat
-  tags                    = merge(var.tags, { Name = "${var.name}-workers-${each.value}" })
+  tags                    = merge(var.tags, { Name = "${var.name}-workers-${each.key}" })
+
+  # A zone that AWS adds, or that is not available today, must not move subnets.
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 resource "aws_route_table" "workers" {
   for_each = local.zones
 
   vpc_id = aws_vpc.this.id
-  tags   = merge(var.tags, { Name = "${var.name}-workers-${each.value}" })
+  tags   = merge(var.tags, { Name = "${var.name}-workers-${each.key}" })
 }
 
 resource "aws_route_table_association" "workers" {
@@ -88,7 +93,11 @@ resource "aws_subnet" "nat" {
   vpc_id            = aws_vpc.this.id
   availability_zone = local.zones[each.key]
   cidr_block        = cidrsubnet(var.cidr_block, local.nat_bits, pow(2, local.nat_bits) - 1 - tonumber(each.key))
-  tags              = merge(var.tags, { Name = "${var.name}-nat-${local.zones[each.key]}" })
+  tags              = merge(var.tags, { Name = "${var.name}-nat-${each.key}" })
+
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 resource "aws_route_table" "nat" {
@@ -117,7 +126,7 @@ resource "aws_eip" "nat" {
   for_each = local.gateways
 
   domain = "vpc"
-  tags   = merge(var.tags, { Name = "${var.name}-nat-${local.zones[each.key]}" })
+  tags   = merge(var.tags, { Name = "${var.name}-nat-${each.key}" })
 
   depends_on = [aws_internet_gateway.this]
 }
@@ -127,7 +136,7 @@ resource "aws_nat_gateway" "this" {
 
   allocation_id = aws_eip.nat[each.key].id
   subnet_id     = aws_subnet.nat[each.key].id
-  tags          = merge(var.tags, { Name = "${var.name}-${local.zones[each.key]}" })
+  tags          = merge(var.tags, { Name = "${var.name}-${each.key}" })
 
   depends_on = [aws_internet_gateway.this]
 }
