@@ -47,7 +47,7 @@ run "debian" {
   }
   assert {
     condition     = [for one in jsondecode(aws_iam_role_policy.host[0].policy).Statement : [one.Sid, one.Resource]] == [["AskItsGroup", "*"], ["FetchPackage", "arn:aws:s3:::packages/runner-fleet_0.1.0_amd64.deb"]]
-    error_message = "the role may read this one object, and there is no session"
+    error_message = "the role may read this one object, and Session Manager is off"
   }
   assert {
     condition     = output.dashboard_command == null && output.shell_command == null
@@ -222,7 +222,7 @@ run "ecr" {
   }
   assert {
     condition     = [for one in jsondecode(aws_iam_role_policy.worker_extra[0].policy).Statement : one.Sid] == ["EcrPullThrough", "SessionManager"]
-    error_message = "pull-through and session"
+    error_message = "pull-through and Session Manager"
   }
   assert {
     condition     = strcontains(output.config_toml, "ecr = {\"registries\" = [\"123456789012.dkr.ecr.eu-central-1.amazonaws.com\"]}")
