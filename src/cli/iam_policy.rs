@@ -1,5 +1,8 @@
 //! `iam-policy`: the least rights that this configuration needs.
 
+mod aws_cli;
+mod setup;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
@@ -8,9 +11,10 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::aws::{ManagerPolicy, PrivateRegistry, SshKeyParameter, WorkerPolicy, manager_policy, worker_policy};
-use crate::config::{Ami, Config, EcrHost, partition_of};
+use crate::config::{Ami, Config, EcrHost, Runner, partition_of};
 use crate::live::regions::Regions;
 
+use self::setup::setup;
 use super::output::write_json;
 use super::{CliError, Global, service};
 
@@ -20,7 +24,7 @@ use super::{CliError, Global, service};
 /// does not tell and had to be assumed is said on stderr.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  runner-fleet iam-policy --manager --account 123456789012 > manager.json\n  \
-                        aws iam create-policy --policy-name runner-fleet --policy-document file://manager.json\n  \
+                        runner-fleet iam-policy --aws-cli --account 123456789012 > setup.sh && sh setup.sh\n  \
                         runner-fleet iam-policy --worker --repositories team base/images > worker.json")]
 pub(super) struct IamPolicyArgs {
     /// Print the policy for the role of the host that runner-fleet runs on, as IAM takes it; both policies as one JSON
@@ -33,6 +37,20 @@ pub(super) struct IamPolicyArgs {
     /// The same as --manager or --worker.
     #[arg(long, value_enum, hide = true)]
     of: Option<Of>,
+    /// Print a shell script instead, whose `aws` commands make roles with these policies, instance profiles, and the
+    /// SSM parameters of the tokens, which it asks for.
+    #[arg(long, conflicts_with = "of")]
+    aws_cli: bool,
+    /// Print the script that removes what the one of --aws-cli has made.
+    #[arg(long, requires = "aws_cli")]
+    remove: bool,
+    /// The name of the manager's role and instance profile in the script; `runner-fleet-` and the manager's name when
+    /// absent.
+    #[arg(long, value_name = "NAME", requires = "aws_cli")]
+    manager_role: Option<String>,
+    /// The region of runners that name none; when absent, the one of the AWS environment, profile or instance metadata.
+    #[arg(long)]
+    region: Option<String>,
     /// The account's 12 digits; any account when absent.
     #[arg(long)]
     account: Option<String>,
@@ -72,13 +90,19 @@ pub(super) fn run(
         (false, false) => args.of,
     };
     let config = service::load(global)?.config;
-    let regions = regions(&config)?;
-    let manager = manager_policy(&manager_input(&config, regions, ssh_key(&config)?, args));
-    let worker = worker_policy(&worker_input(&config, args));
+    let own = own_region(&config, of, args)?;
+    if args.aws_cli {
+        let setup = setup(&config, own.as_deref(), of, args)?;
+        write!(out, "{}", if args.remove { setup.removal() } else { setup.script() })?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let printed = match of {
-        None => json!({ "version": 1, "manager": manager, "worker": worker }),
-        Some(Of::Manager) => manager,
-        Some(Of::Worker) => worker.unwrap_or(Value::Null),
+        None => {
+            let (manager, worker) = (manager(&config, own.as_deref(), args), worker(&config.runners, args));
+            json!({ "version": 1, "manager": manager, "worker": worker })
+        }
+        Some(Of::Manager) => manager(&config, own.as_deref(), args),
+        Some(Of::Worker) => worker(&config.runners, args).unwrap_or(Value::Null),
     };
     if printed.is_null() {
         return Err(CliError::Failed("workers need no rights: no runner names an ECR registry".into()));
@@ -99,11 +123,26 @@ fn check(args: &IamPolicyArgs) -> Result<(), CliError> {
         let why = format!("{bad:?} is no repository; write its name without the registry, like team/app, or team/*");
         return Err(CliError::BadUsage(why));
     }
+    if let Some(bad) = args.region.iter().find(|name| !is_region(name)) {
+        return Err(CliError::BadUsage(format!("{bad:?} is no region; write its name, like eu-central-1")));
+    }
+    let name = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
+    if let Some(bad) = args.manager_role.iter().find(|bad| bad.is_empty() || bad.len() > 64 || !bad.chars().all(name)) {
+        return Err(CliError::BadUsage(format!(
+            "{bad:?} is no name for a role: at most 64 letters, digits, or +=,.@_-"
+        )));
+    }
     let role = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-:/".contains(c);
     if let Some(bad) = args.worker_role.iter().find(|name| name.is_empty() || !name.chars().all(role)) {
         return Err(CliError::BadUsage(format!("{bad:?} is no role; write its name or its ARN")));
     }
     Ok(())
+}
+
+/// `eu-central-1`, `us-gov-west-1`.
+fn is_region(name: &str) -> bool {
+    let word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    name.split('-').count() >= 3 && name.split('-').all(word)
 }
 
 /// What the configuration does not tell. A wrong guess is an `iam:PassRole` that is denied at the first launch.
@@ -121,21 +160,38 @@ fn tell_assumptions(config: &Config, args: &IamPolicyArgs, err: &mut dyn Write) 
     Ok(())
 }
 
-fn regions(config: &Config) -> Result<BTreeSet<String>, CliError> {
-    config.runners.iter().map(|runner| region(runner.fleet.region.as_deref())).collect()
-}
-
-fn region(named: Option<&str>) -> Result<String, CliError> {
-    if let Some(name) = named {
-        return Ok(name.to_owned());
+/// The region of runners that name none. Only the manager's policy needs it.
+fn own_region(config: &Config, of: Option<Of>, args: &IamPolicyArgs) -> Result<Option<String>, CliError> {
+    let nameless = config.runners.iter().find(|runner| runner.fleet.region.is_none());
+    match (nameless, &args.region) {
+        (_, Some(region)) => Ok(Some(region.clone())),
+        (None, None) => Ok(None),
+        (Some(_), None) if of == Some(Of::Worker) => Ok(None),
+        (Some(runner), None) => match service::block_on(async { Regions::default().of(None).await })? {
+            Ok(own) => Ok(Some(own.region().to_owned())),
+            Err(_) => Err(CliError::BadUsage(format!(
+                "the region of the runner {name} is not known; call with --region NAME, or write region = \"NAME\" into \
+                 its [runners.fleet]",
+                name = runner.name
+            ))),
+        },
     }
-    let own = service::block_on(async { Regions::default().of(None).await })?;
-    own.map(|aws| aws.region().to_owned()).map_err(|error| CliError::failed("find the manager's region", &error))
 }
 
-fn ssh_key(config: &Config) -> Result<Option<SshKeyParameter>, CliError> {
-    let parameter = config.ssh_key_parameter();
-    parameter.map(|key| Ok(SshKeyParameter { region: region(key.region)?, name: key.name.to_owned() })).transpose()
+fn manager(config: &Config, own: Option<&str>, args: &IamPolicyArgs) -> Value {
+    let region = |runner: &Runner| runner.fleet.region.as_deref().or(own).map(str::to_owned);
+    let regions = config.runners.iter().filter_map(region).collect();
+    manager_policy(&manager_input(config, regions, ssh_key(config, own), args))
+}
+
+fn worker<'a>(runners: impl IntoIterator<Item = &'a Runner>, args: &IamPolicyArgs) -> Option<Value> {
+    worker_policy(&worker_input(&runners.into_iter().collect::<Vec<_>>(), args))
+}
+
+/// The parameter that keeps the SSH key, in the region where it lies.
+fn ssh_key(config: &Config, own: Option<&str>) -> Option<SshKeyParameter> {
+    let key = config.ssh_key_parameter()?;
+    Some(SshKeyParameter { region: key.region.or(own)?.to_owned(), name: key.name.to_owned() })
 }
 
 fn manager_input(
@@ -165,8 +221,8 @@ fn manager_input(
     }
 }
 
-fn worker_input(config: &Config, args: &IamPolicyArgs) -> WorkerPolicy {
-    let hosts = || config.runners.iter().filter_map(|runner| runner.fleet.active_ecr()).flat_map(|ecr| &ecr.registries);
+fn worker_input(runners: &[&Runner], args: &IamPolicyArgs) -> WorkerPolicy {
+    let hosts = || runners.iter().filter_map(|runner| runner.fleet.active_ecr()).flat_map(|ecr| &ecr.registries);
     WorkerPolicy {
         registries: hosts().filter_map(registry).collect(),
         public: hosts().any(|host| host.account_and_region().is_none()),

@@ -15,6 +15,8 @@ mod engine;
 #[cfg(test)]
 mod gitlab;
 #[cfg(test)]
+mod iam_policy;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod record;
