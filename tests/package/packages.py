@@ -12,7 +12,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = pathlib.Path(os.environ.get("PACKAGE_OUT") or ROOT / "target/package")
 BIN = pathlib.Path(os.environ.get("PACKAGE_BIN") or ROOT / "target/dist/bin")
 VERSION = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]  # type: ignore[index]
-ARCHS = ("amd64", "arm64")
+#: Those that were built: CI leaves arm64 out where nothing of it has changed, and then there is no image either.
+ARCHS = tuple(arch for arch in ("amd64", "arm64") if (BIN / f"runner-fleet-{arch}").exists())
+BOTH = ARCHS == ("amd64", "arm64")
+NOT_BOTH = "no arm64 binary was built, so there is neither its package nor an image"
 RPM_ARCH = {"amd64": "x86_64", "arm64": "aarch64"}
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import packages
 import pytest
 
+pytestmark = pytest.mark.skipif(not packages.BOTH, reason=packages.NOT_BOTH)
+
 USER = "65532:65532"
 
 

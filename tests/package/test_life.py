@@ -137,8 +137,8 @@ def test_upgrade_and_downgrade_while_jobs_run(world: World, shelf: pathlib.Path,
         manager.kill()
 
 
-def test_a_stopped_service_stays_stopped(world: World, shelf: pathlib.Path) -> None:
-    """And a configuration that is no good, or none at all, fails no installation and no upgrade."""
+def test_a_configuration_that_is_no_good(world: World, shelf: pathlib.Path) -> None:
+    """It fails no installation, no upgrade and no removal; nor does one that is not there."""
     with machine(world.host, shelf, {CONFIG: ("0640", "this is no configuration\n")}) as host:
         host.install(packages.deb())
         host.install(packages.other_version("99.0.1", shelf))
@@ -154,8 +154,9 @@ def test_a_stopped_service_stays_stopped(world: World, shelf: pathlib.Path) -> N
         assert host.traces() == []
 
 
-def test_a_version_that_refuses_the_configuration(world: World, shelf: pathlib.Path, manager: Installed) -> None:
-    """The process of the former version goes on, and the upgrade says what to do."""
+def test_what_an_upgrade_restarts(world: World, shelf: pathlib.Path, manager: Installed) -> None:
+    """Where the new version refuses the configuration, the former process goes on, and the upgrade says what to do. A service
+    that does not run stays so."""
     refusing = '#!/bin/sh\necho "error: config.toml, line 3: no such key" >&2\nexit 2\n'
     with machine(world.host, shelf, manager.files) as host:
         host.install(packages.deb())
@@ -170,6 +171,8 @@ def test_a_version_that_refuses_the_configuration(world: World, shelf: pathlib.P
         manager.live_on(host)
         manager.replaced(process)
         manager.kill()
+        host.install(packages.other_version("99.0.6", shelf))
+        hold("the service stays stopped", lambda: host.state() == "inactive", 3)
 
 
 def test_without_a_region(world: World, shelf: pathlib.Path) -> None:

@@ -44,6 +44,7 @@ def test_from_install_to_purge(chroot: Chroot) -> None:
     assert chroot.traces() == []
 
 
+@pytest.mark.skipif(not packages.BOTH, reason=packages.NOT_BOTH)
 def test_another_machines_package(chroot: Chroot) -> None:
     """dpkg refuses it by itself, and says why; nothing is installed."""
     (chroot.folder / packages.deb("arm64").name).hardlink_to(packages.deb("arm64"))
