@@ -3,7 +3,7 @@
 ROAD := target/road/venv
 
 .PHONY: road
-road: $(MOTO) $(ROAD)/bin/aws ## the commands of docs/tutorial.md and docs/migration.md, against emulators
+road: python $(ROAD)/bin/aws ## the commands of docs/tutorial.md and docs/migration.md, against emulators
 	$(CARGO) build --locked --bin runner-fleet
 	$(VENV)/bin/pytest tests/road
 

@@ -6,7 +6,7 @@ use crate::config::{Config, Runner, partition_of};
 
 use super::super::CliError;
 use super::aws_cli::{Identity, Named, Parameter, Setup};
-use super::{IamPolicyArgs, Of, manager, registry, worker};
+use super::{IamPolicyArgs, Of, manager, registry, ssh_key, worker};
 
 /// Reads it off. `own` is the region of runners that name none; `of` restricts it to the manager or the workers.
 pub(super) fn setup(
@@ -33,6 +33,7 @@ pub(super) fn setup(
         region: first_region(config, own).map(str::to_owned),
         identities,
         parameters,
+        ssh_key: ssh_key(config, own).filter(|_| of != Some(Of::Worker)).map(|key| (key.region, key.name)),
     })
 }
 
