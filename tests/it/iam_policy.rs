@@ -59,6 +59,7 @@ fn the_removal_names_what_the_script_makes() {
         "profile ci-worker",
         "role ci-worker",
         "parameter eu-central-1 /ci/runner-token",
+        "parameter eu-central-1 /ci/manager-ssh-key",
     ];
     assert_eq!(calls.lines().collect::<Vec<_>>(), expected);
 }

@@ -25,8 +25,8 @@ pub(super) struct Setup {
     pub(super) identities: Vec<Identity>,
     /// In the order in which their values are asked for.
     pub(super) parameters: Vec<Parameter>,
-    /// Region and name of the parameter that the service makes for its SSH key: it is only removed.
-    pub(super) ssh_key: Option<(String, String)>,
+    /// `fleet.ssh_key`: the manager makes it itself, so that it is only removed.
+    pub(super) ssh_key: Option<Parameter>,
 }
 
 /// A role in an instance profile.
@@ -119,10 +119,7 @@ impl Setup {
         for Identity { role, profile, .. } in &self.identities {
             script.push_str(&format!("profile {}\nrole {}\n", quoted(&profile.name), quoted(&role.name)));
         }
-        for Parameter { region, name, .. } in &self.parameters {
-            script.push_str(&format!("parameter {} {}\n", quoted(region), quoted(name)));
-        }
-        if let Some((region, name)) = &self.ssh_key {
+        for Parameter { region, name, .. } in self.parameters.iter().chain(&self.ssh_key) {
             script.push_str(&format!("parameter {} {}\n", quoted(region), quoted(name)));
         }
         script
@@ -185,7 +182,7 @@ mod tests {
                 parameter("/ci/runner-token", "the runner authentication token of spot (glrt-…)"),
                 parameter("/ci/it's; odd", "a name that needs quoting"),
             ],
-            ssh_key: Some(("eu-central-1".to_owned(), "/ci/ssh-key".to_owned())),
+            ssh_key: Some(parameter("/ci/ssh-key", "the manager's SSH key")),
         }
     }
 

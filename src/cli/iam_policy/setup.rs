@@ -17,9 +17,11 @@ pub(super) fn setup(
 ) -> Result<Setup, CliError> {
     let mut identities = Vec::new();
     let mut parameters = Vec::new();
+    let mut key = None;
     if of != Some(Of::Worker) {
         identities.push(manager_identity(config, own, args));
         parameters = tokens(config, own);
+        key = ssh_key(config, own);
     }
     if of != Some(Of::Manager) {
         identities.extend(worker_identities(config, args)?);
@@ -33,7 +35,11 @@ pub(super) fn setup(
         region: first_region(config, own).map(str::to_owned),
         identities,
         parameters,
-        ssh_key: ssh_key(config, own).filter(|_| of != Some(Of::Worker)).map(|key| (key.region, key.name)),
+        ssh_key: key.map(|key| Parameter {
+            region: key.region,
+            name: key.name,
+            what: "the manager's SSH key".to_owned(),
+        }),
     })
 }
 
