@@ -3,31 +3,28 @@ when something is wrong with it."""
 
 import json
 import os
-<<<<<<< HEAD
 import pathlib
-=======
->>>>>>> 72578b0 (Lab: the manager's host from the module's user-data to a job that is done)
 from collections.abc import Iterator
 
 import pytest
 
+from aws.ecr import NOWHERE
 from conftest import Fleet
 from gitlab import GitLab
 from harness import steps
 from harness.aftermath import comes_to_rest
-<<<<<<< HEAD
+from harness.host import GATEWAY
 from harness.manager_host import ARCHITECTURE, OTHER, RELEASES, ManagerHost, Releases, foreign_package, package, why_not
 from harness.wait import hold, wait_for
 from harness.world import World
 
-=======
-from harness.manager_host import ARCHITECTURE, ManagerHost, Releases, package, why_not
-from harness.wait import hold, wait_for
-from harness.world import World
+#: Parameters of which the cases make the content themselves.
+TOKENS = {
+    "insecure_http": True, "preregistered_runner_token_ssm_parameter_name": "/later/runner-token", "api_token_ssm_parameter_name": "/later/api-token",
+}
+#: A name of GitLab that leads where the case wants it.
+LATER = "gitlab.later.example"
 
-OTHER = {"amd64": "arm64", "arm64": "amd64"}[ARCHITECTURE]
-
->>>>>>> 72578b0 (Lab: the manager's host from the module's user-data to a job that is done)
 
 @pytest.fixture(scope="module")
 def releases(world: World) -> Iterator[Releases]:
@@ -56,6 +53,13 @@ def right(releases: Releases) -> dict[str, str]:
     return releases.offer(path.read_bytes())
 
 
+def put_tokens(world: World, gitlab: GitLab) -> None:
+    """The content of `TOKENS`."""
+    ssm = world.emulator.client("ssm")
+    for name, value in {"runner-token": gitlab.runner.token, "api-token": next(iter(gitlab.tokens))}.items():
+        ssm.put_parameter(Name=f"/later/{name}", Value=value, Type="SecureString", Overwrite=True)
+
+
 def test_17_1_from_the_plan_to_a_job(gitlab: GitLab, fleet: Fleet, releases: Releases) -> None:
     """The service runs in its sandbox, reads its tokens, launches a worker by the host's own role, and the job is done."""
     manager = host(fleet, right(releases))
@@ -71,13 +75,8 @@ def test_17_1_from_the_plan_to_a_job(gitlab: GitLab, fleet: Fleet, releases: Rel
 def test_17_2_wrong_checksum(gitlab: GitLab, fleet: Fleet, releases: Releases) -> None:
     """Nothing unverified is installed; the log says what to do; and with the right file there the installation goes on."""
     wanted = right(releases)
-<<<<<<< HEAD
     good = releases.files.pop(wanted["url"].removeprefix(f"https://{RELEASES}"))
     manager = host(fleet, wanted, healthy=False)
-=======
-    good = releases.files.pop("/runner-fleet_" + ARCHITECTURE + ".deb")
-    manager = host(fleet, {**wanted}, healthy=False)
->>>>>>> 72578b0 (Lab: the manager's host from the module's user-data to a job that is done)
     manager.says("cannot download", wanted["url"], "404", "trying again in")
     releases.offer(good + b"and more")
     manager.says("has sha256", f"and {wanted['sha256']} is expected", "runner_package.sha256", "trying again in")
@@ -86,20 +85,10 @@ def test_17_2_wrong_checksum(gitlab: GitLab, fleet: Fleet, releases: Releases) -
     wait_for("the service on the host answers on /healthz", lambda: manager.get("/healthz") is not None, 120)
 
 
-<<<<<<< HEAD
 def test_17_3_wrong_architecture(fleet: Fleet, releases: Releases, tmp_path: pathlib.Path) -> None:
     """That does not heal, so it ends: once, with one sentence."""
     # Under a name that tells no architecture; of one that does, the plan says so.
     offered = releases.offer(foreign_package(tmp_path), "stable")
-=======
-def test_17_3_wrong_architecture(fleet: Fleet, releases: Releases) -> None:
-    """That does not heal, so it ends: once, with one sentence."""
-    other = package(OTHER)
-    if other is None:
-        pytest.skip(f"there is no target/package/*_{OTHER}.deb (make package)")
-    # A name that tells no architecture; of one that does, the plan says so.
-    offered = releases.offer(other.read_bytes(), "stable")
->>>>>>> 72578b0 (Lab: the manager's host from the module's user-data to a job that is done)
     manager = host(fleet, offered, healthy=False)
     manager.says(offered["url"], f"is for {OTHER}, and this host is {ARCHITECTURE}", "runner_package.url")
     hold("it says so once", lambda: len(manager.installation()) == 2, 8)
@@ -108,14 +97,10 @@ def test_17_3_wrong_architecture(fleet: Fleet, releases: Releases) -> None:
 
 def test_17_4_missing_parameter(world: World, gitlab: GitLab, fleet: Fleet, releases: Releases) -> None:
     """The service says which, goes on trying, and works when the parameter is there."""
-    manager = host(fleet, right(releases), healthy=False, runner_gitlab={
-        "url": gitlab.base, "insecure_http": True,
-        "preregistered_runner_token_ssm_parameter_name": "/later/runner-token", "api_token_ssm_parameter_name": "/later/api-token",
-    })
-    manager.says("/later/")
-    ssm = world.emulator.client("ssm")
-    for name, value in {"runner-token": gitlab.runner.token, "api-token": next(iter(gitlab.tokens))}.items():
-        ssm.put_parameter(Name=f"/later/{name}", Value=value, Type="SecureString", Overwrite=True)
+    world.emulator.client("ssm").delete_parameters(Names=[name for name in TOKENS.values() if isinstance(name, str)])
+    manager = host(fleet, right(releases), healthy=False, runner_gitlab={"url": gitlab.base, **TOKENS})
+    manager.says("not started yet: cannot", "/later/", "trying again")
+    put_tokens(world, gitlab)
     job = gitlab.queue("after all", "echo hello")
     steps.succeeds(job, 240)
     comes_to_rest(manager)
@@ -127,7 +112,6 @@ def test_17_5_configuration_refused(fleet: Fleet, releases: Releases) -> None:
     manager.says("the configuration is refused, so that the service is not started", "fleet.colour", "apply again")
     assert not manager.running
     hold("it is not tried again", lambda: len(manager.installation()) == 3, 8)
-<<<<<<< HEAD
 
 
 def test_17_6_a_new_host_takes_over(world: World, gitlab: GitLab, fleet: Fleet, releases: Releases) -> None:
@@ -155,5 +139,16 @@ def test_17_6_a_new_host_takes_over(world: World, gitlab: GitLab, fleet: Fleet, 
     assert [item.id for item in manager.all_instances()] == [worker.id], "the new manager launched what was already there"
     kept = world.emulator.client("ssm").get_parameter(Name=f"/runner-fleet/{manager.name}/ssh-key")["Parameter"]
     assert kept["Type"] == "SecureString"
-=======
->>>>>>> 72578b0 (Lab: the manager's host from the module's user-data to a job that is done)
+
+
+def test_17_7_no_way_to_gitlab(world: World, gitlab: GitLab, fleet: Fleet, releases: Releases) -> None:
+    """The log says so, in one sentence and not every second; and with the way there the job is done."""
+    world.names.table[LATER] = NOWHERE
+    put_tokens(world, gitlab)
+    manager = host(fleet, right(releases), runner_gitlab={"url": gitlab.base.replace(GATEWAY, LATER), **TOKENS})
+    line = manager.says(LATER, "GitLab")
+    hold("it is not said again and again", lambda: (manager.ask("journalctl --output cat") or "").count(line) == 1, 8)
+    world.names.table[LATER] = GATEWAY
+    job = gitlab.queue("after all", "echo hello")
+    steps.succeeds(job, 240)
+    comes_to_rest(manager)

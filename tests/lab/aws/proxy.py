@@ -74,11 +74,7 @@ class Proxy:
         self._fleets = threading.Lock()
         # On the bridge as well: a manager on a host of its own comes from there.
         self._server = _Server(("0.0.0.0", 0), _handler(self))
-<<<<<<< HEAD
         self.endpoint = f"http://{address}:{self._server.server_address[1]}"
-=======
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
->>>>>>> 72578b0 (Lab: the manager's host from the module's user-data to a job that is done)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
 
     def close(self) -> None:

@@ -29,10 +29,7 @@ from harness.world import World
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 #: Of this machine, as dpkg calls it, and an instance type that has it.
 ARCHITECTURE, TYPE = {"x86_64": ("amd64", "t3a.micro"), "aarch64": ("arm64", "t4g.micro")}[platform.machine()]
-<<<<<<< HEAD
 OTHER = "arm64" if ARCHITECTURE == "amd64" else "amd64"
-=======
->>>>>>> 72578b0 (Lab: the manager's host from the module's user-data to a job that is done)
 RELEASES, RELEASES_ADDRESS = "releases.example", "192.0.2.20"
 #: Logged by install.sh.
 TAG = "runner-fleet-install"
@@ -81,7 +78,6 @@ def _handler(files: dict[str, bytes]) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-<<<<<<< HEAD
 def package() -> pathlib.Path | None:
     """The .deb that `make package` made for this machine; `RUNNER_FLEET_DEB` says another place."""
     given = os.environ.get("RUNNER_FLEET_DEB")
@@ -97,14 +93,6 @@ def foreign_package(folder: pathlib.Path) -> bytes:
     (folder / "content/DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in control.items()))
     subprocess.run(["dpkg-deb", "--build", "--root-owner-group", folder / "content", folder / "foreign.deb"], check=True, capture_output=True)
     return (folder / "foreign.deb").read_bytes()
-=======
-def package(architecture: str = ARCHITECTURE) -> pathlib.Path | None:
-    """The .deb that `make package` made; `RUNNER_FLEET_DEB` says another place for this machine's."""
-    given = os.environ.get("RUNNER_FLEET_DEB")
-    if given and architecture == ARCHITECTURE:
-        return pathlib.Path(given)
-    return next(iter(sorted((ROOT / "target/package").glob(f"*_{architecture}.deb"), reverse=True)), None)
->>>>>>> 72578b0 (Lab: the manager's host from the module's user-data to a job that is done)
 
 
 def why_not() -> str | None:
@@ -189,7 +177,6 @@ class ManagerHost(Manager):
         if self.settings.healthy:
             wait_for("the service on the host answers on /healthz", lambda: self.get("/healthz") is not None, BOOT_S)
 
-<<<<<<< HEAD
     def loses_its_host(self) -> None:
         """The host ends without a word; all that was on it is gone."""
         if self.host is not None:
@@ -199,17 +186,6 @@ class ManagerHost(Manager):
             self.host = None
 
     kill = stop = loses_its_host
-=======
-    def lose(self) -> None:
-        """Ends the host without a word; all that was on it is gone."""
-        if self.host is not None:
-            self.world.cloud.kill(self.host.id)
-            lost = self.host.id
-            wait_for("the host is gone", lambda: lost not in self.world.cloud.containers(), 30)
-            self.host = None
-
-    kill = stop = lose
->>>>>>> 72578b0 (Lab: the manager's host from the module's user-data to a job that is done)
 
     @property
     def running(self) -> bool:
