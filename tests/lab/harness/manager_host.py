@@ -204,6 +204,11 @@ class ManagerHost(Manager):
         """What the installation said."""
         return (self.ask(f"journalctl --identifier {TAG} --output cat") or "").splitlines()
 
+    def installation_ends(self) -> list[str]:
+        """Waits until the installation is over, well or not: all that it said."""
+        wait_for("the installation has ended", lambda: "running" not in (self.ask("cloud-init status || true") or "running"), 60)
+        return self.installation()
+
     def says(self, *words: str, seconds: float = BOOT_S) -> str:
         """Waits until one line of the host's log holds all these words: that line."""
         def find() -> str | None:
