@@ -103,7 +103,7 @@ fuzz-smoke: ## every fuzz target on its corpus and 20,000 mutations of it, witho
 SIMULATED := target/simulations
 
 .PHONY: simulations
-simulations: release ## the tables of docs/simulator.md: bundled workloads, everyone tuned to the same waits
+simulations: native ## the tables of docs/simulator.md: bundled workloads, everyone tuned to the same waits
 	@mkdir -p $(SIMULATED)
 	@for pair in office-hours:2m merge-trains:2m nightly-bursts:2m office-hours:41s merge-trains:66s nightly-bursts:66s; do \
 		target/release/runner-fleet simulate --config config/workloads/runner.toml --workload $${pair%:*} \
@@ -128,7 +128,7 @@ advisories: ## known vulnerabilities of all dependencies (asks the internet)
 	$(CARGO) deny --locked check advisories
 
 .PHONY: e2e
-e2e: $(if $(RUNNER_FLEET_BIN),,release) ## the lab: the release binary or RUNNER_FLEET_BIN, an EC2 emulator, real workers in containers (needs root)
+e2e: $(if $(RUNNER_FLEET_BIN),,native) ## the lab: the native binary or RUNNER_FLEET_BIN, an EC2 emulator, real workers in containers (needs root)
 	tests/lab/run
 
 .PHONY: bench
@@ -152,8 +152,8 @@ prices: ## rewrite the table of on-demand prices from AWS's public price lists (
 	packaging/on-demand-prices $(REGIONS) > src/aws/on_demand_prices.csv.new
 	mv src/aws/on_demand_prices.csv.new src/aws/on_demand_prices.csv
 
-.PHONY: release
-release: ## a release build for this machine (what ships: make dist)
+.PHONY: native
+native: ## an optimised build for this machine alone (what ships: make release)
 	$(CARGO) build --locked --release
 
 .PHONY: check

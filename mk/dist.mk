@@ -11,6 +11,9 @@ HOLD_FLOOR := $(DIST_PYTHON) packaging/dist/floor.py $(GLIBC_FLOOR)
 DIST_SOURCES := src config Cargo.toml Cargo.lock rust-toolchain.toml packaging mk
 BASE ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
+.PHONY: release
+release: dist ## the same as dist
+
 .PHONY: dist
 dist: amd64-test arm64-test sbom ## everything that ships: both binaries, tried; the list of their crates; packages
 	@$(MAKE) --no-print-directory package
