@@ -5,9 +5,13 @@
 
 VERSION := $(shell sed -n '/^version = /{s/.*"\(.*\)".*/\1/p;q}' Cargo.toml)
 
+# What a command says, asked when it is first needed, since the bare machine has no git, and then not again: a commit that
+# comes during a build is not what was built.
+once = $(eval $(1) := $$(shell $(2)))$($(1))
+
 ifneq ($(wildcard .git),)
-RUNNER_FLEET_COMMIT = $(shell git describe --always --dirty --abbrev=12 --exclude='*')
-SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+RUNNER_FLEET_COMMIT = $(call once,RUNNER_FLEET_COMMIT,git describe --always --dirty --abbrev=12 --exclude='*')
+SOURCE_DATE_EPOCH = $(call once,SOURCE_DATE_EPOCH,git log -1 --format=%ct)
 endif
 RUNNER_FLEET_DATE = $(shell date --utc --date='@$(SOURCE_DATE_EPOCH)' +%F)
 
