@@ -39,6 +39,11 @@ def image() -> pathlib.Path:
     return OUT / f"runner-fleet-{VERSION}-image.tar"
 
 
+def crates() -> pathlib.Path:
+    """The list of what is in the binaries."""
+    return OUT / f"runner-fleet-{VERSION}.cdx.json"
+
+
 def run(*command: str | pathlib.Path, check: bool = True, **more: object) -> str:
     """A command's output; its complaint when it fails."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **more)  # type: ignore[call-overload]

@@ -21,11 +21,12 @@ def deb_files(arch: str) -> set[str]:
 
 
 def test_the_sums_are_those_of_the_files() -> None:
-    """SHA256SUMS names every package there is, and each has that sum."""
+    """SHA256SUMS names all that there is, the list of crates too, and each has that sum."""
     packages.run("sha256sum", "--check", "--strict", "SHA256SUMS", cwd=packages.OUT)
     named = {line.split()[1] for line in (packages.OUT / "SHA256SUMS").read_text().splitlines()}
     expected = {path.name for arch in packages.ARCHS for path in (packages.deb(arch), packages.rpm(arch), packages.tarball(arch))}
-    assert named == (expected | {packages.image().name} if packages.BOTH else expected)
+    expected |= {path.name for path in (packages.image(), packages.crates()) if packages.BOTH}
+    assert named == expected
 
 
 def test_every_command_has_its_manual_page() -> None:
