@@ -34,40 +34,37 @@ impl Standing {
 
     /// The loop is alive, and the fleet is so.
     pub fn after_step(&mut self, view: &View) {
-        let sentence = sentence(view);
-        let mut say = vec![NotifyState::Watchdog];
-        if !self.ready && is_ready(self.started_at, view) {
-            self.ready = true;
-            say.push(NotifyState::Ready);
-            if view.ec2.is_known() {
-                info!(workers = view.workers.len(), "ready: {sentence}");
-            } else {
-                warn!("started, but EC2 has not answered yet: nothing is launched or ended until it does");
-            }
+        let became_ready = self.tell(view, sentence(view));
+        if became_ready && view.ec2.is_known() {
+            info!(workers = view.workers.len(), "ready: {}", self.told);
+        } else if became_ready {
+            warn!("started, but EC2 has not answered yet: nothing is launched or ended until it does");
         }
-        if sentence != self.told {
-            say.push(NotifyState::Status(&sentence));
-        }
-        (self.send)(&say);
-        self.told = sentence;
     }
 
     /// Something that the service cannot begin without is awaited, for the reason that EC2 is unknown in this picture.
     pub fn before_start(&mut self, view: &View) {
-        let mut say = vec![NotifyState::Watchdog];
-        if !self.ready && is_ready(self.started_at, view) {
-            self.ready = true;
-            say.push(NotifyState::Ready);
-        }
-        let sentence = match &view.ec2 {
+        let why = match &view.ec2 {
             Knowledge::Unknown { why } | Knowledge::Stale { why, .. } => why.clone(),
             Knowledge::Known => String::new(),
         };
+        self.tell(view, why);
+    }
+
+    /// The sign of life; the sentence where it is another one; and once, that we are ready: whether this was the time.
+    fn tell(&mut self, view: &View, sentence: String) -> bool {
+        let becomes_ready = !self.ready && is_ready(self.started_at, view);
+        let mut say = vec![NotifyState::Watchdog];
+        if becomes_ready {
+            say.push(NotifyState::Ready);
+        }
         if sentence != self.told {
             say.push(NotifyState::Status(&sentence));
         }
         (self.send)(&say);
+        self.ready |= becomes_ready;
         self.told = sentence;
+        becomes_ready
     }
 
     /// The service leaves.
