@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::aws::{ManagerPolicy, PrivateRegistry, SshKeyParameter, WorkerPolicy, manager_policy, worker_policy};
-use crate::config::{Ami, Config, EcrHost, Runner, partition_of};
+use crate::config::{Ami, Config, EcrHost, Runner, is_region, partition_of};
 use crate::live::regions::Regions;
 
 use self::setup::setup;
@@ -137,12 +137,6 @@ fn check(args: &IamPolicyArgs) -> Result<(), CliError> {
         return Err(CliError::BadUsage(format!("{bad:?} is no role; write its name or its ARN")));
     }
     Ok(())
-}
-
-/// `eu-central-1`, `us-gov-west-1`.
-fn is_region(name: &str) -> bool {
-    let word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    name.split('-').count() >= 3 && name.split('-').all(word)
 }
 
 /// What the configuration does not tell. A wrong guess is an `iam:PassRole` that is denied at the first launch.

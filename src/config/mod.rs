@@ -40,6 +40,7 @@ pub use arch::Arch;
 pub use checksum::{Checksum, ChecksumList};
 pub use ecr::Ecr;
 pub use ecr_host::{EcrHost, HelperVersion, partition_of};
+pub(crate) use ids::is_region;
 pub use legacy::{Surroundings, migrate};
 pub(crate) use load::read_file;
 pub use load::{Loaded, load, parse, parse_in};
