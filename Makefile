@@ -26,24 +26,26 @@ demo: ## the whole service against a simulated GitLab and EC2, in this terminal
 
 .PHONY: fmt
 fmt: ## format the source
-	@for manifest in Cargo.toml tests/pure/Cargo.toml fuzz/Cargo.toml; do $(CARGO) fmt --manifest-path $$manifest; done
+	$(CARGO) fmt --all
 
 # By their first line, so that no new script is forgotten. The one that begins every job has none: it is no script of its own.
 SCRIPTS := git ls-files -z | xargs -0 awk 'FNR == 1 && /^\#!.*[\/ ](ba)?sh( |$$)/ { printf "%s%c", FILENAME, 0 } { nextfile }'
+# All crates; not what stands beside them and would change the features of what they are built from.
+TESTED := --workspace --exclude runner-fleet-benches --exclude runner-fleet-fuzz
 IN_CI := [[ "$${CI:-}" == true ]]
 
 .PHONY: lint
 lint: python ## formatting, clippy, shell scripts, the unit; warnings are errors
-	@for manifest in Cargo.toml tests/pure/Cargo.toml fuzz/Cargo.toml; do $(CARGO) fmt --check --manifest-path $$manifest; done
-	$(CARGO) clippy --locked --all-targets $(DENY)
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets $(DENY)
 	@$(SCRIPTS) | xargs -0 $(VENV)/bin/shellcheck --external-sources
-	@$(VENV)/bin/shellcheck --shell=sh src/worker/files/docker-seed.sh
+	@$(VENV)/bin/shellcheck --shell=sh crates/worker/src/files/docker-seed.sh
 	@if command -v systemd-analyze >/dev/null; then packaging/verify-unit packaging/runner-fleet.service; \
 	else echo "NOT CHECKED: the unit, for want of systemd-analyze"; ! $(IN_CI); fi
 
 .PHONY: test
 test: tools ## all tests but the lab
-	$(WITH_TOOLS) $(CARGO) test --locked
+	$(WITH_TOOLS) $(CARGO) test --locked $(TESTED)
 
 .PHONY: tools
 tools: ## what the tests need and this machine lacks, into .lab/; needs no root
@@ -53,8 +55,8 @@ tools: ## what the tests need and this machine lacks, into .lab/; needs no root
 python:
 	@RUNNER_FLEET_LAB_CACHE= tests/lab/setup python
 
-# The soak, the mutations and the benches stand on tests/pure: engine and simulated world alone, which compile in seconds.
-PURE := --locked --manifest-path tests/pure/Cargo.toml --target-dir target/pure
+# The soak and the mutations are of the simulated world, which compiles in seconds.
+SIM := --locked --package runner-fleet-sim
 SEEDS ?= 10000
 FIRST ?= 0
 KIND ?=
@@ -63,23 +65,23 @@ MUTANTS ?=
 
 .PHONY: soak
 soak: ## many simulated worlds against the laws, on all cores (SEEDS=1000000 FIRST=0 KIND=honest|rough|restless)
-	$(CARGO) build --release $(PURE) --bin soak
-	@target/pure/release/soak $(FIRST) $(SEEDS) $(KIND)
+	$(CARGO) build --profile soak $(SIM) --bin soak
+	@target/soak/soak $(FIRST) $(SEEDS) $(KIND)
 
 .PHONY: replay
 replay: ## one simulated world with all that happened in it (SEED=7 KIND=rough)
-	$(CARGO) build --release $(PURE) --bin soak
-	@target/pure/release/soak --replay $(SEED) $(KIND)
+	$(CARGO) build --profile soak $(SIM) --bin soak
+	@target/soak/soak --replay $(SEED) $(KIND)
 
 .PHONY: mutations
 mutations: ## deliberate bugs in the engine, each of which a test must catch (MUTANTS=part-of-a-name JOBS=1)
-	$(CARGO) build --release $(PURE) --bin mutations
-	@CARGO="$(CARGO)" target/pure/release/mutations . $(MUTANTS)
+	$(CARGO) build $(SIM) --bin mutations
+	@CARGO="$(CARGO)" target/debug/mutations . $(MUTANTS)
 
 .PHONY: mutations-apply
 mutations-apply: ## whether every deliberate bug still has its place in the source
-	$(CARGO) build --release $(PURE) --bin mutations
-	@target/pure/release/mutations . --check
+	$(CARGO) build $(SIM) --bin mutations
+	@target/debug/mutations . --check
 
 TARGET ?= config
 FUZZ_SECONDS ?= 3600
@@ -91,14 +93,15 @@ COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllv
 
 .PHONY: fuzz
 fuzz: ## fuzz one target (TARGET=config|agent|gitlab|periods FUZZ_SECONDS=3600); new inputs go to target/fuzz/TARGET
-	RUSTFLAGS="$(COVERAGE)" $(CARGO) build --locked --release --features fuzzer --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --target $$(rustc -vV | sed -n 's/^host: //p')
+	RUSTFLAGS="$(COVERAGE)" $(CARGO) build --locked --profile fuzz --package runner-fleet-fuzz --features fuzzer \
+		--target-dir target/fuzz --target $$(rustc -vV | sed -n 's/^host: //p')
 	@mkdir -p target/fuzz/$(TARGET)
-	target/fuzz/*/release/$(TARGET) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=16384 \
+	target/fuzz/*/fuzz/$(TARGET) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=16384 \
 		-artifact_prefix=target/fuzz/ -print_final_stats=1 target/fuzz/$(TARGET) fuzz/corpus/$(TARGET)
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## every fuzz target on its corpus and 20,000 mutations of it, without a fuzzer
-	$(CARGO) test --locked --test smoke --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
+	$(CARGO) test --locked --package runner-fleet-fuzz
 
 SIMULATED := target/simulations
 
@@ -113,11 +116,11 @@ simulations: native ## the tables of docs/simulator.md: bundled workloads, every
 
 .PHONY: golden
 golden: tools ## rewrite all golden files; review the difference like code
-	$(WITH_TOOLS) UPDATE_GOLDEN=1 INSTA_UPDATE=always INSTA_FORCE_PASS=1 $(CARGO) test --locked
+	$(WITH_TOOLS) UPDATE_GOLDEN=1 INSTA_UPDATE=always INSTA_FORCE_PASS=1 $(CARGO) test --locked $(TESTED)
 
 .PHONY: doc
 doc: ## the documentation of the source, private items too
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 .PHONY: deny
 deny: ## licences, bans and sources of all dependencies
@@ -133,9 +136,9 @@ e2e: $(if $(RUNNER_FLEET_BIN),,native) ## the lab: the native binary or RUNNER_F
 
 .PHONY: bench
 bench: python ## the budgets of docs/performance.md; the manager process itself needs root
-	CRITERION_HOME="$(CURDIR)/target/criterion" $(CARGO) bench $(PURE) --bench engine --bench simulator
+	CRITERION_HOME="$(CURDIR)/target/criterion" $(CARGO) bench --locked --package runner-fleet-benches --bench engine --bench simulator
 	@if [[ $$(id -u) -eq 0 ]]; then \
-		$(CARGO) build --locked --release --bin runner-fleet --example workers; \
+		$(CARGO) build --locked --release --package runner-fleet --bin runner-fleet --example workers; \
 		benches/manager/run; \
 	else echo "the manager process was not measured: that needs root (try: sudo make bench)"; fi
 
@@ -145,12 +148,12 @@ REGIONS ?= us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 eu-central-1 eu-
 
 .PHONY: forecast-table
 forecast-table: ## the table of docs/forecast.md: idle_count = "auto" against fixed numbers (minutes)
-	$(CARGO) test --release $(PURE) --lib -- --ignored --nocapture the_forecast_against_fixed_numbers
+	$(CARGO) run --profile soak $(SIM) --bin forecast-table
 
 .PHONY: prices
 prices: ## rewrite the table of on-demand prices from AWS's public price lists (some 300 MB per region)
-	packaging/on-demand-prices $(REGIONS) > src/aws/on_demand_prices.csv.new
-	mv src/aws/on_demand_prices.csv.new src/aws/on_demand_prices.csv
+	packaging/on-demand-prices $(REGIONS) > crates/fleet/src/aws/on_demand_prices.csv.new
+	mv crates/fleet/src/aws/on_demand_prices.csv.new crates/fleet/src/aws/on_demand_prices.csv
 
 .PHONY: native
 native: ## an optimised build for this machine alone (what ships: make release)

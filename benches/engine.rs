@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
-use runner_fleet::engine::{
+use runner_fleet_engine::{
     Blueprint, ConfigHash, Engine, Event, Health, IdleCount, Instance, InstanceState, InstanceType, JobId, LinkNews,
     Market, PendingJob, Phase, Place, ProjectId, QueueLook, Report, RunnerFacts, RunnerName, RunnerSettings,
     RunnerState, Scope, Server, Settings, SubnetId, TemplateName, WorkerId, Zone,

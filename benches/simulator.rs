@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use runner_fleet::config;
-use runner_fleet::engine::IdleCount;
-use runner_fleet::sim::assumptions::Assumptions;
-use runner_fleet::sim::configured::setting;
-use runner_fleet::sim::workloads::Workload;
+use runner_fleet_config as config;
+use runner_fleet_engine::IdleCount;
+use runner_fleet_sim::assumptions::Assumptions;
+use runner_fleet_sim::configured::setting;
+use runner_fleet_sim::workloads::Workload;
 
 fn week(criterion: &mut Criterion) {
     let workload = Workload::load("office-hours").unwrap();

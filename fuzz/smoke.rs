@@ -1,8 +1,9 @@
 //! Every target on its corpus, and on twenty thousand mutations of it, without a fuzzer: what CI runs.
+#![cfg(test)]
 
 use std::path::Path;
 
-use runner_fleet::targets;
+use runner_fleet_fuzz as targets;
 
 const RUNS: usize = 20_000;
 

@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
-use crate::config::{Surroundings, migrate, parse_in};
-use crate::engine::{Engine, Event, IdleCount, RunnerName, RunnerSettings, ScheduleEntry, Server, Settings};
-use crate::gitlab::queue;
-use crate::worker::agent;
+use runner_fleet_config::{Surroundings, migrate, parse_in};
+use runner_fleet_engine::{
+    Engine, Event, IdleCount, ProjectId, RunnerName, RunnerSettings, ScheduleEntry, Server, Settings,
+};
+use runner_fleet_gitlab::queue;
+use runner_fleet_worker::agent;
 
 /// Texts beyond this are refused before they are read; a fuzzer gains nothing from them.
 const TEXT_MAX: usize = 64 * 1024;
@@ -43,7 +45,7 @@ pub fn agent(data: &[u8]) {
 /// A page of jobs from GitLab.
 pub fn gitlab(data: &[u8]) {
     let answered_at = Timestamp::from_second(1_800_000_000).unwrap_or(Timestamp::UNIX_EPOCH);
-    for job in queue::page(data, answered_at).unwrap_or_default() {
+    for job in queue::pending_jobs(data, ProjectId(1), answered_at).unwrap_or_default() {
         assert!(job.queued_at <= answered_at, "a job that waits since the future");
     }
 }
@@ -61,8 +63,7 @@ pub fn periods(data: &[u8]) {
     let quoted = toml::Value::String(text.to_owned());
     let table = format!("periods = [{quoted}]\ntimezone = \"Europe/Berlin\"\nidle_count = 3\n");
     config(format!("[[runners]]\n[runners.fleet]\n[[runners.fleet.schedule]]\n{table}").as_bytes());
-    let machine =
-        format!("[[runners]]\nexecutor = \"docker+machine\"\n[runners.machine]\n[[runners.machine.autoscaling]]\n");
+    let machine = "[[runners]]\nexecutor = \"docker+machine\"\n[runners.machine]\n[[runners.machine.autoscaling]]\n";
     config(format!("{machine}Periods = [{quoted}]\nTimezone = \"Local\"\nIdleCount = 3\n").as_bytes());
     if let Ok(period) = cronexpr::parse_crontab(text) {
         let wanted = idle_wanted(

@@ -8,7 +8,7 @@ DIST_PYTHON := $(DIST)/tools/bin/python
 SHIPPED = $(IDENTITY) GLIBC_FLOOR=$(GLIBC_FLOOR)
 HOLD_FLOOR := $(DIST_PYTHON) packaging/dist/floor.py $(GLIBC_FLOOR)
 # What the arm64 binary depends on (config: its examples are part of it), and the commit to compare that with.
-DIST_SOURCES := src config Cargo.toml Cargo.lock rust-toolchain.toml packaging mk
+DIST_SOURCES := crates config Cargo.toml Cargo.lock rust-toolchain.toml packaging mk
 BASE ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
 .PHONY: release

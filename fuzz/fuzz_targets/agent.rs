@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| runner_fleet::targets::agent(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| runner_fleet_fuzz::agent(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| runner_fleet::targets::config(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| runner_fleet_fuzz::config(data));

@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LOOKED_AT = [".gitlab-ci.yml", ".github", "renovate.json", "src/config/pins.rs"]
+LOOKED_AT = [".gitlab-ci.yml", ".github", "renovate.json", "crates/config/src/pins.rs"]
 CI, RELEASE = ".github/workflows/ci.yml", ".github/workflows/release.yml"
 
 
@@ -50,7 +50,7 @@ class Refusals(unittest.TestCase):
         self.refused("renovate", "renovate.json", '"labels": ["dependencies"]', '"labels": 7', "labels")
 
     def test_a_custom_manager_whose_text_has_moved(self):
-        self.refused("renovate", "src/config/pins.rs", 'program: "gitlab-runner"', 'program: "runner"', "finds nothing")
+        self.refused("renovate", "crates/config/src/pins.rs", 'program: "gitlab-runner"', 'program: "runner"', "finds nothing")
 
     def test_a_command_that_is_no_target(self):
         self.refused("commands", ".gitlab-ci.yml", "- make doc", "- cargo doc", "'cargo doc' is neither")

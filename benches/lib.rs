@@ -1,0 +1,1 @@
+//! Empty: the benchmarks beside it are the package.

@@ -1,0 +1,52 @@
+//! The configuration: one file in, a typed [`Config`] or all its problems out.
+//!
+//! The file is GitLab Runner's own `config.toml` with one more table, `[runners.fleet]`. What stands in our tables is
+//! checked key by key; what stands in GitLab Runner's tables and is not read here is kept, in order, for the workers.
+//!
+//! Reading order: [`model`] (the result), [`mod@load`] (the file), `runner`, `fleet` (our table), `sizes` (how the numbers
+//! must fit), then one file per subject; `node`, `reader` and `values` are the tools; [`legacy`] translates
+//! docker+machine and docker-autoscaler.
+
+mod address;
+#[cfg(test)]
+mod alive;
+pub mod arch;
+pub mod checksum;
+mod duration;
+pub mod ecr;
+mod ecr_host;
+mod files;
+mod fleet;
+mod ids;
+pub mod legacy;
+pub mod load;
+pub mod model;
+mod names;
+mod node;
+mod pins;
+pub mod problems;
+mod reader;
+mod runner;
+mod schedule;
+pub mod secret;
+mod settings;
+mod sizes;
+mod ssh_key;
+pub mod tool;
+mod values;
+pub mod volume;
+
+pub use arch::Arch;
+pub use checksum::{Checksum, ChecksumList};
+pub use ecr::Ecr;
+pub use ecr_host::{EcrHost, HelperVersion, partition_of};
+pub use ids::is_region;
+pub use legacy::{Surroundings, migrate};
+
+pub use load::{Loaded, load, parse, parse_in, read_file};
+pub use model::{Address, Ami, Config, Fleet, LogFormat, LogLevel, Runner, RunnerFleet, SetupScript};
+pub use problems::{Problem, Problems, Warning};
+pub use secret::{Secret, SecretError};
+pub use ssh_key::{SshKey, SshKeyParameter};
+pub use tool::Tool;
+pub use volume::{RootVolume, VolumeType};

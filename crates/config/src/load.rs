@@ -1,0 +1,286 @@
+//! From a file to a [`Config`].
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::legacy::Surroundings;
+use super::legacy::migrate::MACHINE_LEFT_OUT;
+use super::node::{self, At, Node, Table};
+use super::problems::Report;
+use super::reader::Reader;
+use super::runner::{self, Outside};
+use super::ssh_key::{self, SshKey};
+use super::{Config, Fleet, LogFormat, LogLevel, Problems, Runner, Warning, address, duration, names, values};
+
+/// Far above any real file.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The keys of `[fleet]`.
+pub(crate) const FLEET_KEYS: &[&str] = &["manager", "state_dir", "ssh_key", "control_socket"];
+
+/// The top-level keys that are read here; all others are GitLab Runner's, and are kept for the workers.
+const READ_HERE: [&str; 7] =
+    ["concurrent", "check_interval", "listen_address", "log_level", "log_format", "fleet", "runners"];
+
+/// GitLab Runner's other top-level keys, for the warning about unknown ones. `machine` belongs to docker+machine.
+/// Source: gitlab-runner, `common/config.go`.
+const GITLAB_RUNNER_KEYS: [&str; 8] = [
+    "user",
+    "sentry_dsn",
+    "connection_max_age",
+    "shutdown_timeout",
+    "labels",
+    "session_server",
+    "machine",
+    "experimental",
+];
+
+const LOG_LEVELS: [(&str, LogLevel); 5] = [
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+    ("trace", LogLevel::Trace),
+];
+/// GitLab Runner's other words for them.
+const LOG_LEVEL_SYNONYMS: [(&str, LogLevel); 3] =
+    [("warning", LogLevel::Warn), ("fatal", LogLevel::Error), ("panic", LogLevel::Error)];
+const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+/// GitLab Runner's own format is text.
+const LOG_FORMAT_SYNONYMS: [(&str, LogFormat); 1] = [("runner", LogFormat::Text)];
+
+const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(3);
+/// Longer, and every answer would be stale before the next.
+const CHECK_INTERVAL_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// A usable configuration and what should be said about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The typed configuration.
+    pub config: Config,
+    /// By line.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads and checks a file of at most 1 MiB.
+///
+/// # Errors
+/// All problems of the file at once; one problem when it cannot be read.
+pub fn load(path: &Path) -> Result<Loaded, Problems> {
+    parse(&read_file(path)?, &path.display().to_string())
+}
+
+/// The text of a configuration file of at most 1 MiB.
+pub fn read_file(path: &Path) -> Result<String, Problems> {
+    let origin = path.display().to_string();
+    let unreadable = |error: std::io::Error| Problems::whole_file(&origin, format!("cannot read the file: {error}"));
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    Ok(text)
+}
+
+/// Checks a text; `origin` is the file's name for messages, and relative paths in the text start in its directory.
+///
+/// Sections that are translated from docker+machine may refer to this process's environment and time zone.
+///
+/// # Errors
+/// All problems of the text at once.
+pub fn parse(text: &str, origin: &str) -> Result<Loaded, Problems> {
+    parse_in(text, origin, &Surroundings::of_this_process())
+}
+
+/// As [`parse`], with the surroundings passed in.
+///
+/// # Errors
+/// All problems of the text at once.
+pub fn parse_in(text: &str, origin: &str, surroundings: &Surroundings) -> Result<Loaded, Problems> {
+    let document = document(text, origin)?;
+    let mut report = Report::default();
+    let directory = Path::new(origin).parent().map(Path::to_owned).unwrap_or_default();
+    let config = read(&document, &directory, surroundings, &mut report);
+    let problem_count = report.problem_count();
+    let warnings = report.finish(origin)?;
+    match config {
+        Some(config) => Ok(Loaded { config, warnings }),
+        // Cannot happen while every `None` comes with a problem; said aloud instead of trusted.
+        None => Err(Problems::whole_file(origin, format!("could not be read, with {problem_count} problems told"))),
+    }
+}
+
+/// The document as a tree, or its syntax errors.
+pub(crate) fn document(text: &str, origin: &str) -> Result<Table, Problems> {
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
+        return Err(Problems::whole_file(
+            origin,
+            format!("the file is larger than {FILE_BYTES_MAX} bytes; is it the right one?"),
+        ));
+    }
+    node::read(text).map_err(|errors| {
+        let mut report = Report::default();
+        for (line, message) in errors {
+            report.problem_in_line(line, message);
+        }
+        let nothing_told = || Problems::whole_file(origin, "not TOML".to_owned());
+        report.finish(origin).err().unwrap_or_else(nothing_told)
+    })
+}
+
+fn read(document: &Table, directory: &Path, surroundings: &Surroundings, report: &mut Report) -> Option<Config> {
+    let concurrent = match document.get_any_case("concurrent") {
+        Some(node) => told(node, report, values::positive),
+        None => {
+            report.problem(
+                &document.at.key("concurrent"),
+                "missing; write concurrent = 10 (jobs at one time over all runners)",
+            );
+            None
+        }
+    };
+    let check_interval = or(document, "check_interval", DEFAULT_CHECK_INTERVAL, report, check_interval);
+    let listen_address = or(document, "listen_address", Some(address::DEFAULT_LISTEN), report, address::listen);
+    let log_level = or(document, "log_level", LogLevel::Info, report, |node| {
+        values::word(node, &LOG_LEVEL_SYNONYMS).or_else(|_| values::word(node, &LOG_LEVELS))
+    });
+    let log_format = or(document, "log_format", LogFormat::Text, report, |node| {
+        values::word(node, &LOG_FORMAT_SYNONYMS).or_else(|_| values::word(node, &LOG_FORMATS))
+    });
+    let fleet = fleet(document, report);
+    warn_of_unknown(document, report);
+    let runners = runners(document, &Outside { concurrent, directory, surroundings }, report);
+    Some(Config {
+        concurrent: concurrent?,
+        check_interval: check_interval?,
+        listen_address: listen_address?,
+        log_level: log_level?,
+        log_format: log_format?,
+        fleet: fleet?,
+        runners: runners?,
+        global: document.to_toml_without(&[&READ_HERE[..], &["machine"]].concat()),
+    })
+}
+
+fn check_interval(node: &Node) -> Result<Duration, String> {
+    let time = duration::any(node)?;
+    // GitLab Runner takes 0 for its default.
+    match time {
+        Duration::ZERO => Ok(DEFAULT_CHECK_INTERVAL),
+        time if time > CHECK_INTERVAL_MAX => {
+            Err(format!("{} is too long; write {} or less", node.shown(), duration::text(CHECK_INTERVAL_MAX)))
+        }
+        time => Ok(time),
+    }
+}
+
+fn fleet(document: &Table, report: &mut Report) -> Option<Fleet> {
+    let missing = "missing; write [fleet] with manager = \"…\", the owner name in every tag";
+    let Some(node) = document.get("fleet") else {
+        report.problem(&document.at.key("fleet"), missing);
+        return None;
+    };
+    let Some(table) = node.as_table() else {
+        report.problem(&node.at, "not a table; write [fleet]");
+        return None;
+    };
+    let reader = Reader::new(table, FLEET_KEYS);
+    let name = |node: &Node| names::name(node, names::MANAGER_CHARS_MAX);
+    let manager = reader.required("manager", "manager = \"…\", the owner name in every tag", report, name);
+    let state_dir = reader.or("state_dir", PathBuf::from("/var/lib/runner-fleet"), report, values::absolute_path);
+    let ssh_key = reader.or("ssh_key", SshKey::StateDir, report, ssh_key::ssh_key);
+    let default_socket = PathBuf::from("/run/runner-fleet/control.sock");
+    let control_socket = reader.or("control_socket", default_socket, report, values::absolute_path);
+    reader.finish(report);
+    Some(Fleet { manager: manager?, state_dir: state_dir?, ssh_key: ssh_key?, control_socket: control_socket? })
+}
+
+fn runners(document: &Table, outside: &Outside<'_>, report: &mut Report) -> Option<Vec<Runner>> {
+    let at = document.at.key("runners");
+    let Some(node) = document.get_any_case("runners") else {
+        report.problem(&at, "missing; write at least one [[runners]] section");
+        return None;
+    };
+    let sections: Option<Vec<&Table>> = node.as_array().and_then(|nodes| nodes.iter().map(Node::as_table).collect());
+    let Some(sections) = sections.filter(|sections| !sections.is_empty()) else {
+        report.problem(&node.at, "not a list of tables; write [[runners]]");
+        return None;
+    };
+    check_names_differ(&sections, report);
+    let runners: Vec<Option<Runner>> = sections.iter().map(|section| runner::read(section, outside, report)).collect();
+    let runners: Vec<Runner> = runners.into_iter().collect::<Option<_>>()?;
+    if let (Some(concurrent), Some(first)) = (outside.concurrent, sections.first()) {
+        warn_of_little_room(&first.at, &runners, concurrent, report);
+    }
+    Some(runners)
+}
+
+fn check_names_differ(sections: &[&Table], report: &mut Report) {
+    let mut seen: BTreeMap<&str, Option<usize>> = BTreeMap::new();
+    for section in sections {
+        let Some(node) = section.get_any_case("name") else { continue };
+        let Some(name) = node.as_str() else { continue };
+        if let Some(line) = seen.insert(name, node.at.line()) {
+            let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
+            report.problem(
+                &node.at,
+                format!(
+                    "another runner has the name {}{line}; workers are told apart by it: write another",
+                    node.shown()
+                ),
+            );
+        }
+    }
+}
+
+/// All runners share `concurrent`: their idle wishes, and the room for a worker of each, without which one waits for another.
+fn warn_of_little_room(at: &At, runners: &[Runner], concurrent: u32, report: &mut Report) {
+    let sum = |of: fn(&Runner) -> u32| runners.iter().map(of).map(u64::from).sum::<u64>();
+    let idle = sum(|runner| runner.fleet.idle_count.fixed().unwrap_or(0));
+    if idle > u64::from(concurrent) {
+        let message = format!(
+            "all runners together want idle_count = {idle}, but concurrent = {concurrent} is the most there can be"
+        );
+        report.warn(at, message);
+    }
+    let one_of_each = sum(|runner| runner.fleet.capacity);
+    if one_of_each > u64::from(concurrent) {
+        let message = format!(
+            "a worker of each runner makes {one_of_each} slots, but concurrent = {concurrent}: a runner's jobs may have to wait until \
+             another's worker has ended; write concurrent = {one_of_each} or more"
+        );
+        report.warn(at, message);
+    }
+}
+
+fn warn_of_unknown(document: &Table, report: &mut Report) {
+    if let Some(machine) = document.get_any_case("machine") {
+        report.warn(&machine.at, MACHINE_LEFT_OUT);
+    }
+    for (name, node) in &document.entries {
+        let known = |key: &&str| key.eq_ignore_ascii_case(name);
+        if READ_HERE.iter().any(known) || GITLAB_RUNNER_KEYS.iter().any(known) {
+            continue;
+        }
+        let all = [&READ_HERE[..], &GITLAB_RUNNER_KEYS[..]].concat();
+        let hint = super::reader::nearest(name, &all).map(|key| format!("; did you mean `{key}`?")).unwrap_or_default();
+        report.warn(&node.at, format!("neither runner-fleet nor GitLab Runner is known to read this{hint}"));
+    }
+}
+
+fn or<T>(
+    document: &Table,
+    key: &str,
+    default: T,
+    report: &mut Report,
+    parse: impl FnOnce(&Node) -> Result<T, String>,
+) -> Option<T> {
+    match document.get_any_case(key) {
+        Some(node) => told(node, report, parse),
+        None => Some(default),
+    }
+}
+
+fn told<T>(node: &Node, report: &mut Report, parse: impl FnOnce(&Node) -> Result<T, String>) -> Option<T> {
+    parse(node).map_err(|message| report.problem(&node.at, message)).ok()
+}

@@ -1,0 +1,138 @@
+//! One `[[runners]]` section: GitLab Runner's keys that we need, our table, and the rest for the workers.
+
+use std::path::{Path, PathBuf};
+
+use super::fleet::{self, Context};
+use super::legacy::{self, Surroundings, Translation};
+use super::node::{Node, Table};
+use super::problems::Report;
+use super::reader::nearest;
+use super::sizes::Around;
+use super::{Runner, address, names, values};
+use runner_fleet_engine::RunnerName;
+
+/// What does not go to a worker: our table, the tables that ours replaces, and the token, which is put in later.
+const NOT_PASSED_ON: [&str; 4] = ["token", "fleet", "machine", "autoscaler"];
+
+/// What a section is read with.
+pub(crate) struct Outside<'a> {
+    /// `None` when it could not be read.
+    pub(crate) concurrent: Option<u32>,
+    /// Where relative paths start.
+    pub(crate) directory: &'a Path,
+    /// What a translation may look at.
+    pub(crate) surroundings: &'a Surroundings,
+}
+
+/// Reads one section.
+pub(crate) fn read(written: &Table, outside: &Outside<'_>, report: &mut Report) -> Option<Runner> {
+    let translation = executor(written, outside, report);
+    let section = translation.as_ref().map_or(written, |translation| &translation.section);
+    if let Some(translation) = &translation {
+        translation.tell(report);
+    }
+    let name = required(section, "name", "name = \"…\"", report, |node| names::name(node, names::RUNNER_CHARS_MAX));
+    let server = required(section, "url", "url = \"https://gitlab.example.com\"", report, address::server);
+    let token = required(section, "token", "token = \"ssm:/…\", \"env:NAME\", \"file:/…\"", report, values::secret);
+    let tls_ca_file = match section.get_any_case("tls-ca-file") {
+        Some(node) => parsed(node, report, |node| values::text(node).map(|path| Some(PathBuf::from(path)))),
+        None => Some(None),
+    };
+    let limit = match section.get_any_case("limit") {
+        Some(node) => parsed(node, report, values::count),
+        None => Some(0),
+    };
+    warn_of_strays(section, report);
+    let around = Around { concurrent: outside.concurrent, limit, sees_queue: false };
+    let excused = translation.as_ref().map(Translation::missing_keys).unwrap_or_default();
+    let context = Context { around, directory: outside.directory, excused: &excused };
+    let fleet = match section.get("fleet").map(|node| (node, node.as_table())) {
+        Some((_, Some(table))) => fleet::read(table, &context, report),
+        Some((node, None)) => {
+            report.problem(&node.at, "not a table; write [runners.fleet]");
+            None
+        }
+        None => {
+            report.problem(
+                &section.at.key("fleet"),
+                "missing; write [runners.fleet] with ami, instance_types, subnets and security_groups",
+            );
+            None
+        }
+    };
+    Some(Runner {
+        name: RunnerName::new(name?),
+        server: server?,
+        token: token?,
+        tls_ca_file: tls_ca_file?,
+        limit: limit?,
+        section: section.to_toml_without(&NOT_PASSED_ON),
+        fleet: fleet?,
+    })
+}
+
+/// Looks at `executor`: ours as it is, GitLab Runner's autoscaling ones translated, any other refused.
+fn executor(section: &Table, outside: &Outside<'_>, report: &mut Report) -> Option<Translation> {
+    let Some(node) = section.get_any_case("executor") else {
+        report.problem(&section.at.key("executor"), "missing; write executor = \"docker\"");
+        return None;
+    };
+    match node.as_str() {
+        Some("docker") => {
+            for key in ["machine", "autoscaler"] {
+                if let Some(unused) = section.get_any_case(key) {
+                    report.warn(&unused.at, "has no effect with executor = \"docker\"");
+                }
+            }
+            None
+        }
+        Some("docker+machine") => Some(legacy::machine(section, outside.surroundings)),
+        Some("docker-autoscaler") => Some(legacy::autoscaler(section, outside.surroundings)),
+        Some("instance") => {
+            report
+                .problem(&node.at, "\"instance\" runs jobs on the worker itself, without containers; write \"docker\"");
+            None
+        }
+        _ => {
+            let known = "write \"docker\" (\"docker+machine\" and \"docker-autoscaler\" are translated)";
+            report
+                .problem(&node.at, format!("{} is not an executor that runner-fleet can scale; {known}", node.shown()));
+            None
+        }
+    }
+}
+
+/// A key of ours that stands in GitLab Runner's table would be handed on and do nothing.
+fn warn_of_strays(section: &Table, report: &mut Report) {
+    let ours_only = |name: &str| fleet::KEYS.contains(&name);
+    for (name, node) in &section.entries {
+        if ours_only(name) {
+            report.warn(&node.at, format!("has no effect here; write `{name}` in [runners.fleet]"));
+        }
+    }
+    if section.get("fleet").is_none()
+        && let Some((name, node)) = section.entries.iter().find(|(name, _)| nearest(name, &["fleet"]).is_some())
+    {
+        report.warn(&node.at, format!("did you mean [runners.fleet] by `{name}`?"));
+    }
+}
+
+fn required<T>(
+    section: &Table,
+    key: &str,
+    write: &str,
+    report: &mut Report,
+    parse: impl FnOnce(&Node) -> Result<T, String>,
+) -> Option<T> {
+    match section.get_any_case(key) {
+        Some(node) => parsed(node, report, parse),
+        None => {
+            report.problem(&section.at.key(key), format!("missing; write {write}"));
+            None
+        }
+    }
+}
+
+fn parsed<T>(node: &Node, report: &mut Report, parse: impl FnOnce(&Node) -> Result<T, String>) -> Option<T> {
+    parse(node).map_err(|message| report.problem(&node.at, message)).ok()
+}

@@ -1,0 +1,255 @@
+//! What times of the week bring: how many jobs an hour, and how deep their bursts reach.
+//!
+//! A job's *depth* says how many free slots would have had to stand ready for it to start at once: the first job of a burst
+//! has depth 1, the next one 2, until workers launched for them have booted (see [`super::bursts`]). A job that finds a
+//! slot that others left behind has depth 0. Kept are not rates but how often each depth occurs, because pipelines come in
+//! bursts and a rate alone, taken for a Poisson process, promises too much.
+//!
+//! Three memories: the last hour, each quarter of an hour of the day, each quarter of an hour of the week. Where the week is
+//! not known yet, the day stands for it; where the day is not, the last hour. What is old fades. The whole of it is the
+//! recent past's deviation: a holiday is noticed within the hour.
+//!
+//! Times are UTC: daylight-saving time moves an office's day by an hour, which fades in like any other change.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::time::since;
+
+/// Deeper bursts are counted as of this depth: no fleet keeps more slots than this ready for what might come.
+pub(crate) const DEPTH_MAX: usize = 256;
+/// The memory of the last hour fades with this time constant.
+const RECENT_HOURS: f64 = 1.0;
+/// Length of a bucket.
+const BUCKET_SECONDS: i64 = 900;
+const BUCKET_HOURS: f64 = 0.25;
+const BUCKETS_OF_DAY: usize = 96;
+const BUCKETS_OF_WEEK: usize = 7 * BUCKETS_OF_DAY;
+/// Each new day counts as much as all before it fade: about a week of days counts.
+const DAY_KEPT: f64 = 0.85;
+/// About a month of weeks counts.
+const WEEK_KEPT: f64 = 0.75;
+/// So many hours of a bucket's own past weigh as much as what stands for it.
+const DAY_PRIOR_HOURS: f64 = 0.15;
+const WEEK_PRIOR_HOURS: f64 = 0.25;
+/// So many jobs more or less than expected within the last hour are chance.
+const CHANCE_JOBS: f64 = 3.0;
+/// The present may be this much busier or quieter than the past.
+const TREND: std::ops::RangeInclusive<f64> = 0.02..=4.0;
+/// Time that has been watched is reckoned in portions of this, for speed.
+const PORTION: Duration = Duration::from_secs(30);
+/// Between two moments further apart than this nobody has watched.
+const GAP_MAX: Duration = Duration::from_secs(60);
+
+/// How often each depth occurred within some hours; index 0 are jobs that needed nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Bucket {
+    hours: f64,
+    depths: Vec<f32>,
+}
+
+/// The three memories.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern {
+    recent: Bucket,
+    day: Vec<Bucket>,
+    week: Vec<Bucket>,
+    /// What the present quarter of an hour has brought so far.
+    now: Bucket,
+    /// The quarter of an hour that `now` is of, counted from 1970.
+    quarter: Option<i64>,
+    /// Watched until then.
+    until: Option<Timestamp>,
+    /// Of that, not reckoned with yet.
+    portion: Duration,
+    /// Jobs that were expected of the last hour, fading as those that came.
+    expected: f64,
+    /// Hours watched in all.
+    watched_hours: f64,
+}
+
+/// Jobs an hour at each depth; index 0 is depth 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Depths(Vec<f64>);
+
+impl Depths {
+    /// Jobs an hour in all.
+    pub(crate) fn jobs_per_hour(&self) -> f64 {
+        self.0.iter().fold(0.0, |sum, jobs| sum + jobs)
+    }
+
+    /// Jobs an hour that the `depth`-th slot serves, or one that cannot serve without it, if that serves more.
+    pub(crate) fn worth(&self, depth: usize) -> f64 {
+        self.0.iter().skip(depth.max(1)).copied().fold(0.0, f64::max)
+    }
+
+    /// Slots that are worth this price each.
+    pub(crate) fn slots(&self, price: f64) -> u32 {
+        let slots = self.0.iter().skip(1).rposition(|jobs| *jobs >= price).map_or(0, |index| index + 1);
+        u32::try_from(slots).unwrap_or(u32::MAX)
+    }
+}
+
+impl Default for Pattern {
+    fn default() -> Self {
+        Self {
+            recent: Bucket::default(),
+            day: vec![Bucket::default(); BUCKETS_OF_DAY],
+            week: vec![Bucket::default(); BUCKETS_OF_WEEK],
+            now: Bucket::default(),
+            quarter: None,
+            until: None,
+            portion: Duration::ZERO,
+            expected: 0.0,
+            watched_hours: 0.0,
+        }
+    }
+}
+
+impl Pattern {
+    /// Time has passed, and what it brought has been seen.
+    pub(crate) fn watched(&mut self, now: Timestamp) {
+        let gap = self.until.map_or(Duration::MAX, |until| since(now, until));
+        self.until = Some(self.until.map_or(now, |until| until.max(now)));
+        if gap <= GAP_MAX {
+            self.portion += gap;
+        }
+        let quarter = now.as_second().div_euclid(BUCKET_SECONDS);
+        let is_next = self.quarter != Some(quarter);
+        if is_next || self.portion >= PORTION {
+            self.reckon();
+        }
+        if is_next {
+            self.close(quarter);
+        }
+    }
+
+    /// What was watched since the last time counts, and what is old fades.
+    fn reckon(&mut self) {
+        let hours = std::mem::take(&mut self.portion).as_secs_f64() / 3600.0;
+        let fades = (-hours / RECENT_HOURS).exp();
+        let rate: f64 = self.quarter.map_or(0.0, |quarter| self.typical(quarter).iter().sum());
+        self.expected = self.expected * fades + rate * hours;
+        self.recent.fade(fades);
+        self.recent.hours += hours;
+        self.now.hours += hours;
+        self.watched_hours += hours;
+    }
+
+    /// A job came that would have needed `depth` slots.
+    pub(crate) fn came(&mut self, depth: usize) {
+        self.recent.count(depth);
+        self.now.count(depth);
+    }
+
+    /// What that time brings, as the past and the present say.
+    pub(crate) fn at(&self, time: Timestamp) -> Depths {
+        let trend = self.trend();
+        let mut depths = self.typical(time.as_second().div_euclid(BUCKET_SECONDS));
+        depths.iter_mut().for_each(|jobs| *jobs *= trend);
+        Depths(depths)
+    }
+
+    /// How the last hour compares with what was expected of it.
+    pub(crate) fn trend(&self) -> f64 {
+        let came = self.recent.total();
+        ((came + CHANCE_JOBS) / (self.expected + CHANCE_JOBS)).clamp(*TREND.start(), *TREND.end())
+    }
+
+    /// Jobs within the last hour, faded.
+    #[cfg(test)]
+    pub(crate) fn came_lately(&self) -> f64 {
+        self.recent.total().round()
+    }
+
+    /// Hours of this time of the week that were watched, faded: 0 where it is new.
+    pub(crate) fn hours_of_week(&self, time: Timestamp) -> f64 {
+        self.week.get(of_week(time.as_second().div_euclid(BUCKET_SECONDS))).map_or(0.0, |bucket| bucket.hours)
+    }
+
+    /// Hours watched in all.
+    pub(crate) fn watched_hours(&self) -> f64 {
+        self.watched_hours
+    }
+
+    /// Jobs an hour at each depth in such a quarter of an hour, trend aside.
+    fn typical(&self, quarter: i64) -> Vec<f64> {
+        let none = Bucket::default();
+        let day = self.day.get(of_day(quarter)).unwrap_or(&none);
+        let week = self.week.get(of_week(quarter)).unwrap_or(&none);
+        let length = [&self.recent, day, week].iter().map(|bucket| bucket.depths.len()).max().unwrap_or(0);
+        // The last hour fades into nothing while nothing was watched; its own length then is what it has seen.
+        let recent_hours = self.recent.hours.max(BUCKET_HOURS);
+        (0..length)
+            .map(|depth| {
+                let recent = self.recent.jobs(depth) / recent_hours;
+                let of_day = (day.jobs(depth) + DAY_PRIOR_HOURS * recent) / (day.hours + DAY_PRIOR_HOURS);
+                (week.jobs(depth) + WEEK_PRIOR_HOURS * of_day) / (week.hours + WEEK_PRIOR_HOURS)
+            })
+            .collect()
+    }
+
+    /// A quarter of an hour is over: what it brought goes into the memories.
+    fn close(&mut self, next: i64) {
+        let over = std::mem::take(&mut self.now);
+        if let Some(quarter) = self.quarter.replace(next)
+            && over.hours > 0.0
+        {
+            if let Some(day) = self.day.get_mut(of_day(quarter)) {
+                day.add(&over, DAY_KEPT);
+            }
+            if let Some(week) = self.week.get_mut(of_week(quarter)) {
+                week.add(&over, WEEK_KEPT);
+            }
+        }
+    }
+}
+
+impl Bucket {
+    fn count(&mut self, depth: usize) {
+        let depth = depth.min(DEPTH_MAX);
+        if self.depths.len() <= depth {
+            self.depths.resize(depth + 1, 0.0);
+        }
+        if let Some(jobs) = self.depths.get_mut(depth) {
+            *jobs += 1.0;
+        }
+    }
+
+    fn jobs(&self, depth: usize) -> f64 {
+        self.depths.get(depth).copied().map_or(0.0, f64::from)
+    }
+
+    fn total(&self) -> f64 {
+        self.depths.iter().copied().map(f64::from).sum()
+    }
+
+    fn fade(&mut self, kept: f64) {
+        self.hours *= kept;
+        self.depths.iter_mut().for_each(|jobs| *jobs *= kept as f32);
+        // What has faded to less than a thousandth of a job is forgotten, so that the memory shrinks again.
+        while self.depths.last().is_some_and(|jobs| *jobs < 0.001) {
+            self.depths.pop();
+        }
+    }
+
+    fn add(&mut self, other: &Self, kept: f64) {
+        self.fade(kept);
+        self.hours += other.hours;
+        if self.depths.len() < other.depths.len() {
+            self.depths.resize(other.depths.len(), 0.0);
+        }
+        for (jobs, more) in self.depths.iter_mut().zip(&other.depths) {
+            *jobs += more;
+        }
+    }
+}
+
+fn of_day(quarter: i64) -> usize {
+    quarter.rem_euclid(BUCKETS_OF_DAY as i64) as usize
+}
+
+fn of_week(quarter: i64) -> usize {
+    quarter.rem_euclid(BUCKETS_OF_WEEK as i64) as usize
+}

@@ -1,0 +1,112 @@
+//! When to ask EC2 for the instances: often while something is expected of it, rarely otherwise.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::fleet::Fleet;
+use super::job::Knowledge;
+use super::time::since;
+use super::workers::{Link, Standing};
+
+/// Between two listings while an address, an end or the outcome of a launch is awaited. One call a fleet, whatever its
+/// size: 20 a minute at most, of the hundreds that EC2 allows for Describe calls.
+const BUSY: Duration = Duration::from_secs(3);
+/// Between two listings while a worker cannot be reached and EC2's health checks are wanted.
+const WORRIED: Duration = Duration::from_secs(10);
+/// Between two listings otherwise: how late an instance that ended by itself may be noticed, unless its link breaks.
+const CALM: Duration = Duration::from_secs(30);
+/// A listing without an answer is asked for again after so long.
+const UNANSWERED: Duration = Duration::from_secs(60);
+/// A good listing is believed for so long.
+const FRESH: Duration = Duration::from_secs(90);
+/// After the start nothing is launched before a listing this long after the first one: the manager before us may have
+/// died within a launch that EC2 is still carrying out, or does not show yet.
+pub const SETTLING: Duration = Duration::from_secs(5);
+
+/// What is known of EC2's listing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listing {
+    asked_at: Option<Timestamp>,
+    outstanding: bool,
+    first_good: Option<Timestamp>,
+    last_good: Option<Timestamp>,
+    failure: Option<String>,
+}
+
+impl Listing {
+    /// Takes in whether a listing worked.
+    pub(crate) fn answered(&mut self, asked_at: Timestamp, failure: Option<String>) {
+        self.outstanding = false;
+        if failure.is_none() {
+            self.first_good.get_or_insert(asked_at);
+            // An answer that was overtaken by a newer one makes nothing older.
+            self.last_good = self.last_good.max(Some(asked_at));
+        }
+        self.failure = failure;
+    }
+
+    /// Somebody has set the clock back: nobody knows any more how old the last answer is, nor how long ago the last
+    /// question was asked.
+    pub(crate) fn clock_set_back(&mut self) {
+        self.asked_at = None;
+        self.outstanding = false;
+        self.first_good = None;
+        self.last_good = None;
+    }
+
+    /// Whether an answer asked for at that time is older than one that is known already.
+    pub(crate) fn is_overtaken(&self, asked_at: Timestamp) -> bool {
+        self.last_good.is_some_and(|last_good| asked_at < last_good)
+    }
+
+    /// What can be said now.
+    pub(crate) fn knowledge(&self, now: Timestamp) -> Knowledge {
+        let why = || self.failure.clone().unwrap_or_else(|| "the first listing is awaited".into());
+        match (self.first_good, self.last_good) {
+            (Some(first), Some(last)) => {
+                let age = since(now, last);
+                if age > FRESH {
+                    Knowledge::Stale { age, why: why() }
+                } else if since(last, first) < SETTLING {
+                    Knowledge::Unknown { why: "a second listing after the start is awaited".into() }
+                } else {
+                    Knowledge::Known
+                }
+            }
+            (None, _) | (_, None) => Knowledge::Unknown { why: why() },
+        }
+    }
+
+    /// Whether to ask now, and whether for the health checks too.
+    pub(crate) fn due(&mut self, fleet: &Fleet, now: Timestamp) -> Option<bool> {
+        // The shortest pace first: it spares most steps the look at every worker.
+        let least = if self.outstanding { UNANSWERED } else { BUSY };
+        if self.asked_at.is_some_and(|asked_at| since(now, asked_at) < least) {
+            return None;
+        }
+        let worried = fleet.workers.values().any(|worker| {
+            worker.standing(now) == Standing::Unreachable
+                || (worker.heard.is_some() && matches!(worker.link, Link::Down { .. }))
+        });
+        let settling = self.knowledge(now) != Knowledge::Known;
+        let expecting = !fleet.flights.is_empty()
+            || fleet.workers.values().any(|worker| {
+                worker.instance.address.is_none() || worker.ending.is_some() || worker.instance.state.is_ending()
+            });
+        let pace = if settling || expecting {
+            BUSY
+        } else if worried {
+            WORRIED
+        } else {
+            CALM
+        };
+        let pace = if self.outstanding { UNANSWERED } else { pace };
+        let due = self.asked_at.is_none_or(|asked_at| since(now, asked_at) >= pace);
+        if due {
+            self.asked_at = Some(now);
+            self.outstanding = true;
+        }
+        due.then_some(worried)
+    }
+}

@@ -1,0 +1,197 @@
+//! Why: every decision's reason, as data. Its `Display` is the sentence that logs, `plan`, `status` and the page show.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::ids::{ConfigHash, RunnerName};
+
+/// Why a command was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Reason {
+    /// Slots are missing.
+    Demand {
+        /// Jobs that run.
+        running: u32,
+        /// Jobs that wait.
+        waiting: u32,
+        /// Free slots that the idle policy wants.
+        idle: u32,
+        /// Slots that exist or are coming.
+        slots: u32,
+    },
+    /// Spot could not give these; on-demand is asked for the missing part.
+    SpotMissing {
+        /// How many workers are missing.
+        missing: u32,
+    },
+    /// A repetition: the first call got no answer, and its token makes sure that nothing is launched twice.
+    LaunchUnanswered,
+    /// Idle for longer than the policy wants.
+    Idle {
+        /// For so long.
+        idle: Duration,
+        /// Free slots beyond what is wanted.
+        surplus: u32,
+    },
+    /// Runs the fewest jobs, while a whole worker's slots are free beyond what is wanted.
+    Emptiest {
+        /// Jobs that it finishes.
+        jobs: u32,
+        /// Free slots beyond what is wanted.
+        surplus: u32,
+    },
+    /// Older than `max_age`, and idle.
+    Age {
+        /// Its age.
+        age: Duration,
+    },
+    /// Has taken `max_jobs` jobs.
+    JobsDone {
+        /// So many.
+        jobs: u64,
+    },
+    /// Made from another image, template or runner configuration than a worker launched now.
+    Drift {
+        /// What it was made from.
+        has: ConfigHash,
+        /// What it should be made from.
+        wants: ConfigHash,
+    },
+    /// EC2 says that it may soon be taken back.
+    Rebalance,
+    /// A replacement is wanted before outdated workers go.
+    Replacement {
+        /// How many are outdated.
+        outdated: u32,
+    },
+    /// EC2 takes it back at this time.
+    Interruption {
+        /// When.
+        at: jiff::Timestamp,
+    },
+    /// The boot took longer than `boot_timeout`.
+    BootTimeout {
+        /// So long.
+        after: Duration,
+        /// The last step that was seen.
+        step: String,
+    },
+    /// The bootstrap said that it failed.
+    BootFailed {
+        /// What it said.
+        error: String,
+    },
+    /// Its host key is not the one given to it at launch.
+    WrongHostKey,
+    /// Unreachable, and EC2 says that its host is impaired.
+    Lost,
+    /// Its runner process failed.
+    RunnerFailed,
+    /// It is stopped, which no worker should be.
+    FoundStopped,
+    /// No `[[runners]]` section of that name exists any more.
+    RunnerRemoved,
+    /// The runner was paused by an operator.
+    Paused,
+    /// An operator asked for it.
+    Drained {
+        /// Without waiting for its jobs.
+        force: bool,
+    },
+    /// Idle, or beyond its runner's share, while another runner's jobs wait for room under `concurrent`.
+    Yields {
+        /// Whose jobs.
+        to: RunnerName,
+    },
+    /// The demand came back.
+    DemandReturned,
+}
+
+impl Reason {
+    /// Whether a termination for this reason rests on the worker never having been ready, or being lost: then a sign of
+    /// life refutes it.
+    pub fn presumes_it_dead(&self) -> bool {
+        match self {
+            Self::BootTimeout { .. } | Self::BootFailed { .. } | Self::WrongHostKey | Self::Lost => true,
+            Self::Demand { .. }
+            | Self::SpotMissing { .. }
+            | Self::LaunchUnanswered
+            | Self::Idle { .. }
+            | Self::Emptiest { .. }
+            | Self::Rebalance
+            | Self::Replacement { .. }
+            | Self::Age { .. }
+            | Self::JobsDone { .. }
+            | Self::Drift { .. }
+            | Self::Interruption { .. }
+            | Self::RunnerFailed
+            | Self::FoundStopped
+            | Self::RunnerRemoved
+            | Self::Paused
+            | Self::Drained { .. }
+            | Self::Yields { .. }
+            | Self::DemandReturned => false,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Demand { running, waiting, idle, slots } => write!(
+                f,
+                "{running} running and {waiting} waiting jobs and {idle} idle slots wanted, {slots} slots there or coming"
+            ),
+            Self::SpotMissing { missing } => write!(f, "spot could not give {missing}"),
+            Self::LaunchUnanswered => f.write_str("the launch got no answer and is repeated with the same token"),
+            Self::Idle { idle, surplus } => {
+                write!(f, "idle for {} and {surplus} free slots more than wanted", Brief(*idle))
+            }
+            Self::Emptiest { jobs, surplus } => {
+                write!(f, "{surplus} free slots more than wanted, and it runs the fewest jobs ({jobs})")
+            }
+            Self::Rebalance => f.write_str("EC2 says that it may be taken back soon"),
+            Self::Replacement { outdated } => {
+                write!(f, "{outdated} outdated workers are to be replaced, and their successors come first")
+            }
+            Self::Age { age } => write!(f, "{} old and idle", Brief(*age)),
+            Self::JobsDone { jobs } => write!(f, "has taken {jobs} jobs"),
+            Self::Drift { has, wants } => write!(f, "made from {has}, a new one would be made from {wants}"),
+            Self::Interruption { at } => write!(f, "EC2 takes it back at {at:.0}"),
+            Self::BootTimeout { after, step } => write!(f, "not ready after {} (last step: {step})", Brief(*after)),
+            Self::BootFailed { error } => write!(f, "its boot failed: {error}"),
+            Self::WrongHostKey => f.write_str("answers with a host key that is not its own"),
+            Self::Lost => f.write_str("unreachable, and EC2 says that its host is impaired"),
+            Self::RunnerFailed => f.write_str("its gitlab-runner process has failed"),
+            Self::FoundStopped => f.write_str("was stopped from outside"),
+            Self::RunnerRemoved => f.write_str("its runner is no longer configured"),
+            Self::Paused => f.write_str("its runner is paused"),
+            Self::Drained { force: false } => f.write_str("an operator drains it"),
+            Self::Drained { force: true } => f.write_str("an operator ends it by force"),
+            Self::Yields { to } => write!(f, "jobs of {to} wait for room under concurrent"),
+            Self::DemandReturned => f.write_str("the demand came back"),
+        }
+    }
+}
+
+/// A duration as people say it: the two largest units (`2h 5m`, `45s`).
+pub struct Brief(pub Duration);
+
+impl fmt::Display for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (days, hours, minutes, rest) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+        match (days, hours, minutes, rest) {
+            (0, 0, 0, s) => write!(f, "{s}s"),
+            (0, 0, m, 0) => write!(f, "{m}m"),
+            (0, 0, m, s) => write!(f, "{m}m {s}s"),
+            (0, h, 0, _) => write!(f, "{h}h"),
+            (0, h, m, _) => write!(f, "{h}h {m}m"),
+            (d, 0, _, _) => write!(f, "{d}d"),
+            (d, h, _, _) => write!(f, "{d}d {h}h"),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The service in this process, and the simulated world around it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::http::{self, DoorLimits, FleetCollector, Site};
+use crate::live::clock::Clock;
+use crate::live::driver::{self, Doors};
+use crate::live::metrics::LoopMetrics;
+use crate::live::standing::Standing;
+use runner_fleet_engine::{Engine, Event, IdleCount, View};
+
+use super::edge::{SharedWorld, SimEdge};
+use runner_fleet_sim::check::Check;
+use runner_fleet_sim::ledger::Fact;
+use runner_fleet_sim::workload;
+use runner_fleet_sim::{Summary, Violation, World};
+
+/// Room for what a simulated fleet says between two steps, many times over.
+const EVENTS_MAX: usize = 4096;
+
+/// A morning at work.
+pub(super) struct Office {
+    clock: Clock,
+    pub(super) start: Timestamp,
+    world: SharedWorld,
+    events: mpsc::Sender<Event>,
+    view: watch::Receiver<Arc<View>>,
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+    check: Check,
+    broken: Vec<Violation>,
+    evening: bool,
+    told: usize,
+}
+
+impl Office {
+    /// Starts everything.
+    pub(super) fn open(speed: f64, seed: u64, listener: TcpListener) -> Self {
+        let clock = Clock::faster(speed);
+        let start = clock.now();
+        let scenario = workload::morning(start, seed);
+        let engine = Engine::new(&scenario.manager, seed, start);
+        let (publish, view) = watch::channel(Arc::new(engine.view().clone()));
+        let (events, heard) = mpsc::channel(EVENTS_MAX);
+        let configured = Event::Configured(scenario.settings.clone());
+        // The channel is empty: there is room.
+        let _ = events.try_send(configured);
+        let world = SharedWorld::start(World::new(scenario, seed), start);
+        let stop = CancellationToken::new();
+        let mut registry = Registry::with_prefix("runner_fleet");
+        let doors = Doors {
+            events: heard,
+            // Nobody operates the demo: without a sender this door stays shut.
+            control: mpsc::channel(1).1,
+            publish,
+            stop: stop.clone(),
+            metrics: LoopMetrics::new(&mut registry),
+            standing: Standing::to_nobody(start),
+        };
+        registry.register_collector(Box::new(FleetCollector::new(view.clone())));
+        let site = Site { view: view.clone(), registry: Arc::new(registry), now: Arc::new(move || clock.now()) };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(driver::drive(engine, SimEdge::new(world.clone()), clock, doors));
+        tasks.spawn(world.clone().live(clock, events.clone()));
+        let closing = stop.clone();
+        tasks.spawn(async move {
+            // The door tries again by itself; there is nothing to be done about the rest.
+            let _ = http::serve(listener, http::router(site), DoorLimits::default(), closing).await;
+        });
+        let (check, broken) = (Check::default(), Vec::new());
+        Self { clock, start, world, events, view, tasks, stop, check, broken, evening: false, told: 0 }
+    }
+
+    /// Looks whether all is lawful and whether the morning is over: everything done and nothing left, or long overdue.
+    pub(super) async fn look(&mut self) -> bool {
+        if !self.evening && self.passed() >= workload::MORNING {
+            self.evening = true;
+            self.go_home().await;
+        }
+        let world = self.world.lock();
+        let found = self.check.look(&world).into_iter().map(|(_, violation)| violation);
+        self.broken.extend(found.filter(Violation::is_absolute));
+        let left = Check::end(&world);
+        let is_over = self.evening && world.is_done() && left.is_empty();
+        let is_overdue = self.passed() >= world.scenario().limit();
+        if is_overdue {
+            self.broken.extend(left);
+        }
+        is_over || is_overdue
+    }
+
+    /// After office hours nothing is kept ready: the administrator's new configuration.
+    async fn go_home(&self) {
+        let settings = {
+            let mut world = self.world.lock();
+            let mut settings = world.scenario().settings.clone();
+            settings.runners.iter_mut().for_each(|runner| runner.idle.count = IdleCount::Fixed(0));
+            world.reconfigure(settings.clone());
+            settings
+        };
+        // A driver that has ended needs no configuration.
+        let _ = self.events.send(Event::Configured(settings)).await;
+    }
+
+    /// Virtual time since the start.
+    pub(super) fn passed(&self) -> Duration {
+        Duration::try_from(self.clock.now().duration_since(self.start)).unwrap_or_default()
+    }
+
+    /// The engine's picture.
+    pub(super) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.borrow())
+    }
+
+    /// The sums so far.
+    pub(super) fn summary(&self) -> Summary {
+        let laws_broken = self.broken.len() as u64 + self.view().totals.laws_broken;
+        Summary::of(&self.world.lock(), laws_broken)
+    }
+
+    /// What was broken.
+    pub(super) fn broken(&self) -> &[Violation] {
+        &self.broken
+    }
+
+    /// What is worth telling and was not told yet, with the virtual time since the start.
+    pub(super) fn news(&mut self) -> Vec<(Duration, String)> {
+        let world = self.world.lock();
+        let facts = world.ledger().facts.get(self.told..).unwrap_or_default();
+        self.told += facts.len();
+        let since = |at: &Timestamp| Duration::try_from(at.duration_since(self.start)).unwrap_or_default();
+        facts.iter().filter_map(|(at, fact)| sentence(fact).map(|said| (since(at), said))).collect()
+    }
+
+    /// Stops everything, as SIGTERM would.
+    pub(super) async fn close(&mut self) {
+        self.stop.cancel();
+        self.tasks.shutdown().await;
+    }
+}
+
+/// What somebody who watches would want to be told.
+fn sentence(fact: &Fact) -> Option<String> {
+    match fact {
+        Fact::LaunchRead(launch) if launch.created < launch.asked => {
+            Some(format!("EC2 has a shortage: {} of {} workers launched", launch.created, launch.asked))
+        }
+        Fact::Fault("a spot notice", Some(worker)) => Some(format!("EC2 takes {worker} back in two minutes")),
+        Fact::JobKilled { job, worker: Some(worker), .. } => Some(format!("job {job} died with {worker}")),
+        Fact::JobRetried { old, new: Some(new) } => Some(format!("job {old} is retried as {new}")),
+        _ => None,
+    }
+}

@@ -1,0 +1,210 @@
+//! `simulate`: what a configuration would have cost, and how long jobs would have waited.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::{SignedDuration, Timestamp};
+
+use runner_fleet_config as config;
+use runner_fleet_engine::RunnerName;
+use runner_fleet_sim::assumptions::Assumptions;
+use runner_fleet_sim::contest::{Contest, Contestant};
+use runner_fleet_sim::report::{self, Report, Run};
+use runner_fleet_sim::workloads::Workload;
+
+use super::output::{Look, write_json, write_table};
+use super::{CliError, Global, service};
+
+/// Replay a workload against a configuration in virtual time: waits, cost, use.
+///
+/// The production engine decides, in a simulated GitLab and EC2 with boot times, prices, interruptions and shortages. What
+/// is measured and what is assumed stands in the report. Other ways of scaling run the same jobs beside it.
+///
+/// A workload is a bundled one (office-hours, merge-trains, nightly-bursts), a CSV file with the columns
+/// queued_at,duration_s,tags,project, GitLab's job JSON as `record` fetches it, or a generator's description (.toml).
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    runner-fleet simulate --config config.toml --workload office-hours\n  \
+    runner-fleet simulate --config config.toml --workload march.json --compare docker+machine docker-autoscaler\n  \
+    runner-fleet simulate --config now.toml --workload march.csv --compare cheaper.toml --html report.html\n  \
+    runner-fleet simulate --config config.toml --workload office-hours --equal-wait 30s --compare docker+machine --json")]
+pub(super) struct SimulateArgs {
+    /// A bundled workload, or a .csv, .json or .toml file.
+    #[arg(long, value_name = "W")]
+    workload: String,
+    /// Only jobs queued from then on.
+    #[arg(long, value_name = "TIME")]
+    from: Option<Timestamp>,
+    /// Only jobs queued before then.
+    #[arg(long, value_name = "TIME")]
+    to: Option<Timestamp>,
+    /// Chance: equal seeds give equal reports.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Run these beside it: docker+machine, docker-autoscaler, or other configurations of runner-fleet.
+    #[arg(long, value_name = "POLICY|FILE", num_args = 1..)]
+    compare: Vec<String>,
+    /// Tune everyone's idle count and idle time: the cheapest with which 95 of 100 jobs wait no longer than this.
+    #[arg(long, value_name = "TIME", value_parser = length)]
+    equal_wait: Option<Duration>,
+    /// A runner's tags in GitLab, as RUNNER=TAG,TAG; a runner without may take every job.
+    #[arg(long, value_name = "RUNNER=TAGS")]
+    tags: Vec<String>,
+    /// The middle boot, from launch to Docker and gitlab-runner being there.
+    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = length)]
+    boot: Duration,
+    /// Spot interruptions for each machine and hour.
+    #[arg(long, value_name = "RATE", default_value_t = 0.005, value_parser = rate)]
+    interruptions: f64,
+    /// Print the numbers as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Write the whole report, with plots, as one HTML file.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write the plots as SVG files into this directory.
+    #[arg(long, value_name = "DIR")]
+    svg: Option<PathBuf>,
+}
+
+/// Up to a day: `"30s"`, `"2m"`.
+fn length(text: &str) -> Result<Duration, String> {
+    let parsed: Option<SignedDuration> = text.parse().ok();
+    match parsed.map(Duration::try_from) {
+        Some(Ok(length)) if length <= Duration::from_secs(86_400) => Ok(length),
+        Some(_) | None => Err("write a time up to a day: \"30s\", \"2m\"".into()),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.0..=10.0).contains(&rate) => Ok(rate),
+        Ok(_) | Err(_) => Err("write a number from 0 to 10".into()),
+    }
+}
+
+/// Simulates and tells.
+pub(super) fn run(
+    global: &Global,
+    args: &SimulateArgs,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    let (contest, contestants) = prepare(global, args)?;
+    for note in &contest.workload.notes {
+        writeln!(err, "{}: {note}", contest.workload.name)?;
+    }
+    let bar = bar(&contest.workload);
+    let start = contest.workload.span().map_or(Timestamp::UNIX_EPOCH, |(first, _)| first);
+    let (report, runs) = contest.hold(&contestants, &mut |name, turn, at| {
+        bar.set_message(format!("{name}, run {turn}"));
+        bar.set_position(at.duration_since(start).as_secs().unsigned_abs());
+    });
+    bar.finish_and_clear();
+    draw(args, &report, &runs)?;
+    if args.json {
+        write_json(out, &report)?;
+    } else {
+        show(&report, Look::of_stdout(), out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that can be wrong is found before anything runs.
+fn prepare(global: &Global, args: &SimulateArgs) -> Result<(Contest, Vec<Contestant>), CliError> {
+    let config = service::load(global)?.config;
+    let workload = Workload::load(&args.workload).map_err(|defects| CliError::BadUsage(defects.to_string()))?;
+    let workload = workload.between(args.from, args.to);
+    if workload.jobs.is_empty() {
+        return Err(CliError::BadUsage(format!("{}: no job was queued between --from and --to", workload.name)));
+    }
+    let mut contestants = vec![Contestant::Fleet("runner-fleet".into(), Box::new(config.clone()))];
+    for other in &args.compare {
+        contestants.push(match other.as_str() {
+            "docker+machine" => Contestant::DockerMachine,
+            "docker-autoscaler" => Contestant::DockerAutoscaler,
+            path => {
+                let loaded =
+                    config::load(Path::new(path)).map_err(|problems| CliError::BadConfig(problems.to_string()))?;
+                Contestant::Fleet(path.to_owned(), Box::new(loaded.config))
+            }
+        });
+    }
+    let mut tags: BTreeMap<RunnerName, BTreeSet<String>> = BTreeMap::new();
+    for given in &args.tags {
+        let (runner, list) = given
+            .split_once('=')
+            .ok_or_else(|| CliError::BadUsage(format!("--tags {given} names no runner; write RUNNER=TAG,TAG")))?;
+        if !config.runners.iter().any(|known| known.name.as_str() == runner) {
+            return Err(CliError::BadUsage(format!("--tags {given}: no runner is named {runner}")));
+        }
+        let list = list.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned);
+        tags.entry(RunnerName::new(runner)).or_default().extend(list);
+    }
+    let assumed = Assumptions { boot: args.boot, interruptions_per_hour: args.interruptions, ..Assumptions::default() };
+    let contest = Contest { workload, config, tags, assumed, seed: args.seed, equal_wait: args.equal_wait };
+    Ok((contest, contestants))
+}
+
+/// Virtual time as a bar, on terminals only.
+fn bar(workload: &Workload) -> ProgressBar {
+    let whole = workload.span().map_or(0, |(from, to)| to.duration_since(from).as_secs().unsigned_abs());
+    let bar = ProgressBar::new(whole);
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent:>3} %  {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// The files that were asked for.
+fn draw(args: &SimulateArgs, report: &Report, runs: &[Run]) -> Result<(), CliError> {
+    if args.html.is_none() && args.svg.is_none() {
+        return Ok(());
+    }
+    let charts =
+        report::charts(report, runs).map_err(|error| CliError::Failed(format!("cannot draw the plots: {error}")))?;
+    let write = |path: &Path, text: &str| {
+        std::fs::write(path, text).map_err(|error| CliError::failed(&format!("write {}", path.display()), &error))
+    };
+    if let Some(path) = &args.html {
+        write(path, &report::page(report, &charts))?;
+    }
+    if let Some(folder) = &args.svg {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| CliError::failed(&format!("make the directory {}", folder.display()), &error))?;
+        for chart in &charts {
+            write(&folder.join(format!("{}.svg", chart.name)), &chart.svg)?;
+        }
+    }
+    Ok(())
+}
+
+/// The numbers side by side, and what they rest on.
+fn show(report: &Report, look: Look, out: &mut dyn Write) -> Result<(), CliError> {
+    let workload = &report.workload;
+    writeln!(
+        out,
+        "{}: {} jobs, queued from {} to {}; seed {}",
+        workload.name, workload.jobs, workload.from, workload.to, report.seed
+    )?;
+    if let Some(wait) = report.equal_wait_seconds {
+        writeln!(out, "Idle policies tuned: the cheapest with which 95 of 100 jobs wait at most {wait} s.")?;
+    }
+    writeln!(out)?;
+    let header: Vec<&str> = std::iter::once("").chain(report.policies.iter().map(|one| one.policy.as_str())).collect();
+    let mut table = look.table(&header);
+    for (name, cell) in report::rows() {
+        table.add_row(std::iter::once(name.to_owned()).chain(report.policies.iter().map(cell)));
+    }
+    write_table(out, &table)?;
+    writeln!(out, "\nAll of this was measured in a simulated world. Assumed were:")?;
+    for one in &report.assumed {
+        writeln!(out, "  {}: {} ({})", one.what, one.value, one.source)?;
+    }
+    Ok(())
+}

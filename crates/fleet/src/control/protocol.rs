@@ -1,0 +1,223 @@
+//! What can be asked of the running service, and what it answers. Every message carries the version of these words.
+//!
+//! ```text
+//! > {"version":1,"do":"drain","workers":["i-0abc"],"force":false}
+//! < {"version":1,"answer":"done","told":"1 worker drains"}
+//! ```
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use runner_fleet_engine::view::JobFate;
+use runner_fleet_engine::{Command, JobId, RunnerName, View, WorkerId};
+
+/// The version of the words below. Another one is refused with a sentence that names both.
+pub const VERSION: u32 = 1;
+
+/// Something asked at the socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Request {
+    /// The picture after the last step.
+    Status,
+    /// What a step taken now would do; changes nothing.
+    Plan,
+    /// What is known of one job: where it runs, or why it waits.
+    Job {
+        /// Its id.
+        job: JobId,
+        /// Its page in GitLab, to tell servers apart; `None`: on all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
+    /// Retire these workers.
+    Drain {
+        /// Which.
+        workers: Vec<WorkerId>,
+        /// Whether running jobs may be killed.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Launch nothing more for this runner, and retire its idle workers.
+    Pause {
+        /// Which.
+        runner: RunnerName,
+    },
+    /// Take a pause back.
+    Resume {
+        /// Which.
+        runner: RunnerName,
+    },
+}
+
+/// What the service answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    /// To [`Request::Status`].
+    Status {
+        /// The picture.
+        view: Box<View>,
+    },
+    /// To [`Request::Plan`].
+    Plan {
+        /// The plan.
+        plan: Plan,
+    },
+    /// To [`Request::Job`].
+    Job {
+        /// What is known, server by server.
+        jobs: Vec<JobFate>,
+    },
+    /// The request was accepted.
+    Done {
+        /// One sentence for the operator.
+        told: String,
+    },
+    /// The request was not accepted, and nothing was done.
+    Refused {
+        /// One sentence: what was wrong with it.
+        why: String,
+    },
+}
+
+/// What a step would do, and why it would not do more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Of this JSON form; 1.
+    pub version: u32,
+    /// The time it was made for.
+    pub at: Timestamp,
+    /// In the order in which they would be done.
+    pub actions: Vec<Action>,
+    /// Runners that want workers and get none, with the reason.
+    pub held_back: Vec<Held>,
+    /// Offers that are not asked for because of what they cost.
+    #[serde(default)]
+    pub left_out: Vec<Held>,
+    /// Jobs that wait, with the reason.
+    pub waiting: Vec<runner_fleet_engine::view::JobView>,
+}
+
+/// A runner, and what it does not get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The runner.
+    pub runner: RunnerName,
+    /// One sentence.
+    pub why: String,
+}
+
+/// One thing that would be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// The kind of command (`launch`, `terminate`, …).
+    pub kind: String,
+    /// What, in words.
+    pub what: String,
+    /// Why, in words; absent where the command is mere observation.
+    pub why: Option<String>,
+}
+
+impl Action {
+    /// The actions that a command stands for; one per worker where it names several.
+    pub fn of(command: &Command) -> Vec<Self> {
+        let action = |kind: &str, what: String, why: Option<String>| Self { kind: kind.into(), what, why };
+        match command {
+            Command::ListInstances { with_health: _ } => vec![action("list", "list the instances".into(), None)],
+            Command::Launch(launch) => {
+                let offerings = launch.offerings.iter().map(|o| format!("{} in {}", o.instance_type, o.zone));
+                let what = format!(
+                    "launch {} {} worker{} for {}: {}",
+                    launch.count,
+                    launch.market,
+                    if launch.count == 1 { "" } else { "s" },
+                    launch.runner,
+                    offerings.collect::<Vec<_>>().join(", ")
+                );
+                vec![action("launch", what, Some(launch.reason.to_string()))]
+            }
+            Command::Connect { worker, runner, address } => {
+                vec![action("connect", format!("connect to {worker} of {runner} at {address}"), None)]
+            }
+            Command::Disconnect { worker } => vec![action("disconnect", format!("let go of {worker}"), None)],
+            Command::Fence { worker, reason } => {
+                vec![action("fence", format!("let {worker} take no more jobs"), Some(reason.to_string()))]
+            }
+            Command::Unfence { worker, reason } => {
+                vec![action("unfence", format!("let {worker} take jobs again"), Some(reason.to_string()))]
+            }
+            Command::Stop { worker, reason } => {
+                vec![action("stop", format!("stop the runner on {worker}"), Some(reason.to_string()))]
+            }
+            Command::Terminate(terminations) => terminations
+                .iter()
+                .map(|t| action("terminate", format!("terminate {}", t.worker), Some(t.reason.to_string())))
+                .collect(),
+            Command::Forget { worker, runner, system_id } => {
+                let what = format!("delete the row {system_id} of {worker} from {runner} in GitLab");
+                vec![action("forget", what, None)]
+            }
+            Command::Retry { worker, runner: _, runner_id: _, server, project, job } => {
+                let why = format!("EC2 took {worker} back while it ran there");
+                let what = format!("retry job {job} of project {project} on {server}, if it failed for that");
+                vec![action("retry", what, Some(why))]
+            }
+        }
+    }
+}
+
+/// A request on its way from the socket to the loop, which answers it.
+#[derive(Debug)]
+pub struct ControlRequest {
+    /// What is asked.
+    pub request: Request,
+    /// Where the answer goes; nobody may be waiting there any more.
+    pub reply: oneshot::Sender<Answer>,
+}
+
+/// A message with its version, as one line.
+pub(super) fn to_line<T: Serialize>(message: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut value = serde_json::to_value(message)?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("version".into(), VERSION.into());
+    }
+    let mut line = serde_json::to_vec(&value)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Reads a line back; the error is a sentence for the other side.
+pub(super) fn from_line<T: for<'de> Deserialize<'de>>(line: &str) -> Result<T, String> {
+    let value: serde_json::Value =
+        serde_json::from_str(line).map_err(|error| format!("this is no JSON object: {error}"))?;
+    match value.get("version").and_then(serde_json::Value::as_u64) {
+        Some(version) if version == u64::from(VERSION) => {}
+        Some(version) => return Err(format!("version {version} is not spoken here, only {VERSION}")),
+        None => return Err(format!("there is no \"version\"; write {VERSION}")),
+    }
+    serde_json::from_value(value).map_err(|error| format!("this is not understood: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_survives_the_line() {
+        let request = Request::Drain { workers: vec![WorkerId::new("i-1")], force: true };
+        let line = String::from_utf8(to_line(&request).unwrap()).unwrap();
+        assert_eq!(line, "{\"do\":\"drain\",\"force\":true,\"version\":1,\"workers\":[\"i-1\"]}\n");
+        assert_eq!(from_line::<Request>(&line), Ok(request));
+    }
+
+    #[test]
+    fn what_is_not_spoken_here_is_refused_in_words() {
+        let refusals = ["", "\u{0}\u{1}", "[]", "{\"do\":\"status\"}", "{\"version\":2,\"do\":\"status\"}"]
+            .map(|line| from_line::<Request>(line).unwrap_err());
+        assert!(refusals.iter().all(|why| !why.is_empty()));
+        assert_eq!(refusals[4], "version 2 is not spoken here, only 1");
+        assert!(from_line::<Request>("{\"version\":1,\"do\":\"explode\"}").unwrap_err().contains("explode"));
+    }
+}

@@ -1,0 +1,91 @@
+//! The manager itself: its file, its running service.
+
+use crate::control::{self, Answer, ClientError, Request};
+use crate::live::standing;
+use runner_fleet_config::{Config, Warning};
+use runner_fleet_engine::{Knowledge, View};
+
+use super::finding::{Finding, Step};
+use super::limit::within;
+
+/// The file was read before the first step; what is left are its warnings.
+pub(super) fn configuration(config: &Config, warnings: &[Warning]) -> Vec<Finding> {
+    let count = config.runners.len();
+    let good = format!("good; manager {}, {count} runner{}", config.fleet.manager, if count == 1 { "" } else { "s" });
+    let warned =
+        |warning: &Warning| Finding::warning(Step::Configuration, warning.to_string(), "nothing, if it is meant so");
+    [Finding::ok(Step::Configuration, good)].into_iter().chain(warnings.iter().map(warned)).collect()
+}
+
+/// What the running service says of itself.
+pub(super) async fn service(config: &Config) -> (Option<Box<View>>, Vec<Finding>) {
+    let socket = &config.fleet.control_socket;
+    match within(control::ask(socket, &Request::Status)).await {
+        Ok(Ok(Answer::Status { view })) => {
+            let findings = judge(&view);
+            (Some(view), findings)
+        }
+        Ok(Ok(_)) => {
+            let found = "it answers another question than was asked";
+            (None, vec![Finding::failed(Step::Service, found, "restart it with this version of the program")])
+        }
+        Ok(Err(error @ ClientError::NotRunning { .. })) => {
+            let advice = "start it when the other steps are well: systemctl start runner-fleet";
+            (None, vec![Finding::warning(Step::Service, format!("cannot {error}"), advice)])
+        }
+        Ok(Err(error)) => (None, vec![Finding::failed_as_told(Step::Service, format!("cannot {error}"))]),
+        Err(late) => {
+            (None, vec![Finding::failed(Step::Service, late, "see its log: journalctl -u runner-fleet -n 50")])
+        }
+    }
+}
+
+/// What in the service's picture needs a person.
+fn judge(view: &View) -> Vec<Finding> {
+    let mut findings = vec![Finding::ok(Step::Service, format!("running; {}", standing::sentence(view)))];
+    let log = "see its log: journalctl -u runner-fleet -n 50";
+    findings.extend(unknown(&view.ec2).map(|why| Finding::failed(Step::Service, format!("EC2: {why}"), log)));
+    if view.totals.laws_broken > 0 {
+        let found = format!("{} of the engine's laws were seen broken: a bug", view.totals.laws_broken);
+        findings.push(Finding::warning(Step::Service, found, "report it, with the log"));
+    }
+    for runner in &view.runners {
+        let about = |finding: Finding| finding.of(&runner.name);
+        findings.extend(
+            unknown(&runner.queue).map(|why| about(Finding::failed(Step::Service, format!("queue: {why}"), log))),
+        );
+        findings.extend(runner.held_back.as_ref().map(|why| {
+            about(Finding::warning(Step::Service, format!("launches nothing: {why}"), "the steps below may say why"))
+        }));
+        if runner.paused {
+            let advice = format!("runner-fleet resume {}", runner.name);
+            findings.push(about(Finding::warning(Step::Service, "paused by an operator", advice)));
+        }
+    }
+    findings
+}
+
+fn unknown(knowledge: &Knowledge) -> Option<String> {
+    match knowledge {
+        Knowledge::Known => None,
+        Knowledge::Stale { age, why } => Some(format!("last seen {} s ago: {why}", age.as_secs())),
+        Knowledge::Unknown { why } => Some(format!("not known: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+    use runner_fleet_engine::Engine;
+
+    #[test]
+    fn a_service_that_does_not_see_ec2_is_not_well() {
+        let mut view = Engine::new("ci", 1, jiff::Timestamp::UNIX_EPOCH).view();
+        assert_eq!(judge(&view).last().unwrap().verdict, Verdict::Failed);
+        view.ec2 = Knowledge::Known;
+        assert_eq!(judge(&view).last().unwrap().verdict, Verdict::Ok);
+        view.totals.laws_broken = 1;
+        assert_eq!(judge(&view).last().unwrap().verdict, Verdict::Warning);
+    }
+}

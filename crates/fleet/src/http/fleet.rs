@@ -1,0 +1,184 @@
+//! The fleet's gauges, computed from the picture at each scrape: nothing to keep in step, and a series that has become
+//! empty reports 0 because every combination is written every time.
+//!
+//! Labels are runners (bounded by the configuration), states and markets; never ids, never messages.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use tokio::sync::watch;
+
+use runner_fleet_engine::view::{RunnerView, WorkerState};
+use runner_fleet_engine::{Knowledge, Market, View};
+
+/// Reads the picture when it is scraped.
+#[derive(Debug)]
+pub struct FleetCollector {
+    view: watch::Receiver<Arc<View>>,
+}
+
+impl FleetCollector {
+    /// Shows the picture that arrives here.
+    pub fn new(view: watch::Receiver<Arc<View>>) -> Self {
+        Self { view }
+    }
+}
+
+impl Collector for FleetCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let view = Arc::clone(&self.view.borrow());
+        workers(&mut encoder, &view)?;
+        runners(&mut encoder, &view)?;
+        whole(&mut encoder, &view)?;
+        totals(&mut encoder, &view)
+    }
+}
+
+fn workers(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
+    let mut family =
+        encoder.encode_descriptor("workers", "Workers, by runner, state and market", None, MetricType::Gauge)?;
+    for runner in &view.runners {
+        for state in WorkerState::ALL {
+            for market in [Market::Spot, Market::OnDemand] {
+                let here = |w: &&runner_fleet_engine::view::WorkerView| {
+                    w.runner == runner.name && w.state == state && w.market == market
+                };
+                let count = view.workers.iter().filter(here).count() as u64;
+                let labels = [
+                    ("runner", runner.name.to_string()),
+                    ("state", state.as_str().to_owned()),
+                    ("market", market.to_string()),
+                ];
+                ConstGauge::new(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A gauge per runner: name, help, and how it is read.
+type RunnerGauge = (&'static str, &'static str, fn(&RunnerView) -> u64);
+
+const RUNNER_GAUGES: [RunnerGauge; 8] = [
+    ("jobs_running", "Jobs that run", |r| r.running.into()),
+    ("jobs_waiting", "Jobs that wait and are counted for this runner", |r| r.waiting.into()),
+    ("idle_wanted", "Free job slots that the idle policy wants now", |r| r.idle_wanted.into()),
+    ("idle_ready", "Free job slots that are ready now", |r| r.idle_ready.into()),
+    ("workers_max", "Workers that the runner may have now", |r| r.max_workers.into()),
+    ("held_back", "1 when a worker is wanted and none is launched", |r| r.held_back.is_some().into()),
+    ("paused", "1 when an operator has paused the runner", |r| r.paused.into()),
+    ("queue_known", "1 when the last look at the queue is recent", |r| r.queue.is_known().into()),
+];
+
+fn runners(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
+    for (name, help, read) in RUNNER_GAUGES {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for runner in &view.runners {
+            let labels = [("runner", runner.name.to_string())];
+            ConstGauge::new(read(runner)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn whole(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
+    let (unwanted, longest) = (u64::from(view.waiting.unmatched), view.waiting.longest.as_secs_f64());
+    let ec2_age = match &view.ec2 {
+        Knowledge::Known => 0.0,
+        Knowledge::Stale { age, .. } => age.as_secs_f64(),
+        Knowledge::Unknown { .. } => f64::NAN,
+    };
+    gauge(encoder, "ec2_known", "1 when the last listing of EC2 is recent", u64::from(view.ec2.is_known()))?;
+    gauge(
+        encoder,
+        "ec2_stale_seconds",
+        "Age of the last listing once it is no longer recent; NaN before the first",
+        ec2_age,
+    )?;
+    gauge(
+        encoder,
+        "cost_usd_per_hour",
+        "What the workers of known price cost now; an estimate, instances alone",
+        view.costs.usd_per_hour,
+    )?;
+    let unpriced = u64::from(view.costs.unpriced_workers);
+    gauge(encoder, "workers_unpriced", "Workers whose price is not known, and which the cost lacks", unpriced)?;
+    gauge(encoder, "jobs_unmatched", "Waiting jobs that no runner here may take", unwanted)?;
+    gauge(encoder, "job_wait_seconds_max", "The longest wait of a job that waits now", longest)?;
+    gauge(encoder, "last_step_timestamp_seconds", "When the loop stepped last", view.at.as_duration().as_secs_f64())
+}
+
+fn gauge<N>(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: N) -> fmt::Result
+where
+    ConstGauge<N>: EncodeMetric,
+{
+    let metric = ConstGauge::new(value);
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+fn totals(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
+    let runner_fleet_engine::view::Totals {
+        launches,
+        workers_launched,
+        launches_short,
+        workers_terminated,
+        boots_failed,
+        interruptions,
+        jobs_retried,
+        laws_broken,
+    } = view.totals;
+    for (name, help, value) in [
+        ("launches", "Launch calls", launches),
+        ("workers_launched", "Workers that the launch calls gave", workers_launched),
+        ("launches_short", "Launch calls that gave fewer workers than asked for, or none", launches_short),
+        ("workers_terminated", "Workers that the manager terminated", workers_terminated),
+        ("boots_failed", "Boots that failed", boots_failed),
+        ("interruptions", "Spot interruption notices", interruptions),
+        ("jobs_retried", "Jobs that an interruption killed and that were queued again", jobs_retried),
+        ("laws_broken", "Laws of the engine seen broken: anything above 0 is a bug", laws_broken),
+    ] {
+        let metric = ConstCounter::new(value);
+        metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_client::registry::Registry;
+    use runner_fleet_engine::{Engine, RunnerName};
+
+    #[test]
+    fn an_emptied_series_reports_zero() {
+        let mut view = Engine::new("ci", 1, jiff::Timestamp::UNIX_EPOCH).view();
+        view.runners.push(RunnerView {
+            name: RunnerName::new("spot \"x\""),
+            queue: Knowledge::Known,
+            running: 2,
+            waiting: 0,
+            idle_wanted: 0,
+            idle_ready: 0,
+            workers: 0,
+            max_workers: 4,
+            held_back: None,
+            paused: false,
+            forecast: None,
+            too_dear: Vec::new(),
+        });
+        let (_keep, receiver) = watch::channel(Arc::new(view));
+        let mut registry = Registry::with_prefix("runner_fleet");
+        registry.register_collector(Box::new(FleetCollector::new(receiver)));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let busy = "runner_fleet_workers{runner=\"spot \\\"x\\\"\",state=\"busy\",market=\"spot\"} 0\n";
+        assert!(text.contains(busy), "{text}");
+        assert!(text.contains("runner_fleet_jobs_running{runner=\"spot \\\"x\\\"\"} 2\n"), "{text}");
+        assert!(text.contains("runner_fleet_laws_broken_total 0\n"), "{text}");
+    }
+}

@@ -1,0 +1,249 @@
+//! The pages: all of them answered from the picture that the loop published last.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use jiff::{SignedDuration, Timestamp};
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+
+use runner_fleet_engine::{Knowledge, View};
+
+/// The loop steps every second: after 30 missed ones it hangs.
+const ALIVE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// The page may load its own script and style and ask for its own data; nothing inline runs, and nothing foreign loads.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+                           base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const PAGE: &str = include_str!("dashboard.html");
+const SCRIPT: &str = include_str!("dashboard.js");
+const STYLE: &str = include_str!("dashboard.css");
+
+/// What the pages are made from.
+#[derive(Clone)]
+pub struct Site {
+    /// The picture after the last step.
+    pub view: watch::Receiver<Arc<View>>,
+    /// All that `/metrics` shows.
+    pub registry: Arc<Registry>,
+    /// The present, in the same time as the picture's.
+    pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site").finish_non_exhaustive()
+    }
+}
+
+/// All pages.
+pub fn router(site: Site) -> Router {
+    Router::new()
+        .route("/", get(|| async { text("text/html; charset=utf-8", PAGE) }))
+        .route("/dashboard.js", get(|| async { text("text/javascript; charset=utf-8", SCRIPT) }))
+        .route("/dashboard.css", get(|| async { text("text/css; charset=utf-8", STYLE) }))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/api/v1/state", get(state))
+        .fallback(|| async {
+            let pages = "there is no such page; there are /, /metrics, /healthz, /readyz and /api/v1/state\n";
+            (StatusCode::NOT_FOUND, pages)
+        })
+        .with_state(site)
+        .layer(axum::middleware::map_response(guarded))
+}
+
+/// Headers that every answer carries: nothing is cached, framed, sniffed or loaded from elsewhere.
+async fn guarded(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn text(kind: &'static str, body: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, kind)], body).into_response()
+}
+
+async fn metrics(State(site): State<Site>) -> Response {
+    let mut body = String::new();
+    match prometheus_client::encoding::text::encode(&mut body, &site.registry) {
+        Ok(()) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], body).into_response()
+        }
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n").into_response(),
+    }
+}
+
+/// Whether the loop steps.
+async fn healthz(State(site): State<Site>) -> Response {
+    let age = (site.now)().duration_since(site.view.borrow().at);
+    if age <= ALIVE_WITHIN {
+        (StatusCode::OK, "alive\n").into_response()
+    } else {
+        let why = format!("the loop has not stepped for {} s\n", age.as_secs());
+        (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+    }
+}
+
+/// Whether decisions rest on recent answers.
+async fn readyz(State(site): State<Site>) -> Response {
+    let unready = unready(&site.view.borrow(), (site.now)());
+    match unready.as_slice() {
+        [] => (StatusCode::OK, "ready\n").into_response(),
+        reasons => (StatusCode::SERVICE_UNAVAILABLE, reasons.concat()).into_response(),
+    }
+}
+
+/// A line for everything that is not known recently enough. The queue of a runner that cannot see one counts as known.
+fn unready(view: &View, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    if now.duration_since(view.at) > ALIVE_WITHIN {
+        lines.push("the loop does not step\n".into());
+    }
+    match &view.ec2 {
+        Knowledge::Known => {}
+        Knowledge::Stale { age, why } => lines.push(format!("EC2 was last listed {} s ago: {why}\n", age.as_secs())),
+        Knowledge::Unknown { why } => lines.push(format!("EC2 was never listed: {why}\n")),
+    }
+    for runner in &view.runners {
+        match &runner.queue {
+            Knowledge::Known => {}
+            Knowledge::Stale { age, why } => {
+                lines.push(format!("the queue of {} was last seen {} s ago: {why}\n", runner.name, age.as_secs()));
+            }
+            Knowledge::Unknown { why } => lines.push(format!("the queue of {} was never seen: {why}\n", runner.name)),
+        }
+    }
+    lines
+}
+
+async fn state(State(site): State<Site>) -> Response {
+    let view = Arc::clone(&site.view.borrow());
+    axum::Json(view.as_ref()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runner_fleet_engine::view::{Decision, JobView, RunnerView, WorkerState, WorkerView};
+    use runner_fleet_engine::{EcrError, Engine, InstanceType, JobId, Market, ProjectId, RunnerName, WorkerId, Zone};
+    use std::time::Duration;
+
+    #[test]
+    fn unready_says_what_is_not_known() {
+        let start = Timestamp::UNIX_EPOCH;
+        let mut view = Engine::new("ci", 1, start).view();
+        view.ec2 = Knowledge::Unknown { why: "not asked yet".into() };
+        assert_eq!(unready(&view, start), ["EC2 was never listed: not asked yet\n"]);
+        view.ec2 = Knowledge::Stale { age: Duration::from_secs(70), why: "denied".into() };
+        assert_eq!(unready(&view, start), ["EC2 was last listed 70 s ago: denied\n"]);
+        view.ec2 = Knowledge::Known;
+        assert!(unready(&view, start).is_empty());
+        assert_eq!(unready(&view, start + SignedDuration::from_secs(31)), ["the loop does not step\n"]);
+    }
+
+    #[test]
+    fn the_page_sets_what_comes_from_outside_as_text_only() {
+        for forbidden in
+            ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http://", "https://"]
+        {
+            assert!(!SCRIPT.contains(forbidden), "dashboard.js holds {forbidden}");
+            assert!(!PAGE.contains(forbidden), "dashboard.html holds {forbidden}");
+        }
+        assert!(
+            !PAGE.contains("<script>") && !PAGE.contains("style="),
+            "inline code is refused by the page's own policy"
+        );
+    }
+
+    /// A state with one of each thing that the page shows.
+    fn full() -> View {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut view = Engine::new("ci", 1, now).view();
+        view.ec2 = Knowledge::Stale { age: Duration::from_secs(5), why: "no answer".into() };
+        view.runners.push(RunnerView {
+            name: RunnerName::new("spot"),
+            queue: Knowledge::Known,
+            running: 0,
+            waiting: 1,
+            idle_wanted: 0,
+            idle_ready: 0,
+            workers: 1,
+            max_workers: 4,
+            held_back: Some("because".into()),
+            paused: false,
+            forecast: None,
+            too_dear: Vec::new(),
+        });
+        view.workers.push(WorkerView {
+            id: WorkerId::new("i-1"),
+            runner: RunnerName::new("spot"),
+            state: WorkerState::Busy,
+            note: None,
+            phase: None,
+            jobs: 1,
+            job_ids: vec![JobId(1)],
+            age: Duration::from_secs(61),
+            idle: None,
+            instance_type: InstanceType::new("m7g.large"),
+            zone: Zone::new("eu-central-1a"),
+            market: Market::Spot,
+            usd_per_hour: None,
+            usd_estimated: None,
+            hold: false,
+            ecr_error: Some(EcrError { at: None, text: "denied".into() }),
+        });
+        view.jobs.push(JobView {
+            id: JobId(1),
+            project: ProjectId(2),
+            name: "test".into(),
+            waited: Duration::from_secs(61),
+            runner: None,
+            why: "because".into(),
+        });
+        view.decisions.push(Decision { at: now, text: "launched".into() });
+        view
+    }
+
+    /// The names behind `variable.` in the page's script.
+    fn fields_of(variable: &str) -> Vec<&'static str> {
+        let dotted = format!("{variable}.");
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let starts = SCRIPT.match_indices(&dotted).filter(|(at, _)| !SCRIPT[..*at].ends_with(is_name));
+        starts.map(|(at, _)| SCRIPT[at + dotted.len()..].split(|c| !is_name(c)).next().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_page_reads_only_what_the_state_has() {
+        let state = serde_json::to_value(full()).unwrap();
+        let parts = [
+            ("w", &state["workers"][0]),
+            ("ecr", &state["workers"][0]["ecr_error"]),
+            ("j", &state["jobs"][0]),
+            ("r", &state["runners"][0]),
+            ("d", &state["decisions"][0]),
+            ("known.stale", &state["ec2"]["stale"]),
+        ];
+        for (variable, value) in parts {
+            let fields = fields_of(variable);
+            assert!(!fields.is_empty(), "{variable} is not read any more");
+            for field in fields {
+                assert!(value.get(field).is_some(), "the page reads {variable}.{field}, but there is: {value}");
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Prepares the launch of each runner's workers: at the start, after a reload, hourly, and when a launch finds something
+//! of ours missing; and deletes what no launch needs any more.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::info;
+
+use crate::aws::AwsError;
+use crate::ssh::ManagerKey;
+use runner_fleet_engine::{Blueprint, Event, RunnerName};
+
+use super::clock::Clock;
+use super::complaint::{Complaint, Pauses, chain};
+use super::recipe;
+use super::setup::{RunnerSetup, Setup};
+
+/// A new image is drift within the hour.
+const EVERY: Duration = Duration::from_secs(3600);
+/// Some ten calls, each with its own limit of 50 s at worst; they never all are.
+const PREPARE_MAX: Duration = Duration::from_secs(180);
+/// A launch that is refused over and over does not make this a loop; and a launch from the former template that was on
+/// its way when the new one was told has arrived by then.
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// Prepares one runner's launches for as long as the configuration stands.
+pub(super) async fn keep(
+    setup: Arc<Setup>,
+    runner: Arc<RunnerSetup>,
+    key: Arc<ManagerKey>,
+    events: mpsc::Sender<Event>,
+    clock: Clock,
+) {
+    let name = &runner.runner.name;
+    let configured: BTreeSet<_> = setup.runners.iter().map(|setup| setup.runner.name.clone()).collect();
+    let (mut preparing, mut tidying) = (Complaint::default(), Complaint::default());
+    let (mut pauses, mut before) = (Pauses::default(), None);
+    loop {
+        let blueprint = prepare(&setup, &runner, &key).await;
+        preparing.about(&format!("preparing launches for {name}"), &blueprint);
+        if let Ok(blueprint) = &blueprint
+            && before.as_ref() != Some(blueprint)
+        {
+            let (template, config) = (blueprint.template.as_str(), blueprint.config.as_str());
+            info!(runner.name = name.as_str(), template, config, "workers of {name} are launched from {template}");
+            before = Some(blueprint.clone());
+        }
+        if events.send(Event::Blueprint { runner: name.clone(), blueprint: blueprint.clone() }).await.is_err() {
+            return;
+        }
+        let outcome = match &blueprint {
+            Ok(blueprint) => {
+                clock.sleep(SETTLED).await;
+                let tidied = tidy(&setup, &runner, &key, blueprint, &configured).await;
+                tidying.about(&format!("deleting what launches for {name} needed formerly"), &tidied);
+                tidied
+            }
+            Err(why) => Err(why.clone()),
+        };
+        if outcome.is_err() {
+            clock.sleep(pauses.next()).await;
+            continue;
+        }
+        pauses.reset();
+        tokio::select! {
+            () = runner.prepare_again.notified() => {}
+            () = clock.sleep(EVERY) => {}
+        }
+    }
+}
+
+async fn prepare(setup: &Setup, runner: &RunnerSetup, key: &ManagerKey) -> Result<Blueprint, String> {
+    let spec = recipe::launch_spec(&setup.config, &runner.runner, key).map_err(|error| chain(&error))?;
+    in_time(runner.aws.blueprint(&spec)).await
+}
+
+async fn tidy(
+    setup: &Setup,
+    runner: &RunnerSetup,
+    key: &ManagerKey,
+    blueprint: &Blueprint,
+    configured: &BTreeSet<RunnerName>,
+) -> Result<usize, String> {
+    let spec = recipe::launch_spec(&setup.config, &runner.runner, key).map_err(|error| chain(&error))?;
+    in_time(runner.aws.tidy(&spec, &blueprint.template, configured)).await
+}
+
+async fn in_time<T>(call: impl Future<Output = Result<T, AwsError>>) -> Result<T, String> {
+    match timeout(PREPARE_MAX, call).await {
+        Ok(outcome) => outcome.map_err(|error| chain(&error)),
+        Err(_) => Err(format!("no answer within {} s", PREPARE_MAX.as_secs())),
+    }
+}

@@ -1,0 +1,163 @@
+//! The loop: events in, one step, commands out, now and then a picture published. It waits for nothing but its own wake-ups.
+//!
+//! A step follows every event, but never sooner than [`GAP`] after the last one (a thousand workers that report at
+//! once are one step, not a thousand), and at the latest [`TICK`] after it, because time alone decides things too.
+//! Stopping means leaving: workers, jobs and launches in flight stay as they are, and the next start adopts them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::control::ControlRequest;
+use runner_fleet_engine::laws::Laws;
+use runner_fleet_engine::{Engine, Event, View};
+
+use super::clock::Clock;
+use super::edge::Edge;
+use super::journal;
+use super::metrics::LoopMetrics;
+use super::operator;
+use super::standing::Standing;
+
+/// The longest time without a step: every time-out of the engine is a matter of at least seconds.
+pub const TICK: Duration = Duration::from_secs(1);
+/// The shortest time between two steps: half of the 100 ms that a pending job may wait for its launch call.
+pub const GAP: Duration = Duration::from_millis(50);
+/// How old the picture may grow while there is something new. It is for people and scrapes, and one of 1,000 workers
+/// costs more than the step behind it: made after every step, of which their reports set off 20 a second, it would be
+/// most of the idle load.
+pub const PICTURE: Duration = Duration::from_secs(1);
+/// Events taken into one step. Three times what 1,000 workers can say in one [`GAP`]; the rest waits for the next.
+const BATCH_MAX: usize = 4096;
+
+/// What the loop listens to and speaks to.
+#[derive(Debug)]
+pub struct Doors {
+    /// Answers from the world.
+    pub events: mpsc::Receiver<Event>,
+    /// Questions and wishes from the control socket.
+    pub control: mpsc::Receiver<ControlRequest>,
+    /// The picture, at most [`PICTURE`] behind the last step.
+    pub publish: watch::Sender<Arc<View>>,
+    /// Ends the loop at once.
+    pub stop: CancellationToken,
+    /// Counts what the loop does.
+    pub metrics: LoopMetrics,
+    /// What systemd is told.
+    pub standing: Standing,
+}
+
+/// Steps until told to stop.
+pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut doors: Doors) {
+    let mut batch = Vec::new();
+    let mut laws = Laws::new();
+    let mut pictured_at = None;
+    loop {
+        let stepped_at = clock.now();
+        take_waiting(&mut doors.events, &mut batch);
+        step(&mut engine, &mut laws, &mut edge, stepped_at, &mut batch, &mut doors);
+        let quiet = match picture_due(pictured_at, stepped_at) {
+            None => {
+                publish(&engine, &mut doors);
+                pictured_at = Some(stepped_at);
+                TICK
+            }
+            Some(left) => left,
+        };
+        doors.metrics.took(clock.now().duration_since(stepped_at));
+
+        let asked = tokio::select! {
+            biased;
+            () = doors.stop.cancelled() => break,
+            Some(request) = doors.control.recv() => Some(request),
+            Some(event) = doors.events.recv() => { batch.push(event); None }
+            () = clock.sleep(quiet) => None,
+        };
+        if let Some(ControlRequest { request, reply }) = asked {
+            let (answer, wish) = operator::consider(&engine, clock.now(), request);
+            batch.extend(wish.map(Event::Operator));
+            // The operator may have gone: then nobody needs the answer.
+            let _ = reply.send(answer);
+        }
+        if doors.stop.run_until_cancelled(rest(&clock, stepped_at)).await.is_none() {
+            break;
+        }
+    }
+    publish(&engine, &mut doors);
+    doors.standing.stopping();
+    info!("stopping; workers and their jobs go on, and the next start adopts them");
+}
+
+/// Waits for what is left of the [`GAP`].
+async fn rest(clock: &Clock, stepped_at: Timestamp) {
+    let passed = Duration::try_from(clock.now().duration_since(stepped_at)).unwrap_or_default();
+    if let Some(left) = GAP.checked_sub(passed) {
+        clock.sleep(left).await;
+    }
+}
+
+/// Takes all events that are there, up to [`BATCH_MAX`], without waiting.
+fn take_waiting(events: &mut mpsc::Receiver<Event>, batch: &mut Vec<Event>) {
+    while batch.len() < BATCH_MAX {
+        match events.try_recv() {
+            Ok(event) => batch.push(event),
+            Err(_) => break,
+        }
+    }
+}
+
+/// One step, and all that follows from it.
+fn step(
+    engine: &mut Engine,
+    laws: &mut Laws,
+    edge: &mut impl Edge,
+    now: Timestamp,
+    batch: &mut Vec<Event>,
+    doors: &mut Doors,
+) {
+    doors.metrics.stepping(batch.len());
+    batch.iter().for_each(|event| laws.observe(now, event));
+    let commands = engine.step(now, batch.drain(..));
+    for violation in laws.judge(now, &commands) {
+        // Said and counted, and yet carried out: to withhold a command that the engine believes given would be worse.
+        error!("a law of the engine is broken, please report this: {violation}");
+        engine.law_broken(&violation.to_string());
+    }
+    for command in commands {
+        journal::tell(&command);
+        doors.metrics.commanded(&command);
+        edge.execute(now, command);
+    }
+}
+
+/// The time left until the next picture is due; `None`: now, also after the clock was set back.
+fn picture_due(pictured_at: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+    let age = Duration::try_from(now.duration_since(pictured_at?)).ok()?;
+    PICTURE.checked_sub(age).filter(|left| !left.is_zero())
+}
+
+/// Shows what the fleet looks like after the last step.
+fn publish(engine: &Engine, doors: &mut Doors) {
+    let view = Arc::new(engine.view());
+    doors.standing.after_step(&view);
+    doors.publish.send_replace(view);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_due_at_first_when_it_is_old_and_when_the_clock_was_set_back() {
+        let then = Timestamp::UNIX_EPOCH;
+        assert_eq!(picture_due(None, then), None);
+        assert_eq!(picture_due(Some(then), then), Some(PICTURE));
+        assert_eq!(picture_due(Some(then), then + PICTURE / 4), Some(PICTURE * 3 / 4));
+        assert_eq!(picture_due(Some(then), then + PICTURE), None);
+        assert_eq!(picture_due(Some(then), then - PICTURE), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! What GitLab says about each runner: its token is verified (which also keeps the runner alive for GitLab while the fleet
+//! is empty), and its tags, scope and projects are read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tracing::info;
+
+use runner_fleet_engine::{Event, ProjectId, RunnerFacts, RunnerName, Scope, SystemId};
+use runner_fleet_gitlab::{Discovered, Restriction};
+
+use super::clock::Clock;
+use super::complaint::{Complaint, Pauses, chain};
+use super::setup::RunnerSetup;
+
+/// Between two looks at a runner. GitLab takes a runner for offline after two hours, and writes a contact to its database
+/// at most every 40 minutes: verifying at every look is well inside both.
+const EVERY: Duration = Duration::from_secs(600);
+/// 200 pages of projects at a second each.
+const DISCOVERY_MAX: Duration = Duration::from_secs(200);
+
+/// Where each runner's jobs are looked for; empty until GitLab has told.
+pub(super) type Findings = BTreeMap<RunnerName, Found>;
+
+/// What the queue's reader needs to know of a runner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// GitLab's id.
+    pub(super) id: u64,
+    /// The projects whose queues are looked at.
+    pub(super) projects: BTreeSet<ProjectId>,
+    /// Whether the configuration narrows the runner's own reach.
+    pub(super) restricted: bool,
+    /// Takes jobs of protected refs only; `None`: its facts are not known.
+    pub(super) protected_only: Option<bool>,
+}
+
+/// Looks at one runner for as long as it is configured.
+pub(super) async fn keep(
+    setup: Arc<RunnerSetup>,
+    manager: SystemId,
+    findings: watch::Sender<Findings>,
+    events: mpsc::Sender<Event>,
+    clock: Clock,
+) {
+    let name = setup.runner.name.clone();
+    let (mut complaint, mut pauses, mut notes) = (Complaint::default(), Pauses::default(), Vec::new());
+    loop {
+        let outcome = look_in_time(&setup, &manager).await;
+        complaint.about(&format!("reading runner {name} from GitLab"), &outcome);
+        let (facts, pause) = match outcome {
+            Ok(Looked { id, discovered }) => {
+                pauses.reset();
+                let found = Found::of(id, &discovered);
+                if discovered.notes != notes {
+                    discovered.notes.iter().for_each(|note| info!(runner.name = name.as_str(), "{note}"));
+                    notes = discovered.notes;
+                }
+                findings.send_if_modified(|findings| findings.insert(name.clone(), found.clone()) != Some(found));
+                (discovered.facts.map_err(|error| chain(&error)), EVERY)
+            }
+            Err(why) => (Err(why), pauses.next()),
+        };
+        if events.send(Event::Runner { runner: name.clone(), facts }).await.is_err() {
+            return;
+        }
+        clock.sleep(pause).await;
+    }
+}
+
+impl Found {
+    fn of(id: u64, discovered: &Discovered) -> Self {
+        Self {
+            id,
+            projects: discovered.projects.clone(),
+            restricted: discovered.restricted,
+            protected_only: discovered.facts.as_ref().ok().map(|facts| facts.protected_only),
+        }
+    }
+}
+
+/// Looks at one runner once.
+pub(super) async fn once(setup: &RunnerSetup, manager: &SystemId) -> (Option<Found>, Result<RunnerFacts, String>) {
+    match look_in_time(setup, manager).await {
+        Ok(Looked { id, discovered }) => {
+            (Some(Found::of(id, &discovered)), discovered.facts.map_err(|error| chain(&error)))
+        }
+        Err(why) => (None, Err(why)),
+    }
+}
+
+struct Looked {
+    id: u64,
+    discovered: Discovered,
+}
+
+async fn look_in_time(setup: &RunnerSetup, manager: &SystemId) -> Result<Looked, String> {
+    let late = |_| Err(format!("no answer within {} s", DISCOVERY_MAX.as_secs()));
+    timeout(DISCOVERY_MAX, look(setup, manager)).await.unwrap_or_else(late)
+}
+
+async fn look(setup: &RunnerSetup, manager: &SystemId) -> Result<Looked, String> {
+    let verified = setup.gitlab.verify(&setup.token, manager).await.map_err(|error| chain(&error))?;
+    if setup.api_token.is_none() {
+        return Ok(Looked { id: verified.id, discovered: unseen(verified.id) });
+    }
+    let fleet = &setup.runner.fleet;
+    let restriction = Restriction { projects: fleet.projects.clone(), groups: fleet.groups.clone() };
+    let discovered = setup.gitlab.discover(verified.id, &restriction).await.map_err(|error| chain(&error))?;
+    Ok(Looked { id: verified.id, discovered })
+}
+
+/// Without an api token the token alone is proved. No job is ever seen, so that nothing is matched against these facts.
+fn unseen(id: u64) -> Discovered {
+    let facts = RunnerFacts {
+        id,
+        tags: BTreeSet::new(),
+        run_untagged: true,
+        protected_only: false,
+        paused: false,
+        scope: Scope::Everything,
+    };
+    Discovered { facts: Ok(facts), projects: BTreeSet::new(), restricted: false, notes: Vec::new() }
+}

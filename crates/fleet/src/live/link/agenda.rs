@@ -1,0 +1,440 @@
+//! What is to be done on a worker next. Pure: reports and wishes come in, the next command comes out.
+//!
+//! Level-triggered: every decision looks at the latest report and the latest wish. A wish that a lost connection may
+//! have swallowed is carried out again on the next one; the agent's commands are idempotent.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::pace::Pace;
+use runner_fleet_engine::{Phase, Report, RunnerState};
+use runner_fleet_worker::agent::AgentCommand;
+
+/// What the engine wants of the worker's runner; the latest wish counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Fence,
+    Unfence,
+    Stop,
+}
+
+impl Wish {
+    fn command(self) -> AgentCommand {
+        match self {
+            Self::Fence => AgentCommand::Fence,
+            Self::Unfence => AgentCommand::Unfence,
+            Self::Stop => AgentCommand::Stop,
+        }
+    }
+
+    /// Whether the runner, as it reports itself, is still without what was wished.
+    fn is_open(self, runner: RunnerState) -> bool {
+        match self {
+            Self::Fence => runner == RunnerState::Serving,
+            Self::Unfence => runner == RunnerState::Fenced,
+            Self::Stop => matches!(runner, RunnerState::Serving | RunnerState::Fenced),
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Run this.
+    Run(Errand),
+    /// Nothing before this time.
+    At(Instant),
+    /// Nothing, until a report or wish arrives.
+    Nothing,
+}
+
+/// A command, and which version of the wish or configuration it carries out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Errand {
+    pub(super) command: AgentCommand,
+    version: u64,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Done, or never to be done: the worker is ending.
+    Settled,
+    /// Not now, which is nobody's fault (a job runs, the fence is not taken up yet).
+    Later,
+    /// It failed.
+    Failed,
+}
+
+#[derive(Debug)]
+pub(super) struct Agenda {
+    wish: Option<Wish>,
+    wish_version: u64,
+    /// The version that was settled on this connection, and when.
+    wish_settled: Option<(u64, Instant)>,
+    config_version: u64,
+    config_pushed: u64,
+    configured_at: Option<Instant>,
+    ready: bool,
+    runner: Option<RunnerState>,
+    failures: u32,
+    later: u32,
+    not_before: Option<Instant>,
+}
+
+impl Agenda {
+    pub(super) fn new() -> Self {
+        Self {
+            wish: None,
+            wish_version: 0,
+            wish_settled: None,
+            config_version: 0,
+            config_pushed: 0,
+            configured_at: None,
+            ready: false,
+            runner: None,
+            failures: 0,
+            later: 0,
+            not_before: None,
+        }
+    }
+
+    /// The engine repeats itself; only another wish is a change.
+    pub(super) fn wish(&mut self, wish: Wish) {
+        if self.wish != Some(wish) {
+            self.wish = Some(wish);
+            self.wish_version += 1;
+            self.not_before = None;
+        }
+    }
+
+    pub(super) fn latest_wish(&self) -> Option<Wish> {
+        self.wish
+    }
+
+    /// The configuration has changed.
+    pub(super) fn reconfigure(&mut self) {
+        self.config_version += 1;
+        self.not_before = None;
+    }
+
+    /// The agent reported.
+    pub(super) fn heard(&mut self, report: &Report) {
+        self.ready = report.phase == Phase::Ready;
+        self.runner = Some(report.runner);
+        // An unfence is an event, not a state to be kept: a fence that the agent puts up later is its own affair.
+        let settled = self.wish_settled.is_some_and(|(version, _)| version == self.wish_version);
+        if self.wish == Some(Wish::Unfence) && settled && report.runner != RunnerState::Fenced {
+            self.wish = None;
+        }
+    }
+
+    /// The connection is gone; what was done on it may not have arrived.
+    pub(super) fn lost(&mut self) {
+        self.wish_settled = None;
+        self.configured_at = None;
+        self.runner = None;
+        self.ready = false;
+        self.failures = 0;
+        self.later = 0;
+        self.not_before = None;
+    }
+
+    /// Commands that failed in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// What is to be done now. Nothing before the first report: until then there may be no agent.
+    pub(super) fn next(&self, pace: &Pace, now: Instant) -> Next {
+        let Some(runner) = self.runner else { return Next::Nothing };
+        if let Some(at) = self.not_before.filter(|at| *at > now) {
+            return Next::At(at);
+        }
+        let leaving = matches!(self.wish, Some(Wish::Fence | Wish::Stop));
+        let unconfigured = self.ready && runner == RunnerState::Absent;
+        let outdated = self.ready
+            && self.config_pushed != self.config_version
+            && matches!(runner, RunnerState::Serving | RunnerState::Fenced);
+
+        // A runner that is to take no job is not started first. `configure` keeps a fence that is up.
+        if !leaving && unconfigured {
+            return self.push(pace, now);
+        }
+        match self.next_for_wish(runner, pace, now) {
+            Next::Run(errand) => Next::Run(errand),
+            Next::At(_) | Next::Nothing if !leaving && outdated => Next::Run(self.configure()),
+            later => later,
+        }
+    }
+
+    /// A command has ended.
+    pub(super) fn finished(&mut self, errand: Errand, outcome: Outcome, pace: &Pace, now: Instant) {
+        match outcome {
+            Outcome::Settled => {
+                (self.failures, self.later, self.not_before) = (0, 0, None);
+                if errand.command == AgentCommand::Configure {
+                    self.config_pushed = errand.version;
+                    self.configured_at = Some(now);
+                } else if errand.version == self.wish_version {
+                    self.wish_settled = Some((errand.version, now));
+                }
+            }
+            Outcome::Later => {
+                self.failures = 0;
+                self.not_before = Some(now + backoff(pace, self.later));
+                self.later = self.later.saturating_add(1);
+            }
+            Outcome::Failed => {
+                self.not_before = Some(now + backoff(pace, self.failures));
+                self.failures = self.failures.saturating_add(1);
+            }
+        }
+    }
+
+    fn next_for_wish(&self, runner: RunnerState, pace: &Pace, now: Instant) -> Next {
+        let Some(wish) = self.wish else { return Next::Nothing };
+        let errand = Errand { command: wish.command(), version: self.wish_version };
+        match self.wish_settled {
+            Some((version, at)) if version == self.wish_version => match wish.is_open(runner) {
+                true if now < at + pace.command_effect => Next::At(at + pace.command_effect),
+                true => Next::Run(errand),
+                false => Next::Nothing,
+            },
+            // There is no fence to take down.
+            _ if wish == Wish::Unfence && runner == RunnerState::Absent => Next::Nothing,
+            _ => Next::Run(errand),
+        }
+    }
+
+    /// The runner is absent; but a report may be older than the push that has just ended.
+    fn push(&self, pace: &Pace, now: Instant) -> Next {
+        match self.configured_at.map(|at| at + pace.command_effect) {
+            Some(at) if at > now => Next::At(at),
+            _ => Next::Run(self.configure()),
+        }
+    }
+
+    fn configure(&self) -> Errand {
+        Errand { command: AgentCommand::Configure, version: self.config_version }
+    }
+}
+
+fn backoff(pace: &Pace, doublings: u32) -> Duration {
+    pace.command_retry.saturating_mul(1 << doublings.min(16)).min(pace.backoff_max)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeSet;
+
+    use AgentCommand::{Configure, Fence, Stop, Unfence};
+    use RunnerState::{Absent, Fenced, Serving, Stopped};
+
+    use super::*;
+
+    pub(in super::super) fn report(runner: RunnerState) -> Report {
+        Report {
+            phase: Phase::Ready,
+            runner,
+            jobs_by_metrics: 0,
+            jobs_by_docker: 0,
+            job_ids: BTreeSet::new(),
+            projects: std::collections::BTreeMap::new(),
+            open_requests: 0,
+            jobs_started: 0,
+            idle_seconds: 0,
+            queue_size: None,
+            disk_free_mib: None,
+            interruption: None,
+            rebalance: false,
+            ecr_error: None,
+        }
+    }
+
+    struct Desk {
+        agenda: Agenda,
+        pace: Pace,
+        now: Instant,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            Self { agenda: Agenda::new(), pace: Pace::default(), now: Instant::now() }
+        }
+
+        fn hears(&mut self, runner: RunnerState) {
+            self.agenda.heard(&report(runner));
+        }
+
+        fn passes(&mut self, seconds: u64) {
+            self.now += Duration::from_secs(seconds);
+        }
+
+        /// The command that is due, carried out with this outcome.
+        fn runs(&mut self, outcome: Outcome) -> Option<AgentCommand> {
+            match self.agenda.next(&self.pace, self.now) {
+                Next::Run(errand) => {
+                    self.agenda.finished(errand, outcome, &self.pace, self.now);
+                    Some(errand.command)
+                }
+                Next::At(_) | Next::Nothing => None,
+            }
+        }
+
+        fn settles(&mut self) -> Option<AgentCommand> {
+            self.runs(Outcome::Settled)
+        }
+    }
+
+    #[test]
+    fn a_ready_worker_without_configuration_gets_it_once() {
+        let mut desk = Desk::new();
+        assert_eq!(desk.settles(), None, "nothing is known yet");
+        let mut booting = report(Absent);
+        booting.phase = Phase::Booting { step: "installing docker".into() };
+        desk.agenda.heard(&booting);
+        assert_eq!(desk.settles(), None);
+
+        desk.hears(Absent);
+        assert_eq!(desk.settles(), Some(Configure));
+        desk.hears(Absent); // written before the push took effect
+        assert_eq!(desk.settles(), None);
+        desk.hears(Serving);
+        assert_eq!(desk.settles(), None);
+    }
+
+    #[test]
+    fn a_push_without_effect_is_repeated() {
+        let mut desk = Desk::new();
+        desk.hears(Absent);
+        desk.settles();
+
+        desk.passes(31);
+        desk.hears(Absent);
+
+        assert_eq!(desk.settles(), Some(Configure));
+    }
+
+    #[test]
+    fn a_worker_that_is_to_leave_is_not_started_first() {
+        let mut desk = Desk::new();
+        desk.agenda.wish(Wish::Fence);
+        desk.hears(Absent);
+
+        assert_eq!((desk.settles(), desk.settles()), (Some(Fence), None));
+        desk.agenda.wish(Wish::Unfence);
+        assert_eq!((desk.settles(), desk.settles()), (Some(Configure), None));
+    }
+
+    #[test]
+    fn the_same_wish_again_is_no_change_and_another_one_is() {
+        let mut desk = Desk::new();
+        desk.hears(Serving);
+        desk.agenda.wish(Wish::Fence);
+        assert_eq!(desk.settles(), Some(Fence));
+        desk.agenda.wish(Wish::Fence);
+        assert_eq!(desk.settles(), None);
+        desk.agenda.wish(Wish::Unfence);
+        assert_eq!(desk.settles(), Some(Unfence));
+        desk.agenda.wish(Wish::Stop);
+        assert_eq!(desk.settles(), Some(Stop));
+        desk.hears(Stopped);
+        desk.passes(100);
+        assert_eq!(desk.settles(), None);
+    }
+
+    #[test]
+    fn a_wish_that_changes_while_its_command_runs_is_carried_out_after_it() {
+        let mut desk = Desk::new();
+        desk.hears(Serving);
+        desk.agenda.wish(Wish::Fence);
+        let Next::Run(fence) = desk.agenda.next(&desk.pace, desk.now) else { panic!("no fence") };
+
+        desk.agenda.wish(Wish::Unfence);
+        desk.agenda.finished(fence, Outcome::Settled, &desk.pace, desk.now);
+
+        assert_eq!((desk.settles(), desk.settles()), (Some(Unfence), None));
+    }
+
+    #[test]
+    fn a_settled_wish_that_the_reports_do_not_show_is_repeated() {
+        let mut desk = Desk::new();
+        desk.hears(Serving);
+        desk.agenda.wish(Wish::Fence);
+        desk.settles();
+
+        desk.passes(29);
+        assert_eq!(desk.settles(), None);
+        desk.passes(1);
+        assert_eq!(desk.settles(), Some(Fence));
+        desk.hears(Fenced);
+        desk.passes(100);
+        assert_eq!(desk.settles(), None);
+    }
+
+    #[test]
+    fn a_lost_connection_repeats_the_latest_wish() {
+        let mut desk = Desk::new();
+        desk.hears(Serving);
+        desk.agenda.wish(Wish::Fence);
+        desk.settles();
+
+        desk.agenda.lost();
+        assert_eq!(desk.settles(), None, "not before the agent is heard again");
+        desk.hears(Fenced);
+
+        assert_eq!((desk.settles(), desk.settles()), (Some(Fence), None));
+    }
+
+    #[test]
+    fn an_unfence_that_has_happened_is_forgotten() {
+        let mut desk = Desk::new();
+        desk.hears(Fenced);
+        desk.agenda.wish(Wish::Unfence);
+        assert_eq!(desk.settles(), Some(Unfence));
+        desk.hears(Serving);
+
+        desk.agenda.lost();
+        desk.hears(Fenced); // by the agent itself: an interruption
+
+        assert_eq!(desk.settles(), None);
+    }
+
+    #[test]
+    fn a_changed_configuration_goes_to_workers_that_serve_and_not_to_leaving_ones() {
+        let mut desk = Desk::new();
+        desk.hears(Serving);
+        assert_eq!(desk.settles(), None);
+        desk.agenda.reconfigure();
+        assert_eq!((desk.settles(), desk.settles()), (Some(Configure), None));
+
+        desk.agenda.wish(Wish::Fence);
+        desk.settles();
+        desk.hears(Fenced);
+        desk.agenda.reconfigure();
+        assert_eq!(desk.settles(), None);
+        desk.agenda.wish(Wish::Unfence);
+        assert_eq!((desk.settles(), desk.settles(), desk.settles()), (Some(Unfence), Some(Configure), None));
+    }
+
+    #[test]
+    fn failures_back_off_and_are_counted_and_patience_is_not_a_failure() {
+        let mut desk = Desk::new();
+        desk.hears(Fenced);
+        desk.agenda.wish(Wish::Stop);
+        let mut waits = Vec::new();
+        for outcome in [Outcome::Failed, Outcome::Failed, Outcome::Later, Outcome::Later, Outcome::Failed] {
+            assert_eq!(desk.runs(outcome), Some(Stop));
+            let Next::At(at) = desk.agenda.next(&desk.pace, desk.now) else { panic!("no wait") };
+            waits.push((at - desk.now).as_secs());
+            desk.now = at;
+        }
+
+        assert_eq!(waits, [1, 2, 1, 2, 1]);
+        assert_eq!(desk.agenda.failures(), 1);
+        desk.agenda.wish(Wish::Unfence);
+        assert_eq!(desk.settles(), Some(Unfence), "another wish does not wait for the failed one");
+    }
+}

@@ -1,0 +1,103 @@
+//! What operators ask, answered from the engine's picture; what they wish, checked and handed on as an event.
+
+use jiff::Timestamp;
+
+use crate::control::{Action, Answer, Held, Plan, Request};
+use runner_fleet_engine::view::JobFate;
+use runner_fleet_engine::{Command, Engine, JobId, Knowledge, OperatorWish, RunnerName, View, WorkerId};
+
+/// The answer, and the wish that goes into the next step. Refused wishes go nowhere.
+pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, Option<OperatorWish>) {
+    let view = engine.view();
+    match request {
+        Request::Status => (Answer::Status { view: Box::new(view) }, None),
+        Request::Plan => {
+            let mut trial = engine.clone();
+            let commands = trial.step(now, []);
+            (Answer::Plan { plan: plan(&trial.view(), &commands) }, None)
+        }
+        Request::Job { job, url } => (of_job(engine.fates(job), job, url.as_deref()), None),
+        Request::Drain { workers, force } => drain(&view, workers, force),
+        Request::Pause { runner } => of_runner(&view, runner, "takes no new workers", OperatorWish::Pause),
+        Request::Resume { runner } => of_runner(&view, runner, "takes workers again", OperatorWish::Resume),
+    }
+}
+
+/// The plan that these commands and this picture are.
+pub fn plan(view: &View, commands: &[Command]) -> Plan {
+    let held_back = view.runners.iter().filter_map(|runner| {
+        let unknown = match &runner.queue {
+            Knowledge::Known => None,
+            Knowledge::Stale { why, .. } | Knowledge::Unknown { why } => Some(format!("the queue is not known: {why}")),
+        };
+        let why = runner.held_back.clone().or(unknown)?;
+        Some(Held { runner: runner.name.clone(), why })
+    });
+    let left_out = view
+        .runners
+        .iter()
+        .flat_map(|runner| runner.too_dear.iter().map(|why| Held { runner: runner.name.clone(), why: why.clone() }));
+    Plan {
+        version: 1,
+        at: view.at,
+        actions: commands.iter().flat_map(Action::of).collect(),
+        held_back: held_back.collect(),
+        left_out: left_out.collect(),
+        waiting: view.jobs.clone(),
+    }
+}
+
+/// What is known of a job on the servers that its page's address fits.
+fn of_job(fates: Vec<JobFate>, job: JobId, url: Option<&str>) -> Answer {
+    let fits = |fate: &JobFate| {
+        url.is_none_or(|url| url.strip_prefix(fate.server.as_str()).is_some_and(|path| path.starts_with('/')))
+    };
+    let (jobs, others): (Vec<_>, Vec<_>) = fates.into_iter().partition(fits);
+    if jobs.is_empty() {
+        let servers = others.iter().map(|fate| fate.server.as_str()).collect::<Vec<_>>().join(", ");
+        let why = format!("no runner here serves the GitLab of job {job}; there are runners of: {servers}");
+        return Answer::Refused { why };
+    }
+    Answer::Job { jobs }
+}
+
+fn drain(view: &View, workers: Vec<WorkerId>, force: bool) -> (Answer, Option<OperatorWish>) {
+    let strangers: Vec<_> =
+        workers.iter().filter(|id| !view.workers.iter().any(|known| known.id == **id)).map(WorkerId::as_str).collect();
+    if !strangers.is_empty() {
+        let why = format!("no worker of ours is named {}; see `runner-fleet status`", strangers.join(" or "));
+        return (Answer::Refused { why }, None);
+    }
+    if workers.is_empty() {
+        return (Answer::Refused { why: "no worker was named; see `runner-fleet status`".into() }, None);
+    }
+    let held: Vec<_> =
+        view.workers.iter().filter(|known| known.hold && workers.contains(&known.id)).map(|w| w.id.as_str()).collect();
+    if !held.is_empty() {
+        let why = format!("{} is held by the tag runner-fleet:hold; remove the tag first", held.join(" and "));
+        return (Answer::Refused { why }, None);
+    }
+    let fate = if force { "ends now" } else { "drains: it finishes its jobs, then ends" };
+    let told = workers.iter().map(|id| format!("{id} {fate}")).collect::<Vec<_>>().join("\n");
+    (Answer::Done { told }, Some(OperatorWish::Drain { workers, force }))
+}
+
+fn of_runner(
+    view: &View,
+    name: RunnerName,
+    fate: &str,
+    wish: impl FnOnce(RunnerName) -> OperatorWish,
+) -> (Answer, Option<OperatorWish>) {
+    if view.runners.iter().any(|runner| runner.name == name) {
+        return (Answer::Done { told: format!("{name} {fate}") }, Some(wish(name)));
+    }
+    let known = view.runners.iter().map(|runner| runner.name.as_str()).collect::<Vec<_>>().join(", ");
+    let why = format!(
+        "no runner is named {name}; there {}",
+        match known.as_str() {
+            "" => "is none yet".into(),
+            known => format!("is: {known}"),
+        }
+    );
+    (Answer::Refused { why }, None)
+}

@@ -1,0 +1,188 @@
+//! The service, put together: key, sockets, secrets, world, loop; and what ends it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::control::{self, ControlError};
+use crate::http::{self, DoorLimits, FleetCollector, Site};
+use crate::ssh::ManagerKey;
+use runner_fleet_config::Config;
+use runner_fleet_engine::Engine;
+
+use super::clock::Clock;
+use super::driver::{Doors, drive};
+use super::metrics::LoopMetrics;
+use super::regions::Regions;
+use super::reload::reload_when_asked;
+use super::setup::{Setup, SetupError};
+use super::ssh_key::{self, SshKeyError};
+use super::standing::Standing;
+use super::starting::Starting;
+use super::world::World;
+
+/// Answers that may wait for the loop: a report of every one of 1,000 workers, four times over. Whoever finds it full
+/// waits, and says the newest thing later.
+const EVENTS_MAX: usize = 4096;
+/// Requests of operators that may wait for the loop.
+const REQUESTS_MAX: usize = 16;
+/// Secrets of all runners are read one by one; each call has its own limits.
+const PREPARE_MAX: Duration = Duration::from_secs(300);
+/// To remove the control socket.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
+
+/// What the service waits for before it starts.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    /// No SSH key.
+    #[error("prepare the SSH key")]
+    Key(#[from] SshKeyError),
+    /// Secrets or clients are missing.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// Secrets did not come.
+    #[error("read the secrets of the configuration: no answer within {} s", PREPARE_MAX.as_secs())]
+    Late,
+}
+
+/// Why the service cannot run on this host, however long it waited.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// No control socket.
+    #[error("open the control socket")]
+    Control(#[from] ControlError),
+    /// Pages cannot be served.
+    #[error("listen on {address} (`listen_address`)")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Signals cannot be caught.
+    #[error("catch signals")]
+    Signals(#[source] io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT. Workers and their jobs go on when it ends, however it ends.
+///
+/// A secret, a region or a key that is missing is waited for.
+///
+/// # Errors
+/// The service could not open its sockets; nothing was launched or ended.
+pub async fn serve(path: PathBuf, config: Config) -> Result<(), ServiceError> {
+    let clock = Clock::real();
+    let stop = CancellationToken::new();
+    let (ask_reload, mut reload_asked) = mpsc::channel(1);
+    tokio::spawn(mind_signals(Signals::catch().map_err(ServiceError::Signals)?, ask_reload, stop.clone()));
+
+    let socket = control::bind(&config.fleet.control_socket).await?;
+    let listener = listen(config.listen_address).await?;
+    let (regions, seed) = (Regions::default(), rand::random());
+    let unborn = Engine::new(&config.fleet.manager, seed, clock.now());
+    let (publish, view) = watch::channel(Arc::new(unborn.view()));
+    let (events, from_world) = mpsc::channel(EVENTS_MAX);
+    let (requests, mut from_operators) = mpsc::channel(REQUESTS_MAX);
+    let mut registry = Registry::with_prefix("runner_fleet");
+    registry.register_collector(Box::new(FleetCollector::new(view.clone())));
+    let metrics = LoopMetrics::new(&mut registry);
+
+    let operators = tokio::spawn(socket.serve(requests, stop.clone()));
+    if let Some(listener) = listener {
+        let site = Site { view, registry: Arc::new(registry), now: Arc::new(move || clock.now()) };
+        tokio::spawn(http::serve(listener, http::router(site), DoorLimits::default(), stop.clone()));
+    }
+    let mut standing = Standing::to_systemd(clock.now());
+    let starting =
+        Starting { clock, stop: &stop, control: &mut from_operators, publish: &publish, standing: &mut standing };
+    let attempt = async |config: Config| Prepared::attempt(config, &regions, seed).await;
+    let Some(prepared) = starting.until_it_works(config, &path, &mut reload_asked, attempt).await else {
+        return leave(operators).await;
+    };
+    let Prepared { key, setup } = prepared;
+
+    let engine = Engine::new(setup.manager(), seed, clock.now());
+    let (replace_setup, setup) = watch::channel(Arc::new(setup));
+    tokio::spawn(reload_when_asked(path, reload_asked, replace_setup, regions.clone(), seed));
+    let world = World::new(setup, regions, Arc::new(key), events, clock);
+    let doors = Doors { events: from_world, control: from_operators, publish, stop: stop.clone(), metrics, standing };
+    drive(engine, world, clock, doors).await;
+    leave(operators).await
+}
+
+/// What the loop cannot begin without.
+struct Prepared {
+    key: ManagerKey,
+    setup: Setup,
+}
+
+impl Prepared {
+    async fn attempt(config: Config, regions: &Regions, seed: u64) -> Result<Self, StartError> {
+        let key = ssh_key::prepare(&config, regions).await?;
+        let preparing = timeout(PREPARE_MAX, Setup::prepare(config, None, regions, seed));
+        let setup = preparing.await.map_err(|_| StartError::Late)??;
+        Ok(Self { key, setup })
+    }
+}
+
+/// Sees the control socket off.
+async fn leave(operators: JoinHandle<()>) -> Result<(), ServiceError> {
+    if timeout(GOODBYE_MAX, operators).await.is_err() {
+        warn!("the control socket is left behind; the next start replaces it");
+    }
+    Ok(())
+}
+
+async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, ServiceError> {
+    let Some(address) = address else { return Ok(None) };
+    let failed = |source| ServiceError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    info!("dashboard and metrics at http://{bound}/");
+    Ok(Some(listener))
+}
+
+/// The signals that mean something here.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn mind_signals(mut signals: Signals, reload: mpsc::Sender<()>, stop: CancellationToken) {
+    loop {
+        let name = tokio::select! {
+            _ = signals.terminate.recv() => "SIGTERM",
+            _ = signals.interrupt.recv() => "SIGINT",
+            _ = signals.hangup.recv() => {
+                // One reload that waits is enough: it reads the file as it is then.
+                let _ = reload.try_send(());
+                continue;
+            }
+        };
+        info!("{name}: stopping");
+        stop.cancel();
+        return;
+    }
+}

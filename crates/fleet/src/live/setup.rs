@@ -1,0 +1,164 @@
+//! A configuration and all that it takes to act on it: secrets read, clients made, rules for the engine.
+//!
+//! Secrets are read once, here: at the start and at every reload. They stay wrapped, and go to GitLab and to workers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Notify;
+
+use crate::aws::{Aws, AwsError};
+use runner_fleet_config::{Config, Runner, Secret, SecretError};
+use runner_fleet_engine::{RunnerName, Settings};
+use runner_fleet_gitlab::{GitLab, GitLabError, Options};
+
+use super::regions::Regions;
+
+/// A configuration, ready to be acted on.
+#[derive(Debug)]
+pub struct Setup {
+    /// The file's content.
+    pub config: Config,
+    /// What the engine is told of it.
+    pub settings: Settings,
+    /// In file order.
+    pub runners: Vec<Arc<RunnerSetup>>,
+    /// Runners that were configured once: their workers are still to be drained and forgotten.
+    former: BTreeMap<RunnerName, Arc<RunnerSetup>>,
+}
+
+/// One runner, ready to be acted on.
+#[derive(Debug)]
+pub struct RunnerSetup {
+    /// Its section.
+    pub runner: Runner,
+    /// The runner token.
+    pub token: SecretString,
+    /// What the queue is read with; without it the queue is not seen.
+    pub api_token: Option<SecretString>,
+    /// Which client it uses: runners of one server and one api token share it, and with it connections and the request
+    /// budget. The index of the first of them.
+    pub client: usize,
+    /// Asks for the launch to be prepared again: a launch has found something of ours missing.
+    pub prepare_again: Notify,
+    /// Its server, seen with its api token.
+    pub gitlab: GitLab,
+    /// Its region.
+    pub aws: Aws,
+}
+
+/// Why a configuration cannot be acted on.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A secret cannot be read from this machine.
+    #[error("read the {what} of runner {runner}")]
+    Secret {
+        /// Which of its secrets.
+        what: &'static str,
+        /// Whose.
+        runner: RunnerName,
+        /// Why.
+        source: SecretError,
+    },
+    /// AWS cannot be asked, or does not give a secret.
+    #[error("prepare runner {runner}")]
+    Aws {
+        /// Whose.
+        runner: RunnerName,
+        /// Why.
+        source: Box<AwsError>,
+    },
+    /// The client for its server cannot be made.
+    #[error("prepare runner {runner}")]
+    GitLab {
+        /// Whose.
+        runner: RunnerName,
+        /// Why.
+        source: Box<GitLabError>,
+    },
+}
+
+impl Setup {
+    /// Reads all secrets and makes all clients; `former` is the setup that this one replaces.
+    ///
+    /// # Errors
+    /// A secret cannot be read, no region is known, or a CA file is unusable. Nothing has changed then.
+    pub async fn prepare(
+        config: Config,
+        former: Option<&Self>,
+        regions: &Regions,
+        seed: u64,
+    ) -> Result<Self, SetupError> {
+        let mut runners: Vec<Arc<RunnerSetup>> = Vec::new();
+        for runner in &config.runners {
+            let setup = RunnerSetup::prepare(runner, &runners, regions, seed).await?;
+            runners.push(Arc::new(setup));
+        }
+        let mut kept = former.map(|former| former.former.clone()).unwrap_or_default();
+        kept.extend(former.into_iter().flat_map(|f| &f.runners).map(|r| (r.runner.name.clone(), Arc::clone(r))));
+        kept.retain(|name, _| !config.runners.iter().any(|runner| runner.name == *name));
+        Ok(Self { settings: config.settings(), config, runners, former: kept })
+    }
+
+    /// A runner that is configured, or was.
+    pub fn runner(&self, name: &RunnerName) -> Option<&Arc<RunnerSetup>> {
+        self.runners.iter().find(|setup| setup.runner.name == *name).or_else(|| self.former.get(name))
+    }
+
+    /// The owner's name in every tag.
+    pub fn manager(&self) -> &str {
+        &self.config.fleet.manager
+    }
+}
+
+impl RunnerSetup {
+    /// One runner by itself, for a look that nothing follows from.
+    ///
+    /// # Errors
+    /// A secret cannot be read, no region is known, or a CA file is unusable.
+    pub async fn alone(runner: &Runner, regions: &Regions) -> Result<Self, SetupError> {
+        Self::prepare(runner, &[], regions, 0).await
+    }
+
+    async fn prepare(runner: &Runner, before: &[Arc<Self>], regions: &Regions, seed: u64) -> Result<Self, SetupError> {
+        let of_aws = |source| SetupError::Aws { runner: runner.name.clone(), source: Box::new(source) };
+        let aws = regions.of(runner.fleet.region.as_deref()).await.map_err(of_aws)?;
+        let token = resolve(&runner.token, "token", runner, &aws).await?;
+        let api_token = match &runner.fleet.api_token {
+            Some(secret) => Some(resolve(secret, "api_token", runner, &aws).await?),
+            None => None,
+        };
+        let shared = before.iter().find(|other| other.reaches_the_same(runner, api_token.as_ref()));
+        let (client, gitlab) = match shared {
+            Some(other) => (other.client, other.gitlab.clone()),
+            None => (before.len(), client(runner, api_token.clone(), seed)?),
+        };
+        Ok(Self { runner: runner.clone(), token, api_token, client, prepare_again: Notify::new(), gitlab, aws })
+    }
+
+    fn reaches_the_same(&self, runner: &Runner, api_token: Option<&SecretString>) -> bool {
+        let text = |token: Option<&SecretString>| token.map(|token| token.expose_secret().to_owned());
+        self.runner.server == runner.server
+            && self.runner.tls_ca_file == runner.tls_ca_file
+            && text(self.api_token.as_ref()) == text(api_token)
+    }
+}
+
+fn client(runner: &Runner, api_token: Option<SecretString>, seed: u64) -> Result<GitLab, SetupError> {
+    let ca_file = runner.tls_ca_file.clone();
+    GitLab::new(Options { ca_file, api_token, seed, ..Options::new(runner.server.clone()) })
+        .map_err(|source| SetupError::GitLab { runner: runner.name.clone(), source: Box::new(source) })
+}
+
+async fn resolve(secret: &Secret, what: &'static str, runner: &Runner, aws: &Aws) -> Result<SecretString, SetupError> {
+    let local =
+        secret.resolve_local().map_err(|source| SetupError::Secret { what, runner: runner.name.clone(), source })?;
+    match (local, secret.ssm_parameter()) {
+        (Some(token), _) => Ok(token),
+        (None, parameter) => {
+            let of_aws = |source| SetupError::Aws { runner: runner.name.clone(), source: Box::new(source) };
+            aws.secret(parameter.unwrap_or_default()).await.map_err(of_aws)
+        }
+    }
+}

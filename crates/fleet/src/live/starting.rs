@@ -1,0 +1,123 @@
+//! The time before the loop. What the service cannot begin without may not be there yet: a region, a secret, the SSH key.
+//! It is tried again with growing pauses, and at once when a reload is asked for, until it is there; meanwhile systemd,
+//! operators and the pages hear what is awaited. To end instead would make systemd start us every two seconds, for ever.
+
+use std::error::Error;
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::control::{Answer, ControlRequest, Request};
+use runner_fleet_config::Config;
+use runner_fleet_engine::{Knowledge, View};
+
+use super::clock::Clock;
+use super::complaint::{Pauses, chain};
+use super::driver::TICK;
+use super::reload;
+use super::standing::Standing;
+
+/// The longest pause between two attempts: whoever has mended what was missing waits no longer than this, and a
+/// parameter that is asked for once a minute costs nobody anything.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Who hears what is awaited: the same doors that the loop has afterwards.
+#[derive(Debug)]
+pub struct Starting<'a> {
+    /// Paces the attempts.
+    pub clock: Clock,
+    /// Ends the wait at once.
+    pub stop: &'a CancellationToken,
+    /// Operators: their `status` is answered, everything else refused.
+    pub control: &'a mut mpsc::Receiver<ControlRequest>,
+    /// The picture, with a fresh time every [`TICK`]: EC2 is unknown in it, for what is awaited.
+    pub publish: &'a watch::Sender<Arc<View>>,
+    /// What systemd is told.
+    pub standing: &'a mut Standing,
+}
+
+impl Starting<'_> {
+    /// Tries until it works; `None` when the service is told to stop first.
+    ///
+    /// A reload reads `path` again, and a file that is refused changes nothing.
+    pub async fn until_it_works<T, E: Error>(
+        mut self,
+        mut config: Config,
+        path: &Path,
+        reload: &mut mpsc::Receiver<()>,
+        attempt: impl AsyncFn(Config) -> Result<T, E>,
+    ) -> Option<T> {
+        let clock = self.clock;
+        let mut pauses = Pauses::default();
+        let mut awaited = String::new();
+        loop {
+            let why = match self.meanwhile(attempt(config.clone())).await? {
+                Ok(there) => return Some(there),
+                Err(error) => chain(&error),
+            };
+            if why != awaited {
+                warn!("not started yet: cannot {why}; trying again, at least every {} s", PAUSE_MAX.as_secs());
+                self.tell(&why);
+                awaited = why;
+            }
+            let pause = pauses.next().min(PAUSE_MAX);
+            let reloaded = self.meanwhile(async {
+                tokio::select! {
+                    Some(()) = reload.recv() => true,
+                    () = clock.sleep(pause) => false,
+                }
+            });
+            if reloaded.await? {
+                match reload::reread(path, &config) {
+                    Ok(fresh) => config = fresh,
+                    Err(why) => error!("the configuration was not reloaded, and the old one holds: {why}"),
+                }
+            }
+        }
+    }
+
+    /// Waits for something, and answers whoever asks in the meantime; `None`: told to stop.
+    async fn meanwhile<F: Future>(&mut self, awaited: F) -> Option<F::Output> {
+        let mut awaited = std::pin::pin!(awaited);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                output = &mut awaited => return Some(output),
+                Some(asked) = self.control.recv() => self.answer(asked),
+                () = self.clock.sleep(TICK) => {}
+            }
+            self.alive();
+        }
+    }
+
+    /// What the service cannot begin without.
+    fn tell(&mut self, why: &str) {
+        let why = format!("not started yet: cannot {why}");
+        self.publish.send_modify(|view| Arc::make_mut(view).ec2 = Knowledge::Unknown { why });
+        self.alive();
+    }
+
+    /// The picture is of now, and systemd gets its sign of life.
+    fn alive(&mut self) {
+        let now = self.clock.now();
+        self.publish.send_modify(|view| Arc::make_mut(view).at = now);
+        self.standing.before_start(&self.publish.borrow());
+    }
+
+    fn answer(&self, asked: ControlRequest) {
+        let view = View::clone(&self.publish.borrow());
+        let answer = match (asked.request, &view.ec2) {
+            (Request::Status, _) => Answer::Status { view: Box::new(view) },
+            (_, Knowledge::Unknown { why }) => Answer::Refused { why: why.clone() },
+            (_, Knowledge::Known | Knowledge::Stale { .. }) => Answer::Refused { why: "not started yet".into() },
+        };
+        // The operator may have gone: then nobody needs the answer.
+        let _ = asked.reply.send(answer);
+    }
+}

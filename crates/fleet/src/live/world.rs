@@ -1,0 +1,214 @@
+//! The real world, as the driver's edge: GitLab, EC2 and the workers. Every command becomes a task or a word to a link, and
+//! every answer an event; what is watched on our own account is restarted when the configuration changes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::ssh::ManagerKey;
+use runner_fleet_config::Config;
+use runner_fleet_engine::{Command, Event, JobId, ProjectId, RetryOutcome, RunnerName, Server, SystemId, WorkerId};
+use runner_fleet_gitlab::{RanOn, Retried, manager_system_id};
+use runner_fleet_worker as worker;
+
+use super::clock::Clock;
+use super::complaint::{Complaint, chain};
+use super::ec2::Ec2;
+use super::edge::Edge;
+use super::facts::{self, Findings};
+use super::link::{Links, Provision, Provisioner};
+use super::regions::Regions;
+use super::setup::{RunnerSetup, Setup};
+use super::{blueprints, prices, queues, recipe};
+
+/// One request to GitLab with its own limits; this is for what nobody thought of.
+const CALL_MAX: Duration = Duration::from_secs(60);
+
+/// What the world is made of.
+#[derive(Debug)]
+pub struct World {
+    ec2: Ec2,
+    links: Arc<Mutex<Links>>,
+    retrying: Arc<Mutex<Complaint>>,
+}
+
+impl World {
+    /// The world of this setup, and of those that replace it; answers go to `events`. Watches begin at once.
+    pub fn new(
+        setup: watch::Receiver<Arc<Setup>>,
+        regions: Regions,
+        key: Arc<ManagerKey>,
+        events: mpsc::Sender<Event>,
+        clock: Clock,
+    ) -> Self {
+        let recipes = Recipes { setup: setup.clone(), key: Arc::clone(&key) };
+        let links = Links::new(events.clone(), clock, Arc::clone(&key), Arc::new(recipes));
+        let links = Arc::new(Mutex::new(links));
+        tokio::spawn(watch_over(setup.clone(), key, events.clone(), clock, Arc::clone(&links)));
+        Self { ec2: Ec2::new(setup, regions, events, clock), links, retrying: Arc::default() }
+    }
+
+    async fn forget(ec2: Ec2, worker: WorkerId, runner: RunnerName, system_id: SystemId) {
+        let setup = Arc::clone(&ec2.setup.borrow());
+        let outcome = match setup.runner(&runner) {
+            // Nobody knows the token any more; GitLab removes the row by itself after a week.
+            None => Ok(()),
+            Some(runner) => match timeout(CALL_MAX, runner.gitlab.forget(&runner.token, &system_id)).await {
+                Ok(outcome) => outcome.map_err(|error| chain(&error)),
+                Err(_) => Err(format!("no answer within {} s", CALL_MAX.as_secs())),
+            },
+        };
+        if let Err(why) = &outcome {
+            warn!(worker.id = worker.as_str(), "cannot delete the row of {worker} in GitLab: {why}");
+        }
+        let _ = ec2.events.send(Event::Forgotten { worker, outcome }).await;
+    }
+
+    async fn retry(ec2: Ec2, retrying: Arc<Mutex<Complaint>>, wish: Retry) {
+        let Retry { runner, server, project, job, ran_on } = wish;
+        let setup = Arc::clone(&ec2.setup.borrow());
+        let Some(runner) = setup.runner(&runner) else { return };
+        let outcome = match timeout(CALL_MAX, runner.gitlab.retry_lost(project, job, &ran_on)).await {
+            Ok(Ok(Retried::As(new))) => {
+                info!(job.id = job.0, "job {job} of project {project} is retried as job {new}");
+                RetryOutcome::Queued(new)
+            }
+            Ok(Ok(Retried::NotNeeded(why))) => {
+                info!(job.id = job.0, "job {job} of project {project} is not retried: {why}");
+                RetryOutcome::NotNeeded(why)
+            }
+            Ok(Ok(Retried::StillRuns)) => RetryOutcome::StillRuns,
+            Ok(Err(error)) if error.is_denied() || error.is_not_found() => RetryOutcome::Refused(chain(&error)),
+            Ok(Err(error)) => RetryOutcome::Failed(chain(&error)),
+            Err(_) => RetryOutcome::Failed(format!("no answer within {} s", CALL_MAX.as_secs())),
+        };
+        if let RetryOutcome::Refused(why) | RetryOutcome::Failed(why) = &outcome {
+            // Said once: a zone that EC2 empties is not one line for each of its jobs.
+            let mut retrying = retrying.lock().unwrap_or_else(PoisonError::into_inner);
+            retrying.about("retrying jobs that EC2 took away", &Err::<(), _>(why));
+        }
+        let _ = ec2.events.send(Event::Retried { server, job, outcome }).await;
+    }
+}
+
+/// A job to look at and perhaps to retry.
+struct Retry {
+    runner: RunnerName,
+    server: Server,
+    project: ProjectId,
+    job: JobId,
+    ran_on: RanOn,
+}
+
+impl Edge for World {
+    fn execute(&mut self, _now: Timestamp, command: Command) {
+        let ec2 = self.ec2.clone();
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        match command {
+            Command::ListInstances { with_health } => drop(tokio::spawn(ec2.list(with_health))),
+            Command::Launch(launch) => drop(tokio::spawn(ec2.launch(launch))),
+            Command::Terminate(terminations) => {
+                // A boot that comes to its end in this very moment gets no configuration, and so no job.
+                let presumed_dead = terminations.iter().filter(|termination| termination.reason.presumes_it_dead());
+                presumed_dead.for_each(|termination| links.fence(&termination.worker));
+                drop(tokio::spawn(ec2.terminate(terminations)));
+            }
+            Command::Connect { worker, runner, address } => links.connect(worker, runner, address),
+            Command::Disconnect { worker } => links.disconnect(&worker),
+            Command::Fence { worker, reason: _ } => links.fence(&worker),
+            Command::Unfence { worker, reason: _ } => links.unfence(&worker),
+            Command::Stop { worker, reason: _ } => links.stop(&worker),
+            Command::Forget { worker, runner, system_id } => {
+                drop(tokio::spawn(Self::forget(ec2, worker, runner, system_id)));
+            }
+            Command::Retry { worker, runner, runner_id, server, project, job } => {
+                let ran_on = RanOn { runner_id, system_id: SystemId::of(&worker) };
+                let wish = Retry { runner, server, project, job, ran_on };
+                drop(tokio::spawn(Self::retry(ec2, Arc::clone(&self.retrying), wish)));
+            }
+        }
+    }
+}
+
+/// Starts the watches of the present setup, and starts them again when another one replaces it.
+async fn watch_over(
+    mut setup: watch::Receiver<Arc<Setup>>,
+    key: Arc<ManagerKey>,
+    events: mpsc::Sender<Event>,
+    clock: Clock,
+    links: Arc<Mutex<Links>>,
+) {
+    let mut is_first = true;
+    loop {
+        let current = Arc::clone(&setup.borrow_and_update());
+        // The engine hears of the configuration before it hears of anything that was seen with it.
+        if events.send(Event::Configured(current.settings.clone())).await.is_err() {
+            return;
+        }
+        if !is_first {
+            let links = links.lock().unwrap_or_else(PoisonError::into_inner);
+            current.runners.iter().for_each(|setup| links.reconfigure(&setup.runner.name));
+        }
+        is_first = false;
+        // Dropped, and with it ended, as soon as the setup is replaced.
+        let _watches = watches(&current, &key, &events, clock);
+        if setup.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn watches(setup: &Arc<Setup>, key: &Arc<ManagerKey>, events: &mpsc::Sender<Event>, clock: Clock) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let (findings, found) = watch::channel(Findings::new());
+    let manager = manager_system_id(setup.manager());
+    let mut servers: BTreeMap<Server, Vec<_>> = BTreeMap::new();
+    for runner in &setup.runners {
+        tasks.spawn(facts::keep(Arc::clone(runner), manager.clone(), findings.clone(), events.clone(), clock));
+        tasks.spawn(blueprints::keep(Arc::clone(setup), Arc::clone(runner), Arc::clone(key), events.clone(), clock));
+        servers.entry(runner.runner.server.clone()).or_default().push(Arc::clone(runner));
+    }
+    for (server, runners) in servers {
+        let every = setup.config.check_interval;
+        tasks.spawn(queues::keep(server, runners, found.clone(), every, events.clone(), clock));
+    }
+    for types in prices::by_region(&setup.runners) {
+        tasks.spawn(prices::keep(types, events.clone(), clock));
+    }
+    tasks
+}
+
+/// What the links are told about a worker: always from the present configuration.
+struct Recipes {
+    setup: watch::Receiver<Arc<Setup>>,
+    key: Arc<ManagerKey>,
+}
+
+impl Provisioner for Recipes {
+    fn provision(&self, runner: &RunnerName, worker: &WorkerId) -> Result<Provision, String> {
+        let setup = Arc::clone(&self.setup.borrow());
+        let Some(known) = setup.runner(runner) else {
+            return Err(format!("nobody knows how to log in to workers of {runner}: it is not configured"));
+        };
+        Ok(provision(&setup.config, known, &self.key, worker))
+    }
+}
+
+/// How to log in to a worker of this runner, and what it is configured with.
+pub(super) fn provision(config: &Config, runner: &RunnerSetup, key: &ManagerKey, worker: &WorkerId) -> Provision {
+    let spec = recipe::worker_spec(config, &runner.runner, recipe::host_key(&runner.runner.name, key));
+    let config_toml = worker::runner_config(&spec, &runner.token, worker);
+    Provision {
+        user: spec.ssh_user.clone(),
+        port: runner.runner.fleet.ssh_port,
+        host_key_public: spec.host_key.public,
+        bundle: worker::bundle(&config_toml, &SystemId::of(worker)),
+        sudo: spec.ssh_user != "root",
+    }
+}

@@ -1,0 +1,15 @@
+//! One binary for all integration tests: it links once.
+#![cfg(test)]
+
+mod architecture;
+mod aws;
+mod cli;
+mod config;
+mod doctor;
+mod iam_policy;
+mod plan;
+mod record;
+mod service;
+mod simulate;
+mod ssh;
+mod ssh_key;

@@ -1,0 +1,551 @@
+//! The service's own parts: the loop steps when it should and leaves everything alone when it stops; operators are
+//! answered at a real socket; pages are served over real HTTP, to slow clients too.
+//!
+//! The world is a double that records commands; the engine is the real one.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use prometheus_client::registry::Registry;
+use runner_fleet::control::{self, Answer, ClientError, ControlError, Request};
+use runner_fleet::http::{DoorLimits, FleetCollector, Site};
+use runner_fleet::live::clock::Clock;
+use runner_fleet::live::edge::Edge;
+use runner_fleet::live::metrics::LoopMetrics;
+use runner_fleet::live::regions::Regions;
+use runner_fleet::live::reload::{attempt, reload_when_asked};
+use runner_fleet::live::setup::Setup;
+use runner_fleet::live::standing::Standing;
+use runner_fleet::live::starting::Starting;
+use runner_fleet::live::{self, Doors};
+use runner_fleet_config::Config;
+use runner_fleet_engine::{Command, Engine, Event, Knowledge, RunnerName, Settings, View, WorkerId};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+fn now() -> Timestamp {
+    Clock::real().now()
+}
+
+/// Generous: only a broken service ever waits this long.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_step_follows_every_event() {
+    // Ten times slower than the world: a tick would come after 10 s, the step after an event within 0.5 s.
+    let mut service = Service::start(Clock::faster(0.1));
+    let settings = Settings { concurrent: 1, check_interval: Duration::from_secs(3), runners: Vec::new() };
+
+    service.events.send(Event::Configured(settings)).await.unwrap();
+
+    // The first thing that an engine wants when it knows its settings.
+    let command =
+        timeout(Duration::from_secs(8), service.commands.recv()).await.expect("the event did not wake the loop");
+    assert_eq!(command, Some(Command::ListInstances { with_health: false }));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn time_alone_makes_a_step() {
+    let mut service = Service::start(Clock::faster(100.0));
+    let first = service.view_after(Timestamp::MIN).await.at;
+    let second = service.view_after(first).await.at;
+    assert!(second.duration_since(first) >= SignedDuration::from_secs(1), "{first} {second}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_events_becomes_few_steps() {
+    let mut service = Service::start(Clock::real());
+    let mut steps = 0;
+    let began = service.view_after(Timestamp::MIN).await.at;
+    for _ in 0..2_000 {
+        service.events.send(look_that_failed()).await.unwrap();
+        steps += u32::from(service.view.has_changed().unwrap());
+        service.view.mark_unchanged();
+    }
+    let took = now().duration_since(began);
+    let most = took.as_millis() / 50 + 2;
+    assert!(i128::from(steps) <= most, "{steps} steps in {took:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_leaves_every_worker_alone() {
+    let mut service = Service::start(Clock::real());
+    service.view_after(Timestamp::MIN).await;
+    let commands = service.stop().await;
+    let touching = |command: &&Command| {
+        matches!(command, Command::Terminate(_) | Command::Fence { .. } | Command::Stop { .. } | Command::Forget { .. })
+    };
+    assert_eq!(commands.iter().find(touching), None);
+}
+
+#[tokio::test]
+async fn an_operator_is_answered_at_the_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run/control.sock");
+    let service = Service::start(Clock::real());
+    service.listen(&path).await;
+
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    let status = control::ask(&path, &Request::Status).await.unwrap();
+    let plan = control::ask(&path, &Request::Plan).await.unwrap();
+    let stranger = control::ask(&path, &drain("i-unknown")).await.unwrap_err();
+    let nobody = control::ask(&path, &Request::Pause { runner: RunnerName::new("nope") }).await.unwrap_err();
+
+    assert_eq!(mode, 0o660);
+    assert!(matches!(&status, Answer::Status { view } if view.version == 1), "{status:?}");
+    assert!(matches!(&plan, Answer::Plan { plan } if plan.version == 1), "{plan:?}");
+    assert_eq!(stranger.to_string(), "no worker of ours is named i-unknown; see `runner-fleet status`");
+    assert_eq!(nobody.to_string(), "no runner is named nope; there is none yet");
+    service.stop().await;
+    assert!(!path.exists(), "the socket is left behind");
+}
+
+#[tokio::test]
+async fn a_plan_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let mut service = Service::start(Clock::faster(0.01));
+    service.listen(&path).await;
+    service.view_after(Timestamp::MIN).await;
+    let before: Vec<Command> = service.commands_so_far();
+
+    let plan = control::ask(&path, &Request::Plan).await.unwrap();
+
+    assert!(matches!(plan, Answer::Plan { .. }));
+    assert!(service.commands_so_far().is_empty(), "after {before:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn noise_at_the_socket_gets_one_clear_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let service = Service::start(Clock::real());
+    service.listen(&path).await;
+
+    let garbage = talk(&path, b"\x00\xff{{{\n").await;
+    let version = talk(&path, b"{\"version\":7,\"do\":\"status\"}\n").await;
+    let endless = talk(&path, &vec![b'x'; 200_000]).await;
+
+    assert!(garbage.contains("\"answer\":\"refused\"") && garbage.contains("no JSON"), "{garbage}");
+    assert!(version.contains("version 7 is not spoken here"), "{version}");
+    assert!(endless.contains("one line of at most") || endless.is_empty(), "{endless}");
+    assert!(control::ask(&path, &Request::Status).await.is_ok(), "the noise broke the service");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_managers_socket_is_replaced_and_a_living_ones_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let service = Service::start(Clock::real());
+
+    service.listen(&path).await;
+    let second = control::bind(&path).await;
+
+    assert!(control::ask(&path, &Request::Status).await.is_ok());
+    assert!(matches!(second, Err(ControlError::Busy { .. })), "{second:?}");
+    service.stop().await;
+
+    std::fs::write(&path, "precious").unwrap();
+    assert!(matches!(control::bind(&path).await, Err(ControlError::InTheWay { .. })));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+    let asked = control::ask(&folder.path().join("nothing"), &Request::Status).await;
+    assert!(matches!(asked, Err(ClientError::NotRunning { .. })), "{asked:?}");
+}
+
+#[tokio::test]
+async fn the_pages_answer() {
+    let mut service = Service::start(Clock::real());
+    service.view_after(Timestamp::MIN).await;
+    let site = service.pages(DoorLimits::default(), now).await;
+
+    let page = site.get("/").await;
+    let metrics = site.get("/metrics").await;
+    let state: View = serde_json::from_str(&site.get("/api/v1/state").await.body).unwrap();
+
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("<title>runner-fleet</title>"));
+    assert!(page.policy.contains("default-src 'none'"), "{}", page.policy);
+    assert_eq!(site.get("/dashboard.js").await.status, 200);
+    assert_eq!(site.get("/dashboard.css").await.status, 200);
+    assert!(metrics.body.contains("runner_fleet_laws_broken_total 0"), "{}", metrics.body);
+    assert!(metrics.body.contains("runner_fleet_commands_total{kind=\"launch\"} 0"), "{}", metrics.body);
+    assert_eq!(state.version, 1);
+    assert_eq!((site.get("/healthz").await.status, site.get("/healthz").await.body.as_str()), (200, "alive\n"));
+    assert_eq!(site.get("/readyz").await.status, 503, "EC2 was never listed");
+    let missing = site.get("/../etc/passwd").await;
+    assert_eq!((missing.status, missing.body.starts_with("there is no such page")), (404, true));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_listener_can_change_nothing() {
+    let service = Service::start(Clock::real());
+    let site = service.pages(DoorLimits::default(), now).await;
+    for path in ["/", "/api/v1/state", "/metrics", "/healthz"] {
+        for method in [reqwest::Method::POST, reqwest::Method::PUT, reqwest::Method::DELETE] {
+            let answer = reqwest::Client::new().request(method, site.url(path)).send().await.unwrap();
+            assert_eq!(answer.status(), 405, "{path}");
+        }
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn health_tells_a_loop_that_hangs_and_readiness_what_is_not_known() {
+    let mut view = Engine::new("ci", 1, now()).view();
+    view.ec2 = Knowledge::Known;
+    let (publish, service) = Service::hanging(view.clone());
+    let late = move || now() + SignedDuration::from_secs(31);
+
+    let present = service.pages(DoorLimits::default(), now).await;
+    let later = service.pages(DoorLimits::default(), late).await;
+
+    assert_eq!(present.get("/readyz").await.status, 200);
+    assert_eq!(later.get("/healthz").await.status, 503);
+    assert_eq!(later.get("/readyz").await.body, "the loop does not step\n");
+    view.ec2 = Knowledge::Stale { age: Duration::from_secs(90), why: "access denied".into() };
+    publish.send_replace(Arc::new(view));
+    assert_eq!(present.get("/readyz").await.body, "EC2 was last listed 90 s ago: access denied\n");
+}
+
+#[tokio::test]
+async fn silent_clients_do_not_keep_others_out() {
+    let service = Service::start(Clock::real());
+    let limits = DoorLimits { guests_max: 2, stay_max: Duration::from_millis(300) };
+    let site = service.pages(limits, now).await;
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        let mut guest = TcpStream::connect(site.address).await.unwrap();
+        guest.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        silent.push(guest);
+    }
+
+    let answer = timeout(DEADLINE, site.get("/healthz")).await.expect("silent clients keep others out");
+
+    assert_eq!(answer.status, 200);
+    service.stop().await;
+}
+
+/// Time passes a hundred times as fast: the longest pause between two attempts takes 0.6 s.
+#[tokio::test]
+async fn what_a_start_lacks_is_awaited_told_and_found_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    let (mut waiting, outcome) = Waiting::begin(folder.path(), &format!("file:{}", token.display()));
+
+    let view = waiting.view.wait_for(|view| matches!(&view.ec2, Knowledge::Unknown { why } if why.contains("token")));
+    let first = timeout(DEADLINE, view).await.expect("nobody hears what is awaited").unwrap().at;
+    let later = timeout(DEADLINE, waiting.view.wait_for(|view| view.at > first)).await.is_ok();
+    let status = waiting.ask(Request::Status).await;
+    let pause = waiting.ask(Request::Pause { runner: RunnerName::new("spot") }).await;
+
+    assert!(later, "the picture does not age: /healthz would call the service dead");
+    assert!(matches!(status, Answer::Status { .. }), "{status:?}");
+    let Answer::Refused { why } = pause else { panic!("{pause:?}") };
+    assert!(why.starts_with("not started yet: cannot read the token of runner spot"), "{why}");
+
+    std::fs::write(&token, "glrt-there\n").unwrap();
+    let setup = timeout(DEADLINE, outcome).await.expect("the token was not read again").unwrap();
+    assert_eq!(setup.expect("it was not told to stop").runners.len(), 1);
+}
+
+#[tokio::test]
+async fn a_reload_mends_what_a_start_lacks_and_a_bad_file_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut waiting, outcome) = Waiting::begin(folder.path(), "file:/nowhere/token");
+    let told = waiting.view.wait_for(|view| matches!(&view.ec2, Knowledge::Unknown { why } if why.contains("nowhere")));
+    timeout(DEADLINE, told).await.expect("nobody hears what is awaited").unwrap();
+
+    std::fs::write(&waiting.path, "concurrent = \"many\"").unwrap();
+    waiting.reload.send(()).await.unwrap();
+    waiting.reload.reserve().await.unwrap();
+    std::fs::write(&waiting.path, good_configuration(folder.path(), 9)).unwrap();
+    waiting.reload.send(()).await.unwrap();
+
+    let setup = timeout(DEADLINE, outcome).await.expect("the good file was not taken over").unwrap();
+    assert_eq!(setup.expect("it was not told to stop").settings.concurrent, 9);
+}
+
+#[tokio::test]
+async fn a_start_that_waits_can_be_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (waiting, outcome) = Waiting::begin(folder.path(), "file:/nowhere/token");
+    waiting.stop.cancel();
+    assert!(timeout(DEADLINE, outcome).await.expect("does not stop").unwrap().is_none());
+}
+
+/// A start that waits for the token of its only runner.
+struct Waiting {
+    path: std::path::PathBuf,
+    view: watch::Receiver<Arc<View>>,
+    control: mpsc::Sender<control::ControlRequest>,
+    reload: mpsc::Sender<()>,
+    stop: CancellationToken,
+}
+
+impl Waiting {
+    fn begin(folder: &Path, token: &str) -> (Self, JoinHandle<Option<Setup>>) {
+        let path = folder.join("config.toml");
+        let text =
+            good_configuration(folder, 3).replace("token = \"env:PATH\"\nexec", &format!("token = \"{token}\"\nexec"));
+        let config = runner_fleet_config::parse(&text, "config.toml").unwrap().config;
+        let clock = Clock::faster(100.0);
+        let (publish, view) = watch::channel(Arc::new(Engine::new("ci", 1, clock.now()).view()));
+        let (control, mut asked) = mpsc::channel(1);
+        let (reload, mut reload_asked) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let waiting = Self { path: path.clone(), view, control, reload, stop: stop.clone() };
+        let runtime = tokio::runtime::Handle::current();
+        let outcome = tokio::task::spawn_blocking(move || {
+            let mut standing = Standing::to_nobody(clock.now());
+            let starting =
+                Starting { clock, stop: &stop, control: &mut asked, publish: &publish, standing: &mut standing };
+            let regions = Regions::default();
+            let attempt = async |config: Config| Setup::prepare(config, None, &regions, 1).await;
+            runtime.block_on(starting.until_it_works(config, &path, &mut reload_asked, attempt))
+        });
+        (waiting, outcome)
+    }
+
+    async fn ask(&self, request: Request) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        self.control.send(control::ControlRequest { request, reply }).await.unwrap();
+        timeout(DEADLINE, answer).await.expect("no answer").unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_bad_file_at_reload_keeps_the_old_configuration_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let (regions, good) = (Regions::default(), good_configuration(folder.path(), 3));
+    let config = runner_fleet_config::parse(&good, "config.toml").unwrap().config;
+    let current = Arc::new(Setup::prepare(config, None, &regions, 1).await.unwrap());
+    let (replace, mut setup) = watch::channel(Arc::clone(&current));
+    let (hang_up, asked) = mpsc::channel(1);
+    let reloading = tokio::spawn(reload_when_asked(path.clone(), asked, replace, regions.clone(), 1));
+    let other_manager = good.replace("manager = \"ci\"", "manager = \"other\"");
+
+    for (text, why) in [
+        (good.replace("idle_count = 0", "idle_count = \"many\""), "idle_count"),
+        (good.replace("env:", "file:/"), "read the token of runner spot"),
+        (other_manager, "fleet.manager was changed from ci to other"),
+        ("\u{0}".into(), "config.toml"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let refused = attempt(&path, &current, &regions, 1).await.unwrap_err();
+        assert!(refused.contains(why), "{refused}");
+        hang_up.send(()).await.unwrap();
+    }
+    std::fs::write(&path, good_configuration(folder.path(), 9)).unwrap();
+    hang_up.send(()).await.unwrap();
+
+    timeout(DEADLINE, setup.changed()).await.expect("the good file was not taken over").unwrap();
+    let now = Arc::clone(&setup.borrow_and_update());
+    assert_eq!((current.settings.concurrent, now.settings.concurrent), (3, 9));
+    drop(hang_up);
+    timeout(DEADLINE, reloading).await.unwrap().unwrap();
+    assert!(!setup.has_changed().unwrap_or(false), "a refused file was taken over");
+}
+
+#[tokio::test]
+async fn a_removed_runner_is_still_known_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let regions = Regions::default();
+    let prepare = |text: String| runner_fleet_config::parse(&text, "config.toml").unwrap().config;
+    let good = good_configuration(folder.path(), 3);
+    let first = Setup::prepare(prepare(good.clone()), None, &regions, 1).await.unwrap();
+
+    let renamed = prepare(good.replace("name = \"spot\"", "name = \"new\""));
+    let second = Setup::prepare(renamed, Some(&first), &regions, 1).await.unwrap();
+
+    assert!(second.runner(&RunnerName::new("spot")).is_some(), "its workers could not be drained");
+    assert!(second.runner(&RunnerName::new("never")).is_none());
+    assert_eq!(second.settings.runners.len(), 1);
+}
+
+fn good_configuration(folder: &Path, concurrent: u32) -> String {
+    format!(
+        r#"
+concurrent = {concurrent}
+[fleet]
+manager = "ci"
+state_dir = "{folder}"
+control_socket = "{folder}/control.sock"
+[[runners]]
+name = "spot"
+url = "https://gitlab.example.com"
+token = "env:PATH"
+executor = "docker"
+limit = 3
+  [runners.docker]
+  image = "alpine"
+  [runners.fleet]
+  api_token = "env:PATH"
+  region = "eu-central-1"
+  ami = "ami-0123456789abcdef0"
+  instance_types = ["c8g.large"]
+  subnets = ["subnet-0a1b2c3d4e5f60718"]
+  security_groups = ["sg-0a1b2c3d4e5f60718"]
+  idle_count = 0
+"#,
+        folder = folder.display()
+    )
+}
+
+fn look_that_failed() -> Event {
+    Event::Queue {
+        server: runner_fleet_engine::Server::new("https://gitlab.example.com"),
+        look: Err("GitLab sleeps".into()),
+    }
+}
+
+fn drain(worker: &str) -> Request {
+    Request::Drain { workers: vec![WorkerId::new(worker)], force: false }
+}
+
+/// Says these bytes, hangs up its own side, and takes the answer.
+async fn talk(path: &Path, bytes: &[u8]) -> String {
+    let mut stream = UnixStream::connect(path).await.unwrap();
+    // A peer that oversteps a limit is cut off while it still writes.
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
+    let mut answer = Vec::new();
+    let _ = timeout(DEADLINE, stream.read_to_end(&mut answer)).await.expect("no answer");
+    String::from_utf8(answer).unwrap()
+}
+
+/// The loop between a real engine and a world that only records.
+struct Service {
+    events: mpsc::Sender<Event>,
+    control: mpsc::Sender<control::ControlRequest>,
+    view: watch::Receiver<Arc<View>>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    registry: Arc<Registry>,
+    stop: CancellationToken,
+    tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Recording(mpsc::UnboundedSender<Command>);
+
+impl Edge for Recording {
+    fn execute(&mut self, _now: Timestamp, command: Command) {
+        let _ = self.0.send(command);
+    }
+}
+
+impl Service {
+    fn start(clock: Clock) -> Self {
+        let engine = Engine::new("ci", 1, clock.now());
+        let (publish, mut service) = Self::hanging(engine.view());
+        let (events, from_world) = mpsc::channel(64);
+        let (control, from_operators) = mpsc::channel(64);
+        let (record, commands) = mpsc::unbounded_channel();
+        let mut registry = Registry::with_prefix("runner_fleet");
+        registry.register_collector(Box::new(FleetCollector::new(service.view.clone())));
+        let doors = Doors {
+            events: from_world,
+            control: from_operators,
+            publish,
+            stop: service.stop.clone(),
+            metrics: LoopMetrics::new(&mut registry),
+            standing: Standing::to_nobody(clock.now()),
+        };
+        let looping = tokio::spawn(live::drive(engine, Recording(record), clock, doors));
+        service.tasks.get_mut().unwrap().push(looping);
+        Self { events, control, commands, registry: Arc::new(registry), ..service }
+    }
+
+    /// A picture, and no loop behind it.
+    fn hanging(view: View) -> (watch::Sender<Arc<View>>, Self) {
+        let (publish, view) = watch::channel(Arc::new(view));
+        let service = Self {
+            events: mpsc::channel(1).0,
+            control: mpsc::channel(1).0,
+            view,
+            commands: mpsc::unbounded_channel().1,
+            registry: Arc::default(),
+            stop: CancellationToken::new(),
+            tasks: std::sync::Mutex::default(),
+        };
+        (publish, service)
+    }
+
+    /// The first picture that is newer than this.
+    async fn view_after(&mut self, time: Timestamp) -> View {
+        let newer = timeout(DEADLINE, async {
+            if time == Timestamp::MIN {
+                self.view.changed().await.unwrap();
+            }
+            self.view.wait_for(|view| view.at > time).await.unwrap().clone()
+        });
+        let view = newer.await.expect("no further step");
+        View::clone(&view)
+    }
+
+    async fn listen(&self, path: &Path) {
+        let bound = control::bind(path).await.unwrap();
+        let serving = tokio::spawn(bound.serve(self.control.clone(), self.stop.clone()));
+        self.tasks.lock().unwrap().push(serving);
+    }
+
+    async fn pages(&self, limits: DoorLimits, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Pages {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let site = Site { view: self.view.clone(), registry: Arc::clone(&self.registry), now: Arc::new(now) };
+        let stop = self.stop.clone();
+        let serving = async move {
+            runner_fleet::http::serve(listener, runner_fleet::http::router(site), limits, stop).await.unwrap();
+        };
+        self.tasks.lock().unwrap().push(tokio::spawn(serving));
+        Pages { address }
+    }
+
+    fn commands_so_far(&mut self) -> Vec<Command> {
+        std::iter::from_fn(|| self.commands.try_recv().ok()).collect()
+    }
+
+    /// Stops, sees that everything ends, and gives all commands that were not read yet.
+    async fn stop(mut self) -> Vec<Command> {
+        self.stop.cancel();
+        for task in std::mem::take(self.tasks.get_mut().unwrap()) {
+            timeout(DEADLINE, task).await.expect("does not stop").expect("has panicked");
+        }
+        self.commands_so_far()
+    }
+}
+
+struct Pages {
+    address: std::net::SocketAddr,
+}
+
+struct Page {
+    status: u16,
+    policy: String,
+    body: String,
+}
+
+impl Pages {
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    async fn get(&self, path: &str) -> Page {
+        let answer = reqwest::get(self.url(path)).await.unwrap();
+        let policy = answer.headers().get("content-security-policy").unwrap().to_str().unwrap().to_owned();
+        Page { status: answer.status().as_u16(), policy, body: answer.text().await.unwrap() }
+    }
+}

@@ -1,0 +1,411 @@
+//! A link against a worker in memory: what the engine is told, and what the worker is told.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use runner_fleet::live::clock::Clock;
+use runner_fleet::live::link::{Links, Pace, Provision, Provisioner};
+use runner_fleet::ssh::ManagerKey;
+use runner_fleet_engine::{Event, LinkFailure, LinkNews, RunnerName, RunnerState, WorkerId};
+use russh::keys::Algorithm;
+use secrecy::SecretString;
+use tokio::sync::mpsc;
+
+use super::agent::{Say, Told, Worker, line};
+use super::server::{manager_key, soon, stranger};
+
+const SECRET: &str = "token = \"glrt-0123456789\"";
+
+/// One link, its worker, and what the engine hears.
+struct World {
+    manager: Arc<ManagerKey>,
+    worker: Worker,
+    told: Told,
+    events: mpsc::Receiver<Event>,
+    links: Links,
+    provision: Arc<Mutex<Result<Provision, String>>>,
+}
+
+struct Shelf(Arc<Mutex<Result<Provision, String>>>);
+
+impl Provisioner for Shelf {
+    fn provision(&self, runner: &RunnerName, _: &WorkerId) -> Result<Provision, String> {
+        assert_eq!(*runner, this_runner());
+        self.0.lock().unwrap().clone()
+    }
+}
+
+fn this_worker() -> WorkerId {
+    WorkerId::new("i-1")
+}
+
+fn this_runner() -> RunnerName {
+    RunnerName::new("graviton-spot")
+}
+
+/// The real proportions, a hundred times as fast; silence is not tested by accident.
+fn quick() -> Pace {
+    let ms = Duration::from_millis;
+    Pace {
+        eager_pause: ms(5),
+        backoff_first: ms(5),
+        backoff_max: ms(100),
+        heartbeat: ms(50),
+        report_pause: ms(1),
+        agent_missing: ms(5),
+        command_retry: ms(5),
+        ..Pace::default()
+    }
+}
+
+impl World {
+    fn new(says: Say) -> Self {
+        Self::with(says, quick(), 100)
+    }
+
+    fn with(says: Say, pace: Pace, room: usize) -> Self {
+        let manager = Arc::new(manager_key());
+        let (worker, told) = Worker::new(&manager, says);
+        let provision = Arc::new(Mutex::new(Ok(Provision {
+            user: "admin".into(),
+            port: 22,
+            host_key_public: manager.host_key("test").public_openssh,
+            bundle: SecretString::from(SECRET),
+            sudo: true,
+        })));
+        let (sender, events) = mpsc::channel(room);
+        let shelf = Arc::new(Shelf(Arc::clone(&provision)));
+        let dialer = Arc::new(worker.clone());
+        let links = Links::with(sender, Clock::real(), Arc::clone(&manager), shelf, dialer, pace);
+        Self { manager, worker, told, events, links, provision }
+    }
+
+    fn connect(&mut self) {
+        self.links.connect(this_worker(), this_runner(), [10, 0, 0, 1].into());
+    }
+
+    async fn news(&mut self) -> LinkNews {
+        match soon("news", self.events.recv()).await.unwrap() {
+            Event::Link { worker, news } => {
+                assert_eq!(worker, this_worker());
+                news
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits for a report with this state, and fails at anything but reports on the way.
+    async fn reported(&mut self, state: RunnerState) {
+        loop {
+            match self.news().await {
+                LinkNews::Report(report) if report.runner == state => return,
+                LinkNews::Report(_) | LinkNews::NoAgent => {}
+                other => panic!("{other:?} instead of a report of {state:?}"),
+            }
+        }
+    }
+
+    async fn up(&mut self) {
+        assert_eq!(self.news().await, LinkNews::Up);
+    }
+
+    async fn down(&mut self) -> LinkFailure {
+        loop {
+            match self.news().await {
+                LinkNews::Down(failure) => return failure,
+                LinkNews::Report(_) | LinkNews::NoAgent => {}
+                LinkNews::Up => panic!("up instead of down"),
+            }
+        }
+    }
+
+    /// Looks around: nothing more was said or told, and everything ends at once.
+    async fn ends(mut self) {
+        assert!(self.told.is_silent(), "the worker was told more");
+        let Self { links, mut events, .. } = self;
+        soon("the shutdown", links.shutdown()).await;
+        while let Ok(event) = events.try_recv() {
+            assert!(matches!(event, Event::Link { news: LinkNews::Report(_), .. }), "{event:?}");
+        }
+        assert!(events.recv().await.is_none(), "a task is left");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_whose_sshd_comes_late_is_configured_once_and_serves() {
+    let mut world = World::new(Say::Runner("absent"));
+    world.worker.refusals.store(5, Ordering::Relaxed);
+    world.connect();
+    world.connect(); // the engine may repeat itself
+
+    assert!(matches!(world.down().await, LinkFailure::Unreachable(_)), "told once, not for every attempt");
+    world.up().await;
+    world.reported(RunnerState::Absent).await;
+    assert_eq!(world.told.next().await, format!("configure {SECRET}"));
+    world.reported(RunnerState::Serving).await;
+    world.worker.says.send_modify(|_| {}); // the same again
+    world.reported(RunnerState::Serving).await;
+
+    world.ends().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_cloud_init_has_not_written_yet_is_awaited_and_not_a_failure() {
+    let mut world = World::new(Say::Runner("serving"));
+    world.worker.missing.store(5, Ordering::Relaxed);
+    world.connect();
+
+    world.up().await;
+    world.reported(RunnerState::Serving).await;
+
+    assert_eq!(world.worker.missing.load(Ordering::Relaxed), 0);
+    world.ends().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_never_comes_is_told_in_the_end() {
+    let mut world = World::with(Say::Nothing, Pace { silence: Duration::from_millis(50), ..quick() }, 100);
+    world.worker.missing.store(usize::MAX, Ordering::Relaxed);
+    world.connect();
+
+    world.up().await;
+
+    let LinkFailure::Refused(why) = world.down().await else { panic!("another failure") };
+    assert!(why.contains("no agent"), "{why}");
+}
+
+#[tokio::test]
+async fn wishes_reach_the_agent_and_their_effect_is_reported() {
+    let mut world = World::new(Say::Runner("serving"));
+    world.connect();
+    world.up().await;
+    world.reported(RunnerState::Serving).await;
+
+    for (command, state) in
+        [("fence", RunnerState::Fenced), ("unfence", RunnerState::Serving), ("stop", RunnerState::Stopped)]
+    {
+        for _ in 0..3 {
+            match command {
+                "fence" => world.links.fence(&this_worker()),
+                "unfence" => world.links.unfence(&this_worker()),
+                _ => world.links.stop(&this_worker()),
+            }
+        }
+        assert_eq!(world.told.next().await, command);
+        world.reported(state).await;
+    }
+
+    world.links.fence(&WorkerId::new("i-unknown"));
+    world.ends().await;
+}
+
+#[tokio::test]
+async fn a_wish_made_before_the_connection_is_carried_out_and_nothing_is_started_first() {
+    let mut world = World::new(Say::Runner("absent"));
+    world.worker.refusals.store(2, Ordering::Relaxed);
+    world.connect();
+    world.links.fence(&this_worker());
+
+    assert_eq!(world.told.next().await, "fence");
+    world.down().await;
+    world.up().await;
+    world.reported(RunnerState::Fenced).await;
+
+    world.ends().await;
+}
+
+#[tokio::test]
+async fn a_worker_at_another_address_is_connected_anew_with_the_same_wish() {
+    let mut world = World::new(Say::Runner("serving"));
+    world.connect();
+    world.up().await;
+    world.links.fence(&this_worker());
+    assert_eq!(world.told.next().await, "fence");
+    world.reported(RunnerState::Fenced).await;
+
+    world.links.connect(this_worker(), this_runner(), [10, 0, 0, 2].into());
+
+    world.up().await;
+    assert_eq!(world.told.next().await, "fence");
+    world.reported(RunnerState::Fenced).await;
+    world.ends().await;
+}
+
+#[tokio::test]
+async fn after_a_cut_it_connects_again_and_repeats_the_latest_wish() {
+    let mut world = World::new(Say::Runner("serving"));
+    world.connect();
+    world.up().await;
+    world.links.fence(&this_worker());
+    assert_eq!(world.told.next().await, "fence");
+    world.reported(RunnerState::Fenced).await;
+
+    world.worker.cut();
+
+    assert!(matches!(world.down().await, LinkFailure::Unreachable(_)));
+    world.up().await;
+    world.reported(RunnerState::Fenced).await;
+    assert_eq!(world.told.next().await, "fence");
+    world.ends().await;
+}
+
+#[tokio::test]
+async fn a_stop_that_comes_too_early_is_repeated_until_a_better_wish_comes() {
+    let mut world = World::new(Say::Runner("fenced"));
+    *world.worker.answers.lock().unwrap() = (4, String::new()); // busy
+    world.connect();
+    world.up().await;
+    world.links.stop(&this_worker());
+    for _ in 0..8 {
+        assert_eq!(world.told.next().await, "stop");
+    }
+
+    *world.worker.answers.lock().unwrap() = (0, String::new());
+    world.links.unfence(&this_worker());
+
+    while world.told.next().await != "unfence" {}
+    assert!(matches!(world.news().await, LinkNews::Report(_)), "patience is no failure");
+}
+
+#[tokio::test]
+async fn heartbeats_arrive() {
+    let mut world = World::new(Say::Runner("serving"));
+    world.connect();
+
+    for _ in 0..5 {
+        world.told.beat().await;
+    }
+}
+
+#[tokio::test]
+async fn a_changed_configuration_is_pushed_once() {
+    let mut world = World::new(Say::Runner("serving"));
+    world.connect();
+    world.up().await;
+    world.reported(RunnerState::Serving).await;
+    if let Ok(provision) = &mut *world.provision.lock().unwrap() {
+        provision.bundle = SecretString::from("the new one");
+    }
+
+    world.links.reconfigure(&RunnerName::new("another"));
+    world.links.reconfigure(&this_runner());
+
+    assert_eq!(world.told.next().await, "configure the new one");
+    world.reported(RunnerState::Serving).await;
+    world.ends().await;
+}
+
+#[tokio::test]
+async fn nonsense_of_every_kind_is_refused_with_one_sentence_and_tried_again() {
+    let nonsense = [
+        (b"\xff\xfe\x00\x01garbage\n".to_vec(), "no report"),
+        (line("serving").replace("\"v\":1", "\"v\":99").into_bytes(), "version 99"),
+        (vec![b'x'; 200_000], "longer than"),
+        (b"{}\n".to_vec(), "no report"),
+    ];
+    for (bytes, sign) in nonsense {
+        let mut world = World::new(Say::Raw(bytes));
+        world.connect();
+        world.up().await;
+        let LinkFailure::Refused(why) = world.down().await else { panic!("another failure") };
+        assert!(why.contains(sign) && !why.contains('\n'), "{why}");
+
+        world.worker.runner("serving");
+
+        while !matches!(world.news().await, LinkNews::Report(_)) {}
+        world.ends().await;
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_falls_silent_is_down_and_asked_again() {
+    let mut world = World::with(Say::Runner("serving"), Pace { silence: Duration::from_millis(300), ..quick() }, 100);
+    world.connect();
+    world.up().await;
+    world.reported(RunnerState::Serving).await;
+
+    let LinkFailure::Unreachable(why) = world.down().await else { panic!("another failure") };
+
+    assert!(why.contains("no report for 300ms"), "{why}");
+    world.up().await;
+    world.reported(RunnerState::Serving).await;
+}
+
+#[tokio::test]
+async fn a_wrong_host_key_is_told_and_sees_no_login() {
+    let mut world = World::new(Say::Runner("serving"));
+    world.worker.shows(&world.manager, stranger(Algorithm::Ed25519));
+    world.connect();
+
+    let failure = world.down().await;
+
+    assert!(matches!(&failure, LinkFailure::WrongHostKey(why) if why.contains("SHA256:")), "{failure:?}");
+    assert_eq!(world.worker.logins(), 0);
+    world.ends().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_nobody_can_provision_is_told_in_the_provisioners_words() {
+    let mut world = World::new(Say::Runner("serving"));
+    let good = std::mem::replace(&mut *world.provision.lock().unwrap(), Err("no such runner any more".into()));
+    world.connect();
+    assert_eq!(world.down().await, LinkFailure::Refused("no such runner any more".into()));
+
+    *world.provision.lock().unwrap() = good;
+
+    world.up().await;
+    world.reported(RunnerState::Serving).await;
+    world.ends().await;
+}
+
+#[tokio::test]
+async fn a_command_that_keeps_failing_is_a_refusal_that_repeats_no_secret() {
+    for (complaint, shown) in [
+        ("cannot write /etc/gitlab-runner: no space left", "no space left"),
+        ("bad line 1: token = \"glrt-0123456789\"", "is not shown"),
+    ] {
+        let mut world = World::new(Say::Runner("absent"));
+        *world.worker.answers.lock().unwrap() = (1, complaint.into());
+        world.connect();
+        world.up().await;
+
+        let LinkFailure::Refused(why) = world.down().await else { panic!("another failure") };
+
+        assert!(why.contains("agent configure ended with status 1") && why.contains(shown), "{why}");
+        assert!(!why.contains("glrt"), "{why}");
+        for _ in 0..5 {
+            assert_eq!(world.told.next().await, format!("configure {SECRET}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slow_engine_gets_the_latest_report_and_the_link_goes_on() {
+    let mut world = World::with(Say::Runner("serving"), quick(), 1);
+    world.connect();
+    world.told.beat().await;
+    for state in ["fenced", "serving", "stopping"] {
+        world.worker.runner(state);
+        world.told.beat().await;
+        world.told.beat().await;
+    }
+
+    world.up().await;
+    let LinkNews::Report(report) = world.news().await else { panic!("no report") };
+
+    assert_eq!(report.runner, RunnerState::Stopping, "older ones have given way");
+}
+
+#[tokio::test]
+async fn a_disconnected_worker_is_left_alone() {
+    let mut world = World::new(Say::Runner("serving"));
+    world.connect();
+    world.up().await;
+    world.reported(RunnerState::Serving).await;
+
+    world.links.disconnect(&this_worker());
+    world.links.fence(&this_worker());
+
+    world.ends().await;
+}

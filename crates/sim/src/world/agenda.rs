@@ -1,0 +1,62 @@
+//! What can happen in a world.
+
+use jiff::Timestamp;
+
+use runner_fleet_engine::{
+    Event, Holdings, JobId, Launch, RunnerName, Server, SystemId, TemplateName, Termination, WorkerId,
+};
+
+use super::host::Stage;
+
+/// Something that is going to happen.
+#[derive(Clone, Debug)]
+pub(super) enum Happening {
+    Hear { incarnation: u32, event: Box<Event> },
+    HearBeat { incarnation: u32, event: Box<Event> },
+    JobArrives(usize),
+    LookAtQueue { incarnation: u32, server: Server },
+    ReadRunner { incarnation: u32, runner: RunnerName },
+    Prepare { round: u32, runner: RunnerName },
+    Make { round: u32, runner: RunnerName, seen: Box<Holdings> },
+    Tidy { round: u32, runner: RunnerName, template: TemplateName },
+    SomeDeletion,
+    ReadConfiguration { incarnation: u32 },
+    LookAtPrices { incarnation: u32 },
+    HandOut,
+    JobShows { worker: WorkerId, job: JobId, by_docker: bool },
+    JobEnds { worker: WorkerId, job: JobId },
+    Asks(WorkerId),
+    RequestEnds { worker: WorkerId, request: u64 },
+    ReadLaunch { incarnation: u32, launch: Box<Launch> },
+    ReadListing { incarnation: u32, asked_at: Timestamp, with_health: bool },
+    ReadTerminate { incarnation: u32, all: Vec<Termination> },
+    ReadForget { incarnation: u32, worker: WorkerId, row: SystemId },
+    ReadRetry { incarnation: u32, server: Server, job: JobId },
+    RetriesItself(JobId),
+    Gone(WorkerId),
+    PutAway(WorkerId),
+    Boots { worker: WorkerId, stage: Stage },
+    Serves { worker: WorkerId, incarnation: u32 },
+    FenceRead { worker: WorkerId, link: u64, fence: bool },
+    StopRead { worker: WorkerId, link: u64 },
+    Stopped(WorkerId),
+    LinkAttempt { worker: WorkerId, link: u64 },
+    Reports { worker: WorkerId, link: u64 },
+    LinkBreaks(WorkerId),
+    OrphanCheck(WorkerId),
+    SomeInterruption,
+    Interrupts(WorkerId),
+    Reclaims(WorkerId),
+    HostDies(WorkerId),
+    FallsSilent(WorkerId),
+    SpeaksAgain(WorkerId),
+    RunnerCrashes(WorkerId),
+    SomeHold,
+    HoldEnds(WorkerId),
+    SomeCancel,
+    SomeDrain,
+    SomePause,
+    PauseEnds(RunnerName),
+    SomeReconfiguration,
+    SomeDrift,
+}

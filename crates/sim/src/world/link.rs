@@ -1,0 +1,225 @@
+//! The manager's connections to the workers: attempts, breaks, and news in order.
+//!
+//! What one link carries keeps its order, as on one TCP connection. A link that is wanted is tried again until the
+//! manager lets it go.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::dice::Stream;
+use crate::ledger::Fact;
+use runner_fleet_engine::{Event, LinkFailure, LinkNews, RunnerState, WorkerId};
+
+use super::agenda::Happening;
+use super::{World, later};
+
+/// The agent speaks at least this often.
+const REPORT_EVERY: Duration = Duration::from_secs(30);
+/// In a lean world so often: a report that says nothing new only keeps the manager from taking a worker for silent, which it
+/// does after 75 s.
+const LEAN_REPORT_EVERY: Duration = Duration::from_secs(60);
+/// A link on which nothing was heard for two reports is given up.
+const SILENCE_MS: (u64, u64) = (60_000, 75_000);
+
+/// A connection, or the wish for one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    wanted: bool,
+    up_since: Option<Timestamp>,
+    /// Counts connections and attempts; what was under way on an earlier one is lost.
+    number: u64,
+    /// When the last news arrives: later news arrive later.
+    news_until: Timestamp,
+    /// When the last command arrives.
+    orders_until: Timestamp,
+    /// When the worker last heard a manager; its launch counts.
+    heard: Timestamp,
+}
+
+impl Link {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self { wanted: false, up_since: None, number: 0, news_until: now, orders_until: now, heard: now }
+    }
+
+    /// Whether the manager and the worker hear each other.
+    pub fn is_up(&self) -> bool {
+        self.up_since.is_some()
+    }
+
+    /// Whether it has been up since this time.
+    pub fn is_up_since(&self, at: Timestamp) -> bool {
+        self.up_since.is_some_and(|since| since <= at)
+    }
+
+    /// Whether there has never been a connection of the present manager.
+    pub fn is_fresh(&self) -> bool {
+        self.number <= 1 && !self.is_up()
+    }
+
+    pub(super) fn is_still(&self, number: u64) -> bool {
+        self.is_up() && self.number == number
+    }
+
+    pub(super) fn heard_at(&self, now: Timestamp) -> Timestamp {
+        if self.is_up() { now } else { self.heard }
+    }
+
+    fn goes_down(&mut self, now: Timestamp) {
+        self.heard = self.heard_at(now);
+        self.up_since = None;
+        self.number += 1;
+    }
+}
+
+impl World {
+    pub(super) fn connect(&mut self, worker: &WorkerId) {
+        let after = self.dice.millis(Stream::Link, 100, 600);
+        let Some(host) = self.hosts.get_mut(worker) else { return };
+        if !host.link.wanted {
+            host.link.wanted = true;
+            host.link.number += 1;
+            let link = host.link.number;
+            self.ledger.call("ssh connect");
+            self.soon(after, Happening::LinkAttempt { worker: worker.clone(), link });
+        }
+    }
+
+    /// The manager wants the link no more, or is gone.
+    pub(super) fn let_link_go(&mut self, worker: &WorkerId) {
+        let now = self.now;
+        if let Some(host) = self.hosts.get_mut(worker) {
+            host.link.wanted = false;
+            host.link.goes_down(now);
+        }
+    }
+
+    pub(super) fn link_attempt(&mut self, worker: &WorkerId, link: u64) {
+        let now = self.now;
+        let Some(host) = self.hosts.get_mut(worker) else { return };
+        if !host.link.wanted || host.link.number != link || host.link.is_up() {
+            return;
+        }
+        if host.alive && host.sshd && !host.silent && !host.wrong_key {
+            host.link.up_since = Some(now);
+            host.pushed &= host.runner_state != RunnerState::Absent;
+            self.news(worker, LinkNews::Up, Duration::ZERO);
+            self.tell(worker);
+            self.push_configuration(worker);
+            self.soon(self.report_every(), Happening::Reports { worker: worker.clone(), link });
+            self.plan_link_break(worker);
+            return;
+        }
+        let (failure, again) = if host.alive && host.sshd && host.wrong_key {
+            (LinkFailure::WrongHostKey("ssh-ed25519 of somebody else".into()), 10_000)
+        } else if host.alive && !host.sshd && !host.silent {
+            (LinkFailure::Unreachable("connection refused".into()), 2_000)
+        } else {
+            (LinkFailure::Unreachable("connection timed out".into()), 5_000)
+        };
+        self.news(worker, LinkNews::Down(failure), Duration::ZERO);
+        let after = self.dice.millis(Stream::Link, again, again * 2);
+        self.soon(after, Happening::LinkAttempt { worker: worker.clone(), link });
+    }
+
+    /// The agent says how things stand, if somebody listens.
+    pub(super) fn tell(&mut self, worker: &WorkerId) {
+        let Some(host) = self.hosts.get(worker).filter(|host| host.link.is_up() && host.alive) else { return };
+        let report = host.report(self.now);
+        self.news(worker, LinkNews::Report(Box::new(report)), Duration::ZERO);
+    }
+
+    /// The agent says that nothing has changed.
+    pub(super) fn beat(&mut self, worker: &WorkerId) {
+        let Some(host) = self.hosts.get(worker).filter(|host| host.link.is_up() && host.alive) else { return };
+        let report = host.report(self.now);
+        let event = Event::Link { worker: worker.clone(), news: LinkNews::Report(Box::new(report)) };
+        // Half of all that happens in a lean world is beats: they take no time, unless they would overtake news.
+        if self.scenario.lean && host.link.news_until <= self.now {
+            return self.hear(self.incarnation, event);
+        }
+        let (incarnation, at) = self.arrival(worker, Duration::ZERO);
+        self.agenda.put(at, Happening::HearBeat { incarnation, event: Box::new(event) });
+    }
+
+    fn report_every(&self) -> Duration {
+        if self.scenario.lean { LEAN_REPORT_EVERY } else { REPORT_EVERY }
+    }
+
+    pub(super) fn reports_again(&mut self, worker: &WorkerId, link: u64) {
+        if self.hosts.get(worker).is_some_and(|host| host.link.is_still(link)) {
+            self.beat(worker);
+            self.soon(self.report_every(), Happening::Reports { worker: worker.clone(), link });
+        }
+    }
+
+    /// The connection breaks and both sides notice at once.
+    pub(super) fn link_broken(&mut self, worker: &WorkerId, why: &str) {
+        let noticed = self.dice.millis(Stream::Link, 50, 500);
+        self.link_lost(worker, why, noticed);
+    }
+
+    /// Nothing comes through any more, and the manager notices only by the silence.
+    pub(super) fn link_starves(&mut self, worker: &WorkerId) {
+        let noticed = self.dice.millis(Stream::Link, SILENCE_MS.0, SILENCE_MS.1);
+        self.link_lost(worker, "nothing heard for 60 s", noticed);
+    }
+
+    fn link_lost(&mut self, worker: &WorkerId, why: &str, noticed: Duration) {
+        let now = self.now;
+        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.link.is_up()) else { return };
+        host.link.goes_down(now);
+        let link = host.link.number;
+        self.news(worker, LinkNews::Down(LinkFailure::Unreachable(why.to_owned())), noticed);
+        let after = noticed + self.dice.millis(Stream::Link, 1_000, 3_000);
+        self.soon(after, Happening::LinkAttempt { worker: worker.clone(), link });
+    }
+
+    fn plan_link_break(&mut self, worker: &WorkerId) {
+        if self.is_calm() {
+            return;
+        }
+        if let Some(after) = self.dice.until_next(Stream::Link, self.scenario.faults.link_breaks_per_hour) {
+            self.soon(after, Happening::LinkBreaks(worker.clone()));
+        }
+    }
+
+    pub(super) fn link_breaks(&mut self, worker: &WorkerId) {
+        if !self.is_calm() && self.hosts.get(worker).is_some_and(|host| host.link.is_up()) {
+            self.ledger.note(self.now, Fact::Fault("a link breaks", Some(worker.clone())));
+            self.link_broken(worker, "connection reset by peer");
+        }
+    }
+
+    /// News set out now and arrive after all earlier ones of this link.
+    fn news(&mut self, worker: &WorkerId, news: LinkNews, after: Duration) {
+        if !self.hosts.contains_key(worker) {
+            return;
+        }
+        let (incarnation, at) = self.arrival(worker, after);
+        let event = Box::new(Event::Link { worker: worker.clone(), news });
+        self.agenda.put(at, Happening::Hear { incarnation, event });
+    }
+
+    /// When news that set out now arrive, and at which of the manager's lives.
+    fn arrival(&mut self, worker: &WorkerId, after: Duration) -> (u32, Timestamp) {
+        let mut after = after + self.dice.millis(Stream::Link, 20, 150);
+        if self.strikes(Stream::Link, |faults| faults.answer_late) {
+            after += self.dice.millis(Stream::Link, 500, 10_000);
+        }
+        let at = later(self.now, after);
+        let at = self.hosts.get_mut(worker).map_or(at, |host| {
+            host.link.news_until = host.link.news_until.max(at);
+            host.link.news_until
+        });
+        (self.incarnation, at)
+    }
+
+    /// Which link an order that sets out now uses, and when it arrives; none where no link is up.
+    pub(super) fn reserve_link(&mut self, worker: &WorkerId, after: Duration) -> Option<(u64, Timestamp)> {
+        let now = self.now;
+        let link = self.hosts.get_mut(worker).map(|host| &mut host.link).filter(|link| link.is_up())?;
+        link.orders_until = link.orders_until.max(later(now, after));
+        Some((link.number, link.orders_until))
+    }
+}

@@ -1,0 +1,208 @@
+//! Waiting jobs get workers: as many as are needed, in one launch, within every ceiling.
+
+use runner_fleet_engine::{
+    Command, Event, IdleCount, IdlePolicy, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Market, RunnerName,
+    RunnerSettings,
+};
+
+use super::stage::{Stage, launches, runner, serving, words};
+
+#[test]
+fn three_waiting_jobs_get_three_workers_in_one_launch_and_no_more_while_they_boot() {
+    let mut stage = Stage::with(vec![runner()]);
+    let commands = stage.queue(&[1, 2, 3]);
+    assert_eq!(words(&commands), ["launch 3 spot"]);
+
+    stage.grant(&launches(&commands)[0]);
+    for _ in 0..20 {
+        stage.pass(3);
+        assert!(launches(&stage.queue(&[1, 2, 3])).is_empty());
+        stage.list();
+    }
+}
+
+#[test]
+fn a_job_just_taken_is_not_counted_a_second_time_while_the_queue_still_shows_it() {
+    let mut stage = Stage::with(vec![runner()]);
+    let workers = stage.with_ready_workers(1);
+    stage.pass(3);
+    stage.queue(&[1]);
+    stage.pass(1);
+    // The worker says "busy" before the next look at the queue, and does not know the job's id yet.
+    assert_eq!(words(&stage.report(&workers[0], serving(1))), Vec::<String>::new());
+    stage.pass(2);
+    assert_eq!(words(&stage.queue(&[])), Vec::<String>::new());
+}
+
+#[test]
+fn idle_slots_are_kept_ready_and_refilled_when_they_are_taken() {
+    let idle = IdlePolicy { count: IdleCount::Fixed(1), ..runner().idle };
+    let mut stage = Stage::with(vec![RunnerSettings { idle, ..runner() }]);
+    let first = launches(&stage.opening);
+    assert_eq!(first[0].count, 1);
+    let workers = stage.grant(&first[0]);
+    stage.list();
+    stage.queue(&[]);
+    assert!(words(&stage.report(&workers[0], serving(0))).is_empty());
+    assert_eq!(words(&stage.report(&workers[0], serving(1))), ["launch 1 spot"]);
+}
+
+#[test]
+fn no_launch_goes_beyond_max_workers_nor_beyond_concurrent() {
+    let mut stage = Stage::with(vec![RunnerSettings { max_workers: 2, ..runner() }]);
+    let commands = stage.queue(&[1, 2, 3, 4, 5]);
+    assert_eq!(words(&commands), ["launch 2 spot"]);
+    let view = stage.engine.view();
+    assert_eq!(view.runners[0].held_back.as_deref(), Some("all 2 workers of max_workers exist"));
+
+    let many: Vec<u64> = (1..=300).collect();
+    let mut stage = Stage::with(vec![RunnerSettings { max_workers: 500, capacity: 3, ..runner() }]);
+    assert_eq!(words(&stage.queue(&many)), ["launch 33 spot"], "concurrent = 100 holds 33 workers of 3 jobs each");
+}
+
+#[test]
+fn a_job_that_two_runners_may_take_is_counted_for_the_first_that_has_room() {
+    let second = RunnerSettings { name: RunnerName::new("second"), ..runner() };
+    let mut stage = Stage::with(vec![RunnerSettings { max_workers: 2, ..runner() }, second]);
+    let commands = stage.queue(&[1, 2, 3]);
+    let asked: Vec<(String, u32)> =
+        launches(&commands).iter().map(|launch| (launch.runner.to_string(), launch.count)).collect();
+    assert_eq!(asked, [("graviton".to_owned(), 2), ("second".to_owned(), 1)]);
+}
+
+#[test]
+fn on_demand_takes_only_what_spot_could_not_give() {
+    let mut stage = Stage::with(vec![runner()]);
+    let launch = launches(&stage.queue(&[1, 2, 3])).remove(0);
+    let errors = launch
+        .offerings
+        .iter()
+        .map(|offering| LaunchError {
+            offering: Some(offering.clone()),
+            class: LaunchErrorClass::Capacity,
+            code: "InsufficientInstanceCapacity".into(),
+            message: String::new(),
+        })
+        .collect();
+    let answer = LaunchAnswer { launched: Vec::new(), errors, leftover: Leftover::None };
+    let commands = stage.step(vec![Event::Launched { token: launch.token, answer }]);
+    let again = launches(&commands);
+    assert_eq!((again.len(), again[0].market, again[0].count), (1, Market::OnDemand, 3));
+}
+
+#[test]
+fn an_unanswered_launch_is_repeated_with_its_token_and_its_workers_stay_counted() {
+    let mut stage = Stage::with(vec![runner()]);
+    let launch = launches(&stage.queue(&[1])).remove(0);
+    let answer = LaunchAnswer {
+        launched: Vec::new(),
+        errors: vec![LaunchError {
+            offering: None,
+            class: LaunchErrorClass::Slow,
+            code: "TimedOut".into(),
+            message: String::new(),
+        }],
+        leftover: Leftover::Possible,
+    };
+    stage.step(vec![Event::Launched { token: launch.token.clone(), answer }]);
+    for _ in 0..10 {
+        stage.pass(3);
+        stage.list();
+        for repeated in launches(&stage.queue(&[1])) {
+            assert_eq!(repeated.token, launch.token, "nothing but the same launch");
+        }
+    }
+}
+
+#[test]
+fn a_refused_launch_waits_and_says_why() {
+    let mut stage = Stage::with(vec![runner()]);
+    let launch = launches(&stage.queue(&[1])).remove(0);
+    let answer = LaunchAnswer {
+        launched: Vec::new(),
+        errors: vec![LaunchError {
+            offering: None,
+            class: LaunchErrorClass::Denied,
+            code: "UnauthorizedOperation".into(),
+            message: "not allowed".into(),
+        }],
+        leftover: Leftover::None,
+    };
+    stage.step(vec![Event::Launched { token: launch.token, answer }]);
+    stage.pass(3);
+    assert!(launches(&stage.queue(&[1])).is_empty());
+    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap();
+    assert!(held_back.starts_with("EC2 refused the launch (UnauthorizedOperation: not allowed)"), "{held_back}");
+    stage.pass(60);
+    stage.list();
+    assert_eq!(launches(&stage.queue(&[1])).len(), 1);
+}
+
+#[test]
+fn three_failed_boots_in_a_row_open_the_breaker_which_then_tries_one() {
+    let mut stage = Stage::with(vec![runner()]);
+    let workers = {
+        let launch = launches(&stage.queue(&[1, 2, 3])).remove(0);
+        stage.grant(&launch)
+    };
+    stage.list();
+    stage.pass(301);
+    stage.list();
+    stage.queue(&[1, 2, 3]);
+    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap();
+    assert!(held_back.starts_with("3 boots in a row failed"), "{held_back}");
+    stage.instances.retain(|instance| !workers.contains(&instance.id));
+
+    for _ in 0..140 {
+        stage.pass(3);
+        let mut commands = stage.list();
+        commands.extend(stage.queue(&[1, 2, 3]));
+        if let Some(launch) = launches(&commands).first() {
+            assert_eq!(launch.count, 1, "one trial after the breaker");
+            return;
+        }
+    }
+    panic!("the breaker never closed again: {:#?}", stage.engine.view());
+}
+
+/// What is said to the links of workers, and the ends: `connect i-0001`.
+fn links_and_ends(commands: &[Command]) -> Vec<String> {
+    let said = commands.iter().filter_map(|command| match command {
+        Command::Connect { worker, .. } => Some(format!("connect {worker}")),
+        Command::Disconnect { worker } => Some(format!("disconnect {worker}")),
+        Command::Terminate(all) => Some(format!("terminate {}", all[0].worker)),
+        _ => None,
+    });
+    said.collect()
+}
+
+#[test]
+fn a_worker_that_is_given_up_loses_its_link_first_so_that_nobody_configures_it_any_more() {
+    let mut stage = Stage::with(vec![runner()]);
+    let launch = launches(&stage.queue(&[1])).remove(0);
+    let worker = stage.grant(&launch).remove(0);
+    assert_eq!(links_and_ends(&stage.list()), [format!("connect {worker}")]);
+    stage.pass(301);
+
+    assert_eq!(links_and_ends(&stage.list()), [format!("disconnect {worker}"), format!("terminate {worker}")]);
+
+    // EC2 did not hear it; the worker goes on booting, and the call is repeated.
+    stage.pass(61);
+    assert_eq!(links_and_ends(&stage.list()), [format!("terminate {worker}")]);
+}
+
+#[test]
+fn a_worker_that_was_given_up_and_serves_after_all_gets_its_link_back() {
+    let mut stage = Stage::with(vec![runner()]);
+    let launch = launches(&stage.queue(&[1])).remove(0);
+    let worker = stage.grant(&launch).remove(0);
+    stage.list();
+    stage.pass(301);
+    stage.list();
+
+    // Its link had told this before it was let go; EC2 did not hear of the end.
+    assert_eq!(links_and_ends(&stage.report(&worker, serving(1))), [format!("connect {worker}")]);
+    assert!(links_and_ends(&stage.report(&worker, serving(1))).is_empty());
+    stage.pass(61);
+    assert!(links_and_ends(&stage.list()).is_empty(), "it has a job");
+}

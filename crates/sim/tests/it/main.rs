@@ -1,0 +1,18 @@
+//! The engine, step by step: what it does with what it is told. The laws are checked after every step.
+#![cfg(test)]
+
+mod clocks;
+mod drains;
+mod fixed_point;
+mod forecasts;
+mod launches;
+mod oracles;
+mod pictures;
+mod prices;
+mod retries;
+mod scenarios;
+mod shares;
+mod stage;
+mod unknowns;
+mod why;
+mod worlds;

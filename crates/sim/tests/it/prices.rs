@@ -1,0 +1,101 @@
+//! A spot worker that costs more than one on demand is a bad bargain: it is not asked for, and people are told why. And what
+//! a launch that was never answered was to probe does not stay closed for ever.
+
+use std::collections::BTreeMap;
+
+use runner_fleet_engine::{
+    Event, InstanceType, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Market, PriceLook, RunnerSettings, Zone,
+};
+
+use super::stage::{Stage, launches, runner, serving, words};
+
+/// c8g.large costs 0.09 on demand, and so much as spot in the zones a and b.
+fn prices(stage: &Stage, a: f64, b: f64) -> Event {
+    let kind = InstanceType::new("c8g.large");
+    let spot = [("a", a), ("b", b)].map(|(zone, price)| ((kind.clone(), Zone::new(zone)), price));
+    Event::Prices(PriceLook {
+        // A zone is its region's name and a letter.
+        region: String::new(),
+        asked_at: stage.now,
+        on_demand: BTreeMap::from([(kind, 0.09)]),
+        spot: Ok(spot.into()),
+    })
+}
+
+#[test]
+fn spot_offers_dearer_than_on_demand_are_left_out_and_told() {
+    let mut stage = Stage::with(vec![runner()]);
+    let look = prices(&stage, 0.1, 0.03);
+    stage.step(vec![look]);
+    let launch = launches(&stage.queue(&[1, 2])).remove(0);
+    let zones: Vec<&str> = launch.offerings.iter().map(|offering| offering.zone.as_str()).collect();
+    assert_eq!((launch.market, zones), (Market::Spot, vec!["b"]));
+    let told = stage.engine.view().runners[0].too_dear.clone();
+    assert_eq!(told, ["spot c8g.large in a costs 0.1000 USD/h, on demand it is 0.0900"]);
+}
+
+#[test]
+fn where_all_of_spot_is_too_dear_on_demand_gives_the_workers_or_nobody_does() {
+    let mut stage = Stage::with(vec![runner()]);
+    let look = prices(&stage, 0.1, 0.11);
+    stage.step(vec![look]);
+    assert_eq!(words(&stage.queue(&[1, 2])), ["launch 2 on-demand"]);
+
+    let stubborn = RunnerSettings { on_demand_fallback: false, spot_max_price: Some(0.02), ..runner() };
+    let mut stage = Stage::with(vec![stubborn]);
+    let look = prices(&stage, 0.03, 0.04);
+    stage.step(vec![look]);
+    assert_eq!(words(&stage.queue(&[1, 2])), Vec::<String>::new());
+    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap();
+    let expected = "every spot offer is too dear, even the cheapest: spot c8g.large in a costs 0.0300 USD/h, spot_max_price is 0.02";
+    assert_eq!(held_back, expected);
+    let look = prices(&stage, 0.015, 0.04);
+    assert_eq!(launches(&stage.step(vec![look])).len(), 1, "the price has come down");
+}
+
+#[test]
+fn workers_show_what_they_cost_and_an_unknown_price_is_not_zero() {
+    let mut stage = Stage::with(vec![runner()]);
+    let workers = stage.with_ready_workers(1);
+    stage.report(&workers[0], serving(0));
+    let view = stage.engine.view();
+    assert_eq!((view.workers[0].usd_per_hour, view.workers[0].usd_estimated), (None, None));
+    assert_eq!(view.costs.unpriced_workers, 1);
+
+    let look = prices(&stage, 0.03, 0.03);
+    stage.step(vec![look]);
+    let view = stage.engine.view();
+    assert_eq!((view.workers[0].usd_per_hour, view.costs.unpriced_workers), (Some(0.03), 0));
+    assert!(view.workers[0].usd_estimated.unwrap() > 0.0004, "a minute at least: {view:?}");
+    assert!((view.costs.usd_per_hour - 0.03).abs() < 1e-9);
+}
+
+#[test]
+fn a_probe_that_is_never_answered_does_not_close_its_offerings_for_ever() {
+    let mut stage = Stage::with(vec![RunnerSettings { on_demand_fallback: false, ..runner() }]);
+    let launch = launches(&stage.queue(&[1])).remove(0);
+    let error = |offering| LaunchError {
+        offering: Some(offering),
+        class: LaunchErrorClass::Capacity,
+        code: "InsufficientInstanceCapacity".into(),
+        message: String::new(),
+    };
+    let errors = launch.offerings.iter().cloned().map(error).collect();
+    let answer = LaunchAnswer { launched: Vec::new(), errors, leftover: Leftover::None };
+    stage.step(vec![Event::Launched { token: launch.token, answer }]);
+
+    let mut tokens = Vec::new();
+    for _ in 0..400 {
+        stage.pass(3);
+        let mut commands = stage.list();
+        commands.extend(stage.queue(&[1]));
+        for launch in launches(&commands) {
+            assert_eq!(launch.count, 1);
+            if !tokens.contains(&launch.token) {
+                tokens.push(launch.token);
+            }
+        }
+    }
+    // Twenty minutes: the first probe after three, given up ten minutes later, and another one.
+    assert!(tokens.len() >= 2, "{tokens:?}");
+}

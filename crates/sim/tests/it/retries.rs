@@ -1,0 +1,145 @@
+//! `retry_interrupted`: a job that EC2 took away is queued again once; one that ended by itself is not.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use runner_fleet_engine::{
+    Command, Event, Instance, InstanceState, JobId, ProjectId, Report, RetryOutcome, RunnerSettings, Server, WorkerId,
+};
+use runner_fleet_sim::run::run;
+use runner_fleet_sim::scenario::JobSpec;
+use runner_fleet_sim::{Faults, JobState, Outcome, Scenario};
+
+use super::stage::{SERVER, Stage, runner, serving};
+
+/// A world with one interruption after 200 s, and a job that runs for so long.
+fn interrupted(takes: u64, faults: Faults, seed: u64) -> Outcome {
+    let job = JobSpec::new(Duration::ZERO, Duration::from_secs(takes));
+    let mut scenario = Scenario::new(Timestamp::UNIX_EPOCH).with_jobs([job]).with_faults(faults);
+    scenario.interruptions = vec![Duration::from_secs(200)];
+    scenario.runner_mut().unwrap().retry_interrupted = true;
+    run(seed, &scenario).unwrap()
+}
+
+#[test]
+fn a_job_on_an_interrupted_worker_is_retried_once_and_succeeds() {
+    let outcome = interrupted(900, Faults::default(), 1);
+    let states: Vec<JobState> = outcome.world.jobs().map(|(_, job)| job.state).collect();
+    assert!(matches!(states.as_slice(), [JobState::Killed(_), JobState::Succeeded]), "{states:?}");
+}
+
+#[test]
+fn a_job_that_finishes_in_its_two_minutes_is_not_retried() {
+    let outcome = interrupted(200, Faults::default(), 1);
+    let states: Vec<JobState> = outcome.world.jobs().map(|(_, job)| job.state).collect();
+    assert_eq!(states, [JobState::Succeeded]);
+}
+
+#[test]
+fn lost_late_and_doubled_answers_retry_nothing_twice_and_forget_nothing() {
+    let faults = Faults {
+        until: Duration::from_secs(1800),
+        answer_lost: 0.4,
+        answer_late: 0.2,
+        answer_doubled: 0.3,
+        retry_fails: 0.4,
+        ..Faults::default()
+    };
+    for seed in 0..60 {
+        // The world's own check says when a job is retried that may not be.
+        let outcome = interrupted(900, faults.clone(), seed);
+        for (id, job) in outcome.world.jobs() {
+            let lost = matches!(job.state, JobState::Killed(_));
+            assert_eq!(job.retried_as.is_some(), lost, "seed {seed}, job {id}: {job:?}");
+        }
+    }
+}
+
+/// A worker under notice, with job 7 of project 70.
+fn under_notice() -> (Stage, WorkerId, Report) {
+    let mut stage = Stage::with(vec![RunnerSettings { retry_interrupted: true, ..runner() }]);
+    let worker = stage.with_ready_workers(1).remove(0);
+    stage.queue(&[]);
+    let interruption = Some(stage.now.saturating_add(Duration::from_secs(120)).unwrap());
+    let projects = BTreeMap::from([(JobId(7), ProjectId(70))]);
+    let report = Report { interruption, job_ids: [JobId(7)].into(), projects, ..serving(1) };
+    assert_eq!(asked(&stage.report(&worker, report.clone())), []);
+    (stage, worker, report)
+}
+
+fn asked(commands: &[Command]) -> Vec<(JobId, ProjectId)> {
+    let of = |command: &Command| match command {
+        Command::Retry { job, project, .. } => Some((*job, *project)),
+        _ => None,
+    };
+    commands.iter().filter_map(of).collect()
+}
+
+fn answer(stage: &mut Stage, outcome: RetryOutcome) -> Vec<Command> {
+    stage.step(vec![Event::Retried { server: Server::new(SERVER), job: JobId(7), outcome }])
+}
+
+#[test]
+fn gitlab_is_asked_when_the_job_has_left_the_worker_and_until_it_knows() {
+    let (mut stage, worker, report) = under_notice();
+    stage.pass(80);
+    let ended = Report { job_ids: [].into(), projects: BTreeMap::new(), ..report };
+    assert_eq!(asked(&stage.report(&worker, ended)), [(JobId(7), ProjectId(70))]);
+    assert_eq!(asked(&answer(&mut stage, RetryOutcome::StillRuns)), []);
+    stage.pass(11);
+    assert_eq!(asked(&stage.list()), [(JobId(7), ProjectId(70))]);
+    answer(&mut stage, RetryOutcome::Failed("502".into()));
+    stage.pass(11);
+    assert_eq!(asked(&stage.list()), [], "ever more rarely");
+    stage.pass(11);
+    assert_eq!(asked(&stage.list()), [(JobId(7), ProjectId(70))]);
+    answer(&mut stage, RetryOutcome::Queued(JobId(8)));
+    for _ in 0..20 {
+        stage.pass(60);
+        assert_eq!(asked(&stage.list()), []);
+    }
+    assert_eq!(stage.engine.view().totals.jobs_retried, 1);
+}
+
+#[test]
+fn a_worker_that_ec2_takes_back_without_a_word_is_followed_up_from_its_last_report() {
+    let (mut stage, worker, report) = under_notice();
+    stage.report(&worker, Report { interruption: None, ..report });
+    stage.pass(5);
+    let gone = |instance: &Instance| Instance {
+        state: InstanceState::Terminated,
+        state_reason: Some("Server.SpotInstanceTermination".into()),
+        ..instance.clone()
+    };
+    stage.instances = stage.instances.iter().map(gone).collect();
+    assert_eq!(asked(&stage.list()), [(JobId(7), ProjectId(70))]);
+}
+
+#[test]
+fn a_refusal_is_told_once_and_a_retry_of_ours_is_not_retried_again() {
+    let (mut stage, worker, report) = under_notice();
+    let both = Report {
+        job_ids: [JobId(7), JobId(9)].into(),
+        projects: [(JobId(7), ProjectId(70)), (JobId(9), ProjectId(70))].into(),
+        ..report.clone()
+    };
+    stage.report(&worker, both);
+    stage.pass(5);
+    let ended = Report { job_ids: [].into(), projects: BTreeMap::new(), ..report };
+    assert_eq!(asked(&stage.report(&worker, ended)).len(), 2);
+    answer(&mut stage, RetryOutcome::Refused("403".into()));
+    let other =
+        Event::Retried { server: Server::new(SERVER), job: JobId(9), outcome: RetryOutcome::Refused("403".into()) };
+    stage.step(vec![other]);
+    let told =
+        stage.engine.view().decisions.iter().filter(|decision| decision.text.contains("cannot be retried")).count();
+    assert_eq!(told, 1);
+
+    let (mut stage, worker, report) = under_notice();
+    let next = Report { job_ids: [JobId(8)].into(), projects: [(JobId(8), ProjectId(70))].into(), ..report.clone() };
+    stage.report(&worker, Report { job_ids: [].into(), projects: BTreeMap::new(), ..report });
+    answer(&mut stage, RetryOutcome::Queued(JobId(8)));
+    stage.report(&worker, next.clone());
+    assert_eq!(asked(&stage.report(&worker, Report { job_ids: [].into(), projects: BTreeMap::new(), ..next })), []);
+}

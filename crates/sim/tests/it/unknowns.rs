@@ -1,0 +1,138 @@
+//! Unknown is not zero: a failed or partial answer launches nothing, ends nothing.
+
+use runner_fleet_engine::{Engine, Event, Health, InstanceState, LinkFailure, LinkNews, QueueLook, RunnerName, Server};
+
+use super::stage::{RUNNER, SERVER, Stage, blueprint, facts, runner, serving, settings, words};
+
+#[test]
+fn nothing_is_launched_before_two_good_listings() {
+    let stage = Stage::with(vec![runner()]);
+    let mut engine = Engine::new("ci", 7, stage.now);
+    let mut now = stage.now;
+    let jobs = vec![stage.job(1)];
+    let name = RunnerName::new(RUNNER);
+    let mut events = vec![
+        Event::Configured(settings(vec![runner()])),
+        Event::Runner { runner: name.clone(), facts: Ok(facts()) },
+        Event::Blueprint { runner: name, blueprint: Ok(blueprint()) },
+    ];
+    for second in 0..12 {
+        let look = QueueLook { as_of: now, jobs: jobs.clone(), complete: true };
+        events.push(Event::Queue { server: Server::new(SERVER), look: Ok(look) });
+        if second % 3 == 0 {
+            events.push(Event::Instances { asked_at: now, listing: Ok(Vec::new()) });
+        }
+        let launched = words(&engine.step(now, events.drain(..)));
+        assert_eq!(launched.is_empty(), second < 6, "at second {second}: {launched:?}");
+        if second >= 6 {
+            return;
+        }
+        now = now.saturating_add(std::time::Duration::from_secs(1)).unwrap();
+    }
+}
+
+#[test]
+fn a_failed_queue_ends_no_idle_worker_and_launches_none() {
+    let mut stage = Stage::with(vec![runner()]);
+    let worker = stage.with_ready_workers(1).remove(0);
+    for _ in 0..40 {
+        stage.pass(30);
+        stage.list();
+        stage.report(&worker, serving(0));
+        let failed = Event::Queue { server: Server::new(SERVER), look: Err("502 Bad Gateway".into()) };
+        assert!(words(&stage.step(vec![failed])).is_empty());
+    }
+    let queue = &stage.engine.view().runners[0].queue;
+    assert!(!queue.is_known(), "{queue:?}");
+}
+
+#[test]
+fn an_incomplete_look_launches_for_what_it_shows_but_retires_nobody() {
+    let mut stage = Stage::with(vec![runner()]);
+    let worker = stage.with_ready_workers(1).remove(0);
+    stage.pass(400);
+    stage.list();
+    let report = runner_fleet_engine::Report { idle_seconds: 400, ..serving(0) };
+    let look = |jobs, stage: &Stage| Event::Queue {
+        server: Server::new(SERVER),
+        look: Ok(QueueLook { as_of: stage.now, jobs, complete: false }),
+    };
+    let event = look(Vec::new(), &stage);
+    assert!(words(&stage.step(vec![event])).is_empty());
+    assert!(words(&stage.report(&worker, report)).is_empty());
+    let event = look(vec![stage.job(5), stage.job(6)], &stage);
+    assert_eq!(words(&stage.step(vec![event])), ["launch 1 spot"]);
+}
+
+#[test]
+fn failed_listings_stop_launches_and_retirement() {
+    let mut stage = Stage::with(vec![runner()]);
+    for _ in 0..4 {
+        stage.pass(30);
+        let failed = Event::Instances { asked_at: stage.now, listing: Err("throttled".into()) };
+        stage.step(vec![failed]);
+    }
+    assert!(words(&stage.queue(&[1, 2])).is_empty());
+    let held_back = stage.engine.view().runners[0].held_back.clone();
+    assert_eq!(held_back.as_deref(), Some("the instances in EC2 are not known: throttled"));
+}
+
+#[test]
+fn an_unreachable_worker_is_replaced_but_ended_only_when_ec2_calls_it_impaired() {
+    let mut stage = Stage::with(vec![runner()]);
+    let worker = stage.with_ready_workers(1).remove(0);
+    stage.report(&worker, serving(1));
+    for _ in 0..20 {
+        stage.pass(10);
+        stage.list();
+        let down = LinkNews::Down(LinkFailure::Unreachable("connection timed out".into()));
+        let commands = stage.step(vec![Event::Link { worker: worker.clone(), news: down }]);
+        assert!(words(&commands).is_empty(), "{commands:?}");
+    }
+    assert_eq!(words(&stage.queue(&[2])), ["launch 1 spot"], "its slot does not count any more");
+    stage.instances[0].health = Health::Impaired;
+    stage.pass(10);
+    assert_eq!(words(&stage.list()), [format!("terminate {worker}")]);
+}
+
+#[test]
+fn an_adopted_worker_that_never_answers_is_not_taken_for_a_failed_boot() {
+    let stage = Stage::with(vec![runner()]);
+    let old = stage.instance("i-old");
+    let mut stage = Stage::adopting(vec![runner()], vec![old]);
+    for _ in 0..100 {
+        stage.pass(30);
+        stage.queue(&[]);
+        assert!(words(&stage.list()).is_empty());
+    }
+}
+
+#[test]
+fn an_instance_that_ends_by_itself_is_noticed_and_replaced() {
+    let mut stage = Stage::with(vec![runner()]);
+    let worker = stage.with_ready_workers(1).remove(0);
+    stage.report(&worker, serving(1));
+    stage.queue(&[2]);
+    stage.pass(40);
+    stage.instances[0].state = InstanceState::Terminated;
+    stage.instances[0].state_reason = Some("Server.SpotInstanceTermination".into());
+    stage.list();
+    let told = stage.engine.view().decisions.iter().any(|decision| {
+        decision.text == format!("{worker} has ended by itself, with 1 running jobs: Server.SpotInstanceTermination")
+    });
+    assert!(told, "{:?}", stage.engine.view().decisions);
+}
+
+#[test]
+fn an_adopted_worker_that_never_had_an_agent_is_a_failed_boot() {
+    let mut stage = Stage::with(vec![runner()]);
+    let adopted = stage.instance("i-old");
+    stage.pass(1_000);
+    stage.instances.push(adopted.clone());
+    assert!(words(&stage.list()).is_empty());
+    stage.pass(100);
+    assert!(words(&stage.list()).is_empty(), "healthy and out of reach: it may be running a job");
+    let news = LinkNews::NoAgent;
+    let commands = stage.step(vec![Event::Link { worker: adopted.id.clone(), news }]);
+    assert_eq!(words(&commands), ["terminate i-old"], "no agent, so that it has never had a job");
+}

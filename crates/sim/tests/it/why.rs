@@ -1,0 +1,81 @@
+//! "Why is my job waiting?" has one sentence of answer.
+
+use std::collections::BTreeSet;
+
+use runner_fleet_engine::view::JobStanding;
+use runner_fleet_engine::{Event, JobId, PendingJob, QueueLook, Report, RunnerName, RunnerSettings, Server, View};
+
+use super::stage::{RUNNER, SERVER, Stage, facts, launches, runner, serving};
+
+fn why(stage: &Stage, job: u64) -> (JobStanding, String) {
+    let fates = stage.engine.fates(JobId(job));
+    assert_eq!(fates.len(), 1, "{fates:?}");
+    (fates[0].standing, fates[0].why.clone())
+}
+
+fn says(stage: &Stage, job: u64, words: &str) {
+    let (_, why) = why(stage, job);
+    assert!(why.contains(words), "{why}");
+}
+
+#[test]
+fn a_jobs_way_in_sentences() {
+    let mut stage = Stage::with(vec![RunnerSettings { max_workers: 1, ..runner() }]);
+    says(&stage, 1, "the queue could not be read yet");
+    let commands = stage.queue(&[1, 2]);
+    says(&stage, 1, "a launch has been on its way for 0s; more are not launched: all 1 workers of max_workers exist");
+    let worker = stage.grant(&launches(&commands)[0]).remove(0);
+    stage.list();
+    stage.pass(40);
+    stage.queue(&[1, 2]);
+    says(
+        &stage,
+        2,
+        &format!("it has waited for 0s: waits for {worker}, booting for 40s (waiting for SSH); more are not"),
+    );
+    stage.report(&worker, serving(0));
+    stage.queue(&[1]);
+    says(&stage, 1, &format!("{worker} has a free slot and takes it at its next request"));
+    stage.report(&worker, Report { job_ids: [JobId(1)].into(), ..serving(1) });
+    assert_eq!(why(&stage, 1), (JobStanding::Running, format!("it runs on {worker}, a worker of {RUNNER}")));
+    stage.queue(&[]);
+    assert_eq!(why(&stage, 9).0, JobStanding::Unknown);
+    says(&stage, 9, "is not among the jobs that wait");
+    stage.queue(&[3]);
+    stage.pass(60);
+    stage.step(vec![Event::Queue { server: Server::new(SERVER), look: Err("502 Bad Gateway".into()) }]);
+    says(&stage, 3, "the queue could not be read for 1m: 502 Bad Gateway");
+}
+
+#[test]
+fn a_job_that_nobody_may_take_says_what_every_runner_lacks() {
+    let mut stage = Stage::with(vec![runner()]);
+    let tagged = PendingJob { tags: BTreeSet::from(["gpu".to_owned()]), ..stage.job(1) };
+    let look = QueueLook { as_of: stage.now, jobs: vec![tagged], complete: true };
+    stage.step(vec![Event::Queue { server: Server::new(SERVER), look: Ok(look) }]);
+    says(&stage, 1, "no runner here may take it: graviton has no tag gpu");
+    let protected = runner_fleet_engine::RunnerFacts { protected_only: true, ..facts() };
+    stage.step(vec![Event::Runner { runner: RunnerName::new(RUNNER), facts: Ok(protected) }]);
+    let open = PendingJob { protected: Some(false), ..stage.job(2) };
+    let look = QueueLook { as_of: stage.now, jobs: vec![open], complete: true };
+    stage.step(vec![Event::Queue { server: Server::new(SERVER), look: Ok(look) }]);
+    says(&stage, 2, "takes jobs of protected refs only");
+}
+
+#[test]
+fn the_picture_is_bounded_and_counts_all() {
+    let mut stage = Stage::with(vec![runner()]);
+    let ids: Vec<u64> = (1..=3_000).collect();
+    stage.queue(&ids);
+    let view = stage.engine.view();
+    assert_eq!((view.jobs.len(), view.waiting.total, view.waiting.unmatched), (View::JOBS_MAX, 3_000, 0));
+}
+
+#[test]
+fn an_unknown_queue_alone_holds_nothing_back() {
+    let mut stage = Stage::with(vec![runner()]);
+    stage.step(vec![Event::Queue { server: Server::new(SERVER), look: Err("502 Bad Gateway".into()) }]);
+    let view = stage.engine.view();
+    assert_eq!(view.runners[0].held_back, None);
+    assert!(!view.runners[0].queue.is_known());
+}
