@@ -10,10 +10,11 @@ use jiff::Timestamp;
 
 use super::command::Launch;
 use super::event::{LaunchAnswer, Leftover, LinkNews};
-use super::ids::{JobId, LaunchToken, ProjectId, RunnerName, WorkerId};
+use super::ids::{LaunchToken, RunnerName, WorkerId};
 use super::settings::Settings;
 use super::time::since;
 use super::worker::{Health, Instance, InstanceState};
+use super::worker_event::News;
 use super::workers::{Heard, Link, Worker};
 
 /// A listing may miss an instance for so long after its launch. AWS advises patience of up to five minutes
@@ -61,36 +62,6 @@ pub(crate) struct Ended {
     pub(crate) again_at: Option<Timestamp>,
     /// The last listing that showed it.
     pub(crate) listed_at: Timestamp,
-}
-
-/// Something about a worker that others must hear of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum News {
-    /// It was ready for the first time.
-    Ready(WorkerId),
-    /// It told of an interruption for the first time.
-    Interrupted(WorkerId),
-    /// It told for the first time that EC2 may take it back soon.
-    Endangered(WorkerId),
-    /// Its end was asked for, its link was let go, and what the link had still to tell shows that it serves after all.
-    Returned(WorkerId),
-    /// It has ended.
-    Ended(Box<Passing>),
-}
-
-/// What there is to tell of a worker that has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Passing {
-    /// As last seen.
-    pub(crate) instance: Instance,
-    /// Whether a terminate command of ours came first.
-    pub(crate) asked: bool,
-    /// Jobs that its last report showed.
-    pub(crate) jobs: u32,
-    /// Their ids and projects, where known.
-    pub(crate) projects: BTreeMap<JobId, ProjectId>,
-    /// Whether its boot had been watched and was not done.
-    pub(crate) booting: bool,
 }
 
 /// All workers and launches.

@@ -79,7 +79,7 @@ pub enum Knowledge {
     /// The last answer is so old, and the newer questions failed for this reason.
     Stale {
         /// Age of the last good answer.
-        #[serde(rename = "age_seconds", with = "super::view::seconds")]
+        #[serde(rename = "age_seconds", with = "super::json::seconds")]
         age: Duration,
         /// What the newest failure said.
         why: String,

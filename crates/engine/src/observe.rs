@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use super::command::Command;
 use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, LinkNews, OperatorWish};
-use super::fleet::{News, Passing};
 use super::ids::{LaunchToken, RunnerName, Server, WorkerId};
 use super::job::{Knowledge, QueueLook};
 use super::launching::{LAUNCH_AGAIN, SLOW};
@@ -13,9 +12,11 @@ use super::offering::{Market, Offering};
 use super::reason::Reason;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
-use super::step::{Engine, FORGET_AGAIN};
+use super::state::Engine;
+use super::step::FORGET_AGAIN;
 use super::time::after;
 use super::worker::Instance;
+use super::worker_event::{News, Passing};
 use super::workers::Drain;
 
 impl Engine {

@@ -11,7 +11,7 @@ use super::placement;
 use super::prices;
 use super::reason::Brief;
 use super::settings::{IdleCount, RunnerSettings};
-use super::step::Engine;
+use super::state::Engine;
 use super::time::since;
 use super::view::{Costs, RunnerView, View, WorkerState, WorkerView};
 use super::why;

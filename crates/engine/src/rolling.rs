@@ -11,40 +11,9 @@ use jiff::Timestamp;
 use super::demand::Demand;
 use super::fleet::Fleet;
 use super::ids::ConfigHash;
-use super::reason::Reason;
+use super::outdated::{at_once, is_rolled, outdated};
 use super::settings::RunnerSettings;
-use super::workers::{Drain, Standing, Worker};
-
-/// How many workers of so many may be on their way to being replaced at one time.
-pub(crate) fn at_once(workers: u32) -> u32 {
-    (workers / 10).max(1)
-}
-
-/// Whether it is on its way out because it is to be replaced.
-pub(crate) fn is_rolled(worker: &Worker) -> bool {
-    matches!(&worker.drain, Some(Drain { reason: Reason::Drift { .. } | Reason::Rebalance | Reason::Age { .. }, .. }))
-}
-
-/// Why this worker should be replaced, if it should. `wants` is the configuration that a worker launched now has.
-pub(crate) fn outdated(
-    worker: &Worker,
-    section: &RunnerSettings,
-    wants: Option<&ConfigHash>,
-    now: Timestamp,
-) -> Option<Reason> {
-    if worker.instance.hold {
-        return None;
-    }
-    let has = &worker.instance.config;
-    if let Some(wants) = wants.filter(|wants| *wants != has) {
-        return Some(Reason::Drift { has: has.clone(), wants: wants.clone() });
-    }
-    if worker.report().is_some_and(|report| report.rebalance) {
-        return Some(Reason::Rebalance);
-    }
-    let age = worker.age(now);
-    (worker.idle(now).is_some() && age >= section.max_age).then_some(Reason::Age { age })
-}
+use super::workers::{Drain, Standing};
 
 /// Begins the drains of a runner's outdated workers.
 pub(crate) fn roll(

@@ -1,33 +1,22 @@
 //! One step: fold the events into what is known, look at everything, decide.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::backoff::{Backoff, Jitter};
 use super::boots::dead_end;
 use super::command::{Command, Termination};
-use super::cooldown::Cooldowns;
 use super::demand::{Assessment, Scene, assess};
 use super::event::Event;
-use super::fleet::Fleet;
-use super::forecast::Forecasts;
-use super::ids::{JobId, RunnerName, Server};
+use super::ids::JobId;
 use super::job::Knowledge;
-use super::journal::Journal;
-use super::launching::{HeldBack, Launching};
-use super::listing::Listing;
+use super::launching::Launching;
 use super::picture;
-use super::prices::Prices;
-use super::queue::Queue;
 use super::retirement::Retirement;
-use super::retries::Retries;
-use super::runner::Runner;
 use super::settings::Settings;
+use super::state::Engine;
 use super::time::since;
-use super::token::TokenMint;
-use super::untaken::{Untaken, is_left_alone};
+use super::untaken::is_left_alone;
 use super::view::{JobFate, View};
 use super::why;
 use super::workers::{Ending, Link, Standing};
@@ -43,55 +32,7 @@ pub(super) const FORGET_AGAIN: Duration = Duration::from_secs(60);
 /// The driver steps every second or so; more than this between two steps is a clock that was set, or a host that slept.
 const GAP_MAX: SignedDuration = SignedDuration::from_secs(20);
 
-/// The state machine. What it holds cannot be read again from the world (launches in flight, cool-downs, drains that
-/// were begun), and all of it is safe to lose.
-#[derive(Clone, Debug)]
-pub struct Engine {
-    pub(super) settings: Option<Settings>,
-    pub(super) runners: BTreeMap<RunnerName, Runner>,
-    pub(super) queues: BTreeMap<Server, Queue>,
-    pub(super) fleet: Fleet,
-    pub(super) listing: Listing,
-    pub(super) cooldowns: Cooldowns,
-    pub(super) prices: Prices,
-    pub(super) forecasts: Forecasts,
-    pub(super) untaken: Untaken,
-    pub(super) retries: Retries,
-    /// EC2 asks for patience with launches.
-    pub(super) slow: Backoff,
-    pub(super) jitter: Jitter,
-    pub(super) journal: Journal,
-    pub(super) held_back: BTreeMap<RunnerName, HeldBack>,
-    pub(super) assessment: Assessment,
-    pub(super) now: Timestamp,
-    mint: TokenMint,
-}
-
 impl Engine {
-    /// An engine that knows nothing yet. `manager` is the owner name in the tags; `seed` feeds the jitter of back-offs and,
-    /// with the start's time, makes the launch tokens of different starts differ.
-    pub fn new(manager: &str, seed: u64, started_at: Timestamp) -> Self {
-        Self {
-            settings: None,
-            runners: BTreeMap::new(),
-            queues: BTreeMap::new(),
-            fleet: Fleet::default(),
-            listing: Listing::default(),
-            cooldowns: Cooldowns::default(),
-            prices: Prices::default(),
-            forecasts: Forecasts::default(),
-            untaken: Untaken::default(),
-            retries: Retries::default(),
-            slow: Backoff::default(),
-            jitter: Jitter::seeded(seed),
-            journal: Journal::default(),
-            held_back: BTreeMap::new(),
-            assessment: Assessment::default(),
-            now: started_at,
-            mint: TokenMint::new(manager, seed, started_at),
-        }
-    }
-
     /// Takes in what happened, and says what is to be done now.
     pub fn step(&mut self, now: Timestamp, events: impl IntoIterator<Item = Event>) -> Vec<Command> {
         self.mind_the_clock(now);

@@ -9,7 +9,7 @@ use super::queue::Queue;
 use super::reason::Brief;
 use super::runner::Answer;
 use super::settings::{RunnerSettings, Settings};
-use super::step::Engine;
+use super::state::Engine;
 use super::time::since;
 use super::view::{JobFate, JobStanding, JobView, View, Waiting};
 use super::workers::{Standing, Worker};

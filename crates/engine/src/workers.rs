@@ -6,10 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::command::Launch;
 use super::event::{LaunchedWorker, LinkFailure};
-use super::fleet::{News, Passing};
 use super::reason::Reason;
 use super::time::{after, before, since};
 use super::worker::{Health, Instance, InstanceState, Phase, Report, RunnerState};
+use super::worker_event::{News, Passing};
 
 /// A worker that says nothing for so long is unreachable: two missed half-minute reports and some.
 pub(crate) const SILENCE: Duration = Duration::from_secs(75);

@@ -1,0 +1,72 @@
+//! The engine itself: what it keeps from one step to the next.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::backoff::{Backoff, Jitter};
+use super::cooldown::Cooldowns;
+use super::demand::Assessment;
+use super::fleet::Fleet;
+use super::forecast::Forecasts;
+use super::ids::{RunnerName, Server};
+use super::journal::Journal;
+use super::launching::HeldBack;
+use super::listing::Listing;
+use super::prices::Prices;
+use super::queue::Queue;
+use super::retries::Retries;
+use super::runner::Runner;
+use super::settings::Settings;
+use super::token::TokenMint;
+use super::untaken::Untaken;
+
+/// The state machine. What it holds cannot be read again from the world (launches in flight, cool-downs, drains that
+/// were begun), and all of it is safe to lose.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(super) settings: Option<Settings>,
+    pub(super) runners: BTreeMap<RunnerName, Runner>,
+    pub(super) queues: BTreeMap<Server, Queue>,
+    pub(super) fleet: Fleet,
+    pub(super) listing: Listing,
+    pub(super) cooldowns: Cooldowns,
+    pub(super) prices: Prices,
+    pub(super) forecasts: Forecasts,
+    pub(super) untaken: Untaken,
+    pub(super) retries: Retries,
+    /// EC2 asks for patience with launches.
+    pub(super) slow: Backoff,
+    pub(super) jitter: Jitter,
+    pub(super) journal: Journal,
+    pub(super) held_back: BTreeMap<RunnerName, HeldBack>,
+    pub(super) assessment: Assessment,
+    pub(super) now: Timestamp,
+    pub(super) mint: TokenMint,
+}
+
+impl Engine {
+    /// An engine that knows nothing yet. `manager` is the owner name in the tags; `seed` feeds the jitter of back-offs and,
+    /// with the start's time, makes the launch tokens of different starts differ.
+    pub fn new(manager: &str, seed: u64, started_at: Timestamp) -> Self {
+        Self {
+            settings: None,
+            runners: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            fleet: Fleet::default(),
+            listing: Listing::default(),
+            cooldowns: Cooldowns::default(),
+            prices: Prices::default(),
+            forecasts: Forecasts::default(),
+            untaken: Untaken::default(),
+            retries: Retries::default(),
+            slow: Backoff::default(),
+            jitter: Jitter::seeded(seed),
+            journal: Journal::default(),
+            held_back: BTreeMap::new(),
+            assessment: Assessment::default(),
+            now: started_at,
+            mint: TokenMint::new(manager, seed, started_at),
+        }
+    }
+}

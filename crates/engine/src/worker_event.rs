@@ -1,0 +1,36 @@
+//! What happens to a worker that others must hear of: what it, or its end, has to tell.
+
+use std::collections::BTreeMap;
+
+use super::ids::{JobId, ProjectId, WorkerId};
+use super::worker::Instance;
+
+/// Something about a worker that others must hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It was ready for the first time.
+    Ready(WorkerId),
+    /// It told of an interruption for the first time.
+    Interrupted(WorkerId),
+    /// It told for the first time that EC2 may take it back soon.
+    Endangered(WorkerId),
+    /// Its end was asked for, its link was let go, and what the link had still to tell shows that it serves after all.
+    Returned(WorkerId),
+    /// It has ended.
+    Ended(Box<Passing>),
+}
+
+/// What there is to tell of a worker that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Passing {
+    /// As last seen.
+    pub(crate) instance: Instance,
+    /// Whether a terminate command of ours came first.
+    pub(crate) asked: bool,
+    /// Jobs that its last report showed.
+    pub(crate) jobs: u32,
+    /// Their ids and projects, where known.
+    pub(crate) projects: BTreeMap<JobId, ProjectId>,
+    /// Whether its boot had been watched and was not done.
+    pub(crate) booting: bool,
+}
