@@ -4,8 +4,17 @@
 
 use super::node::{Node, shown_text};
 use super::problems::Report;
-use super::{Ami, Arch, values};
+use super::{Arch, values};
 use runner_fleet_engine::{InstanceType, SubnetId};
+
+/// The image that workers boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ami {
+    /// `ami-…`
+    Id(String),
+    /// `ssm:/…`: the name of a public or own SSM parameter, without the `ssm:`.
+    Parameter(String),
+}
 
 /// `ami-…` or `ssm:/…`.
 pub(crate) fn ami(node: &Node) -> Result<Ami, String> {

@@ -12,6 +12,7 @@ mod address;
 mod alive;
 pub mod arch;
 pub mod checksum;
+mod document;
 mod duration;
 pub mod ecr;
 mod ecr_host;
@@ -38,13 +39,14 @@ pub mod volume;
 
 pub use arch::Arch;
 pub use checksum::{Checksum, ChecksumList};
+pub use document::read_file;
 pub use ecr::Ecr;
 pub use ecr_host::{EcrHost, HelperVersion, partition_of};
-pub use ids::is_region;
+pub use ids::{Ami, is_region};
 pub use legacy::{Surroundings, migrate};
 
-pub use load::{Loaded, load, parse, parse_in, read_file};
-pub use model::{Address, Ami, Config, Fleet, LogFormat, LogLevel, Runner, RunnerFleet, SetupScript};
+pub use load::{Loaded, load, parse, parse_in};
+pub use model::{Address, Config, Fleet, LogFormat, LogLevel, Runner, RunnerFleet, SetupScript};
 pub use problems::{Problem, Problems, Warning};
 pub use secret::{Secret, SecretError};
 pub use ssh_key::{SshKey, SshKeyParameter};

@@ -1,21 +1,19 @@
 //! From a file to a [`Config`].
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::legacy::Surroundings;
 use super::legacy::migrate::MACHINE_LEFT_OUT;
-use super::node::{self, At, Node, Table};
+use super::node::{At, Node, Table};
 use super::problems::Report;
 use super::reader::Reader;
 use super::runner::{self, Outside};
 use super::ssh_key::{self, SshKey};
-use super::{Config, Fleet, LogFormat, LogLevel, Problems, Runner, Warning, address, duration, names, values};
-
-/// Far above any real file.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
+use super::{
+    Config, Fleet, LogFormat, LogLevel, Problems, Runner, Warning, address, document, duration, names, values,
+};
 
 /// The keys of `[fleet]`.
 pub(crate) const FLEET_KEYS: &[&str] = &["manager", "state_dir", "ssh_key", "control_socket"];
@@ -69,17 +67,7 @@ pub struct Loaded {
 /// # Errors
 /// All problems of the file at once; one problem when it cannot be read.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    parse(&read_file(path)?, &path.display().to_string())
-}
-
-/// The text of a configuration file of at most 1 MiB.
-pub fn read_file(path: &Path) -> Result<String, Problems> {
-    let origin = path.display().to_string();
-    let unreadable = |error: std::io::Error| Problems::whole_file(&origin, format!("cannot read the file: {error}"));
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-    Ok(text)
+    parse(&document::read_file(path)?, &path.display().to_string())
 }
 
 /// Checks a text; `origin` is the file's name for messages, and relative paths in the text start in its directory.
@@ -97,7 +85,7 @@ pub fn parse(text: &str, origin: &str) -> Result<Loaded, Problems> {
 /// # Errors
 /// All problems of the text at once.
 pub fn parse_in(text: &str, origin: &str, surroundings: &Surroundings) -> Result<Loaded, Problems> {
-    let document = document(text, origin)?;
+    let document = document::tree(text, origin)?;
     let mut report = Report::default();
     let directory = Path::new(origin).parent().map(Path::to_owned).unwrap_or_default();
     let config = read(&document, &directory, surroundings, &mut report);
@@ -108,24 +96,6 @@ pub fn parse_in(text: &str, origin: &str, surroundings: &Surroundings) -> Result
         // Cannot happen while every `None` comes with a problem; said aloud instead of trusted.
         None => Err(Problems::whole_file(origin, format!("could not be read, with {problem_count} problems told"))),
     }
-}
-
-/// The document as a tree, or its syntax errors.
-pub(crate) fn document(text: &str, origin: &str) -> Result<Table, Problems> {
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        return Err(Problems::whole_file(
-            origin,
-            format!("the file is larger than {FILE_BYTES_MAX} bytes; is it the right one?"),
-        ));
-    }
-    node::read(text).map_err(|errors| {
-        let mut report = Report::default();
-        for (line, message) in errors {
-            report.problem_in_line(line, message);
-        }
-        let nothing_told = || Problems::whole_file(origin, "not TOML".to_owned());
-        report.finish(origin).err().unwrap_or_else(nothing_told)
-    })
 }
 
 fn read(document: &Table, directory: &Path, surroundings: &Surroundings, report: &mut Report) -> Option<Config> {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Arch, Ecr, RootVolume, Secret, SshKey, Tool};
+use super::{Ami, Arch, Ecr, RootVolume, Secret, SshKey, SshKeyParameter, Tool};
 use runner_fleet_engine::{IdleCount, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId};
 
 /// The whole file, checked.
@@ -173,15 +173,6 @@ pub struct RunnerFleet {
     pub ecr: Option<Ecr>,
 }
 
-/// The image that workers boot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ami {
-    /// `ami-…`
-    Id(String),
-    /// `ssm:/…`: the name of a public or own SSM parameter, without the `ssm:`.
-    Parameter(String),
-}
-
 /// Which of a worker's addresses the manager connects to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -198,6 +189,18 @@ pub struct SetupScript {
     pub path: PathBuf,
     /// The script; at most 64 KiB of UTF-8.
     pub content: String,
+}
+
+impl Config {
+    /// The SSM parameter that keeps the manager's SSH key, if one does. It lies in the region of the first runner: what
+    /// the file says is the same for the service, for whoever runs `doctor`, and for `iam-policy` on another machine.
+    pub fn ssh_key_parameter(&self) -> Option<SshKeyParameter<'_>> {
+        let region = self.runners.first().and_then(|runner| runner.fleet.region.as_deref());
+        match &self.fleet.ssh_key {
+            SshKey::StateDir => None,
+            SshKey::Parameter(name) => Some(SshKeyParameter { region, name }),
+        }
+    }
 }
 
 impl RunnerFleet {

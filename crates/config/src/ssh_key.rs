@@ -1,7 +1,7 @@
 //! `ssh_key`: where the manager's SSH key is kept for good.
 
 use super::node::{Item, Node};
-use super::{Config, values};
+use super::values;
 
 /// What SSM takes is 1,011 characters with the ARN before the name; the longest ARN that there is has some 70.
 const NAME_LENGTH_MAX: usize = 900;
@@ -27,18 +27,6 @@ pub struct SshKeyParameter<'c> {
     pub region: Option<&'c str>,
     /// Its full name, beginning with `/`.
     pub name: &'c str,
-}
-
-impl Config {
-    /// The SSM parameter that keeps the manager's SSH key, if one does. It lies in the region of the first runner: what
-    /// the file says is the same for the service, for whoever runs `doctor`, and for `iam-policy` on another machine.
-    pub fn ssh_key_parameter(&self) -> Option<SshKeyParameter<'_>> {
-        let region = self.runners.first().and_then(|runner| runner.fleet.region.as_deref());
-        match &self.fleet.ssh_key {
-            SshKey::StateDir => None,
-            SshKey::Parameter(name) => Some(SshKeyParameter { region, name }),
-        }
-    }
 }
 
 /// `ssm:/…`; whatever else stands there may be a key, and is not repeated.
@@ -84,8 +72,8 @@ fn parameter(name: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Surroundings;
     use super::super::load::parse_in;
+    use super::super::{Config, Surroundings};
     use super::*;
 
     const MINIMAL: &str = include_str!("../../../config/minimal.toml");

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::load;
+use super::super::document;
 use super::super::node::{Item, Node, Table, shown_text};
 use super::super::problems::{Problems, Report};
 use super::environment;
@@ -23,7 +23,7 @@ const NOT_KEPT: [&str; 3] = ["runners", "fleet", "machine"];
 /// # Errors
 /// All problems, when the text is not TOML or holds what cannot be translated.
 pub fn migrate(text: &str, origin: &str, manager: &str, surroundings: &Surroundings) -> Result<String, Problems> {
-    let document = load::document(text, origin)?;
+    let document = document::tree(text, origin)?;
     let mut report = Report::default();
     let mut out = format!(
         "# Made from {} by `runner-fleet migrate`; read every comment, then `runner-fleet check`.\n",
