@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::files::pretty;
 use super::spec::WorkerSpec;
 
 /// `/etc/runner-fleet/docker-config.json`: merged into root's own on the worker, and the seed for jobs.
@@ -42,4 +41,9 @@ fn to_json(value: &toml::Value) -> Value {
             Value::Object(table.iter().map(|(key, value)| (key.clone(), to_json(value))).collect())
         }
     }
+}
+
+/// JSON for people: indented, with a newline at its end. A JSON value always has a text; the empty object is never used.
+pub(super) fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
 }

@@ -1,8 +1,6 @@
 //! The files that user-data writes onto a worker.
 
-use serde_json::Value;
-
-use super::docker_config::{daemon_json, docker_config};
+use super::docker_config::{daemon_json, docker_config, pretty};
 use super::environment::worker_env;
 use super::spec::WorkerSpec;
 
@@ -84,9 +82,4 @@ impl File {
     fn new(path: &'static str, mode: &'static str, content: impl Into<String>) -> Self {
         Self { path, mode, content: content.into() }
     }
-}
-
-/// JSON for people: indented, with a newline at its end. A JSON value always has a text; the empty object is never used.
-pub(super) fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
 }

@@ -2,7 +2,8 @@
 
 use toml::{Table, Value};
 
-use super::runner_config::MASK;
+/// What stands for a secret in what `render` prints.
+pub(super) const MASK: &str = "[MASKED]";
 
 /// Parts of a name, in lower case, that mark its value as a secret. `KeyID`-like names and files are no secrets.
 const MARKS: [&str; 8] = ["token", "secret", "password", "passwd", "credential", "private", "auth_config", "apikey"];

@@ -1,7 +1,8 @@
 //! What a worker receives, for people: `runner-fleet render`.
 
 use super::docker_config::docker_config;
-use super::runner_config::{MASK, masked_runner_config};
+use super::masked::MASK;
+use super::runner_config::masked_runner_config;
 use super::spec::WorkerSpec;
 use super::user_data::cloud_config;
 use runner_fleet_engine::WorkerId;

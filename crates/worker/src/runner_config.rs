@@ -8,13 +8,10 @@ use secrecy::{ExposeSecret, SecretString};
 use toml::{Table, Value};
 
 use super::files::TLS_CA_PATH;
-use super::masked::masked;
+use super::masked::{MASK, masked};
 use super::spec::WorkerSpec;
 use super::wiring;
 use runner_fleet_engine::WorkerId;
-
-/// What stands for a secret in what `render` prints.
-pub(super) const MASK: &str = "[MASKED]";
 
 /// How long an aborted job may take to clean up and tell GitLab its end, in seconds. The spot watcher aborts 40 s before
 /// EC2 takes the machine.
