@@ -8,11 +8,9 @@ use plotters::prelude::*;
 
 use crate::figures::{CLASSES, Figures};
 
-use super::paint::{self, INK};
+use super::paint::{self, Drawn, INK, SIZE};
 use super::{Report, Run, gantt};
 
-/// Of every plot.
-pub(super) const SIZE: (u32, u32) = (960, 360);
 /// Points of a curve over time: one for every second pixel or so.
 const POINTS: usize = 400;
 
@@ -26,9 +24,6 @@ pub struct Chart {
     /// The picture.
     pub svg: String,
 }
-
-/// Whatever plotters can fail with.
-pub(super) type Drawn = Result<(), Box<dyn Error>>;
 
 /// Draws all of them.
 ///
@@ -172,7 +167,7 @@ struct Curves {
 
 impl Curves {
     fn of(run: &Run) -> Self {
-        let start = start_of(run);
+        let start = run.start();
         let whole: Duration = run.end.duration_since(start).try_into().unwrap_or_default();
         let step = (whole / POINTS as u32).max(Duration::from_secs(1));
         let mut curves = Self { paid: vec![0.0; POINTS], busy: vec![0.0; POINTS], step };
@@ -187,11 +182,6 @@ impl Curves {
         }
         curves
     }
-}
-
-/// When the first thing happened.
-pub(super) fn start_of(run: &Run) -> Timestamp {
-    run.tape.jobs.iter().map(|job| job.queued_at).min().unwrap_or(run.end)
 }
 
 /// Adds `amount` to the average of every step between two times.

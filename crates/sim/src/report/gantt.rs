@@ -4,8 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use plotters::prelude::*;
 
 use super::Run;
-use super::charts::{Drawn, SIZE, start_of};
-use super::paint::{self, INK};
+use super::paint::{self, Drawn, INK, SIZE};
 use crate::tape::MachineRun;
 
 /// What is shown of time: the busiest hour and as much before and after.
@@ -71,7 +70,7 @@ pub(super) fn draw(svg: &mut String, run: &Run) -> Drawn {
 
 /// An hour before the hour in which most jobs were queued.
 fn busiest(run: &Run) -> Timestamp {
-    let start = start_of(run);
+    let start = run.start();
     let mut hours = std::collections::BTreeMap::<i64, u64>::new();
     for job in &run.tape.jobs {
         *hours.entry(job.queued_at.duration_since(start).as_hours()).or_default() += 1;

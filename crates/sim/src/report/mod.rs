@@ -57,3 +57,10 @@ pub struct Run {
     /// When it ended.
     pub end: Timestamp,
 }
+
+impl Run {
+    /// When the first thing happened.
+    fn start(&self) -> Timestamp {
+        self.tape.jobs.iter().map(|job| job.queued_at).min().unwrap_or(self.end)
+    }
+}

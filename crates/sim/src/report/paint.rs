@@ -3,8 +3,15 @@
 //! Whatever is text or a line of the frame is drawn in one marked colour and becomes `currentColor` afterwards, so that it
 //! follows the page; the rest is of middle brightness.
 
+use std::error::Error;
+
 use plotters::prelude::*;
 use plotters::style::RGBColor;
+
+/// Of every plot, in pixels.
+pub(super) const SIZE: (u32, u32) = (960, 360);
+/// Whatever plotters can fail with.
+pub(super) type Drawn = Result<(), Box<dyn Error>>;
 
 /// Stands for the page's own text colour.
 const INK_MARK: &str = "#010203";

@@ -6,8 +6,6 @@ use runner_fleet_engine::{
     Event, Holdings, JobId, Launch, RunnerName, Server, SystemId, TemplateName, Termination, WorkerId,
 };
 
-use super::host::Stage;
-
 /// Something that is going to happen.
 #[derive(Clone, Debug)]
 pub(super) enum Happening {
@@ -59,4 +57,21 @@ pub(super) enum Happening {
     PauseEnds(RunnerName),
     SomeReconfiguration,
     SomeDrift,
+}
+
+/// The stages of a boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The kernel runs; EC2 says `running`.
+    Running,
+    /// sshd answers.
+    Sshd,
+    /// A step of the bootstrap.
+    Step(&'static str),
+    /// The bootstrap is done.
+    Ready,
+    /// The bootstrap has failed.
+    Failed,
+    /// Power-off after a failure.
+    PowerOff,
 }

@@ -16,9 +16,9 @@ use runner_fleet_engine::{
     WorkerId, Zone, prices::cost,
 };
 
-use super::agenda::Happening;
+use super::agenda::{Happening, Stage};
 use super::gitlab::may_take;
-use super::host::{Host, Stage};
+use super::host::Host;
 use super::{World, later};
 
 /// A launch that got no answer is given up after this time.

@@ -9,7 +9,7 @@ use crate::dice::Stream;
 use crate::ledger::{Fact, Killer, TouchTruth};
 use runner_fleet_engine::{JobId, Phase, ProjectId, Reason, Report, RunnerName, RunnerState, SystemId, WorkerId};
 
-use super::agenda::Happening;
+use super::agenda::{Happening, Stage};
 use super::link::Link;
 use super::{World, later};
 
@@ -109,23 +109,6 @@ pub struct Request {
     pub number: u64,
     /// The job that it has brought, until the runner counts that job as running.
     pub brings: Option<JobId>,
-}
-
-/// The stages of a boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// The kernel runs; EC2 says `running`.
-    Running,
-    /// sshd answers.
-    Sshd,
-    /// A step of the bootstrap.
-    Step(&'static str),
-    /// The bootstrap is done.
-    Ready,
-    /// The bootstrap has failed.
-    Failed,
-    /// Power-off after a failure.
-    PowerOff,
 }
 
 impl Host {
