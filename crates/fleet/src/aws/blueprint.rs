@@ -3,32 +3,17 @@
 //! Of images and types of zones is asked once, since they do not change; doing this hourly and after a reload costs four
 //! reads (image parameter, subnets, key pairs, templates). What somebody deleted is thereby made again.
 
-use std::collections::BTreeMap;
-
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
 
 use super::client::Aws;
 use super::error::AwsError;
-use super::image::Image;
 use super::key;
 use super::spec::LaunchSpec;
-use super::subnet::Offered;
 use super::template::{self, Content};
 use runner_fleet_engine::{Blueprint, ConfigHash, Needs, Place};
 
 /// Digits of a config hash: enough to tell a runner's last thousand configurations apart, short enough to read.
 const CONFIG_HASH_DIGITS: usize = 12;
-
-/// What was asked once and does not change.
-#[derive(Debug, Default)]
-pub(crate) struct Cache {
-    pub(crate) images: Mutex<BTreeMap<String, Image>>,
-    pub(crate) offered: Mutex<Offered>,
-    /// Held while one runner looks at key pairs and templates and makes what it misses: of two that start at once, the
-    /// second sees what the first has made.
-    pub(crate) preparing: Mutex<()>,
-}
 
 impl Aws {
     /// Prepares the launch of a runner's workers.

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
 
-use super::blueprint::Cache;
+use super::cache::Cache;
 use super::calls::CallCounts;
 use super::error::{AwsError, CallError, Meaning};
 use super::pace::Pace;

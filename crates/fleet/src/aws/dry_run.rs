@@ -10,9 +10,9 @@ use aws_sdk_ec2::types::{
     InstanceNetworkInterfaceSpecification, InstanceType, ResourceType,
 };
 
+use super::cache::Image;
 use super::client::Aws;
 use super::error::AwsError;
-use super::image::Image;
 use super::spec::LaunchSpec;
 use super::template::Content;
 use super::{fleet, key, tag};

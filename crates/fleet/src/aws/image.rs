@@ -3,24 +3,12 @@
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>. An image never changes, so that
 //! it is described once; which image a parameter names may change, so that it is read every time.
 
+use super::cache::Image;
 use super::client::Aws;
 use super::error::AwsError;
 use super::spec::{Ami, LaunchSpec};
 
 const DESCRIBE: &str = "ec2:DescribeImages";
-
-/// An image, as far as a launch needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Image {
-    /// `ami-…`.
-    pub(crate) id: String,
-    /// `arm64` or `x86_64`.
-    pub(crate) architecture: String,
-    /// Under which name the root volume is mapped.
-    pub(crate) root_device: String,
-    /// What the root volume must hold at least.
-    pub(crate) root_size_gib: u32,
-}
 
 impl Aws {
     /// Finds the image of a spec and checks that it fits.

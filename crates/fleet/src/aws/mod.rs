@@ -3,15 +3,16 @@
 //! Nothing here decides anything: a complete command comes in, one or few calls go out, an answer in the engine's
 //! vocabulary comes back. No SDK type appears in a signature (but for [`Aws::from_sdk_config`], the door for tests).
 //!
-//! Reading order: the door ([`client`]), what can go wrong ([`error`], [`meaning`]); what a worker is made of
-//! ([`spec`], [`image`], [`subnet`], [`key`], [`template`], together the [`blueprint`], and what
-//! is kept for it, [`upkeep`]); the launch ([`fleet`], [`fleet_answer`]), the look ([`listing`]), the end ([`terminate`]);
-//! what it costs ([`prices`], [`on_demand`]); secrets ([`parameter`]); the rights that all of this needs ([`policy`],
-//! [`mod@worker_policy`]). What only `doctor` asks: [`dry_run`], [`network`], [`role`], [`quota`].
+//! Reading order: the door ([`client`]) and what it asks once (`cache`), what can go wrong ([`error`], [`meaning`]);
+//! what a worker is made of ([`spec`], [`image`], [`subnet`], [`key`], [`template`], together the [`blueprint`], and
+//! what is kept for it, [`upkeep`]); the launch ([`fleet`], [`fleet_answer`]), the look ([`listing`]), the end
+//! ([`terminate`]); what it costs ([`prices`], [`on_demand`]); secrets ([`parameter`]); the rights that all of this
+//! needs ([`policy`], [`mod@worker_policy`]). What only `doctor` asks: [`dry_run`], [`network`], [`role`], [`quota`].
 //!
 //! Deliberately absent: choosing a zone or a market, repeating a launch, and any call for a single worker.
 
 pub mod blueprint;
+pub(crate) mod cache;
 pub mod calls;
 pub mod client;
 pub mod dry_run;

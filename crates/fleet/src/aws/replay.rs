@@ -19,8 +19,8 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::timeout::TimeoutConfig;
 use base64::Engine as _;
 
+use super::cache::Image;
 use super::client::Aws;
-use super::image::Image;
 use super::spec::{Ami, Arch, LaunchSpec, RootVolume};
 use runner_fleet_engine::{
     ConfigHash, InstanceType, Launch, LaunchToken, Market, Offering, Reason, RunnerName, SubnetId, TemplateName, Zone,

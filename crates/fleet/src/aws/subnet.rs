@@ -5,10 +5,11 @@
 //! APIs: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html>,
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypeOfferings.html>.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{Filter, LocationType};
 
+use super::cache::Offered;
 use super::client::Aws;
 use super::error::AwsError;
 use super::spec::LaunchSpec;
@@ -26,9 +27,6 @@ struct Subnet {
     zone: Zone,
     free_addresses: i32,
 }
-
-/// In which zones a type can be had.
-pub(crate) type Offered = BTreeMap<InstanceType, BTreeSet<Zone>>;
 
 impl Aws {
     /// The places of a spec: for each type, in the file's order, the zones in the order of their first subnet.

@@ -20,8 +20,8 @@ use flate2::{Compression, GzBuilder};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::cache::Image;
 use super::error::AwsError;
-use super::image::Image;
 use super::spec::{LaunchSpec, RootVolume};
 use super::tag;
 use runner_fleet_engine::TemplateName;

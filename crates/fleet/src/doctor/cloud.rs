@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::aws::image::Image;
+use crate::aws::cache::Image;
 use crate::aws::{Aws, AwsError, GroupSeen, LaunchSpec, SubnetSeen};
 use crate::live::recipe;
 use runner_fleet_config::RunnerFleet;
