@@ -9,14 +9,10 @@ use runner_fleet_config::RunnerFleet;
 use runner_fleet_engine::{Market, Place};
 use runner_fleet_worker::HostKey;
 
-use super::examine::Patient;
+use super::context::{Patient, STATEMENT};
 use super::finding::{Finding, Step};
 use super::limit::{told, within};
 use super::quota;
-
-/// How to let `doctor` see what the service itself never looks at.
-pub(super) const STATEMENT: &str =
-    "to let doctor look, add the statements that \"runner-fleet iam-policy --manager --doctor\" prints";
 
 /// Whose credentials are used, and whether any are.
 pub(super) async fn credentials(aws: &Aws) -> (Finding, bool) {

@@ -6,7 +6,7 @@ use runner_fleet_engine::EcrError;
 use runner_fleet_worker::HELPER_PATH;
 use runner_fleet_worker::helper_log::{last_error, scrubbed};
 
-use super::examine::Patient;
+use super::context::Patient;
 use super::finding::{Finding, Step, Verdict};
 use super::limit::told;
 use super::worker::SampleWorker;

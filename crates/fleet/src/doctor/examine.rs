@@ -3,10 +3,9 @@
 use crate::live::clock::Clock;
 use crate::live::regions::Regions;
 use crate::live::setup::RunnerSetup;
-use crate::ssh::ManagerKey;
-use runner_fleet_config::{Config, Runner, Warning};
-use runner_fleet_engine::View;
+use runner_fleet_config::{Config, Warning};
 
+use super::context::Patient;
 use super::finding::{Diagnosis, Finding, Step};
 use super::limit::{told, within_time};
 use super::{cloud, ecr, gitlab, manager, role, ssh_key, worker};
@@ -49,16 +48,6 @@ impl Notes<'_> {
             self.findings.push(finding);
         }
     }
-}
-
-/// A runner, and what is known of its surroundings.
-pub(super) struct Patient<'c> {
-    pub(super) config: &'c Config,
-    pub(super) runner: &'c Runner,
-    pub(super) key: Option<&'c ManagerKey>,
-    /// The running service's picture, if there is one.
-    pub(super) view: Option<&'c View>,
-    pub(super) clock: Clock,
 }
 
 impl Patient<'_> {

@@ -8,7 +8,7 @@ use crate::live::setup::RunnerSetup;
 use runner_fleet_engine::{QueueLook, RunnerFacts};
 use runner_fleet_gitlab::{Discovered, OwnToken, QueueReader, QueueScope, Restriction, Verified, manager_system_id};
 
-use super::examine::Patient;
+use super::context::Patient;
 use super::finding::{Finding, Step};
 use super::limit::{told, within, within_time};
 

@@ -5,11 +5,12 @@
 //! do. What follows from an answer is judged by pure functions. What could not be looked at is said, and is never taken for
 //! good.
 //!
-//! Reading order: [`finding`] (the words), [`mod@examine`] (the steps in their order); then a file for each subject: the
-//! `manager` itself, its `ssh_key`, `gitlab`, the `cloud` (image, network, launch), `quota`, the workers' `role`, and on a running `worker`
-//! the `ecr` login.
+//! Reading order: [`finding`] (the words), `context` (what a step is given), [`mod@examine`] (the steps in their
+//! order); then a file for each subject: the `manager` itself, its `ssh_key`, `gitlab`, the `cloud` (image, network,
+//! launch), `quota`, the workers' `role`, and on a running `worker` the `ecr` login.
 
 mod cloud;
+mod context;
 mod ecr;
 pub mod examine;
 pub mod finding;

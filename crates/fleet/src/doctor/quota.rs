@@ -6,7 +6,7 @@ use crate::aws::{Aws, quota_code};
 use runner_fleet_config::RunnerFleet;
 use runner_fleet_engine::{InstanceType, Market};
 
-use super::cloud::STATEMENT;
+use super::context::STATEMENT;
 use super::finding::{Finding, Step};
 use super::limit::{told, within};
 

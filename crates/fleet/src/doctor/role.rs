@@ -6,8 +6,7 @@ use crate::aws::worker_policy::{LOGIN, PUBLIC_LOGIN, PULL};
 use crate::aws::{Aws, AwsError, PrivateRegistry, RoleSeen};
 use runner_fleet_config::{Ecr, EcrHost};
 
-use super::cloud::STATEMENT;
-use super::examine::Patient;
+use super::context::{Patient, STATEMENT};
 use super::finding::{Finding, Step};
 use super::limit::{told, within};
 

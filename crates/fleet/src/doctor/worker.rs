@@ -11,7 +11,7 @@ use runner_fleet_engine::view::WorkerState;
 use runner_fleet_engine::{Instance, InstanceState, Phase, Report, RunnerName};
 use runner_fleet_worker::{AgentCommand, LINE_MAX, parse_line};
 
-use super::examine::Patient;
+use super::context::Patient;
 use super::finding::{Finding, Step};
 use super::limit::{told, within};
 
