@@ -3,12 +3,13 @@
 //! A link carries out wishes and reports what it sees; it decides nothing that an administrator would care about. It
 //! may be told the same thing any number of times.
 //!
-//! Reading order: [`Links`], the task (`task`), one connection (`talk`), what to run next (`agenda`), when to try again
-//! (`retry`), how news travel (`outbox`). A `glance` is for those who only look.
+//! Reading order: [`Links`], one link (`house`), its task (`task`), one connection (`talk`), what to run next
+//! (`agenda`), when to try again (`retry`), how news travel (`outbox`). A `glance` is for those who only look.
 
 mod agenda;
 mod dial;
 mod glance;
+mod house;
 mod outbox;
 mod pace;
 mod provision;
@@ -25,8 +26,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::agenda::Wish;
+use self::house::{House, Link};
 use self::outbox::Outbox;
-use self::task::{House, Link, keep};
+use self::task::keep;
 use super::clock::Clock;
 use crate::ssh::ManagerKey;
 use runner_fleet_engine::{Event, RunnerName, WorkerId};

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::agenda::{Next, Outcome};
+use super::house::Link;
 use super::provision::Provision;
 use super::retry::Ended;
-use super::task::Link;
 use crate::ssh::error::plain;
 use crate::ssh::stream::LineInput;
 use crate::ssh::{HostPublicKey, LineStream, RunLimits, Session, SshError};
