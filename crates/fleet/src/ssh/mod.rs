@@ -2,9 +2,11 @@
 //!
 //! Deliberately absent: agent forwarding, port forwarding, passwords, host keys learnt on first use.
 //!
-//! Reading order: [`keys`] with their [`key_file`], and [`host`] (who we are, whom we trust), [`session`] (connect, run a command),
-//! [`stream`] (a command that talks for days), [`error`], [`shell`] (an operator's own `ssh`).
+//! Reading order: [`keys`] with their [`key_file`], and [`host`] (who we are, whom we trust), [`session`] (connect, run
+//! a command), [`stream`] (a command that talks for days), both over a `channel`, [`error`], [`shell`] (an operator's
+//! own `ssh`).
 
+mod channel;
 mod client;
 mod cut;
 pub mod error;

@@ -12,12 +12,13 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::DropGuard;
 
+use super::channel::{OpenChannel, keep_beginning};
 use super::client::{Client, config};
 use super::cut::cuttable;
 use super::error::SshError;
 use super::host::HostPublicKey;
 use super::keys::ManagerKey;
-use super::stream::{LineStream, OpenChannel};
+use super::stream::LineStream;
 
 /// Whom to connect to.
 #[derive(Clone, Debug)]
@@ -203,9 +204,6 @@ fn lost(ended: &OnceLock<String>, error: russh::Error) -> SshError {
     }
 }
 
-/// Of stderr, enough for a sentence.
-pub(super) const STDERR_BYTES_MAX: usize = 4 * 1024;
-
 async fn collect(channel: &mut OpenChannel, stdout_bytes_max: usize) -> Result<Output, SshError> {
     let mut output = Output { status: None, stdout: Vec::new(), stderr: Vec::new() };
     loop {
@@ -224,9 +222,4 @@ async fn collect(channel: &mut OpenChannel, stdout_bytes_max: usize) -> Result<O
             Some(_) => {}
         }
     }
-}
-
-pub(super) fn keep_beginning(kept: &mut Vec<u8>, more: &[u8]) {
-    let room = STDERR_BYTES_MAX.saturating_sub(kept.len()).min(more.len());
-    kept.extend_from_slice(more.get(..room).unwrap_or_default());
 }
