@@ -1,4 +1,4 @@
-//! The simulator's budget: a week of 10,000 jobs a day in 5 s on one core. `cargo bench --bench simulator`.
+//! The simulator's budget: a week of 10,000 jobs a day in 5 s on one core. `make bench`.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up is to stop")]
 

@@ -337,10 +337,7 @@ fn play(text: &str) -> String {
 }
 
 fn folder() -> PathBuf {
-    // The same file is compiled in two crates, at different depths.
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let candidates = [here.join("tests/scenarios"), here.join("../scenarios")];
-    candidates.into_iter().find(|folder| folder.is_dir()).expect("tests/scenarios")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
 }
 
 fn files(extension: &str) -> Vec<PathBuf> {

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use super::specs::{HOST_KEY, TOKEN, complete, minimal, token, worker};
 use runner_fleet_testing::tools::{found, left_out};
 
-/// Compares with a file of `tests/golden/worker`; `UPDATE_GOLDEN=1` writes it instead.
+/// Compares with a file of `tests/golden`; `UPDATE_GOLDEN=1` writes it instead.
 fn golden(name: &str, actual: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
