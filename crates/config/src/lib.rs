@@ -1,11 +1,23 @@
 //! The configuration: one file in, a typed [`Config`] or all its problems out.
 //!
+//! ```text
+//!                     node             load, runner, fleet, ...
+//!   config.toml --> a tree whose --> every key read by name,  --> Ok:  Config and its warnings; Config::settings()
+//!                   values know      the rest kept or refused          is what the engine is told of it
+//!                   their line           ^                    --> Err: Problems, each with its line, its key, and
+//!                                        |                             what to write instead
+//!                   legacy: sections of docker+machine and docker-autoscaler become the same tree
+//! ```
+//!
 //! The file is GitLab Runner's own `config.toml` with one more table, `[runners.fleet]`. What stands in our tables is
 //! checked key by key; what stands in GitLab Runner's tables and is not read here is kept, in order, for the workers.
 //!
-//! Reading order: [`model`] (the result), [`mod@load`] (the file), `runner`, `fleet` (our table), `sizes` (how the numbers
-//! must fit), then one file per subject; `node`, `reader` and `values` are the tools; [`legacy`] translates
+//! Reading order: [`model`] (the result), [`mod@load`] (the file), `runner`, `fleet` (our table), `sizes` (how the
+//! numbers must fit), then one file per subject; `node`, `reader` and `values` are the tools; [`legacy`] translates
 //! docker+machine and docker-autoscaler.
+//!
+//! Deliberately absent: derived deserializers, which would stop at the first problem; the network (a secret in SSM
+//! stays a reference, [`Secret::ssm_parameter`]); and the question whether what is named exists, which is `doctor`'s.
 
 mod address;
 #[cfg(test)]

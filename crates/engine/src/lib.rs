@@ -1,11 +1,24 @@
-//! The heart: observations in, commands out.
+//! The scaling engine: observations in, commands out.
+//!
+//! ```text
+//!   what GitLab, EC2 and workers said      +--------------------------------------+
+//!     Event, Event, ...  ----------------> |  Engine::step                        |
+//!   what time it is                        |    observe:  what is known now       | --> Command, Command, ...
+//!     Timestamp  ------------------------> |    demand:   slots wanted and there  |     each with its Reason
+//!                                          |    retirement, launching: what to do | --> view(): View, for people
+//!                                          +--------------------------------------+
+//! ```
 //!
 //! [`Engine::step`] is synchronous and pure: it reads no clock, does no I/O, and has no randomness of its own, so that
 //! the live service, the simulator and the tests all run exactly this code.
 //!
 //! Reading order: the vocabulary ([`ids`], [`offering`], [`job`], [`worker`], [`settings`]), what comes in ([`event`]),
-//! what goes out ([`command`], each with its [`reason`]), what people see ([`view`]), then the decisions; beside them, what
-//! launches are prepared from ([`upkeep`]).
+//! what goes out ([`command`], each with its [`reason`]), what people see ([`view`]), then the decisions: [`mod@step`],
+//! `observe`, `demand`, `launching`, `retirement`, `drains`; beside them, what launches are prepared from ([`upkeep`]),
+//! and the [`laws`], an observer that no step may displease.
+//!
+//! Deliberately absent: a clock, a random source beyond the seed, I/O, async, a logger (what is worth knowing is in the
+//! commands and the view), collections in hash order, and anything saved: what an engine holds is safe to lose.
 #![warn(clippy::disallowed_types, clippy::wildcard_enum_match_arm)]
 
 pub mod command;

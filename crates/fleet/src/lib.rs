@@ -1,22 +1,36 @@
 //! runner-fleet: EC2 spot workers for GitLab Runner, as many as the queue needs.
 //!
 //! One loop: GitLab says which jobs wait, EC2 says which workers exist (their tags are the database), every worker says
-//! what it runs. The [`engine`] turns these observations and the time into commands; a driver carries them out and
-//! brings back the answers. Nothing is saved: the next start lists EC2 and adopts what it finds.
+//! what it runs. The [engine](runner_fleet_engine) turns these observations and the time into commands; a driver
+//! carries them out and brings back the answers. Nothing is saved: the next start lists EC2 and adopts what it finds.
 //!
-//! The rooms, from the ground up; each may use those above it in this list, never those below:
+//! ```text
+//!   GitLab:  queues, facts ---+             live::driver           +--> launch, list, terminate:  EC2
+//!   EC2:     listings --------+--> Event --> Engine --> Command ---+--> connect, fence, stop:     workers, by SSH
+//!   workers: reports ---------+                |                   +--> forget, retry:            GitLab
+//!                                              v
+//!                                            View --> status, dashboard, metrics, systemd
+//! ```
 //!
-//! - [`engine`]: the heart, pure: observations in, commands out.
-//! - [`config`]: file to typed configuration; all problems at once; docker+machine translation; secrets.
-//! - [`worker`]: all that lives on a worker, rendered purely.
-//! - [`ssh`], [`aws`], [`gitlab`]: adapters, each behind our own words.
+//! What it stands on are crates of their own: [`runner_fleet_engine`] (the heart, pure), [`runner_fleet_config`] (the
+//! file), [`runner_fleet_worker`] (all that lives on a worker), [`runner_fleet_gitlab`] (GitLab's API),
+//! [`runner_fleet_sim`] (the simulated world behind `demo` and `simulate`).
+//!
+//! The rooms of this crate, from the ground up; each may use those above it in this list, never those below, and
+//! neighbours in one line do not know each other:
+//!
+//! - [`version`]: which build this is.
+//! - [`ssh`], [`aws`]: adapters, each behind our own words.
 //! - [`control`], [`http`]: what people and their tools ask the running service.
 //! - [`live`]: the service: ticks, wake-ups, signals; commands to calls, answers to events.
-//! - [`sim`]: one simulated world of GitLab, EC2 and workers, in virtual time.
 //! - [`doctor`]: one look at the live environment, step by step.
 //! - [`cli`]: one file per subcommand.
 //!
-//! Beside them stands [`version`], which build this is; it uses nothing.
+//! Reading order: [`live::driver`] (the loop), [`live::world`] (what its commands become), then the room that you came
+//! for.
+//!
+//! Deliberately absent: a database, leader election, taking jobs, and any choice of a market or a zone outside the
+//! engine.
 
 pub mod aws;
 pub mod cli;

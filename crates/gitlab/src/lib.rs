@@ -1,11 +1,20 @@
 //! GitLab's public API, behind our own words.
 //!
-//! Reading order: [`client`] (the facade [`GitLab`]), [`error`] (what its errors answer), [`runner`] (verify, forget),
-//! [`discovery`] (what a runner is, which projects it serves), [`queue`] (what waits), [`retry`], [`own_token`]; below them the HTTP
-//! client, the table of meanings, pages, budget and back-off.
+//! ```text
+//!                                    verify, forget    the runner's own token
+//!   a question --> GitLab (client) --> discover          --> http --> GitLab
+//!                     budget         queue, retry, ...  the api token   |
+//!                                                                       v
+//!   an answer in the engine's words, or a GitLabError  <-- meaning <-- status, headers, body
+//! ```
 //!
-//! Deliberately absent: matching jobs to runners (the engine does it), `DELETE /runners` (it would delete the runner with
-//! all its workers), and the runner's side of the protocol (the official runner on every worker speaks it).
+//! Reading order: [`client`] (the facade [`GitLab`]), [`error`] (what its errors answer), [`runner`] (verify, forget),
+//! [`discovery`] (what a runner is, which projects it serves), [`queue`] (what waits), [`retry`], [`history`] (jobs of
+//! the past, for simulations), [`own_token`]; below them the HTTP client ([`http`]), the table of meanings, pages,
+//! [`budget`] and back-off.
+//!
+//! Deliberately absent: matching jobs to runners (the engine does it), `DELETE /runners` (it would delete the runner
+//! with all its workers), and the runner's side of the protocol (the official runner on every worker speaks it).
 
 mod backoff;
 pub mod budget;

@@ -1,5 +1,17 @@
 //! All that lives on a worker, rendered purely: user-data, config.toml, Docker config, agent.
 //!
+//! ```text
+//!                  +--> user_data() ----------> in the launch template; holds no token
+//!   WorkerSpec ----+
+//!                  +--> runner_config() --> bundle() --> stdin of `agent configure`, over SSH
+//!                         ^
+//!            the runner's token
+//!
+//!   a line of `agent watch` --> parse_line() --> Report: what the engine is told
+//! ```
+//!
+//! Reading order:
+//!
 //! - [`spec`]: what a worker is made from; the one input.
 //! - [`user_data()`]: the cloud-config that turns a stock image into a worker; holds no token.
 //! - [`runner_config()`]: the worker's config.toml, pushed over SSH, with the `wiring` of ECR into jobs.
@@ -9,6 +21,10 @@
 //! - [`render()`]: all of it for people, masked.
 //!
 //! The shell scripts and units themselves are in `files/`.
+//!
+//! Deliberately absent: I/O (SSH carries what is rendered here, and is the service's), the configuration file (a
+//! [`WorkerSpec`] is filled by whoever has read it), and any trust in what a worker says: a line that is too long or
+//! malformed is an error, and none can make the parser panic.
 
 pub mod agent;
 pub mod docker_config;
