@@ -25,6 +25,7 @@ use super::runner::Runner;
 use super::schedule::{Policy, policy_at};
 use super::settings::{IdleCount, RunnerSettings, Settings};
 use super::shares::{Claim, share};
+use super::trouble::Trouble;
 use super::untaken::Untaken;
 use super::workers::{Standing, Worker};
 
@@ -143,7 +144,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         queue: match (runner.sees_queue, queue) {
             (false, _) => Knowledge::Known,
             (true, Some(queue)) => queue.knowledge(now, check_interval),
-            (true, None) => Knowledge::Unknown { why: "the first look at the queue is awaited".into() },
+            (true, None) => Knowledge::Unknown { trouble: Trouble::awaited("the first look at the queue") },
         },
         complete: !runner.sees_queue || queue.is_some_and(Queue::is_complete),
         running: 0,

@@ -8,6 +8,7 @@ use super::job::{QueueLook, RunnerFacts};
 use super::offering::{Blueprint, Market, Offering};
 use super::prices::PriceLook;
 use super::settings::Settings;
+use super::trouble::Trouble;
 use super::worker::{Instance, Report};
 
 /// An answer from the world.
@@ -20,28 +21,28 @@ pub enum Event {
         /// The section.
         runner: RunnerName,
         /// What GitLab knows about it, or why it could not be read.
-        facts: Result<RunnerFacts, String>,
+        facts: Result<RunnerFacts, Trouble>,
     },
     /// GitLab was asked for waiting jobs.
     Queue {
         /// The server.
         server: Server,
         /// What waits, or why nobody knows.
-        look: Result<QueueLook, String>,
+        look: Result<QueueLook, Trouble>,
     },
     /// The launch of a runner's workers was prepared: image resolved, launch template found or created.
     Blueprint {
         /// The section.
         runner: RunnerName,
         /// What a worker launched now is made of, or why none can be launched.
-        blueprint: Result<Blueprint, String>,
+        blueprint: Result<Blueprint, Trouble>,
     },
     /// EC2 was asked for all instances with our manager tag, the ended ones too.
     Instances {
         /// When the first page was asked for: what was launched later may be missing.
         asked_at: Timestamp,
         /// Every one, or why the listing failed; a listing of which one page failed has failed.
-        listing: Result<Vec<Instance>, String>,
+        listing: Result<Vec<Instance>, Trouble>,
     },
     /// EC2 answered a launch.
     Launched {
@@ -55,7 +56,7 @@ pub enum Event {
         /// Which.
         workers: Vec<WorkerId>,
         /// Why.
-        why: String,
+        trouble: Trouble,
     },
     /// The connection to a worker changed, or the worker said something.
     Link {
@@ -69,7 +70,7 @@ pub enum Event {
         /// Which worker.
         worker: WorkerId,
         /// Done (also when there was no such row), or why not.
-        outcome: Result<(), String>,
+        outcome: Result<(), Trouble>,
     },
     /// GitLab was asked to retry a job if it needs that.
     Retried {
@@ -96,9 +97,9 @@ pub enum RetryOutcome {
     /// GitLab still takes it for running: nobody has told it yet, and it finds out by itself only after an hour.
     StillRuns,
     /// GitLab forbids it: a person must act.
-    Refused(String),
-    /// No answer, or GitLab is unwell.
-    Failed(String),
+    Refused(Trouble),
+    /// No answer, or none that settles it: it is asked again.
+    Failed(Trouble),
 }
 
 /// EC2's answer to a launch. Errors describe failed offerings, not missing instances.
@@ -192,8 +193,9 @@ pub enum LinkNews {
     Report(Box<Report>),
 }
 
-/// Why there is no connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why there is no connection, with what was said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "class", content = "said", rename_all = "kebab-case")]
 pub enum LinkFailure {
     /// Nothing listens there, nobody answers, or the connection broke.
     Unreachable(String),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{JobId, ProjectId, RunnerName};
+use super::trouble::Trouble;
 
 /// A job that waits for a runner: `pending`, and claimed by nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,22 +73,24 @@ pub enum Scope {
 ///
 /// Unknown is not zero: nothing is launched or ended on the strength of an answer that did not come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Knowledge {
     /// The last answer is recent.
     Known,
-    /// The last answer is so old, and the newer questions failed for this reason.
+    /// There was an answer, and every newer question has failed.
     Stale {
         /// Age of the last good answer.
         #[serde(rename = "age_seconds", with = "super::json::seconds")]
         age: Duration,
-        /// What the newest failure said.
-        why: String,
+        /// The newest failure.
+        #[serde(flatten)]
+        trouble: Trouble,
     },
-    /// There has never been an answer, for this reason.
+    /// There has never been an answer.
     Unknown {
-        /// What the newest failure said, or that the first answer is awaited.
-        why: String,
+        /// The newest failure, or that the first answer is awaited.
+        #[serde(flatten)]
+        trouble: Trouble,
     },
 }
 
@@ -95,5 +98,13 @@ impl Knowledge {
     /// Whether decisions may rest on it.
     pub fn is_known(&self) -> bool {
         matches!(self, Self::Known)
+    }
+
+    /// Why it is not known.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        match self {
+            Self::Known => None,
+            Self::Stale { trouble, .. } | Self::Unknown { trouble } => Some(trouble),
+        }
     }
 }

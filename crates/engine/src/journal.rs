@@ -1,13 +1,15 @@
-//! What was decided and what happened, as sentences for people; and how often.
+//! What was decided and what happened, and how often.
 
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-use super::command::Command;
-use super::view::{Decision, Totals, View};
+use super::command::{Command, Termination};
+use super::ids::{RunnerName, WorkerId};
+use super::reason::Reason;
+use super::view::{Decision, DecisionKind, Totals, View};
 
-/// The newest sentences and the counters.
+/// The newest entries and the counters.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Journal {
     decisions: VecDeque<Decision>,
@@ -16,12 +18,13 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Notes a sentence.
-    pub(crate) fn note(&mut self, at: Timestamp, text: String) {
+    /// Notes what was decided or happened; the oldest is forgotten for it.
+    pub(crate) fn note(&mut self, at: Timestamp, entry: Entry) {
         if self.decisions.len() >= View::DECISIONS_MAX {
             self.decisions.pop_front();
         }
-        self.decisions.push_back(Decision { at, text });
+        let Entry { kind, runner, worker, reason, text } = entry;
+        self.decisions.push_back(Decision { at, kind, runner, worker, reason, text });
     }
 
     /// Notes a command, if people want to hear of it, and counts it.
@@ -29,19 +32,23 @@ impl Journal {
         match command {
             Command::Launch(launch) => {
                 self.totals.launches += 1;
-                self.note(
-                    at,
-                    format!("launch {} {} for {}: {}", launch.count, launch.market, launch.runner, launch.reason),
-                );
+                let text =
+                    format!("launch {} {} for {}: {}", launch.count, launch.market, launch.runner, launch.reason);
+                let entry = Entry::new(DecisionKind::Launch, text).of(&launch.runner).because(&launch.reason);
+                self.note(at, entry);
             }
             Command::Terminate(terminations) => {
-                for termination in terminations {
+                for Termination { worker, reason, .. } in terminations {
                     self.totals.workers_terminated += 1;
-                    self.note(at, format!("terminate {}: {}", termination.worker, termination.reason));
+                    self.note(at, Entry::command(DecisionKind::Terminate, "terminate", worker, reason));
                 }
             }
-            Command::Fence { worker, reason } => self.note(at, format!("fence {worker}: {reason}")),
-            Command::Unfence { worker, reason } => self.note(at, format!("unfence {worker}: {reason}")),
+            Command::Fence { worker, reason } => {
+                self.note(at, Entry::command(DecisionKind::Fence, "fence", worker, reason));
+            }
+            Command::Unfence { worker, reason } => {
+                self.note(at, Entry::command(DecisionKind::Unfence, "unfence", worker, reason));
+            }
             Command::Stop { .. }
             | Command::ListInstances { .. }
             | Command::Connect { .. }
@@ -51,8 +58,39 @@ impl Journal {
         }
     }
 
-    /// The newest sentences, newest last.
+    /// The newest entries, newest last.
     pub(crate) fn newest(&self) -> Vec<Decision> {
         self.decisions.iter().cloned().collect()
+    }
+}
+
+/// What is noted.
+pub(crate) struct Entry {
+    kind: DecisionKind,
+    runner: Option<RunnerName>,
+    worker: Option<WorkerId>,
+    reason: Option<Reason>,
+    text: String,
+}
+
+impl Entry {
+    pub(crate) fn new(kind: DecisionKind, text: String) -> Self {
+        Self { kind, runner: None, worker: None, reason: None, text }
+    }
+
+    pub(crate) fn of(self, runner: &RunnerName) -> Self {
+        Self { runner: Some(runner.clone()), ..self }
+    }
+
+    pub(crate) fn on(self, worker: &WorkerId) -> Self {
+        Self { worker: Some(worker.clone()), ..self }
+    }
+
+    pub(crate) fn because(self, reason: &Reason) -> Self {
+        Self { reason: Some(reason.clone()), ..self }
+    }
+
+    fn command(kind: DecisionKind, verb: &str, worker: &WorkerId, reason: &Reason) -> Self {
+        Self::new(kind, format!("{verb} {worker}: {reason}")).on(worker).because(reason)
     }
 }

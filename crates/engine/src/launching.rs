@@ -1,7 +1,6 @@
 //! From missing slots to launch commands, and what holds a launch back.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,17 +10,19 @@ use super::command::Launch;
 use super::cooldown::Cooldowns;
 use super::demand::{Assessment, Demand};
 use super::fleet::{Fleet, Flight};
+use super::held_back::HeldBack;
 use super::ids::RunnerName;
 use super::job::Knowledge;
 use super::offering::Market;
 use super::placement::{Placement, Wish, place};
 use super::prices::Prices;
-use super::reason::{Brief, Reason};
-use super::runner::{Answer, Runner};
+use super::reason::Reason;
+use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::shares::{Claim, share};
 use super::time::since;
 use super::token::TokenMint;
+use super::trouble::Trouble;
 
 /// EC2 says "slow down": seconds at first, a minute at most, because jobs wait meanwhile.
 pub(crate) const SLOW: Pace = Pace { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
@@ -31,65 +32,6 @@ const UNANSWERED: Duration = Duration::from_secs(90);
 pub(crate) const LAUNCH_AGAIN: Duration = Duration::from_secs(5);
 /// A launch that stays unanswered is given up: its workers, if any, carry its tag and are adopted from a listing.
 pub(crate) const GIVEN_UP: Duration = Duration::from_secs(600);
-
-/// Why a runner gets no worker although it wants one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum HeldBack {
-    /// Its own ceiling.
-    MaxWorkers(u32),
-    /// The ceiling over all runners.
-    Concurrent(u32),
-    /// Enough are booting.
-    MaxBooting(u32),
-    /// A launch is on its way.
-    InFlight,
-    /// No launch template, or nothing is known of the runner.
-    NotReady(String),
-    /// EC2's instances are not known.
-    Fleet(String),
-    /// EC2 asks for patience.
-    Slow(Duration),
-    /// The last launches were refused.
-    Refused(Duration, String),
-    /// Boots keep failing.
-    Breaker(Duration, u32, String),
-    /// One boot at a time, after the breaker.
-    Probation(u32),
-    /// Nothing that it may use is on offer.
-    NoOffering(Option<Duration>),
-    /// Every spot offer costs more than it may; the cheapest of them.
-    TooDear(String),
-    /// An operator has paused it.
-    Paused,
-    /// GitLab has paused it.
-    PausedInGitLab,
-}
-
-impl fmt::Display for HeldBack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MaxWorkers(max) => write!(f, "all {max} workers of max_workers exist"),
-            Self::Concurrent(max) => write!(f, "the workers of all runners fill concurrent = {max}"),
-            Self::MaxBooting(max) => write!(f, "{max} workers boot already (max_booting)"),
-            Self::InFlight => f.write_str("a launch is on its way"),
-            Self::NotReady(why) => write!(f, "not ready to launch: {why}"),
-            Self::Fleet(why) => write!(f, "the instances in EC2 are not known: {why}"),
-            Self::Slow(wait) => write!(f, "EC2 is throttling or unwell, next launch in {}", Brief(*wait)),
-            Self::Refused(wait, why) => write!(f, "EC2 refused the launch ({why}), next try in {}", Brief(*wait)),
-            Self::Breaker(wait, boots, why) => {
-                write!(f, "{boots} boots in a row failed (last: {why}), next try in {}", Brief(*wait))
-            }
-            Self::Probation(boots) => write!(f, "one boot at a time after {boots} failed ones"),
-            Self::NoOffering(Some(wait)) => {
-                write!(f, "EC2 has none of its instance types now, next try in {}", Brief(*wait))
-            }
-            Self::NoOffering(None) => f.write_str("no instance type and subnet is left to ask for"),
-            Self::TooDear(cheapest) => write!(f, "every spot offer is too dear, even the cheapest: {cheapest}"),
-            Self::Paused => f.write_str("an operator has paused it"),
-            Self::PausedInGitLab => f.write_str("it is paused in GitLab"),
-        }
-    }
-}
 
 /// Everything that a decision to launch looks at or changes.
 pub(crate) struct Launching<'a> {
@@ -166,7 +108,8 @@ impl Launching<'_> {
             let mut crowded_out = false;
             for ((runner, claim), workers) in asking.into_iter().zip(shares.workers) {
                 if workers < claim.more {
-                    held_back.insert(runner.name.clone(), HeldBack::Concurrent(self.settings.concurrent));
+                    held_back
+                        .insert(runner.name.clone(), HeldBack::Concurrent { concurrent: self.settings.concurrent });
                     crowded_out = true;
                 }
                 if workers > 0 {
@@ -183,13 +126,16 @@ impl Launching<'_> {
 
     /// How many more workers the runner's own limits allow now, or what forbids any.
     fn ceiling(&self, runner: &RunnerSettings, demand: &Demand) -> Result<u32, HeldBack> {
-        let known = self.runners.get(&runner.name).ok_or_else(|| HeldBack::NotReady("it is new".into()))?;
+        let known = self
+            .runners
+            .get(&runner.name)
+            .ok_or_else(|| HeldBack::NoFacts { trouble: Trouble::awaited("GitLab's answer about the runner") })?;
         self.forbidden(known)?;
         // Room that it could not use is not kept for it.
         if let Some(blueprint) = known.blueprint.known() {
             let placement = place(&blueprint.places, Wish::of(runner, 1), self.cooldowns, self.prices, self.now);
             if placement.asks.is_empty() {
-                return Err(self.nothing_to_ask_for(&placement));
+                return Err(Self::nothing_to_ask_for(&placement));
             }
         }
         let mut allowed = demand.policy.max_workers.saturating_sub(demand.workers);
@@ -205,48 +151,48 @@ impl Launching<'_> {
     /// What forbids any launch now. A queue that is not known does not: idle slots do not depend on it, and waiting jobs
     /// of a stale look are not in the demand at all.
     fn forbidden(&self, known: &Runner) -> Result<(), HeldBack> {
-        let left = |until: Timestamp| since(until, self.now);
         if known.paused {
             return Err(HeldBack::Paused);
         }
         if let Some(facts) = known.facts.known()
             && facts.paused
         {
-            return Err(HeldBack::PausedInGitLab);
+            return Err(HeldBack::PausedInGitlab);
         }
-        match self.ec2 {
-            Knowledge::Known => {}
-            Knowledge::Stale { why, .. } | Knowledge::Unknown { why } => return Err(HeldBack::Fleet(why.clone())),
+        if let Some(trouble) = self.ec2.trouble() {
+            return Err(HeldBack::NoListing { trouble: trouble.clone() });
         }
-        if let Answer::Missing { why } = &known.facts {
-            return Err(HeldBack::NotReady(why.clone()));
+        if let Some(trouble) = known.facts.missing() {
+            return Err(HeldBack::NoFacts { trouble: trouble.clone() });
         }
-        if let Answer::Missing { why } = &known.blueprint {
-            return Err(HeldBack::NotReady(why.clone()));
+        if let Some(trouble) = known.blueprint.missing() {
+            return Err(HeldBack::NoBlueprint { trouble: trouble.clone() });
         }
         if let Some(until) = self.slow_until {
-            return Err(HeldBack::Slow(left(until)));
+            return Err(HeldBack::Slow { until });
         }
         if let Some(until) = known.refused.closed_until(self.now) {
-            return Err(HeldBack::Refused(left(until), known.refusal.clone()));
+            return Err(HeldBack::Refused { until, last: known.refusal.clone() });
         }
         if let Some(until) = known.breaker_open_until(self.now) {
-            return Err(HeldBack::Breaker(left(until), known.failed_boots(), known.boot_failure.clone()));
+            let (boots, last) = (known.failed_boots(), known.boot_failure.clone());
+            return Err(HeldBack::Breaker { until, boots, last });
         }
         Ok(())
     }
 
     /// Which of its own limits a runner has met.
     fn what_capped(&self, runner: &RunnerSettings, demand: &Demand) -> HeldBack {
+        let ceiling = HeldBack::MaxWorkers { max_workers: demand.policy.max_workers };
         if demand.workers >= demand.policy.max_workers {
-            return HeldBack::MaxWorkers(demand.policy.max_workers);
+            return ceiling;
         }
         match self.runners.get(&runner.name) {
-            Some(known) if known.on_probation() => HeldBack::Probation(known.failed_boots()),
+            Some(known) if known.on_probation() => HeldBack::Probation { boots: known.failed_boots() },
             Some(_) if runner.max_booting > 0 && demand.booting >= runner.max_booting => {
-                HeldBack::MaxBooting(runner.max_booting)
+                HeldBack::MaxBooting { max_booting: runner.max_booting }
             }
-            Some(_) | None => HeldBack::MaxWorkers(demand.policy.max_workers),
+            Some(_) | None => ceiling,
         }
     }
 
@@ -290,10 +236,10 @@ impl Launching<'_> {
             .runners
             .get(&runner.name)
             .and_then(|known| known.blueprint.known())
-            .ok_or_else(|| HeldBack::NotReady("the launch template is awaited".into()))?;
+            .ok_or_else(|| HeldBack::NoBlueprint { trouble: Trouble::awaited("the launch template") })?;
         let placement = place(&blueprint.places, Wish::of(runner, workers), self.cooldowns, self.prices, self.now);
         if placement.asks.is_empty() {
-            return Err(self.nothing_to_ask_for(&placement));
+            return Err(Self::nothing_to_ask_for(&placement));
         }
         let mut launches = Vec::new();
         for ask in placement.asks {
@@ -324,10 +270,10 @@ impl Launching<'_> {
         if launches.is_empty() { Err(HeldBack::InFlight) } else { Ok(launches) }
     }
 
-    fn nothing_to_ask_for(&self, placement: &Placement) -> HeldBack {
-        match (placement.opens_at, placement.too_dear.first()) {
-            (None, Some(cheapest)) => HeldBack::TooDear(cheapest.to_string()),
-            (opens_at, _) => HeldBack::NoOffering(opens_at.map(|at| since(at, self.now))),
+    fn nothing_to_ask_for(placement: &Placement) -> HeldBack {
+        match (placement.opens_at, placement.over_price_cap.first()) {
+            (None, Some(cheapest)) => HeldBack::OverPriceCap { cheapest: cheapest.clone() },
+            (until, _) => HeldBack::NoOffering { until },
         }
     }
 

@@ -23,6 +23,8 @@
 
 pub mod command;
 pub mod event;
+pub mod explained;
+pub mod held_back;
 pub mod ids;
 pub mod job;
 pub mod laws;
@@ -30,8 +32,10 @@ pub mod offering;
 pub mod prices;
 pub mod reason;
 pub mod settings;
+pub mod trouble;
 pub mod upkeep;
 pub mod view;
+pub mod waits;
 pub mod worker;
 
 mod backoff;
@@ -50,6 +54,7 @@ mod observe;
 mod outdated;
 mod picture;
 mod placement;
+mod prose;
 mod queue;
 mod retirement;
 mod retries;
@@ -72,6 +77,8 @@ pub use event::{
     Event, LaunchAnswer, LaunchError, LaunchErrorClass, LaunchedWorker, Leftover, LinkFailure, LinkNews, OperatorWish,
     RetryOutcome,
 };
+pub use explained::{Explained, Sentence};
+pub use held_back::HeldBack;
 pub use ids::{
     ConfigHash, InstanceType, JobId, KeyPairName, LaunchToken, ProjectId, RunnerName, Server, SubnetId, SystemId,
     TemplateName, WorkerId, Zone,
@@ -79,11 +86,13 @@ pub use ids::{
 pub use job::{Knowledge, PendingJob, QueueLook, RunnerFacts, Scope};
 pub use listing::SETTLING;
 pub use offering::{Blueprint, Market, Offering, Place};
-pub use prices::PriceLook;
+pub use prices::{OverPriceCap, PriceLook};
 pub use reason::{Brief, Reason};
 pub use schedule::{Policy, policy_at};
 pub use settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
 pub use state::Engine;
+pub use trouble::{Trouble, TroubleClass};
 pub use upkeep::{Chore, Holdings, Needs};
 pub use view::View;
+pub use waits::{JobReason, Mismatch, MismatchKind, WorkerReason};
 pub use worker::{EcrError, Health, Instance, InstanceState, Phase, Report, RunnerState};

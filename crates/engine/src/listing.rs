@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::fleet::Fleet;
 use super::job::Knowledge;
 use super::time::since;
+use super::trouble::Trouble;
 use super::workers::{Link, Standing};
 
 /// Between two listings while an address, an end or the outcome of a launch is awaited. One call a fleet, whatever its
@@ -31,12 +32,12 @@ pub(crate) struct Listing {
     outstanding: bool,
     first_good: Option<Timestamp>,
     last_good: Option<Timestamp>,
-    failure: Option<String>,
+    failure: Option<Trouble>,
 }
 
 impl Listing {
     /// Takes in whether a listing worked.
-    pub(crate) fn answered(&mut self, asked_at: Timestamp, failure: Option<String>) {
+    pub(crate) fn answered(&mut self, asked_at: Timestamp, failure: Option<Trouble>) {
         self.outstanding = false;
         if failure.is_none() {
             self.first_good.get_or_insert(asked_at);
@@ -62,19 +63,19 @@ impl Listing {
 
     /// What can be said now.
     pub(crate) fn knowledge(&self, now: Timestamp) -> Knowledge {
-        let why = || self.failure.clone().unwrap_or_else(|| "the first listing is awaited".into());
+        let trouble = || self.failure.clone().unwrap_or_else(|| Trouble::awaited("the first listing"));
         match (self.first_good, self.last_good) {
             (Some(first), Some(last)) => {
                 let age = since(now, last);
                 if age > FRESH {
-                    Knowledge::Stale { age, why: why() }
+                    Knowledge::Stale { age, trouble: trouble() }
                 } else if since(last, first) < SETTLING {
-                    Knowledge::Unknown { why: "a second listing after the start is awaited".into() }
+                    Knowledge::Unknown { trouble: Trouble::awaited("a second listing after the start") }
                 } else {
                     Knowledge::Known
                 }
             }
-            (None, _) | (_, None) => Knowledge::Unknown { why: why() },
+            (None, _) | (_, None) => Knowledge::Unknown { trouble: trouble() },
         }
     }
 

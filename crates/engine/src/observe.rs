@@ -6,15 +6,18 @@ use super::command::Command;
 use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, LinkNews, OperatorWish};
 use super::ids::{LaunchToken, RunnerName, Server, WorkerId};
 use super::job::{Knowledge, QueueLook};
+use super::journal::Entry;
 use super::launching::{LAUNCH_AGAIN, SLOW};
 use super::matching::may_take;
-use super::offering::{Market, Offering};
+use super::offering::{Blueprint, Market, Offering};
 use super::reason::Reason;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::state::Engine;
 use super::step::FORGET_AGAIN;
 use super::time::after;
+use super::trouble::Trouble;
+use super::view::DecisionKind;
 use super::worker::Instance;
 use super::worker_event::{News, Passing};
 use super::workers::Drain;
@@ -27,7 +30,7 @@ impl Engine {
             Event::Configured(settings) => self.configured(settings),
             Event::Runner { runner, facts } => {
                 if let Some(known) = self.runners.get_mut(&runner) {
-                    known.facts.take(facts);
+                    known.facts.take(facts, now);
                 }
             }
             Event::Queue { server, look } => {
@@ -37,7 +40,7 @@ impl Engine {
             Event::Blueprint { runner, blueprint } => self.blueprint(&runner, blueprint),
             Event::Instances { asked_at, listing } => return self.listed(asked_at, listing),
             Event::Launched { token, answer } => self.launched(&token, &answer),
-            Event::TerminateFailed { workers, why } => self.terminate_failed(&workers, &why),
+            Event::TerminateFailed { workers, trouble } => self.terminate_failed(&workers, &trouble),
             Event::Link { worker, news } => return self.linked(&worker, news),
             Event::Forgotten { worker, outcome } => {
                 if let Some(ended) = self.fleet.ended.get_mut(&worker) {
@@ -49,7 +52,7 @@ impl Engine {
             Event::Retried { server, job, outcome } => {
                 let (text, again) = self.retries.answered(&server, job, outcome, now);
                 self.journal.totals.jobs_retried += u64::from(again);
-                text.into_iter().for_each(|text| self.journal.note(now, text));
+                text.into_iter().for_each(|text| self.journal.note(now, Entry::new(DecisionKind::JobRetry, text)));
             }
             Event::Prices(look) => self.prices.answered(look),
             Event::Operator(wish) => self.wished(wish),
@@ -76,7 +79,7 @@ impl Engine {
 
     /// The forecasts learn of the jobs that a look shows for the first time. Each counts for the runner that it is in demand
     /// for: the first in file order that may take it and has room, else the first that may take it.
-    fn learn_from(&mut self, server: &Server, look: &Result<QueueLook, String>) {
+    fn learn_from(&mut self, server: &Server, look: &Result<QueueLook, Trouble>) {
         let (Ok(look), Some(settings), false) = (look, &self.settings, self.forecasts.is_empty()) else { return };
         let Self { runners, assessment, forecasts, .. } = self;
         let here: Vec<_> = settings.runners.iter().filter(|r| r.server == *server && r.sees_queue).collect();
@@ -98,21 +101,21 @@ impl Engine {
         });
     }
 
-    fn blueprint(&mut self, runner: &RunnerName, blueprint: Result<super::offering::Blueprint, String>) {
+    fn blueprint(&mut self, runner: &RunnerName, blueprint: Result<Blueprint, Trouble>) {
         let Some(known) = self.runners.get_mut(runner) else { return };
         let before = known.blueprint.known().cloned();
-        known.blueprint.take(blueprint);
+        known.blueprint.take(blueprint, self.now);
         // What was refused may have been the old image or group: a new template deserves a try of its own.
         if known.blueprint.known() != before.as_ref() {
             known.refused.succeed();
         }
     }
 
-    fn listed(&mut self, asked_at: Timestamp, listing: Result<Vec<Instance>, String>) -> Vec<Command> {
+    fn listed(&mut self, asked_at: Timestamp, listing: Result<Vec<Instance>, Trouble>) -> Vec<Command> {
         let now = self.now;
         match listing {
-            Err(why) => {
-                self.listing.answered(asked_at, Some(why));
+            Err(trouble) => {
+                self.listing.answered(asked_at, Some(trouble));
                 Vec::new()
             }
             // A question from the future was asked before the clock was set back: nobody knows how old its answer is, and it
@@ -164,8 +167,8 @@ impl Engine {
                 let offering = self.offering_of(&worker.instance);
                 self.journal.totals.interruptions += 1;
                 self.cool(&offering, LaunchErrorClass::Capacity);
-                self.journal
-                    .note(now, format!("{id} gets an interruption notice; {offering} is left alone for a while"));
+                let text = format!("{id} gets an interruption notice; {offering} is left alone for a while");
+                self.journal.note(now, Entry::new(DecisionKind::Interruption, text).on(&id));
                 None
             }
             News::Endangered(id) => {
@@ -173,7 +176,8 @@ impl Engine {
                 let offering = self.offering_of(&worker.instance);
                 // Its successor must not come from where EC2 is about to take capacity back.
                 self.cool(&offering, LaunchErrorClass::Capacity);
-                self.journal.note(now, format!("EC2 may take {id} back soon; {offering} is left alone for a while"));
+                let text = format!("EC2 may take {id} back soon; {offering} is left alone for a while");
+                self.journal.note(now, Entry::new(DecisionKind::Rebalance, text).on(&id));
                 None
             }
             News::Returned(id) => {
@@ -195,7 +199,8 @@ impl Engine {
         let now = self.now;
         let why = instance.state_reason.as_deref().unwrap_or("EC2 gives no reason");
         let lost = if *jobs > 0 { format!(", with {jobs} running jobs") } else { String::new() };
-        self.journal.note(now, format!("{} has ended by itself{lost}: {why}", instance.id));
+        let entry = Entry::new(DecisionKind::Ended, format!("{} has ended by itself{lost}: {why}", instance.id));
+        self.journal.note(now, entry.of(&instance.runner).on(&instance.id));
         // `Server.SpotInstanceTermination`, `Server.InsufficientInstanceCapacity`. Source: EC2 API Reference, "StateReason".
         if instance.market == Market::Spot && why.starts_with("Server.") {
             let offering = self.offering_of(instance);
@@ -268,7 +273,8 @@ impl Engine {
         codes.sort_unstable();
         codes.dedup();
         let said = if codes.is_empty() { "no reason given".to_owned() } else { codes.join(", ") };
-        self.journal.note(now, format!("EC2 gave {given} of {} for {}: {said}", launch.count, launch.runner));
+        let text = format!("EC2 gave {given} of {} for {}: {said}", launch.count, launch.runner);
+        self.journal.note(now, Entry::new(DecisionKind::LaunchShort, text).of(&launch.runner));
 
         if answer.errors.is_empty() {
             launch.offerings.iter().for_each(|offering| self.cool(offering, LaunchErrorClass::Capacity));
@@ -294,10 +300,11 @@ impl Engine {
         }
     }
 
-    fn terminate_failed(&mut self, workers: &[WorkerId], why: &str) {
+    fn terminate_failed(&mut self, workers: &[WorkerId], trouble: &Trouble) {
         let names: Vec<&str> = workers.iter().map(WorkerId::as_str).collect();
         // The command is repeated until a listing shows the end; see `retirement`.
-        self.journal.note(self.now, format!("EC2 did not terminate {}: {why}", names.join(", ")));
+        let text = format!("EC2 did not terminate {}: {trouble}", names.join(", "));
+        self.journal.note(self.now, Entry::new(DecisionKind::TerminateFailed, text));
     }
 
     fn wished(&mut self, wish: OperatorWish) {
@@ -318,7 +325,8 @@ impl Engine {
         if let Some(runner) = self.runners.get_mut(name) {
             runner.paused = paused;
             let did = if paused { "paused" } else { "resumed" };
-            self.journal.note(self.now, format!("an operator has {did} {name}"));
+            let entry = Entry::new(DecisionKind::Operator, format!("an operator has {did} {name}"));
+            self.journal.note(self.now, entry.of(name));
         }
     }
 }

@@ -1,19 +1,22 @@
-//! The [`View`], built from what the engine knows: for people, and with every reason in words.
+//! The [`View`], built from what the engine knows: every reason as data and in words.
 
 use std::collections::BTreeMap;
 
 use super::demand::Demand;
 use super::event::LinkFailure;
+use super::explained::Explained;
+use super::held_back::HeldBack;
 use super::ids::RunnerName;
 use super::job::Knowledge;
 use super::offering::{Market, Offering};
 use super::placement;
-use super::prices;
-use super::reason::Brief;
+use super::prices::{self, OverPriceCap};
 use super::settings::{IdleCount, RunnerSettings};
 use super::state::Engine;
 use super::time::since;
+use super::trouble::Trouble;
 use super::view::{Costs, RunnerView, View, WorkerState, WorkerView};
+use super::waits::WorkerReason;
 use super::why;
 use super::worker::{EcrError, Health};
 use super::workers::{Link, Standing, Worker};
@@ -36,6 +39,7 @@ pub(super) fn of(engine: &Engine) -> View {
         decisions: engine.journal.newest(),
         totals: engine.journal.totals,
         costs,
+        prices: engine.prices.knowledge(engine.now),
     }
 }
 
@@ -64,22 +68,26 @@ fn runners(engine: &Engine) -> Vec<RunnerView> {
         name: name.clone(),
         // It has none to read any more.
         queue: Knowledge::Known,
+        facts: Knowledge::Known,
+        blueprint: Knowledge::Known,
         running: 0,
         waiting: 0,
         idle_wanted: 0,
         idle_ready: 0,
         workers,
         max_workers: 0,
-        held_back: Some("its section is gone from the configuration; its workers are being retired".into()),
+        held_back: Some(Explained::at(engine.now, HeldBack::Removed)),
         paused: false,
         forecast: None,
-        too_dear: Vec::new(),
+        over_price_cap: Vec::new(),
     }));
     views
 }
 
 fn runner_view(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> RunnerView {
     let Demand { policy, queue, running, waiting, idle_wanted, workers, .. } = demand;
+    let known = engine.runners.get(&runner.name);
+    let awaited = || Knowledge::Unknown { trouble: Trouble::awaited("the next step") };
     let serving = engine
         .fleet
         .workers
@@ -88,26 +96,28 @@ fn runner_view(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> Run
     RunnerView {
         name: runner.name.clone(),
         queue: queue.clone(),
+        facts: known.map_or_else(awaited, |known| known.facts.knowledge(engine.now)),
+        blueprint: known.map_or_else(awaited, |known| known.blueprint.knowledge(engine.now)),
         running: *running,
         waiting: *waiting,
         idle_wanted: *idle_wanted,
         idle_ready: serving.map(|worker| runner.capacity.saturating_sub(worker.jobs())).sum(),
         workers: *workers,
         max_workers: policy.max_workers,
-        held_back: engine.held_back.get(&runner.name).map(ToString::to_string),
-        paused: engine.runners.get(&runner.name).is_some_and(|known| known.paused),
+        held_back: engine.held_back.get(&runner.name).map(|why| Explained::at(engine.now, why.clone())),
+        paused: known.is_some_and(|known| known.paused),
         forecast: (policy.idle.count == IdleCount::Auto).then(|| engine.forecasts.why(&runner.name)).flatten(),
-        too_dear: too_dear(engine, runner),
+        over_price_cap: over_price_cap(engine, runner),
     }
 }
 
 /// The spot offers that a launch now would leave out for their price.
-fn too_dear(engine: &Engine, runner: &RunnerSettings) -> Vec<String> {
+fn over_price_cap(engine: &Engine, runner: &RunnerSettings) -> Vec<Explained<OverPriceCap>> {
     let blueprint = engine.runners.get(&runner.name).and_then(|known| known.blueprint.known());
     let Some(blueprint) = blueprint.filter(|_| runner.market == Market::Spot) else { return Vec::new() };
     let offerings: Vec<Offering> = blueprint.places.iter().map(|place| place.on(Market::Spot)).collect();
-    let dear = placement::too_dear(&offerings, runner.spot_max_price, &engine.prices, engine.now);
-    dear.iter().map(ToString::to_string).collect()
+    let over = placement::over_price_cap(&offerings, runner.spot_max_price, &engine.prices, engine.now);
+    over.into_iter().map(|offer| Explained::at(engine.now, offer)).collect()
 }
 
 fn worker_view(engine: &Engine, worker: &Worker) -> WorkerView {
@@ -128,7 +138,7 @@ fn worker_view(engine: &Engine, worker: &Worker) -> WorkerView {
         id: instance.id.clone(),
         runner: instance.runner.clone(),
         state,
-        note: note(engine, worker, standing),
+        reason: reason(engine, worker, standing).map(|reason| Explained::at(engine.now, reason)),
         phase: worker.report().map(|report| report.phase.clone()),
         jobs,
         job_ids: worker.report().map(|report| report.job_ids.iter().copied().collect()).unwrap_or_default(),
@@ -153,32 +163,30 @@ fn recent(engine: &Engine, error: &EcrError) -> Option<EcrError> {
     is_recent.then(|| error.clone())
 }
 
-fn note(engine: &Engine, worker: &Worker, standing: Standing) -> Option<String> {
+fn reason(engine: &Engine, worker: &Worker, standing: Standing) -> Option<WorkerReason> {
+    let failure = match &worker.link {
+        Link::Down { failure, .. } => Some(failure.clone()),
+        Link::None { .. } | Link::Up => None,
+    };
     match standing {
-        Standing::Booting => match &worker.link {
-            Link::Down { failure: LinkFailure::WrongHostKey(why) | LinkFailure::Refused(why), .. } => Some(why.clone()),
-            Link::None { .. } | Link::Up | Link::Down { .. } => Some(worker.boot_step()),
-        },
+        Standing::Booting => Some(match failure {
+            Some(failure @ (LinkFailure::WrongHostKey(_) | LinkFailure::Refused(_))) => {
+                WorkerReason::NotLetIn { failure }
+            }
+            Some(LinkFailure::Unreachable(_)) | None => WorkerReason::Booting { step: worker.boot_step() },
+        }),
         Standing::Serving => None,
-        Standing::Draining => worker.drain.as_ref().map(|drain| drain.reason.to_string()),
-        Standing::Unreachable => {
-            let silent = worker.silent_since(engine.now).map_or(std::time::Duration::ZERO, |at| since(engine.now, at));
-            let why = match &worker.link {
-                Link::Down {
-                    failure: LinkFailure::Unreachable(why) | LinkFailure::WrongHostKey(why) | LinkFailure::Refused(why),
-                    ..
-                } => why.as_str(),
-                Link::None { .. } | Link::Up => "no report",
-            };
-            let said = format!("silent for {}: {why}", Brief(silent));
-            // It is never ended on a guess: it may be running a job.
-            Some(match worker.instance.health {
-                Health::Ok => {
-                    format!("{said}; EC2 calls it healthy, so that it is left alone; `drain --force` ends it")
-                }
-                Health::Unknown | Health::Impaired => said,
-            })
+        Standing::Draining => {
+            worker.drain.as_ref().map(|drain| WorkerReason::Draining { because: drain.reason.clone() })
         }
-        Standing::Ending => worker.ending.as_ref().map(|ending| ending.reason.to_string()),
+        Standing::Unreachable => {
+            let since = worker.silent_since(engine.now).unwrap_or(engine.now);
+            // It is never ended on a guess: it may be running a job.
+            let healthy = worker.instance.health == Health::Ok;
+            Some(WorkerReason::Silent { since, failure, healthy })
+        }
+        Standing::Ending => {
+            worker.ending.as_ref().map(|ending| WorkerReason::Ending { because: ending.reason.clone() })
+        }
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::cooldown::{Cooldowns, Openness};
 use super::offering::{Market, Offering, Place};
-use super::prices::{Prices, TooDear};
+use super::prices::{OverPriceCap, Prices};
 use super::settings::RunnerSettings;
 
 /// One launch to be made.
@@ -32,7 +32,7 @@ pub(crate) struct Placement {
     /// When that may change.
     pub(crate) opens_at: Option<Timestamp>,
     /// Spot offers that were left out because of what they cost, the cheapest first.
-    pub(crate) too_dear: Vec<TooDear>,
+    pub(crate) over_price_cap: Vec<OverPriceCap>,
 }
 
 /// How many workers, and where a runner wants them.
@@ -72,9 +72,9 @@ pub(crate) fn place(places: &[Place], wish: Wish, cooldowns: &Cooldowns, prices:
     let mut placement = Placement { unplaced: wish.count, ..Placement::default() };
     for market in wish.markets() {
         let mut offerings: Vec<Offering> = places.iter().map(|place| place.on(*market)).collect();
-        let dear = too_dear(&offerings, wish.spot_max_price, prices, now);
+        let dear = over_price_cap(&offerings, wish.spot_max_price, prices, now);
         offerings.retain(|offering| dear.iter().all(|dear| dear.offering != *offering));
-        placement.too_dear.extend(dear);
+        placement.over_price_cap.extend(dear);
         placement.take_from(offerings, *market, cooldowns, now);
     }
     placement
@@ -85,21 +85,23 @@ pub(crate) fn is_offered(places: &[Place], wish: Wish, cooldowns: &Cooldowns, pr
     wish.markets().iter().any(|market| {
         places.iter().map(|place| place.on(*market)).any(|offering| {
             !matches!(cooldowns.openness(&offering, now), Openness::Closed { .. })
-                && prices.too_dear(&offering, wish.spot_max_price, now).is_none()
+                && prices.over_price_cap(&offering, wish.spot_max_price, now).is_none()
         })
     })
 }
 
 /// Which of these cost more than they may, the cheapest first.
-pub(crate) fn too_dear(
+pub(crate) fn over_price_cap(
     offerings: &[Offering],
     spot_max_price: Option<f64>,
     prices: &Prices,
     now: Timestamp,
-) -> Vec<TooDear> {
-    let mut dear: Vec<TooDear> =
-        offerings.iter().filter_map(|offering| prices.too_dear(offering, spot_max_price, now)).collect();
-    dear.sort_by(|one, other| one.price.total_cmp(&other.price).then_with(|| one.offering.cmp(&other.offering)));
+) -> Vec<OverPriceCap> {
+    let mut dear: Vec<OverPriceCap> =
+        offerings.iter().filter_map(|offering| prices.over_price_cap(offering, spot_max_price, now)).collect();
+    dear.sort_by(|one, other| {
+        one.usd_per_hour.total_cmp(&other.usd_per_hour).then_with(|| one.offering.cmp(&other.offering))
+    });
     dear
 }
 
@@ -218,13 +220,13 @@ mod tests {
     #[test]
     fn spot_offers_above_the_limit_are_left_out_and_told() {
         let one = priced(true, &Cooldowns::default(), &spot([0.06, 0.04]), at(1));
-        assert_eq!((asked(&one), one.too_dear.len()), (vec![(5, Market::Spot, 1)], 1));
+        assert_eq!((asked(&one), one.over_price_cap.len()), (vec![(5, Market::Spot, 1)], 1));
         assert_eq!(one.asks[0].offerings[0].zone, Zone::new("b"));
         let both = priced(true, &Cooldowns::default(), &spot([0.07, 0.06]), at(1));
         assert_eq!(asked(&both), [(5, Market::OnDemand, 2)]);
-        let told: Vec<&str> = both.too_dear.iter().map(|dear| dear.offering.zone.as_str()).collect();
+        let told: Vec<&str> = both.over_price_cap.iter().map(|dear| dear.offering.zone.as_str()).collect();
         assert_eq!(told, ["b", "a"], "the cheapest first");
         let neither = priced(false, &Cooldowns::default(), &spot([0.07, 0.06]), at(1));
-        assert_eq!((asked(&neither), neither.unplaced, neither.too_dear.len()), (vec![], 5, 2));
+        assert_eq!((asked(&neither), neither.unplaced, neither.over_price_cap.len()), (vec![], 5, 2));
     }
 }

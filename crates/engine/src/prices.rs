@@ -6,14 +6,16 @@
 //! (EC2 API Reference, `SpotOptionsRequest`, `MaxTotalPrice`; the default maximum is the on-demand price).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::ids::{InstanceType, Zone};
+use super::job::Knowledge;
 use super::offering::{Market, Offering};
 use super::time::since;
+use super::trouble::Trouble;
 
 /// Spot prices change a few times a day (EC2 User Guide, "Spot Instance pricing history"). One that could not be read again
 /// for so long says nothing any more.
@@ -29,7 +31,7 @@ pub struct PriceLook {
     /// USD per hour for Linux, from the list that is built in; types that it lacks are unknown.
     pub on_demand: BTreeMap<InstanceType, f64>,
     /// USD per hour for Linux now, or why nobody knows.
-    pub spot: Result<BTreeMap<(InstanceType, Zone), f64>, String>,
+    pub spot: Result<BTreeMap<(InstanceType, Zone), f64>, Trouble>,
 }
 
 /// All prices that are known.
@@ -43,35 +45,36 @@ struct Region {
     on_demand: BTreeMap<InstanceType, f64>,
     spot: BTreeMap<(InstanceType, Zone), f64>,
     spot_asked_at: Option<Timestamp>,
+    /// Why nothing newer is known.
+    trouble: Option<Trouble>,
 }
 
-/// A spot offer that costs too much, and the limit that says so.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct TooDear {
-    pub(crate) offering: Offering,
-    /// USD per hour.
-    pub(crate) price: f64,
-    pub(crate) limit: Limit,
+/// A spot offer that costs more than it may, and the limit that says so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OverPriceCap {
+    /// What is on offer.
+    #[serde(flatten)]
+    pub offering: Offering,
+    /// What it costs now.
+    pub usd_per_hour: f64,
+    /// What it may cost.
+    pub limit: Limit,
 }
 
-/// What a spot offer may cost, in USD per hour.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Limit {
+/// What a spot offer may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "kebab-case")]
+pub enum Limit {
     /// `spot_max_price`.
-    Configured(f64),
+    Configured {
+        /// That price.
+        usd_per_hour: f64,
+    },
     /// The same type on demand.
-    OnDemand(f64),
-}
-
-impl fmt::Display for TooDear {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { offering, price, limit } = self;
-        write!(f, "{offering} costs {price:.4} USD/h, ")?;
-        match limit {
-            Limit::Configured(limit) => write!(f, "spot_max_price is {limit}"),
-            Limit::OnDemand(limit) => write!(f, "on demand it is {limit:.4}"),
-        }
-    }
+    OnDemand {
+        /// Its price.
+        usd_per_hour: f64,
+    },
 }
 
 impl Prices {
@@ -81,10 +84,24 @@ impl Prices {
         let usable = |price: &f64| price.is_finite() && *price > 0.0;
         let known = self.regions.entry(region).or_default();
         known.on_demand = on_demand.into_iter().filter(|(_, price)| usable(price)).collect();
-        if let Ok(spot) = spot {
-            known.spot = spot.into_iter().filter(|(_, price)| usable(price)).collect();
-            known.spot_asked_at = Some(asked_at);
+        match spot {
+            Ok(spot) => {
+                known.spot = spot.into_iter().filter(|(_, price)| usable(price)).collect();
+                known.spot_asked_at = Some(asked_at);
+                known.trouble = None;
+            }
+            Err(trouble) => known.trouble = Some(trouble),
         }
+    }
+
+    /// What is known of each region's spot prices.
+    pub(crate) fn knowledge(&self, now: Timestamp) -> BTreeMap<String, Knowledge> {
+        let of = |known: &Region| match (known.spot_asked_at, &known.trouble) {
+            (_, None) => Knowledge::Known,
+            (Some(at), Some(trouble)) => Knowledge::Stale { age: since(now, at), trouble: trouble.clone() },
+            (None, Some(trouble)) => Knowledge::Unknown { trouble: trouble.clone() },
+        };
+        self.regions.iter().map(|(region, known)| (region.clone(), of(known))).collect()
     }
 
     /// USD per hour now; `None`: not known.
@@ -105,17 +122,22 @@ impl Prices {
     }
 
     /// Whether this offering costs more than it may. Never for on-demand, which is asked for as the file says.
-    pub(crate) fn too_dear(&self, offering: &Offering, spot_max_price: Option<f64>, now: Timestamp) -> Option<TooDear> {
+    pub(crate) fn over_price_cap(
+        &self,
+        offering: &Offering,
+        spot_max_price: Option<f64>,
+        now: Timestamp,
+    ) -> Option<OverPriceCap> {
         if offering.market == Market::OnDemand {
             return None;
         }
         let hourly = |market| self.hourly(market, &offering.instance_type, &offering.zone, now);
         let price = hourly(Market::Spot)?;
         let (most, limit) = match spot_max_price {
-            Some(limit) => (limit, Limit::Configured(limit)),
-            None => hourly(Market::OnDemand).map(|limit| (limit, Limit::OnDemand(limit)))?,
+            Some(limit) => (limit, Limit::Configured { usd_per_hour: limit }),
+            None => hourly(Market::OnDemand).map(|limit| (limit, Limit::OnDemand { usd_per_hour: limit }))?,
         };
-        (price > most).then(|| TooDear { offering: offering.clone(), price, limit })
+        (price > most).then(|| OverPriceCap { offering: offering.clone(), usd_per_hour: price, limit })
     }
 
     fn of_zone(&self, zone: &Zone) -> Option<&Region> {
@@ -138,6 +160,8 @@ pub fn cost(usd_per_hour: f64, lived: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::explained::Sentence;
+    use super::super::trouble::TroubleClass;
     use super::*;
     use crate::SubnetId;
 
@@ -167,8 +191,8 @@ mod tests {
     }
 
     #[test]
-    fn a_spot_offer_is_too_dear_above_its_limit_and_only_there() {
-        // on-demand, spot, spot_max_price, too dear
+    fn a_spot_offer_is_over_price_cap_above_its_limit_and_only_there() {
+        // on-demand, spot, spot_max_price, over the cap
         let table = [
             (Some(0.09), Some(0.03), None, false),
             (Some(0.09), Some(0.09), None, false),
@@ -181,16 +205,16 @@ mod tests {
         ];
         for (on_demand, spot, most, expected) in table {
             let prices = prices(on_demand, spot);
-            let verdict = prices.too_dear(&offering(Market::Spot, "eu-central-1a"), most, at(1));
+            let verdict = prices.over_price_cap(&offering(Market::Spot, "eu-central-1a"), most, at(1));
             assert_eq!(verdict.is_some(), expected, "{on_demand:?} {spot:?} {most:?}: {verdict:?}");
-            assert_eq!(prices.too_dear(&offering(Market::OnDemand, "eu-central-1a"), most, at(1)), None);
+            assert_eq!(prices.over_price_cap(&offering(Market::OnDemand, "eu-central-1a"), most, at(1)), None);
         }
     }
 
     #[test]
     fn the_reason_names_offer_price_and_limit() {
         let spot = offering(Market::Spot, "eu-central-1a");
-        let why = |most| prices(Some(0.0908), Some(0.1)).too_dear(&spot, most, at(1)).unwrap().to_string();
+        let why = |most| prices(Some(0.0908), Some(0.1)).over_price_cap(&spot, most, at(1)).unwrap().sentence(at(1));
         assert_eq!(why(None), "spot c8g.large in eu-central-1a costs 0.1000 USD/h, on demand it is 0.0908");
         assert_eq!(why(Some(0.05)), "spot c8g.large in eu-central-1a costs 0.1000 USD/h, spot_max_price is 0.05");
     }
@@ -220,7 +244,7 @@ mod tests {
             region: "eu-central-1".into(),
             asked_at: at(600),
             on_demand: BTreeMap::new(),
-            spot: Err("denied".into()),
+            spot: Err(Trouble::new(TroubleClass::Denied, "denied")),
         });
         let zone = Zone::new("eu-central-1a");
         assert_eq!(known.hourly(Market::Spot, &InstanceType::new("c8g.large"), &zone, at(601)), Some(0.03));

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use super::job::{Knowledge, PendingJob, QueueLook};
 use super::time::since;
+use super::trouble::Trouble;
 
 /// The last good look, and the last failure after it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
     look: Option<QueueLook>,
-    failure: Option<String>,
+    failure: Option<Trouble>,
 }
 
 /// A look stays good for so long: four missed looks, and no less than 20 s, which one slow page may take.
@@ -21,24 +22,28 @@ fn fresh_for(check_interval: Duration) -> Duration {
 
 impl Queue {
     /// Takes in an answer. A failed look changes no job: they wait on, or they do not; nobody knows.
-    pub(crate) fn answered(&mut self, look: Result<QueueLook, String>) {
+    pub(crate) fn answered(&mut self, look: Result<QueueLook, Trouble>) {
         match look {
             Ok(look) => {
                 self.look = Some(look);
                 self.failure = None;
             }
-            Err(why) => self.failure = Some(why),
+            Err(trouble) => self.failure = Some(trouble),
         }
     }
 
     /// What can be said of it now.
     pub(crate) fn knowledge(&self, now: Timestamp, check_interval: Duration) -> Knowledge {
-        let why = || self.failure.clone().unwrap_or_else(|| "the first look at the queue is awaited".into());
+        let trouble = || self.failure.clone().unwrap_or_else(|| Trouble::awaited("the first look at the queue"));
         match &self.look {
-            None => Knowledge::Unknown { why: why() },
+            None => Knowledge::Unknown { trouble: trouble() },
             Some(look) => {
                 let age = since(now, look.as_of);
-                if age <= fresh_for(check_interval) { Knowledge::Known } else { Knowledge::Stale { age, why: why() } }
+                if age <= fresh_for(check_interval) {
+                    Knowledge::Known
+                } else {
+                    Knowledge::Stale { age, trouble: trouble() }
+                }
             }
         }
     }

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::ids::{ConfigHash, RunnerName};
 
 /// Why a command was given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Reason {
     /// Slots are missing.
     Demand {
@@ -32,6 +34,7 @@ pub enum Reason {
     /// Idle for longer than the policy wants.
     Idle {
         /// For so long.
+        #[serde(rename = "idle_seconds", with = "super::json::seconds")]
         idle: Duration,
         /// Free slots beyond what is wanted.
         surplus: u32,
@@ -46,6 +49,7 @@ pub enum Reason {
     /// Older than `max_age`, and idle.
     Age {
         /// Its age.
+        #[serde(rename = "age_seconds", with = "super::json::seconds")]
         age: Duration,
     },
     /// Has taken `max_jobs` jobs.
@@ -75,6 +79,7 @@ pub enum Reason {
     /// The boot took longer than `boot_timeout`.
     BootTimeout {
         /// So long.
+        #[serde(rename = "after_seconds", with = "super::json::seconds")]
         after: Duration,
         /// The last step that was seen.
         step: String,
@@ -111,6 +116,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The stable name of its kind, as in JSON.
+    pub fn kind(&self) -> &'static str {
+        self.into()
+    }
+
     /// Whether a termination for this reason rests on the worker never having been ready, or being lost: then a sign of
     /// life refutes it.
     pub fn presumes_it_dead(&self) -> bool {

@@ -12,9 +12,9 @@ use super::command::{Command, Termination};
 use super::demand::{Assessment, Demand};
 use super::drains::{Word, has_failed, next_word};
 use super::fleet::Fleet;
+use super::held_back::HeldBack;
 use super::ids::RunnerName;
 use super::job::Knowledge;
-use super::launching::HeldBack;
 use super::outdated::outdated;
 use super::reason::Reason;
 use super::rolling::roll;
@@ -268,7 +268,7 @@ fn prospect(worker: &Worker, held_back: &BTreeMap<RunnerName, HeldBack>, now: Ti
 
 /// Whether another runner's launches found no room under `concurrent`.
 fn others_wait(runner: &RunnerName, held_back: &BTreeMap<RunnerName, HeldBack>) -> bool {
-    held_back.iter().any(|(name, why)| name != runner && matches!(why, HeldBack::Concurrent(_)))
+    held_back.iter().any(|(name, why)| name != runner && matches!(why, HeldBack::Concurrent { .. }))
 }
 
 /// Why a worker must go whatever the demand is, if it must.

@@ -28,6 +28,7 @@ use super::ids::{JobId, ProjectId, RunnerName, Server, WorkerId};
 use super::runner::Runner;
 use super::settings::Settings;
 use super::time::{after, since};
+use super::trouble::TroubleClass;
 use super::worker::RunnerState;
 
 /// Between two questions about a job that GitLab takes for running, or after a failure.
@@ -60,7 +61,7 @@ pub(crate) struct Retries {
     /// Jobs that are retries of ours.
     ours: BTreeMap<(Server, JobId), Timestamp>,
     /// What each runner was refused last, so that it is said once.
-    refusals: BTreeMap<RunnerName, String>,
+    refusals: BTreeMap<RunnerName, TroubleClass>,
 }
 
 impl Retries {
@@ -158,11 +159,11 @@ impl Retries {
                 (None, false)
             }
             RetryOutcome::StillRuns | RetryOutcome::Failed(_) => (None, false),
-            RetryOutcome::Refused(why) => {
+            RetryOutcome::Refused(trouble) => {
                 lost.settled = true;
-                let text = format!("job {job} was lost with {worker} and cannot be retried: {why}");
-                let known = self.refusals.insert(runner.clone(), why.clone());
-                ((known.as_ref() != Some(&why)).then_some(text), false)
+                let text = format!("job {job} was lost with {worker} and cannot be retried: {trouble}");
+                let known = self.refusals.insert(runner.clone(), trouble.class);
+                ((known != Some(trouble.class)).then_some(text), false)
             }
         }
     }

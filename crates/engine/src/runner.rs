@@ -5,8 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::backoff::{Backoff, Jitter, Pace};
-use super::job::RunnerFacts;
+use super::job::{Knowledge, RunnerFacts};
 use super::offering::Blueprint;
+use super::time::since;
+use super::trouble::Trouble;
 
 /// After a launch that is refused or malformed: somebody has to change something, but perhaps just did.
 const REFUSED: Pace = Pace { first: Duration::from_secs(30), longest: Duration::from_secs(600) };
@@ -15,35 +17,43 @@ pub(crate) const BREAKER_AFTER: u32 = 3;
 /// How long the breaker stays open: five minutes of a broken image cost one worker, not a hundred.
 const BREAKER: Pace = Pace { first: Duration::from_secs(300), longest: Duration::from_secs(3600) };
 
-/// An answer that may be missing.
+/// What is asked again and again and changes rarely: the last good answer holds until a better one comes, however many
+/// questions fail in between.
 #[derive(Clone, Debug)]
-pub(crate) enum Answer<T> {
-    /// The last good one; a later failure does not erase it, because none of this changes quickly.
-    Known(T),
-    /// There was never a good one.
-    Missing {
-        /// The newest failure, or that the first answer is awaited.
-        why: String,
-    },
+pub(crate) struct Answer<T> {
+    /// The last good one, and when it came.
+    good: Option<(Timestamp, T)>,
+    /// Why there is none newer; nothing, once one was good.
+    trouble: Option<Trouble>,
 }
 
 impl<T> Answer<T> {
     pub(crate) fn awaited(what: &str) -> Self {
-        Self::Missing { why: format!("{what} is awaited") }
+        Self { good: None, trouble: Some(Trouble::awaited(what)) }
     }
 
-    pub(crate) fn take(&mut self, answer: Result<T, String>) {
-        match (answer, &self) {
-            (Ok(value), _) => *self = Self::Known(value),
-            (Err(why), Self::Missing { .. }) => *self = Self::Missing { why },
-            (Err(_), Self::Known(_)) => {}
+    pub(crate) fn take(&mut self, answer: Result<T, Trouble>, now: Timestamp) {
+        match answer {
+            Ok(value) => *self = Self { good: Some((now, value)), trouble: None },
+            Err(trouble) => self.trouble = Some(trouble),
         }
     }
 
     pub(crate) fn known(&self) -> Option<&T> {
-        match self {
-            Self::Known(value) => Some(value),
-            Self::Missing { .. } => None,
+        self.good.as_ref().map(|(_, value)| value)
+    }
+
+    /// Why there has never been a good one.
+    pub(crate) fn missing(&self) -> Option<&Trouble> {
+        self.trouble.as_ref().filter(|_| self.good.is_none())
+    }
+
+    /// How it stands, for people.
+    pub(crate) fn knowledge(&self, now: Timestamp) -> Knowledge {
+        match (&self.good, &self.trouble) {
+            (_, None) => Knowledge::Known,
+            (Some((at, _)), Some(trouble)) => Knowledge::Stale { age: since(now, *at), trouble: trouble.clone() },
+            (None, Some(trouble)) => Knowledge::Unknown { trouble: trouble.clone() },
         }
     }
 }

@@ -10,6 +10,7 @@ use super::demand::{Assessment, Scene, assess};
 use super::event::Event;
 use super::ids::JobId;
 use super::job::Knowledge;
+use super::journal::Entry;
 use super::launching::Launching;
 use super::picture;
 use super::retirement::Retirement;
@@ -17,7 +18,7 @@ use super::settings::Settings;
 use super::state::Engine;
 use super::time::since;
 use super::untaken::is_left_alone;
-use super::view::{JobFate, View};
+use super::view::{DecisionKind, JobFate, View};
 use super::why;
 use super::workers::{Ending, Link, Standing};
 
@@ -81,7 +82,7 @@ impl Engine {
     /// Notes a broken law, for the counters and for people.
     pub fn law_broken(&mut self, what: &str) {
         self.journal.totals.laws_broken += 1;
-        self.journal.note(self.now, format!("LAW BROKEN: {what}"));
+        self.journal.note(self.now, Entry::new(DecisionKind::LawBroken, format!("LAW BROKEN: {what}")));
     }
 
     /// Asks EC2 again when it is time.
@@ -203,7 +204,7 @@ impl Engine {
                         "job {} is set aside: an idle worker of {} asks, and GitLab does not hand it out",
                         job.id, runner.name
                     );
-                    self.journal.note(now, text);
+                    self.journal.note(now, Entry::new(DecisionKind::JobSetAside, text).of(&runner.name));
                 }
             }
         }

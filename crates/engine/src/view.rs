@@ -1,14 +1,21 @@
 //! The engine's picture of the fleet, for people: what `status`, the dashboard and the metrics show.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
+use super::explained::Explained;
+use super::held_back::HeldBack;
 use super::ids::{InstanceType, JobId, ProjectId, RunnerName, Server, WorkerId, Zone};
 use super::job::Knowledge;
 use super::json::seconds;
 use super::offering::Market;
+use super::prices::OverPriceCap;
+use super::reason::Reason;
+use super::waits::{JobReason, WorkerReason};
 use super::worker::{EcrError, Phase};
 
 /// Everything, as of one step. Its JSON form is `/api/v1/state` and `status --json`: stable, and versioned.
@@ -35,6 +42,9 @@ pub struct View {
     pub totals: Totals,
     /// What the workers cost.
     pub costs: Costs,
+    /// What is known of the spot prices, by region.
+    #[serde(default)]
+    pub prices: BTreeMap<String, Knowledge>,
 }
 
 /// What the workers cost: an estimate from the prices of now, for instances alone (no disks, traffic or taxes).
@@ -60,6 +70,10 @@ pub struct RunnerView {
     pub name: RunnerName,
     /// What is known of its queue.
     pub queue: Knowledge,
+    /// What is known of it in GitLab (tags, scope, whether it is paused); decisions rest on a stale answer, too.
+    pub facts: Knowledge,
+    /// What is known of its launches (image, subnets, template); launches are made from a stale answer, too.
+    pub blueprint: Knowledge,
     /// Jobs that run.
     pub running: u32,
     /// Jobs that wait and are counted for it.
@@ -73,13 +87,13 @@ pub struct RunnerView {
     /// The ceiling that holds now.
     pub max_workers: u32,
     /// Why no worker is launched although one is wanted; absent when nothing is held back.
-    pub held_back: Option<String>,
+    pub held_back: Option<Explained<HeldBack>>,
     /// Whether an operator has paused it.
     pub paused: bool,
     /// Why the forecast wants so many free slots, in a sentence; absent without one.
     pub forecast: Option<String>,
-    /// Spot offers that are not asked for because of what they cost, a sentence each, the cheapest first.
-    pub too_dear: Vec<String>,
+    /// Spot offers that are not asked for because of what they cost, the cheapest first.
+    pub over_price_cap: Vec<Explained<OverPriceCap>>,
 }
 
 /// A worker.
@@ -91,8 +105,8 @@ pub struct WorkerView {
     pub runner: RunnerName,
     /// Where it is in its life.
     pub state: WorkerState,
-    /// One sentence more: the boot step, why it is drained, why it cannot be reached.
-    pub note: Option<String>,
+    /// Why it is in that state: the boot step, why it is drained, why it cannot be reached; absent for one that serves.
+    pub reason: Option<Explained<WorkerReason>>,
     /// The boot phase that it reported last.
     pub phase: Option<Phase>,
     /// Jobs that it runs, by count.
@@ -123,8 +137,11 @@ pub struct WorkerView {
 }
 
 /// Where a worker is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum WorkerState {
     /// Launched; not ready yet.
     Booting,
@@ -141,25 +158,14 @@ pub enum WorkerState {
 }
 
 impl WorkerState {
-    /// All of them, in the order of a life; so that a metric reports 0 for an empty one.
-    pub const ALL: [Self; 6] =
-        [Self::Booting, Self::Idle, Self::Busy, Self::Draining, Self::Terminating, Self::Unreachable];
-
     /// As in JSON.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Booting => "booting",
-            Self::Idle => "idle",
-            Self::Busy => "busy",
-            Self::Draining => "draining",
-            Self::Terminating => "terminating",
-            Self::Unreachable => "unreachable",
-        }
+        self.into()
     }
 }
 
-/// A waiting job and the sentence that says why it waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A waiting job and why it waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobView {
     /// The job.
     pub id: JobId,
@@ -172,8 +178,8 @@ pub struct JobView {
     pub waited: Duration,
     /// The runner that it is counted for; absent when none of ours may take it.
     pub runner: Option<RunnerName>,
-    /// One sentence.
-    pub why: String,
+    /// Why it waits.
+    pub reason: Explained<JobReason>,
 }
 
 /// All jobs that wait.
@@ -189,7 +195,7 @@ pub struct Waiting {
 }
 
 /// What is known of one job on one server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobFate {
     /// The server.
     pub server: Server,
@@ -201,8 +207,11 @@ pub struct JobFate {
     pub runner: Option<RunnerName>,
     /// The worker that runs it.
     pub worker: Option<WorkerId>,
-    /// One sentence.
-    pub why: String,
+    /// For how long it has been pending; absent unless it waits.
+    #[serde(rename = "waited_seconds", with = "seconds::optional")]
+    pub waited: Option<Duration>,
+    /// Why it waits, or where else it is.
+    pub reason: Explained<JobReason>,
 }
 
 /// Where a job is in its life, as far as we see.
@@ -217,13 +226,53 @@ pub enum JobStanding {
     Unknown,
 }
 
-/// Something that was decided, for people.
+/// Something that was decided, or that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// When.
     pub at: Timestamp,
-    /// One sentence.
+    /// What kind of thing.
+    pub kind: DecisionKind,
+    /// The runner that it concerns.
+    pub runner: Option<RunnerName>,
+    /// The worker that it concerns.
+    pub worker: Option<WorkerId>,
+    /// Why; absent for what only happened.
+    pub reason: Option<Reason>,
+    /// The same for people, in one sentence.
     pub text: String,
+}
+
+/// What was decided, or what happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DecisionKind {
+    /// Workers are launched.
+    Launch,
+    /// EC2 gave fewer workers than asked for.
+    LaunchShort,
+    /// A worker takes no more jobs.
+    Fence,
+    /// A worker takes jobs again.
+    Unfence,
+    /// A worker is terminated.
+    Terminate,
+    /// EC2 did not terminate workers.
+    TerminateFailed,
+    /// A worker has ended without us.
+    Ended,
+    /// EC2 gave notice of an interruption.
+    Interruption,
+    /// EC2 says that it may take a worker back soon.
+    Rebalance,
+    /// A job is left alone because GitLab does not hand it out.
+    JobSetAside,
+    /// What came of asking GitLab to retry a job.
+    JobRetry,
+    /// An operator wanted it.
+    Operator,
+    /// A law of the engine was broken: a bug.
+    LawBroken,
 }
 
 /// Counters since the manager's start.

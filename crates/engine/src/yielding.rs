@@ -13,8 +13,8 @@ use jiff::Timestamp;
 
 use super::demand::{Assessment, Demand};
 use super::fleet::Fleet;
+use super::held_back::HeldBack;
 use super::ids::{RunnerName, WorkerId};
-use super::launching::HeldBack;
 use super::reason::Reason;
 use super::settings::Settings;
 use super::time::since;
@@ -75,7 +75,7 @@ impl Yielding<'_> {
         let mut crowded_out: Vec<_> = assessment
             .demands
             .iter()
-            .filter(|(name, _)| matches!(self.held_back.get(*name), Some(HeldBack::Concurrent(_))))
+            .filter(|(name, _)| matches!(self.held_back.get(*name), Some(HeldBack::Concurrent { .. })))
             .filter(|(_, demand)| demand.missing_for_jobs() > 0)
             .collect();
         crowded_out.sort_by_key(|(name, demand)| (demand.slots, by_file(name)));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use runner_fleet_engine::reason::Brief;
+use runner_fleet_engine::{Trouble, TroubleClass};
 
 /// No wait that a server asks for is obeyed for longer than this.
 ///
@@ -243,6 +244,26 @@ impl GitLabError {
         }
     }
 
+    /// What kind of failure it is. One that is not asked about again for a while answers for its cause.
+    pub fn class(&self) -> TroubleClass {
+        match self.kind() {
+            ErrorKind::NoApiToken
+            | ErrorKind::Unauthenticated(_)
+            | ErrorKind::ScopeTooSmall(_)
+            | ErrorKind::Forbidden(_) => TroubleClass::Denied,
+            ErrorKind::Throttled(_) => TroubleClass::Throttled,
+            ErrorKind::ServerError { .. } => TroubleClass::ServerError,
+            ErrorKind::Unreachable(_) | ErrorKind::Untrusted(_) | ErrorKind::Cut(_) => TroubleClass::Unreachable,
+            ErrorKind::TimedOut(_) => TroubleClass::Late,
+            ErrorKind::Setup(_) | ErrorKind::Redirected(_) | ErrorKind::ForeignPage(_) | ErrorKind::Refused { .. } => {
+                TroubleClass::Invalid
+            }
+            ErrorKind::NotFound(_) => TroubleClass::NotFound,
+            ErrorKind::TooLarge(_) | ErrorKind::Malformed(_) | ErrorKind::TooManyPages(_) => TroubleClass::Other,
+            ErrorKind::Resting { why, .. } => why.class(),
+        }
+    }
+
     fn general_advice(&self) -> Option<&'static str> {
         match self.kind() {
             ErrorKind::NoApiToken => Some("set api_token to a token with scope read_api"),
@@ -273,6 +294,12 @@ impl fmt::Display for GitLabError {
 }
 
 impl std::error::Error for GitLabError {}
+
+impl From<GitLabError> for Trouble {
+    fn from(error: GitLabError) -> Self {
+        Self::of(error.class(), &error)
+    }
+}
 
 /// From `from` to `to`; zero when that is in the past.
 fn between(from: Timestamp, to: Timestamp) -> Duration {

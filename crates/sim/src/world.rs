@@ -13,6 +13,7 @@
 mod administrators;
 mod agenda;
 mod cloud;
+mod failures;
 mod gitlab;
 mod host;
 mod link;

@@ -15,6 +15,7 @@ use secrecy::ExposeSecret;
 
 use super::files::{ENABLED_UNITS, files};
 use super::spec::WorkerSpec;
+use runner_fleet_engine::{Trouble, TroubleClass};
 
 /// What EC2 takes, in bytes before base64.
 pub const USER_DATA_MAX: usize = 16 * 1024;
@@ -52,6 +53,12 @@ pub struct UserDataTooLarge {
     pub bytes: usize,
     /// The size of the one part that the user can shorten, before gzip.
     pub setup_script_bytes: usize,
+}
+
+impl From<UserDataTooLarge> for Trouble {
+    fn from(error: UserDataTooLarge) -> Self {
+        Self::of(TroubleClass::Invalid, &error)
+    }
 }
 
 /// Renders the user-data of all workers of this specification. It holds no token.

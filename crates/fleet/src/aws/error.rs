@@ -8,6 +8,7 @@ use std::error::Error as StdError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use runner_fleet_engine::{Trouble, TroubleClass};
 use thiserror::Error;
 
 /// A message is cut after this many characters: an `UnauthorizedOperation` carries some thousand of encoded text.
@@ -106,11 +107,33 @@ impl AwsError {
         }
     }
 
+    /// What kind of failure it is.
+    pub fn class(&self) -> TroubleClass {
+        match self {
+            Self::Call(call) => match call.meaning {
+                Meaning::Throttled => TroubleClass::Throttled,
+                Meaning::Denied | Meaning::NoCredentials => TroubleClass::Denied,
+                Meaning::NotFound => TroubleClass::NotFound,
+                Meaning::Unanswered => TroubleClass::Unreachable,
+                Meaning::ServerFault => TroubleClass::ServerError,
+                Meaning::Invalid => TroubleClass::Invalid,
+            },
+            Self::NoRegion | Self::Unfit(_) => TroubleClass::Invalid,
+            Self::Unusable { .. } => TroubleClass::Other,
+        }
+    }
+
     fn meaning(&self) -> Option<Meaning> {
         match self {
             Self::Call(call) => Some(call.meaning),
             Self::NoRegion | Self::Unfit(_) | Self::Unusable { .. } => None,
         }
+    }
+}
+
+impl From<AwsError> for Trouble {
+    fn from(error: AwsError) -> Self {
+        Self::of(error.class(), &error)
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a subcommand can end badly, and with which exit code.
 
+use runner_fleet_engine::trouble::chain;
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
@@ -40,22 +41,6 @@ impl CliError {
     pub fn is_worth_telling(&self) -> bool {
         !matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
-}
-
-/// An error and its causes, each of which says its own part once.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        // Some libraries repeat their cause in their own words.
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

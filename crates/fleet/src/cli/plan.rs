@@ -63,16 +63,16 @@ pub(crate) fn show(plan: &Plan, look: Look, out: &mut dyn Write) -> Result<(), C
         writeln!(out, "Nothing to do.")?;
     }
     for action in &plan.actions {
-        match &action.why {
-            Some(why) => writeln!(out, "{}\n    because: {why}", action.what)?,
+        match &action.reason {
+            Some(reason) => writeln!(out, "{}\n    because: {reason}", action.what)?,
             None => writeln!(out, "{}", action.what)?,
         }
     }
     for held in &plan.held_back {
-        writeln!(out, "{} launches nothing: {}", held.runner, held.why)?;
+        writeln!(out, "{} launches nothing: {}", held.runner, held.reason)?;
     }
     for left_out in &plan.left_out {
-        writeln!(out, "{} leaves out: {}", left_out.runner, left_out.why)?;
+        writeln!(out, "{} leaves out: {}", left_out.runner, left_out.offer)?;
     }
     if !plan.waiting.is_empty() {
         writeln!(out)?;
@@ -83,7 +83,7 @@ pub(crate) fn show(plan: &Plan, look: Look, out: &mut dyn Write) -> Result<(), C
                 job.name.clone(),
                 brief(Some(job.waited)),
                 job.runner.as_ref().map_or_else(|| "-".into(), ToString::to_string),
-                job.why.clone(),
+                job.reason.text.clone(),
             ]);
         }
         write_table(out, &table)?;

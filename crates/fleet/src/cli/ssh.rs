@@ -11,6 +11,7 @@ use crate::live::regions::Regions;
 use crate::ssh::shell::{Shell, known_hosts_path};
 use crate::ssh::{HostPublicKey, ManagerKey, Target};
 use runner_fleet_config::{Address, Config};
+use runner_fleet_engine::trouble::chain;
 use runner_fleet_engine::{Instance, RunnerName, WorkerId};
 
 use super::{CliError, Global, service};
@@ -61,7 +62,7 @@ async fn find(config: &Config, worker: &WorkerId) -> Result<Instance, CliError> 
     }
     for aws in regions.all().await {
         let listed = aws.instances(&config.fleet.manager, &addresses, false).await;
-        let listed = listed.map_err(|error| CliError::Failed(super::error::chain(&error)))?;
+        let listed = listed.map_err(|error| CliError::Failed(chain(&error)))?;
         if let Some(found) = listed.into_iter().find(|instance| instance.id == *worker) {
             return Ok(found);
         }

@@ -102,7 +102,9 @@ fn show_job(jobs: &[JobFate], json: bool, out: &mut dyn Write) -> Result<ExitCod
     }
     for job in jobs {
         let at = if jobs.len() > 1 { format!(" at {}", job.server) } else { String::new() };
-        writeln!(out, "Job {}{at}: {}.", job.id, job.why)?;
+        let waited =
+            job.waited.map(|waited| format!("it has waited for {}: ", brief(Some(waited)))).unwrap_or_default();
+        writeln!(out, "Job {}{at}: {waited}{}.", job.id, job.reason)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -129,7 +131,12 @@ fn runners(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError>
     for runner in &view.runners {
         let paused = runner.paused.then(|| "paused".to_owned());
         let queue = knowledge("queue", &runner.queue);
-        let notes: Vec<_> = [paused, queue, runner.held_back.clone()].into_iter().flatten().collect();
+        let facts = stale("its settings in GitLab", &runner.facts);
+        let blueprint = stale("its image, subnets and template", &runner.blueprint);
+        let notes: Vec<_> = [paused, queue, facts, blueprint, runner.held_back.as_ref().map(ToString::to_string)]
+            .into_iter()
+            .flatten()
+            .collect();
         table.add_row([
             runner.name.to_string(),
             runner.running.to_string(),
@@ -145,8 +152,15 @@ fn runners(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError>
             writeln!(out, "{} {forecast}", runner.name)?;
         }
     }
-    for (runner, why) in view.runners.iter().flat_map(|runner| runner.too_dear.iter().map(|why| (&runner.name, why))) {
-        writeln!(out, "{runner} leaves out: {why}")?;
+    for runner in &view.runners {
+        for offer in &runner.over_price_cap {
+            writeln!(out, "{} leaves out: {offer}", runner.name)?;
+        }
+    }
+    for (region, prices) in &view.prices {
+        if let Some(sentence) = knowledge(&format!("spot prices of {region}"), prices) {
+            writeln!(out, "{sentence}")?;
+        }
     }
     Ok(())
 }
@@ -162,7 +176,8 @@ fn workers(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError>
     for worker in &view.workers {
         let hold = worker.hold.then(|| "held".to_owned());
         let ecr = worker.ecr_error.as_ref().map(ToString::to_string);
-        let notes: Vec<_> = [hold, worker.note.clone(), ecr].into_iter().flatten().collect();
+        let notes: Vec<_> =
+            [hold, worker.reason.as_ref().map(ToString::to_string), ecr].into_iter().flatten().collect();
         table.add_row([
             worker.id.to_string().into(),
             worker.runner.to_string().into(),
@@ -208,7 +223,7 @@ pub(super) fn jobs(view: &View, look: Look, out: &mut dyn Write) -> Result<(), C
             job.name.clone(),
             brief(Some(job.waited)),
             job.runner.as_ref().map_or_else(|| "-".into(), ToString::to_string),
-            job.why.clone(),
+            job.reason.text.clone(),
         ]);
     }
     write_table(out, &table)?;
@@ -221,9 +236,14 @@ pub(super) fn jobs(view: &View, look: Look, out: &mut dyn Write) -> Result<(), C
 fn knowledge(of: &str, knowledge: &Knowledge) -> Option<String> {
     match knowledge {
         Knowledge::Known => None,
-        Knowledge::Stale { age, why } => Some(format!("{of} last seen {} ago: {why}", brief(Some(*age)))),
-        Knowledge::Unknown { why } => Some(format!("{of} not known: {why}")),
+        Knowledge::Stale { age, trouble } => Some(format!("{of} last seen {} ago: {trouble}", brief(Some(*age)))),
+        Knowledge::Unknown { trouble } => Some(format!("{of} not known: {trouble}")),
     }
+}
+
+/// Of what decisions rest on although it is old; without any answer it holds the runner back, which says the same.
+fn stale(of: &str, known: &Knowledge) -> Option<String> {
+    knowledge(of, known).filter(|_| matches!(known, Knowledge::Stale { .. }))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use runner_fleet_engine::view::JobFate;
-use runner_fleet_engine::{Command, JobId, RunnerName, View, WorkerId};
+use runner_fleet_engine::{Command, Explained, JobId, JobReason, OverPriceCap, Reason, RunnerName, View, WorkerId};
 
 /// The version of the words below. Another one is refused with a sentence that names both.
 pub const VERSION: u32 = 1;
@@ -95,18 +95,27 @@ pub struct Plan {
     pub held_back: Vec<Held>,
     /// Offers that are not asked for because of what they cost.
     #[serde(default)]
-    pub left_out: Vec<Held>,
+    pub left_out: Vec<LeftOut>,
     /// Jobs that wait, with the reason.
     pub waiting: Vec<runner_fleet_engine::view::JobView>,
 }
 
-/// A runner, and what it does not get.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A runner that gets no worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Held {
     /// The runner.
     pub runner: RunnerName,
-    /// One sentence.
-    pub why: String,
+    /// Why not: it is held back, or its queue is not known.
+    pub reason: Explained<JobReason>,
+}
+
+/// An offer that a runner's launches leave out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The runner.
+    pub runner: RunnerName,
+    /// What it costs, and what it may cost.
+    pub offer: Explained<OverPriceCap>,
 }
 
 /// One thing that would be done.
@@ -116,14 +125,17 @@ pub struct Action {
     pub kind: String,
     /// What, in words.
     pub what: String,
-    /// Why, in words; absent where the command is mere observation.
-    pub why: Option<String>,
+    /// Why; absent where the command is mere observation.
+    pub reason: Option<Explained<Reason>>,
 }
 
 impl Action {
     /// The actions that a command stands for; one per worker where it names several.
     pub fn of(command: &Command) -> Vec<Self> {
-        let action = |kind: &str, what: String, why: Option<String>| Self { kind: kind.into(), what, why };
+        let action = |kind: &str, what: String, reason: Option<&Reason>| {
+            let reason = reason.map(|reason| Explained { reason: reason.clone(), text: reason.to_string() });
+            Self { kind: kind.into(), what, reason }
+        };
         match command {
             Command::ListInstances { with_health: _ } => vec![action("list", "list the instances".into(), None)],
             Command::Launch(launch) => {
@@ -136,33 +148,34 @@ impl Action {
                     launch.runner,
                     offerings.collect::<Vec<_>>().join(", ")
                 );
-                vec![action("launch", what, Some(launch.reason.to_string()))]
+                vec![action("launch", what, Some(&launch.reason))]
             }
             Command::Connect { worker, runner, address } => {
                 vec![action("connect", format!("connect to {worker} of {runner} at {address}"), None)]
             }
             Command::Disconnect { worker } => vec![action("disconnect", format!("let go of {worker}"), None)],
             Command::Fence { worker, reason } => {
-                vec![action("fence", format!("let {worker} take no more jobs"), Some(reason.to_string()))]
+                vec![action("fence", format!("let {worker} take no more jobs"), Some(reason))]
             }
             Command::Unfence { worker, reason } => {
-                vec![action("unfence", format!("let {worker} take jobs again"), Some(reason.to_string()))]
+                vec![action("unfence", format!("let {worker} take jobs again"), Some(reason))]
             }
             Command::Stop { worker, reason } => {
-                vec![action("stop", format!("stop the runner on {worker}"), Some(reason.to_string()))]
+                vec![action("stop", format!("stop the runner on {worker}"), Some(reason))]
             }
             Command::Terminate(terminations) => terminations
                 .iter()
-                .map(|t| action("terminate", format!("terminate {}", t.worker), Some(t.reason.to_string())))
+                .map(|t| action("terminate", format!("terminate {}", t.worker), Some(&t.reason)))
                 .collect(),
             Command::Forget { worker, runner, system_id } => {
                 let what = format!("delete the row {system_id} of {worker} from {runner} in GitLab");
                 vec![action("forget", what, None)]
             }
             Command::Retry { worker, runner: _, runner_id: _, server, project, job } => {
-                let why = format!("EC2 took {worker} back while it ran there");
-                let what = format!("retry job {job} of project {project} on {server}, if it failed for that");
-                vec![action("retry", what, Some(why))]
+                let what = format!(
+                    "retry job {job} of project {project} on {server}, if it failed because EC2 took {worker} back"
+                );
+                vec![action("retry", what, None)]
             }
         }
     }

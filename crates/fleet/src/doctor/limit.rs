@@ -4,6 +4,8 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
+use runner_fleet_engine::Trouble;
+
 /// For one question. The adapters have limits of their own, which are made for a service that has time.
 const STEP_MAX: Duration = Duration::from_secs(25);
 
@@ -14,10 +16,10 @@ pub(super) async fn within<T, E: Error>(question: impl Future<Output = Result<T,
 
 /// The same with another limit, for a question that is many.
 pub(super) async fn within_time<T>(limit: Duration, question: impl Future<Output = T>) -> Result<T, String> {
-    tokio::time::timeout(limit, question).await.map_err(|_| format!("no answer within {} s", limit.as_secs()))
+    tokio::time::timeout(limit, question).await.map_err(|_| Trouble::late(limit).text)
 }
 
-pub(super) use crate::live::chain as told;
+pub(super) use runner_fleet_engine::trouble::chain as told;
 
 #[cfg(test)]
 mod tests {

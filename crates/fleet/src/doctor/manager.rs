@@ -68,8 +68,8 @@ fn judge(view: &View) -> Vec<Finding> {
 fn unknown(knowledge: &Knowledge) -> Option<String> {
     match knowledge {
         Knowledge::Known => None,
-        Knowledge::Stale { age, why } => Some(format!("last seen {} s ago: {why}", age.as_secs())),
-        Knowledge::Unknown { why } => Some(format!("not known: {why}")),
+        Knowledge::Stale { age, trouble } => Some(format!("last seen {} s ago: {trouble}", age.as_secs())),
+        Knowledge::Unknown { trouble } => Some(format!("not known: {trouble}")),
     }
 }
 

@@ -42,15 +42,15 @@ function fill(id, rows, nothing) {
 function number(text) { return { text: text, kind: "n" }; }
 
 function knowledge(known) {
-  if (known === "known") return { text: "known" };
-  if (known.stale) return { text: "seen " + brief(known.stale.age_seconds) + " ago: " + known.stale.why, kind: "bad" };
-  return { text: "unknown: " + known.unknown.why, kind: "bad" };
+  if (known.state === "known") return { text: "known" };
+  if (known.state === "stale") return { text: "seen " + brief(known.age_seconds) + " ago: " + known.text, kind: "bad" };
+  return { text: "unknown: " + known.text, kind: "bad" };
 }
 
 function note(w) {
   const ecr = w.ecr_error;
   const at = ecr && ecr.at ? " at " + new Date(ecr.at).toLocaleTimeString() : "";
-  return [w.note, ecr ? "ECR login failed" + at + ": " + ecr.text : null].filter((part) => part).join("; ");
+  return [w.reason ? w.reason.text : null, ecr ? "ECR login failed" + at + ": " + ecr.text : null].filter((part) => part).join("; ");
 }
 
 function show(state) {
@@ -72,7 +72,7 @@ function show(state) {
   fill("runners", state.runners.map((r) => [
     r.paused ? r.name + " (paused)" : r.name, knowledge(r.queue), number(r.running), number(r.waiting),
     number(r.idle_ready + " of " + r.idle_wanted), number(r.workers + " of " + r.max_workers),
-    { text: r.held_back, kind: r.held_back ? "bad" : "" },
+    { text: r.held_back ? r.held_back.text : "", kind: r.held_back ? "bad" : "" },
   ]), "No runner is configured.");
   fill("workers", state.workers.map((w) => [
     w.id, w.runner, { text: w.hold ? w.state + " (held)" : w.state, kind: w.state }, number(w.jobs),
@@ -80,7 +80,7 @@ function show(state) {
     { text: note(w), kind: w.ecr_error ? "bad" : "" },
   ]), "No worker, because nothing needs one.");
   fill("jobs", state.jobs.map((j) => [
-    number(j.id), number(j.project), j.name, number(brief(j.waited_seconds)), j.runner, j.why,
+    number(j.id), number(j.project), j.name, number(brief(j.waited_seconds)), j.runner, j.reason.text,
   ]), "No job waits.");
   fill("decisions", state.decisions.slice().reverse().map((d) => [
     new Date(d.at).toLocaleTimeString(), d.text,

@@ -11,6 +11,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use strum::VariantArray as _;
 use tokio::sync::watch;
 
 use runner_fleet_engine::view::{RunnerView, WorkerState};
@@ -34,6 +35,8 @@ impl Collector for FleetCollector {
         let view = Arc::clone(&self.view.borrow());
         workers(&mut encoder, &view)?;
         runners(&mut encoder, &view)?;
+        held_back(&mut encoder, &view)?;
+        troubles(&mut encoder, &view)?;
         whole(&mut encoder, &view)?;
         totals(&mut encoder, &view)
     }
@@ -43,7 +46,7 @@ fn workers(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
     let mut family =
         encoder.encode_descriptor("workers", "Workers, by runner, state and market", None, MetricType::Gauge)?;
     for runner in &view.runners {
-        for state in WorkerState::ALL {
+        for &state in WorkerState::VARIANTS {
             for market in [Market::Spot, Market::OnDemand] {
                 let here = |w: &&runner_fleet_engine::view::WorkerView| {
                     w.runner == runner.name && w.state == state && w.market == market
@@ -64,15 +67,16 @@ fn workers(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
 /// A gauge per runner: name, help, and how it is read.
 type RunnerGauge = (&'static str, &'static str, fn(&RunnerView) -> u64);
 
-const RUNNER_GAUGES: [RunnerGauge; 8] = [
+const RUNNER_GAUGES: [RunnerGauge; 9] = [
     ("jobs_running", "Jobs that run", |r| r.running.into()),
     ("jobs_waiting", "Jobs that wait and are counted for this runner", |r| r.waiting.into()),
     ("idle_wanted", "Free job slots that the idle policy wants now", |r| r.idle_wanted.into()),
     ("idle_ready", "Free job slots that are ready now", |r| r.idle_ready.into()),
     ("workers_max", "Workers that the runner may have now", |r| r.max_workers.into()),
-    ("held_back", "1 when a worker is wanted and none is launched", |r| r.held_back.is_some().into()),
     ("paused", "1 when an operator has paused the runner", |r| r.paused.into()),
     ("queue_known", "1 when the last look at the queue is recent", |r| r.queue.is_known().into()),
+    ("facts_known", "1 when GitLab's last answer about the runner was good", |r| r.facts.is_known().into()),
+    ("blueprint_known", "1 when the last preparation of launches was good", |r| r.blueprint.is_known().into()),
 ];
 
 fn runners(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
@@ -84,6 +88,39 @@ fn runners(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+/// Nothing for a runner that is not held back: a series per kind would be a dozen zeros for each runner.
+fn held_back(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
+    let help = "1 when a worker is wanted and none is launched, and why";
+    let mut family = encoder.encode_descriptor("held_back", help, None, MetricType::Gauge)?;
+    for runner in &view.runners {
+        let kind = runner.held_back.as_ref().map_or("none", |held_back| held_back.reason.kind());
+        let labels = [("runner", runner.name.to_string()), ("kind", kind.to_owned())];
+        ConstGauge::new(u64::from(runner.held_back.is_some())).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+/// What is unknown or old, with the class of what failed last.
+fn troubles(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
+    let help = "1 for what could not be read lately, by the class of the last failure";
+    let mut family = encoder.encode_descriptor("trouble", help, None, MetricType::Gauge)?;
+    let mut tell = |of: &str, name: &str, known: &Knowledge| match known.trouble() {
+        None => Ok(()),
+        Some(trouble) => {
+            let labels = [("of", of), ("name", name), ("class", trouble.class.as_str())];
+            ConstGauge::new(1_u64).encode(family.encode_family(&labels)?)
+        }
+    };
+    tell("ec2", "", &view.ec2)?;
+    for runner in &view.runners {
+        let name = runner.name.as_str();
+        tell("queue", name, &runner.queue)?;
+        tell("facts", name, &runner.facts)?;
+        tell("blueprint", name, &runner.blueprint)?;
+    }
+    view.prices.iter().try_for_each(|(region, prices)| tell("prices", region, prices))
 }
 
 fn whole(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
@@ -160,6 +197,8 @@ mod tests {
         view.runners.push(RunnerView {
             name: RunnerName::new("spot \"x\""),
             queue: Knowledge::Known,
+            facts: Knowledge::Known,
+            blueprint: Knowledge::Known,
             running: 2,
             waiting: 0,
             idle_wanted: 0,
@@ -169,7 +208,7 @@ mod tests {
             held_back: None,
             paused: false,
             forecast: None,
-            too_dear: Vec::new(),
+            over_price_cap: Vec::new(),
         });
         let (_keep, receiver) = watch::channel(Arc::new(view));
         let mut registry = Registry::with_prefix("runner_fleet");

@@ -116,16 +116,20 @@ fn unready(view: &View, now: Timestamp) -> Vec<String> {
     }
     match &view.ec2 {
         Knowledge::Known => {}
-        Knowledge::Stale { age, why } => lines.push(format!("EC2 was last listed {} s ago: {why}\n", age.as_secs())),
-        Knowledge::Unknown { why } => lines.push(format!("EC2 was never listed: {why}\n")),
+        Knowledge::Stale { age, trouble } => {
+            lines.push(format!("EC2 was last listed {} s ago: {trouble}\n", age.as_secs()));
+        }
+        Knowledge::Unknown { trouble } => lines.push(format!("EC2 was never listed: {trouble}\n")),
     }
     for runner in &view.runners {
         match &runner.queue {
             Knowledge::Known => {}
-            Knowledge::Stale { age, why } => {
-                lines.push(format!("the queue of {} was last seen {} s ago: {why}\n", runner.name, age.as_secs()));
+            Knowledge::Stale { age, trouble } => {
+                lines.push(format!("the queue of {} was last seen {} s ago: {trouble}\n", runner.name, age.as_secs()));
             }
-            Knowledge::Unknown { why } => lines.push(format!("the queue of {} was never seen: {why}\n", runner.name)),
+            Knowledge::Unknown { trouble } => {
+                lines.push(format!("the queue of {} was never seen: {trouble}\n", runner.name));
+            }
         }
     }
     lines
@@ -139,17 +143,20 @@ async fn state(State(site): State<Site>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runner_fleet_engine::view::{Decision, JobView, RunnerView, WorkerState, WorkerView};
-    use runner_fleet_engine::{EcrError, Engine, InstanceType, JobId, Market, ProjectId, RunnerName, WorkerId, Zone};
+    use runner_fleet_engine::view::{Decision, DecisionKind, JobView, RunnerView, WorkerState, WorkerView};
+    use runner_fleet_engine::{
+        EcrError, Engine, Explained, HeldBack, InstanceType, JobId, JobReason, Market, ProjectId, RunnerName, Trouble,
+        TroubleClass, WorkerId, WorkerReason, Zone,
+    };
     use std::time::Duration;
 
     #[test]
     fn unready_says_what_is_not_known() {
         let start = Timestamp::UNIX_EPOCH;
         let mut view = Engine::new("ci", 1, start).view();
-        view.ec2 = Knowledge::Unknown { why: "not asked yet".into() };
-        assert_eq!(unready(&view, start), ["EC2 was never listed: not asked yet\n"]);
-        view.ec2 = Knowledge::Stale { age: Duration::from_secs(70), why: "denied".into() };
+        view.ec2 = Knowledge::Unknown { trouble: Trouble::awaited("the first listing") };
+        assert_eq!(unready(&view, start), ["EC2 was never listed: the first listing is awaited\n"]);
+        view.ec2 = Knowledge::Stale { age: Duration::from_secs(70), trouble: denied() };
         assert_eq!(unready(&view, start), ["EC2 was last listed 70 s ago: denied\n"]);
         view.ec2 = Knowledge::Known;
         assert!(unready(&view, start).is_empty());
@@ -170,30 +177,36 @@ mod tests {
         );
     }
 
+    fn denied() -> Trouble {
+        Trouble::new(TroubleClass::Denied, "denied")
+    }
+
     /// A state with one of each thing that the page shows.
     fn full() -> View {
         let now = Timestamp::UNIX_EPOCH;
         let mut view = Engine::new("ci", 1, now).view();
-        view.ec2 = Knowledge::Stale { age: Duration::from_secs(5), why: "no answer".into() };
+        view.ec2 = Knowledge::Stale { age: Duration::from_secs(5), trouble: denied() };
         view.runners.push(RunnerView {
             name: RunnerName::new("spot"),
             queue: Knowledge::Known,
+            facts: Knowledge::Known,
+            blueprint: Knowledge::Known,
             running: 0,
             waiting: 1,
             idle_wanted: 0,
             idle_ready: 0,
             workers: 1,
             max_workers: 4,
-            held_back: Some("because".into()),
+            held_back: Some(Explained::at(now, HeldBack::Paused)),
             paused: false,
             forecast: None,
-            too_dear: Vec::new(),
+            over_price_cap: Vec::new(),
         });
         view.workers.push(WorkerView {
             id: WorkerId::new("i-1"),
             runner: RunnerName::new("spot"),
             state: WorkerState::Busy,
-            note: None,
+            reason: Some(Explained::at(now, WorkerReason::Booting { step: "docker".into() })),
             phase: None,
             jobs: 1,
             job_ids: vec![JobId(1)],
@@ -213,9 +226,16 @@ mod tests {
             name: "test".into(),
             waited: Duration::from_secs(61),
             runner: None,
-            why: "because".into(),
+            reason: Explained::at(now, JobReason::NextStep),
         });
-        view.decisions.push(Decision { at: now, text: "launched".into() });
+        view.decisions.push(Decision {
+            at: now,
+            kind: DecisionKind::Launch,
+            runner: None,
+            worker: None,
+            reason: None,
+            text: "launched".into(),
+        });
         view
     }
 
@@ -236,7 +256,10 @@ mod tests {
             ("j", &state["jobs"][0]),
             ("r", &state["runners"][0]),
             ("d", &state["decisions"][0]),
-            ("known.stale", &state["ec2"]["stale"]),
+            ("known", &state["ec2"]),
+            ("r.held_back", &state["runners"][0]["held_back"]),
+            ("w.reason", &state["workers"][0]["reason"]),
+            ("j.reason", &state["jobs"][0]["reason"]),
         ];
         for (variable, value) in parts {
             let fields = fields_of(variable);

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tracing::info;
 
-use crate::aws::AwsError;
 use crate::ssh::ManagerKey;
-use runner_fleet_engine::{Blueprint, Event, RunnerName};
+use runner_fleet_engine::{Blueprint, Event, RunnerName, Trouble};
 
 use super::clock::Clock;
-use super::complaint::{Complaint, Pauses, chain};
+use super::complaint::{Complaint, Pauses};
+use super::in_time::in_time;
 use super::recipe;
 use super::setup::{RunnerSetup, Setup};
 
@@ -58,7 +57,7 @@ pub(super) async fn keep(
                 tidying.about(&format!("deleting what launches for {name} needed formerly"), &tidied);
                 tidied
             }
-            Err(why) => Err(why.clone()),
+            Err(trouble) => Err(trouble.clone()),
         };
         if outcome.is_err() {
             clock.sleep(pauses.next()).await;
@@ -72,9 +71,9 @@ pub(super) async fn keep(
     }
 }
 
-async fn prepare(setup: &Setup, runner: &RunnerSetup, key: &ManagerKey) -> Result<Blueprint, String> {
-    let spec = recipe::launch_spec(&setup.config, &runner.runner, key).map_err(|error| chain(&error))?;
-    in_time(runner.aws.blueprint(&spec)).await
+async fn prepare(setup: &Setup, runner: &RunnerSetup, key: &ManagerKey) -> Result<Blueprint, Trouble> {
+    let spec = recipe::launch_spec(&setup.config, &runner.runner, key)?;
+    in_time(PREPARE_MAX, runner.aws.blueprint(&spec)).await
 }
 
 async fn tidy(
@@ -83,14 +82,7 @@ async fn tidy(
     key: &ManagerKey,
     blueprint: &Blueprint,
     configured: &BTreeSet<RunnerName>,
-) -> Result<usize, String> {
-    let spec = recipe::launch_spec(&setup.config, &runner.runner, key).map_err(|error| chain(&error))?;
-    in_time(runner.aws.tidy(&spec, &blueprint.template, configured)).await
-}
-
-async fn in_time<T>(call: impl Future<Output = Result<T, AwsError>>) -> Result<T, String> {
-    match timeout(PREPARE_MAX, call).await {
-        Ok(outcome) => outcome.map_err(|error| chain(&error)),
-        Err(_) => Err(format!("no answer within {} s", PREPARE_MAX.as_secs())),
-    }
+) -> Result<usize, Trouble> {
+    let spec = recipe::launch_spec(&setup.config, &runner.runner, key)?;
+    in_time(PREPARE_MAX, runner.aws.tidy(&spec, &blueprint.template, configured)).await
 }

@@ -1,50 +1,47 @@
-//! Something that is tried again and again is complained about once, and not every three seconds.
+//! Something that is tried again and again is told when it begins to fail, and when it works again; not every three
+//! seconds, and not because a sentence names another time or another project.
 
-use std::error::Error;
-use std::fmt::Display;
-
+use runner_fleet_engine::{Trouble, TroubleClass};
 use tracing::{debug, info, warn};
 
-/// Remembers what was said last.
+/// Remembers what kind of failure was told last.
 #[derive(Debug, Default)]
 pub(super) struct Complaint {
-    said: Option<String>,
+    told: Option<TroubleClass>,
+}
+
+/// What the log was told of an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It works as before, or fails as before.
+    Nothing,
+    /// It fails, or fails in another way.
+    Failure,
+    /// It works again.
+    Recovery,
 }
 
 impl Complaint {
-    /// Tells the log about this outcome of `what` if it is news: WARN for a new failure, INFO for the recovery.
-    pub(super) fn about<T, E: Display>(&mut self, what: &str, outcome: &Result<T, E>) {
-        match (outcome, &self.said) {
-            (Ok(_), None) => {}
-            (Ok(_), Some(_)) => {
-                info!("{what} works again");
-                self.said = None;
-            }
-            (Err(error), said) => {
-                let error = error.to_string();
-                if said.as_ref() == Some(&error) {
-                    debug!("{what} still fails: {error}");
-                } else {
-                    warn!("{what} fails: {error}");
-                    self.said = Some(error);
-                }
-            }
+    /// Tells the log about this outcome of `what` if it is news: WARN for a new kind of failure, INFO for the recovery.
+    pub(super) fn about<T>(&mut self, what: &str, outcome: &Result<T, Trouble>) -> Told {
+        let told = self.take(outcome.as_ref().err().map(|trouble| trouble.class));
+        match (told, outcome) {
+            (Told::Failure, Err(trouble)) => warn!(trouble.class = %trouble.class, "{what} failed: {trouble}"),
+            (Told::Recovery, _) => info!("{what} works again"),
+            (_, Err(trouble)) => debug!(trouble.class = %trouble.class, "{what} still fails: {trouble}"),
+            (_, Ok(_)) => {}
         }
+        told
     }
-}
 
-/// An error and its causes as one sentence; what a cause merely repeats is said once.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
+    fn take(&mut self, now: Option<TroubleClass>) -> Told {
+        let before = std::mem::replace(&mut self.told, now);
+        match now {
+            None if before.is_some() => Told::Recovery,
+            Some(_) if before != now => Told::Failure,
+            None | Some(_) => Told::Nothing,
         }
-        next = cause.source();
     }
-    text
 }
 
 /// Growing pauses: 5 s, doubled up to 5 min. Short enough for an outage that ends, long enough for one that does not.
@@ -81,11 +78,18 @@ mod tests {
     }
 
     #[test]
-    fn the_same_failure_is_remembered_until_it_works() {
+    fn a_failure_is_told_once_whatever_its_sentence_says() {
         let mut complaint = Complaint::default();
-        complaint.about::<(), _>("x", &Err("down"));
-        assert_eq!(complaint.said.as_deref(), Some("down"));
-        complaint.about::<(), &str>("x", &Ok(()));
-        assert_eq!(complaint.said, None);
+        let outage: Vec<Told> = (0..20)
+            .map(|second| {
+                let trouble = Trouble::new(TroubleClass::ServerError, format!("502, next try at {second}"));
+                complaint.about::<()>("x", &Err(trouble))
+            })
+            .collect();
+        assert_eq!(outage.iter().filter(|told| **told != Told::Nothing).count(), 1);
+        assert_eq!(outage[0], Told::Failure);
+        assert_eq!(complaint.about::<()>("x", &Err(Trouble::new(TroubleClass::Denied, "403"))), Told::Failure);
+        assert_eq!(complaint.about("x", &Ok(())), Told::Recovery);
+        assert_eq!(complaint.about("x", &Ok(())), Told::Nothing);
     }
 }

@@ -13,11 +13,13 @@ use tracing::{debug, warn};
 use crate::aws::AddressKind;
 use runner_fleet_config::Address;
 use runner_fleet_engine::{
-    Event, Instance, Launch, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, RunnerName, Termination, WorkerId,
+    Event, Instance, Launch, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, RunnerName, Termination, Trouble,
+    TroubleClass, WorkerId,
 };
 
 use super::clock::Clock;
-use super::complaint::{Complaint, chain};
+use super::complaint::Complaint;
+use super::in_time::in_time;
 use super::outcome::launch_failures;
 use super::recipe;
 use super::regions::Regions;
@@ -68,19 +70,16 @@ impl Ec2 {
             return;
         }
         let asked_at = self.clock.now();
-        let listing = match timeout(LISTING_MAX, self.list_all(with_health)).await {
-            Ok(listing) => listing,
-            Err(_) => Err(format!("cannot list workers: no answer within {} s", LISTING_MAX.as_secs())),
-        };
+        let listing = in_time(LISTING_MAX, self.list_all(with_health)).await;
         self.is_listing.store(false, Ordering::Release);
         self.listing_complaint
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .about("looking at EC2's instances", &listing);
+            .about("listing EC2's instances", &listing);
         self.tell(Event::Instances { asked_at, listing }).await;
     }
 
-    async fn list_all(&self, with_health: bool) -> Result<Vec<Instance>, String> {
+    async fn list_all(&self, with_health: bool) -> Result<Vec<Instance>, Trouble> {
         let setup = Arc::clone(&self.setup.borrow());
         let mut all = Vec::new();
         let mut homes = BTreeMap::new();
@@ -138,29 +137,26 @@ impl Ec2 {
                 None => None,
             };
             let Some(aws) = aws else {
-                let why = "their region is not known; they are looked for again with the next listing".into();
-                self.not_terminated(workers, why).await;
+                let why = "their region is not known; they are looked for again with the next listing";
+                self.not_terminated(workers, Trouble::new(TroubleClass::NotFound, why)).await;
                 continue;
             };
             match timeout(TERMINATE_MAX, aws.terminate(&workers)).await {
                 Ok(failures) => {
                     for failure in failures {
-                        self.not_terminated(vec![failure.worker], failure.why).await;
+                        self.not_terminated(vec![failure.worker], failure.trouble).await;
                     }
                 }
-                Err(_) => {
-                    let why = format!("no answer within {} s", TERMINATE_MAX.as_secs());
-                    self.not_terminated(workers, why).await;
-                }
+                Err(_) => self.not_terminated(workers, Trouble::late(TERMINATE_MAX)).await,
             }
         }
     }
 
-    async fn not_terminated(&self, workers: Vec<WorkerId>, why: String) {
+    async fn not_terminated(&self, workers: Vec<WorkerId>, trouble: Trouble) {
         for worker in &workers {
-            warn!(worker.id = worker.as_str(), "cannot terminate {worker}: {why}");
+            warn!(worker.id = worker.as_str(), "cannot terminate {worker}: {trouble}");
         }
-        self.tell(Event::TerminateFailed { workers, why }).await;
+        self.tell(Event::TerminateFailed { workers, trouble }).await;
     }
 
     /// The loop may have ended: then nobody needs to know.
@@ -174,7 +170,7 @@ pub(super) async fn list_regions(
     setup: &Setup,
     regions: &Regions,
     with_health: bool,
-) -> Result<Vec<(String, Vec<Instance>)>, String> {
+) -> Result<Vec<(String, Vec<Instance>)>, Trouble> {
     let addresses = |name: &RunnerName| match setup.runner(name).map(|setup| setup.runner.fleet.address) {
         Some(Address::Public) => AddressKind::Public,
         Some(Address::Private) | None => AddressKind::Private,
@@ -182,7 +178,7 @@ pub(super) async fn list_regions(
     let regions = regions.all().await;
     let answers = join_all(regions.iter().map(|aws| aws.instances(setup.manager(), &addresses, with_health))).await;
     let by_region = regions.iter().zip(answers);
-    by_region.map(|(aws, answer)| Ok((aws.region().to_owned(), answer.map_err(|error| chain(&error))?))).collect()
+    by_region.map(|(aws, answer)| Ok((aws.region().to_owned(), answer.map_err(Trouble::from)?))).collect()
 }
 
 /// Homes of ended workers are dropped once there are so many: a few MB.
@@ -203,7 +199,7 @@ fn unanswered() -> LaunchAnswer {
         offering: None,
         class: LaunchErrorClass::Slow,
         code: "TimedOut".into(),
-        message: format!("no answer within {} s", LAUNCH_MAX.as_secs()),
+        message: Trouble::late(LAUNCH_MAX).text,
     };
     LaunchAnswer { launched: Vec::new(), errors: vec![error], leftover: Leftover::Possible }
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
 use tracing::info;
 
-use runner_fleet_engine::{Event, ProjectId, RunnerFacts, RunnerName, Scope, SystemId};
-use runner_fleet_gitlab::{Discovered, Restriction};
+use runner_fleet_engine::{Event, ProjectId, RunnerFacts, RunnerName, Scope, SystemId, Trouble};
+use runner_fleet_gitlab::{Discovered, GitLabError, Restriction};
 
 use super::clock::Clock;
-use super::complaint::{Complaint, Pauses, chain};
+use super::complaint::{Complaint, Pauses};
+use super::in_time::in_time;
 use super::setup::RunnerSetup;
 
 /// Between two looks at a runner. GitLab takes a runner for offline after two hours, and writes a contact to its database
@@ -60,9 +60,9 @@ pub(super) async fn keep(
                     notes = discovered.notes;
                 }
                 findings.send_if_modified(|findings| findings.insert(name.clone(), found.clone()) != Some(found));
-                (discovered.facts.map_err(|error| chain(&error)), EVERY)
+                (discovered.facts.map_err(Trouble::from), EVERY)
             }
-            Err(why) => (Err(why), pauses.next()),
+            Err(trouble) => (Err(trouble), pauses.next()),
         };
         if events.send(Event::Runner { runner: name.clone(), facts }).await.is_err() {
             return;
@@ -83,12 +83,10 @@ impl Found {
 }
 
 /// Looks at one runner once.
-pub(super) async fn once(setup: &RunnerSetup, manager: &SystemId) -> (Option<Found>, Result<RunnerFacts, String>) {
+pub(super) async fn once(setup: &RunnerSetup, manager: &SystemId) -> (Option<Found>, Result<RunnerFacts, Trouble>) {
     match look_in_time(setup, manager).await {
-        Ok(Looked { id, discovered }) => {
-            (Some(Found::of(id, &discovered)), discovered.facts.map_err(|error| chain(&error)))
-        }
-        Err(why) => (None, Err(why)),
+        Ok(Looked { id, discovered }) => (Some(Found::of(id, &discovered)), discovered.facts.map_err(Trouble::from)),
+        Err(trouble) => (None, Err(trouble)),
     }
 }
 
@@ -97,19 +95,18 @@ struct Looked {
     discovered: Discovered,
 }
 
-async fn look_in_time(setup: &RunnerSetup, manager: &SystemId) -> Result<Looked, String> {
-    let late = |_| Err(format!("no answer within {} s", DISCOVERY_MAX.as_secs()));
-    timeout(DISCOVERY_MAX, look(setup, manager)).await.unwrap_or_else(late)
+async fn look_in_time(setup: &RunnerSetup, manager: &SystemId) -> Result<Looked, Trouble> {
+    in_time(DISCOVERY_MAX, look(setup, manager)).await
 }
 
-async fn look(setup: &RunnerSetup, manager: &SystemId) -> Result<Looked, String> {
-    let verified = setup.gitlab.verify(&setup.token, manager).await.map_err(|error| chain(&error))?;
+async fn look(setup: &RunnerSetup, manager: &SystemId) -> Result<Looked, GitLabError> {
+    let verified = setup.gitlab.verify(&setup.token, manager).await?;
     if setup.api_token.is_none() {
         return Ok(Looked { id: verified.id, discovered: unseen(verified.id) });
     }
     let fleet = &setup.runner.fleet;
     let restriction = Restriction { projects: fleet.projects.clone(), groups: fleet.groups.clone() };
-    let discovered = setup.gitlab.discover(verified.id, &restriction).await.map_err(|error| chain(&error))?;
+    let discovered = setup.gitlab.discover(verified.id, &restriction).await?;
     Ok(Looked { id: verified.id, discovered })
 }
 

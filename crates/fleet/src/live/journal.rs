@@ -3,7 +3,7 @@
 use tracing::{debug, info};
 
 use crate::control::Action;
-use runner_fleet_engine::Command;
+use runner_fleet_engine::{Command, Termination};
 
 /// Tells what is about to be done. What changes the fleet is INFO; what only looks is DEBUG.
 pub fn tell(command: &Command) {
@@ -14,22 +14,22 @@ pub fn tell(command: &Command) {
             }
         }
         Command::Launch(launch) => {
-            let (runner, token) = (launch.runner.as_str(), launch.token.as_str());
-            info!(runner.name = runner, launch.token = token, "{}", sentence(command));
+            let (runner, token, reason) = (&launch.runner, &launch.token, launch.reason.kind());
+            info!(runner.name = %runner, launch.token = %token, reason.kind = reason, "{}", sentence(command));
         }
-        Command::Fence { worker, .. } | Command::Unfence { worker, .. } | Command::Stop { worker, .. } => {
-            info!(worker.id = worker.as_str(), "{}", sentence(command));
+        Command::Fence { worker, reason } | Command::Unfence { worker, reason } | Command::Stop { worker, reason } => {
+            info!(worker.id = %worker, reason.kind = reason.kind(), "{}", sentence(command));
         }
         Command::Terminate(terminations) => {
-            for (action, termination) in Action::of(command).iter().zip(terminations) {
-                info!(worker.id = termination.worker.as_str(), "{}", with_reason(action));
+            for (action, Termination { worker, reason }) in Action::of(command).iter().zip(terminations) {
+                info!(worker.id = %worker, reason.kind = reason.kind(), "{}", with_reason(action));
             }
         }
         Command::Forget { worker, runner, .. } => {
-            debug!(worker.id = worker.as_str(), runner.name = runner.as_str(), "{}", sentence(command));
+            debug!(worker.id = %worker, runner.name = %runner, "{}", sentence(command));
         }
         Command::Retry { runner, job, .. } => {
-            info!(runner.name = runner.as_str(), job.id = job.0, "{}", sentence(command));
+            info!(runner.name = %runner, job.id = %job, "{}", sentence(command));
         }
     }
 }
@@ -39,8 +39,8 @@ fn sentence(command: &Command) -> String {
 }
 
 fn with_reason(action: &Action) -> String {
-    match &action.why {
-        Some(why) => format!("{}: {why}", action.what),
+    match &action.reason {
+        Some(reason) => format!("{}: {reason}", action.what),
         None => action.what.clone(),
     }
 }

@@ -17,9 +17,9 @@ use runner_fleet_engine::{Command, Engine, Event, Instance, InstanceState, LinkN
 use runner_fleet_gitlab::manager_system_id;
 
 use super::clock::Clock;
-use super::complaint::chain;
 use super::ec2::list_regions;
 use super::facts::{self, Findings};
+use super::in_time::in_time;
 use super::link::glance;
 use super::operator::plan;
 use super::regions::Regions;
@@ -123,21 +123,16 @@ async fn previews(setup: &Setup, key: &ManagerKey) -> Vec<Event> {
 
 async fn preview(setup: &Setup, runner: &RunnerSetup, key: &ManagerKey) -> Event {
     let blueprint = match recipe::launch_spec(&setup.config, &runner.runner, key) {
-        Err(error) => Err(chain(&error)),
-        Ok(spec) => match timeout(PREVIEW_MAX, runner.aws.preview(&spec)).await {
-            Ok(outcome) => outcome.map_err(|error| chain(&error)),
-            Err(_) => Err(format!("no answer within {} s", PREVIEW_MAX.as_secs())),
-        },
+        Err(error) => Err(error.into()),
+        Ok(spec) => in_time(PREVIEW_MAX, runner.aws.preview(&spec)).await,
     };
     Event::Blueprint { runner: runner.runner.name.clone(), blueprint }
 }
 
 async fn instances(setup: &Setup, regions: &Regions, clock: Clock) -> Event {
     let asked_at = clock.now();
-    let listing = match timeout(LISTING_MAX, list_regions(setup, regions, true)).await {
-        Ok(listing) => listing.map(|regions| regions.into_iter().flat_map(|(_, instances)| instances).collect()),
-        Err(_) => Err(format!("cannot list workers: no answer within {} s", LISTING_MAX.as_secs())),
-    };
+    let listing = in_time(LISTING_MAX, list_regions(setup, regions, true)).await;
+    let listing = listing.map(|regions| regions.into_iter().flat_map(|(_, instances)| instances).collect());
     Event::Instances { asked_at, listing }
 }
 

@@ -14,6 +14,7 @@ pub mod driver;
 mod ec2;
 pub mod edge;
 mod facts;
+mod in_time;
 pub mod journal;
 pub mod link;
 pub mod look;
@@ -33,5 +34,4 @@ pub mod standing;
 pub mod starting;
 pub mod world;
 
-pub(crate) use complaint::chain;
 pub use driver::{Doors, drive};

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::control::{Action, Answer, Held, Plan, Request};
+use crate::control::{Action, Answer, Held, LeftOut, Plan, Request};
 use runner_fleet_engine::view::JobFate;
-use runner_fleet_engine::{Command, Engine, JobId, Knowledge, OperatorWish, RunnerName, View, WorkerId};
+use runner_fleet_engine::{Command, Engine, Explained, JobId, JobReason, OperatorWish, RunnerName, View, WorkerId};
 
 /// The answer, and the wish that goes into the next step. Refused wishes go nowhere.
 pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, Option<OperatorWish>) {
@@ -26,17 +26,18 @@ pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, O
 /// The plan that these commands and this picture are.
 pub fn plan(view: &View, commands: &[Command]) -> Plan {
     let held_back = view.runners.iter().filter_map(|runner| {
-        let unknown = match &runner.queue {
-            Knowledge::Known => None,
-            Knowledge::Stale { why, .. } | Knowledge::Unknown { why } => Some(format!("the queue is not known: {why}")),
-        };
-        let why = runner.held_back.clone().or(unknown)?;
-        Some(Held { runner: runner.name.clone(), why })
+        let queue = runner.queue.clone();
+        let unknown = (!queue.is_known()).then(|| Explained::at(view.at, JobReason::QueueUnknown { queue }));
+        let held_back = runner.held_back.as_ref().map(|held_back| Explained {
+            reason: JobReason::HeldBack { held_back: held_back.reason.clone() },
+            text: held_back.text.clone(),
+        });
+        Some(Held { runner: runner.name.clone(), reason: held_back.or(unknown)? })
     });
-    let left_out = view
-        .runners
-        .iter()
-        .flat_map(|runner| runner.too_dear.iter().map(|why| Held { runner: runner.name.clone(), why: why.clone() }));
+    let left_out = view.runners.iter().flat_map(|runner| {
+        let offers = runner.over_price_cap.iter();
+        offers.map(|offer| LeftOut { runner: runner.name.clone(), offer: offer.clone() })
+    });
     Plan {
         version: 1,
         at: view.at,

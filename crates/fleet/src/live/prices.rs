@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 use crate::aws::{Aws, on_demand};
-use runner_fleet_engine::{Event, InstanceType, Market, PriceLook, Zone};
+use runner_fleet_engine::{Event, InstanceType, Market, PriceLook, Trouble, Zone};
 
 use super::clock::Clock;
-use super::complaint::{Complaint, chain};
+use super::complaint::Complaint;
+use super::in_time::in_time;
 use super::setup::RunnerSetup;
 
 /// Spot prices change a few times a day.
@@ -48,14 +48,11 @@ pub(super) fn by_region(runners: &[Arc<RunnerSetup>]) -> Vec<Types> {
 }
 
 impl Types {
-    async fn spot_prices(&self, now: Timestamp) -> Result<BTreeMap<(InstanceType, Zone), f64>, String> {
+    async fn spot_prices(&self, now: Timestamp) -> Result<BTreeMap<(InstanceType, Zone), f64>, Trouble> {
         if self.spot.is_empty() {
             return Ok(BTreeMap::new());
         }
-        match timeout(LOOK_MAX, self.aws.spot_prices(&self.spot, now)).await {
-            Ok(look) => look.map_err(|error| chain(&error)),
-            Err(_) => Err(format!("no answer within {} s", LOOK_MAX.as_secs())),
-        }
+        in_time(LOOK_MAX, self.aws.spot_prices(&self.spot, now)).await
     }
 }
 

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
 use tracing::warn;
 
-use runner_fleet_engine::{Event, JobId, PendingJob, ProjectId, QueueLook, RunnerName, Server};
+use runner_fleet_engine::trouble::chain;
+use runner_fleet_engine::{Event, JobId, PendingJob, ProjectId, QueueLook, RunnerName, Server, Trouble};
 use runner_fleet_gitlab::{QueueReader, QueueScope, RunnerInQueue};
 
 use super::clock::Clock;
-use super::complaint::{Complaint, chain};
+use super::complaint::Complaint;
 use super::facts::{Findings, Found};
+use super::in_time::in_time;
 use super::setup::RunnerSetup;
 
 /// A look lasts as long as its slowest request, and each of those has its own limit; this is for what nobody thought of.
@@ -47,21 +48,26 @@ pub(super) async fn keep(
     }
 }
 
-/// Looks at one server until every queue there was seen, or until `patience` is over; `None`: nobody may look.
+/// Looks at one server until every queue there was seen, nobody but a person can mend what fails, or `patience` is over;
+/// `None`: nobody may look.
 pub(super) async fn once(
     runners: &[Arc<RunnerSetup>],
     findings: &watch::Receiver<Findings>,
     every: Duration,
     patience: Duration,
     clock: Clock,
-) -> Option<Result<QueueLook, String>> {
+) -> Option<Result<QueueLook, Trouble>> {
     let mut views = views(runners, findings);
     let began = clock.now();
     loop {
         let looks = join_all(views.iter_mut().map(|view| view.look(clock))).await;
         let merged = merge(looks.into_iter().flatten().collect())?;
         let looked_for = Duration::try_from(clock.now().duration_since(began)).unwrap_or_default();
-        if merged.as_ref().is_ok_and(|look| look.complete) || looked_for >= patience {
+        let is_final = match &merged {
+            Ok(look) => look.complete,
+            Err(trouble) => !trouble.class.may_heal(),
+        };
+        if is_final || looked_for >= patience {
             return Some(merged);
         }
         clock.sleep(every).await;
@@ -100,7 +106,7 @@ fn views(runners: &[Arc<RunnerSetup>], findings: &watch::Receiver<Findings>) -> 
 
 impl TokensView {
     /// `None` until GitLab has told where to look.
-    async fn look(&mut self, clock: Clock) -> Option<Result<QueueLook, String>> {
+    async fn look(&mut self, clock: Clock) -> Option<Result<QueueLook, Trouble>> {
         if self.is_first || self.findings.has_changed().unwrap_or(false) {
             let scope = scope(&self.runners, &self.findings.borrow_and_update());
             self.reader.set_scope(scope);
@@ -110,10 +116,7 @@ impl TokensView {
         if known == 0 {
             return None;
         }
-        let outcome = match timeout(LOOK_MAX, self.reader.look(&|| clock.now())).await {
-            Ok(outcome) => outcome.map_err(|error| chain(&error)),
-            Err(_) => Err(format!("no answer within {} s", LOOK_MAX.as_secs())),
-        };
+        let outcome = in_time(LOOK_MAX, self.reader.look(&|| clock.now())).await;
         let names = self.runners.iter().map(RunnerName::as_str).collect::<Vec<_>>().join(", ");
         self.complaint.about(&format!("looking at the queue of {names}"), &outcome);
         self.tell_blind_spots();
@@ -153,18 +156,18 @@ fn scope(runners: &[RunnerName], findings: &Findings) -> QueueScope {
 
 /// All views as one. A view that failed makes the look incomplete; when all failed, so has the look. `None`: nobody has
 /// looked yet.
-fn merge(looks: Vec<Result<QueueLook, String>>) -> Option<Result<QueueLook, String>> {
+fn merge(looks: Vec<Result<QueueLook, Trouble>>) -> Option<Result<QueueLook, Trouble>> {
     let mut merged: Option<QueueLook> = None;
     let mut failure = None;
     for look in looks {
         match look {
-            Err(why) => failure = Some(why),
+            Err(trouble) => failure = Some(trouble),
             Ok(look) => merged = Some(merged.map_or(look.clone(), |merged| both(merged, look))),
         }
     }
     match (merged, failure) {
         (None, None) => None,
-        (None, Some(why)) => Some(Err(why)),
+        (None, Some(trouble)) => Some(Err(trouble)),
         (Some(look), None) => Some(Ok(look)),
         (Some(look), Some(_)) => Some(Ok(QueueLook { complete: false, ..look })),
     }
@@ -199,6 +202,10 @@ mod tests {
     use super::*;
     use jiff::Timestamp;
 
+    fn denied() -> Trouble {
+        Trouble::new(runner_fleet_engine::TroubleClass::Denied, "denied")
+    }
+
     fn look(ids: &[u64], complete: bool) -> QueueLook {
         let job = |id: &u64| PendingJob {
             id: JobId(*id),
@@ -225,9 +232,9 @@ mod tests {
 
     #[test]
     fn a_failed_view_is_not_taken_for_an_empty_one() {
-        let merged = merge(vec![Ok(look(&[1], true)), Err("denied".into())]).unwrap().unwrap();
+        let merged = merge(vec![Ok(look(&[1], true)), Err(denied())]).unwrap().unwrap();
         assert_eq!((ids(&merged), merged.complete), (vec![1], false));
-        assert_eq!(merge(vec![Err("down".into())]), Some(Err("down".into())));
+        assert_eq!(merge(vec![Err(denied())]), Some(Err(denied())));
         assert_eq!(merge(Vec::new()), None);
     }
 

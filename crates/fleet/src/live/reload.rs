@@ -8,8 +8,8 @@ use tracing::{error, info, warn};
 
 use runner_fleet_config as config;
 use runner_fleet_config::Config;
+use runner_fleet_engine::trouble::chain;
 
-use super::complaint::chain;
 use super::regions::Regions;
 use super::setup::Setup;
 

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use sd_notify::NotifyState;
 use tracing::{debug, info, warn};
 
+use runner_fleet_engine::View;
 use runner_fleet_engine::view::WorkerState;
-use runner_fleet_engine::{Knowledge, View};
 
 /// Ready by then at the latest, even if EC2 does not answer: the unit must not be restarted for somebody else's
 /// outage, which a restart cannot mend. Below systemd's `TimeoutStartSec` of 90 s.
@@ -44,10 +44,7 @@ impl Standing {
 
     /// Something that the service cannot begin without is awaited, for the reason that EC2 is unknown in this picture.
     pub fn before_start(&mut self, view: &View) {
-        let why = match &view.ec2 {
-            Knowledge::Unknown { why } | Knowledge::Stale { why, .. } => why.clone(),
-            Knowledge::Known => String::new(),
-        };
+        let why = view.ec2.trouble().map(|trouble| trouble.text.clone()).unwrap_or_default();
         self.tell(view, why);
     }
 
@@ -108,6 +105,7 @@ pub fn sentence(view: &View) -> String {
 mod tests {
     use super::*;
     use runner_fleet_engine::Engine;
+    use runner_fleet_engine::Knowledge;
 
     #[test]
     fn ready_after_the_first_full_look_or_after_a_minute() {

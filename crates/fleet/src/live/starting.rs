@@ -14,10 +14,11 @@ use tracing::{error, warn};
 
 use crate::control::{Answer, ControlRequest, Request};
 use runner_fleet_config::Config;
-use runner_fleet_engine::{Knowledge, View};
+use runner_fleet_engine::trouble::chain;
+use runner_fleet_engine::{Knowledge, Trouble, TroubleClass, View};
 
 use super::clock::Clock;
-use super::complaint::{Pauses, chain};
+use super::complaint::Pauses;
 use super::driver::TICK;
 use super::reload;
 use super::standing::Standing;
@@ -98,8 +99,8 @@ impl Starting<'_> {
 
     /// What the service cannot begin without.
     fn tell(&mut self, why: &str) {
-        let why = format!("not started yet: cannot {why}");
-        self.publish.send_modify(|view| Arc::make_mut(view).ec2 = Knowledge::Unknown { why });
+        let trouble = Trouble::new(TroubleClass::Awaited, format!("not started yet: cannot {why}"));
+        self.publish.send_modify(|view| Arc::make_mut(view).ec2 = Knowledge::Unknown { trouble });
         self.alive();
     }
 
@@ -114,7 +115,7 @@ impl Starting<'_> {
         let view = View::clone(&self.publish.borrow());
         let answer = match (asked.request, &view.ec2) {
             (Request::Status, _) => Answer::Status { view: Box::new(view) },
-            (_, Knowledge::Unknown { why }) => Answer::Refused { why: why.clone() },
+            (_, Knowledge::Unknown { trouble }) => Answer::Refused { why: trouble.text.clone() },
             (_, Knowledge::Known | Knowledge::Stale { .. }) => Answer::Refused { why: "not started yet".into() },
         };
         // The operator may have gone: then nobody needs the answer.

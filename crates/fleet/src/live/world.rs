@@ -2,14 +2,13 @@
 //! every answer an event; what is watched on our own account is restarted when the configuration changes.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::ssh::ManagerKey;
 use runner_fleet_config::Config;
@@ -18,10 +17,11 @@ use runner_fleet_gitlab::{RanOn, Retried, manager_system_id};
 use runner_fleet_worker as worker;
 
 use super::clock::Clock;
-use super::complaint::{Complaint, chain};
+use super::complaint::Complaint;
 use super::ec2::Ec2;
 use super::edge::Edge;
 use super::facts::{self, Findings};
+use super::in_time::in_time;
 use super::link::{Links, Provision, Provisioner};
 use super::regions::Regions;
 use super::setup::{RunnerSetup, Setup};
@@ -35,6 +35,7 @@ const CALL_MAX: Duration = Duration::from_secs(60);
 pub struct World {
     ec2: Ec2,
     links: Arc<Mutex<Links>>,
+    forgetting: Arc<Mutex<Complaint>>,
     retrying: Arc<Mutex<Complaint>>,
 }
 
@@ -51,22 +52,28 @@ impl World {
         let links = Links::new(events.clone(), clock, Arc::clone(&key), Arc::new(recipes));
         let links = Arc::new(Mutex::new(links));
         tokio::spawn(watch_over(setup.clone(), key, events.clone(), clock, Arc::clone(&links)));
-        Self { ec2: Ec2::new(setup, regions, events, clock), links, retrying: Arc::default() }
+        Self {
+            ec2: Ec2::new(setup, regions, events, clock),
+            links,
+            forgetting: Arc::default(),
+            retrying: Arc::default(),
+        }
     }
 
-    async fn forget(ec2: Ec2, worker: WorkerId, runner: RunnerName, system_id: SystemId) {
+    async fn forget(
+        ec2: Ec2,
+        forgetting: Arc<Mutex<Complaint>>,
+        worker: WorkerId,
+        runner: RunnerName,
+        system_id: SystemId,
+    ) {
         let setup = Arc::clone(&ec2.setup.borrow());
         let outcome = match setup.runner(&runner) {
             // Nobody knows the token any more; GitLab removes the row by itself after a week.
             None => Ok(()),
-            Some(runner) => match timeout(CALL_MAX, runner.gitlab.forget(&runner.token, &system_id)).await {
-                Ok(outcome) => outcome.map_err(|error| chain(&error)),
-                Err(_) => Err(format!("no answer within {} s", CALL_MAX.as_secs())),
-            },
+            Some(runner) => in_time(CALL_MAX, runner.gitlab.forget(&runner.token, &system_id)).await,
         };
-        if let Err(why) = &outcome {
-            warn!(worker.id = worker.as_str(), "cannot delete the row of {worker} in GitLab: {why}");
-        }
+        told(&forgetting).about("deleting the rows of ended workers in GitLab", &outcome);
         let _ = ec2.events.send(Event::Forgotten { worker, outcome }).await;
     }
 
@@ -74,27 +81,32 @@ impl World {
         let Retry { runner, server, project, job, ran_on } = wish;
         let setup = Arc::clone(&ec2.setup.borrow());
         let Some(runner) = setup.runner(&runner) else { return };
-        let outcome = match timeout(CALL_MAX, runner.gitlab.retry_lost(project, job, &ran_on)).await {
-            Ok(Ok(Retried::As(new))) => {
+        let outcome = match in_time(CALL_MAX, runner.gitlab.retry_lost(project, job, &ran_on)).await {
+            Ok(Retried::As(new)) => {
                 info!(job.id = job.0, "job {job} of project {project} is retried as job {new}");
                 RetryOutcome::Queued(new)
             }
-            Ok(Ok(Retried::NotNeeded(why))) => {
+            Ok(Retried::NotNeeded(why)) => {
                 info!(job.id = job.0, "job {job} of project {project} is not retried: {why}");
                 RetryOutcome::NotNeeded(why)
             }
-            Ok(Ok(Retried::StillRuns)) => RetryOutcome::StillRuns,
-            Ok(Err(error)) if error.is_denied() || error.is_not_found() => RetryOutcome::Refused(chain(&error)),
-            Ok(Err(error)) => RetryOutcome::Failed(chain(&error)),
-            Err(_) => RetryOutcome::Failed(format!("no answer within {} s", CALL_MAX.as_secs())),
+            Ok(Retried::StillRuns) => RetryOutcome::StillRuns,
+            Err(trouble) if trouble.class.may_heal() => RetryOutcome::Failed(trouble),
+            Err(trouble) => RetryOutcome::Refused(trouble),
         };
-        if let RetryOutcome::Refused(why) | RetryOutcome::Failed(why) = &outcome {
-            // Said once: a zone that EC2 empties is not one line for each of its jobs.
-            let mut retrying = retrying.lock().unwrap_or_else(PoisonError::into_inner);
-            retrying.about("retrying jobs that EC2 took away", &Err::<(), _>(why));
-        }
+        let worked = match &outcome {
+            RetryOutcome::Refused(trouble) | RetryOutcome::Failed(trouble) => Err(trouble.clone()),
+            RetryOutcome::Queued(_) | RetryOutcome::NotNeeded(_) | RetryOutcome::StillRuns => Ok(()),
+        };
+        // Said once: a zone that EC2 empties is not one line for each of its jobs.
+        told(&retrying).about("retrying jobs that EC2 took away", &worked);
         let _ = ec2.events.send(Event::Retried { server, job, outcome }).await;
     }
+}
+
+/// What was told of these calls so far.
+fn told(complaint: &Mutex<Complaint>) -> MutexGuard<'_, Complaint> {
+    complaint.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A job to look at and perhaps to retry.
@@ -125,7 +137,7 @@ impl Edge for World {
             Command::Unfence { worker, reason: _ } => links.unfence(&worker),
             Command::Stop { worker, reason: _ } => links.stop(&worker),
             Command::Forget { worker, runner, system_id } => {
-                drop(tokio::spawn(Self::forget(ec2, worker, runner, system_id)));
+                drop(tokio::spawn(Self::forget(ec2, Arc::clone(&self.forgetting), worker, runner, system_id)));
             }
             Command::Retry { worker, runner, runner_id, server, project, job } => {
                 let ran_on = RanOn { runner_id, system_id: SystemId::of(&worker) };

@@ -22,7 +22,9 @@ use runner_fleet::live::standing::Standing;
 use runner_fleet::live::starting::Starting;
 use runner_fleet::live::{self, Doors};
 use runner_fleet_config::Config;
-use runner_fleet_engine::{Command, Engine, Event, Knowledge, RunnerName, Settings, View, WorkerId};
+use runner_fleet_engine::{
+    Command, Engine, Event, Knowledge, RunnerName, Settings, Trouble, TroubleClass, View, WorkerId,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -216,7 +218,8 @@ async fn health_tells_a_loop_that_hangs_and_readiness_what_is_not_known() {
     assert_eq!(present.get("/readyz").await.status, 200);
     assert_eq!(later.get("/healthz").await.status, 503);
     assert_eq!(later.get("/readyz").await.body, "the loop does not step\n");
-    view.ec2 = Knowledge::Stale { age: Duration::from_secs(90), why: "access denied".into() };
+    view.ec2 =
+        Knowledge::Stale { age: Duration::from_secs(90), trouble: Trouble::new(TroubleClass::Denied, "access denied") };
     publish.send_replace(Arc::new(view));
     assert_eq!(present.get("/readyz").await.body, "EC2 was last listed 90 s ago: access denied\n");
 }
@@ -246,7 +249,9 @@ async fn what_a_start_lacks_is_awaited_told_and_found_later() {
     let token = folder.path().join("token");
     let (mut waiting, outcome) = Waiting::begin(folder.path(), &format!("file:{}", token.display()));
 
-    let view = waiting.view.wait_for(|view| matches!(&view.ec2, Knowledge::Unknown { why } if why.contains("token")));
+    let view = waiting
+        .view
+        .wait_for(|view| matches!(&view.ec2, Knowledge::Unknown { trouble } if trouble.text.contains("token")));
     let first = timeout(DEADLINE, view).await.expect("nobody hears what is awaited").unwrap().at;
     let later = timeout(DEADLINE, waiting.view.wait_for(|view| view.at > first)).await.is_ok();
     let status = waiting.ask(Request::Status).await;
@@ -266,7 +271,9 @@ async fn what_a_start_lacks_is_awaited_told_and_found_later() {
 async fn a_reload_mends_what_a_start_lacks_and_a_bad_file_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let (mut waiting, outcome) = Waiting::begin(folder.path(), "file:/nowhere/token");
-    let told = waiting.view.wait_for(|view| matches!(&view.ec2, Knowledge::Unknown { why } if why.contains("nowhere")));
+    let told = waiting
+        .view
+        .wait_for(|view| matches!(&view.ec2, Knowledge::Unknown { trouble } if trouble.text.contains("nowhere")));
     timeout(DEADLINE, told).await.expect("nobody hears what is awaited").unwrap();
 
     std::fs::write(&waiting.path, "concurrent = \"many\"").unwrap();
@@ -409,7 +416,7 @@ limit = 3
 fn look_that_failed() -> Event {
     Event::Queue {
         server: runner_fleet_engine::Server::new("https://gitlab.example.com"),
-        look: Err("GitLab sleeps".into()),
+        look: Err(Trouble::new(TroubleClass::ServerError, "GitLab sleeps")),
     }
 }
 

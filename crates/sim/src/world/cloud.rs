@@ -19,7 +19,7 @@ use runner_fleet_engine::{
 use super::agenda::{Happening, Stage};
 use super::gitlab::may_take;
 use super::host::Host;
-use super::{World, later};
+use super::{World, failures, later};
 
 /// A launch that got no answer is given up after this time.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -158,8 +158,9 @@ impl World {
         self.ledger.call("ec2 list");
         let latency = self.dice.millis(Stream::Latency, 50, 400);
         let listing = if self.strikes(Stream::Answers, |faults| faults.listing_fails) {
-            let reasons = ["RequestLimitExceeded", "page 2 of 3: connection reset by peer"];
-            Err(reasons.get(self.dice.pick(Stream::Answers, reasons.len())).copied().unwrap_or_default().to_owned())
+            let failures = [failures::limit_exceeded, failures::cut_listing];
+            let failure = failures.get(self.dice.pick(Stream::Answers, failures.len()));
+            Err(failure.map_or_else(failures::limit_exceeded, |failure| failure()))
         } else {
             Ok(self.listing(with_health))
         };
@@ -483,8 +484,8 @@ impl World {
         let workers: Vec<WorkerId> = all.into_iter().map(|one| one.worker).collect();
         if self.strikes(Stream::Market, |faults| faults.terminate_fails) {
             let latency = self.dice.millis(Stream::Latency, 100, 500);
-            let why = "RequestLimitExceeded".to_owned();
-            return self.answer(incarnation, latency, Event::TerminateFailed { workers, why });
+            let trouble = failures::limit_exceeded();
+            return self.answer(incarnation, latency, Event::TerminateFailed { workers, trouble });
         }
         for worker in workers {
             self.instance_ends(&worker, Ending::Terminated, Killer::Terminate);

@@ -16,7 +16,7 @@ use runner_fleet_engine::{
 };
 
 use super::agenda::Happening;
-use super::{World, later};
+use super::{World, failures, later};
 
 /// How often a runner's facts are read again.
 const FACTS_EVERY: Duration = Duration::from_secs(300);
@@ -239,8 +239,9 @@ impl World {
         }
         let latency = self.dice.millis(Stream::Latency, 80, 500);
         let look = if self.strikes(Stream::Answers, |faults| faults.queue_fails) {
-            let reasons = ["429 Too Many Requests", "502 Bad Gateway", "the body is not JSON"];
-            Err(reasons.get(self.dice.pick(Stream::Answers, reasons.len())).copied().unwrap_or("no answer").to_owned())
+            let failures = [failures::too_many_requests, failures::bad_gateway, failures::not_json];
+            let failure = failures.get(self.dice.pick(Stream::Answers, failures.len()));
+            Err(failure.map_or_else(failures::bad_gateway, |failure| failure()))
         } else {
             let partial = self.strikes(Stream::Answers, |faults| faults.queue_partial);
             Ok(self.queue_look(partial))
@@ -293,8 +294,8 @@ impl World {
         self.ledger.call("gitlab runner");
         let latency = self.dice.millis(Stream::Latency, 100, 600);
         let failed = self.strikes(Stream::Answers, |faults| faults.preparation_fails);
-        let known = self.scenario.facts.get(&runner).cloned().ok_or_else(|| "404 Not Found".to_owned());
-        let facts = if failed { Err("503 Service Unavailable".to_owned()) } else { known };
+        let known = self.scenario.facts.get(&runner).cloned().ok_or_else(failures::not_found);
+        let facts = if failed { Err(failures::unavailable()) } else { known };
         let again = if facts.is_ok() { FACTS_EVERY } else { AGAIN_AFTER };
         self.answer(incarnation, latency, Event::Runner { runner: runner.clone(), facts });
         self.soon(again, Happening::ReadRunner { incarnation, runner });
@@ -309,7 +310,7 @@ impl World {
         let runners: Vec<RunnerName> = settings.runners.iter().map(|runner| runner.name.clone()).collect();
         self.hear(incarnation, Event::Configured(settings));
         for runner in runners {
-            let facts = self.scenario.facts.get(&runner).cloned().ok_or_else(|| "404 Not Found".to_owned());
+            let facts = self.scenario.facts.get(&runner).cloned().ok_or_else(failures::not_found);
             let latency = self.dice.millis(Stream::Admin, 100, 600);
             let event = Box::new(Event::Runner { runner, facts });
             self.soon(latency, Happening::Hear { incarnation, event });
@@ -331,7 +332,7 @@ impl World {
         self.ledger.call("gitlab forget");
         let latency = self.dice.millis(Stream::Latency, 50, 300);
         let outcome = if self.strikes(Stream::Answers, |faults| faults.forget_fails) {
-            Err("502 Bad Gateway".to_owned())
+            Err(failures::bad_gateway())
         } else {
             if self.gitlab.rows.remove(&row).is_some() {
                 self.ledger.note(self.now, Fact::RowDeleted(row));
@@ -356,10 +357,10 @@ impl World {
             self.ledger.note(self.now, Fact::JobRetried { old, new: None });
         }
         let outcome = if self.strikes(Stream::Answers, |faults| faults.retry_fails) {
-            RetryOutcome::Failed("502 Bad Gateway".into())
+            RetryOutcome::Failed(failures::bad_gateway())
         } else {
             match self.gitlab.jobs.get(&old).map(|job| (job.state, job.retried_as)) {
-                None => RetryOutcome::Refused("404 Not Found".into()),
+                None => RetryOutcome::Refused(failures::not_found()),
                 Some((_, Some(new))) => RetryOutcome::NotNeeded(format!("it was retried as {new}")),
                 Some((JobState::Pending | JobState::Running, None)) => RetryOutcome::StillRuns,
                 Some((JobState::Succeeded | JobState::Failed | JobState::Killed(Killer::Person), None)) => {

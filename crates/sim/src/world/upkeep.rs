@@ -10,11 +10,11 @@ use crate::dice::Stream;
 use crate::ledger::Fact;
 use crate::scenario::Scenario;
 use runner_fleet_engine::{
-    Blueprint, Chore, Event, Holdings, KeyPairName, Launch, Needs, RunnerName, RunnerSettings, TemplateName,
+    Blueprint, Chore, Event, Holdings, KeyPairName, Launch, Needs, RunnerName, RunnerSettings, TemplateName, Trouble,
 };
 
 use super::agenda::Happening;
-use super::{World, later};
+use super::{World, failures, later};
 
 /// How often a launch is prepared again: images are re-read hourly.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -144,7 +144,7 @@ impl World {
         self.ledger.calls("ec2 prepare", READS);
         let latency = self.dice.millis(Stream::Latency, 500, 2_000);
         if self.strikes(Stream::Answers, |faults| faults.preparation_fails) {
-            let blueprint = Err("RequestLimitExceeded".to_owned());
+            let blueprint = Err(failures::limit_exceeded());
             self.answer(self.incarnation, latency, Event::Blueprint { runner: runner.clone(), blueprint });
             return self.soon(AGAIN_AFTER, Happening::Prepare { round, runner });
         }
@@ -179,8 +179,8 @@ impl World {
         }
     }
 
-    fn made(&mut self, runner: &RunnerName, seen: &Holdings) -> Result<Blueprint, String> {
-        let blueprint = self.scenario.blueprints.get(runner).cloned().ok_or_else(|| "no such image".to_owned())?;
+    fn made(&mut self, runner: &RunnerName, seen: &Holdings) -> Result<Blueprint, Trouble> {
+        let blueprint = self.scenario.blueprints.get(runner).cloned().ok_or_else(failures::no_such_image)?;
         let key_pair = self.key_pair();
         for chore in seen.missing(Needs { key_pair: &key_pair, runner, template: &blueprint.template }) {
             self.chore(&chore, runner)?;
@@ -208,7 +208,7 @@ impl World {
     }
 
     /// A call that changes something; one that fails may have worked.
-    fn chore(&mut self, chore: &Chore, runner: &RunnerName) -> Result<(), String> {
+    fn chore(&mut self, chore: &Chore, runner: &RunnerName) -> Result<(), Trouble> {
         self.ledger.calls("ec2 prepare", 1);
         let failed = self.strikes(Stream::Upkeep, |faults| faults.chore_fails);
         if !failed || self.dice.chance(Stream::Upkeep, 0.5) {
@@ -217,7 +217,7 @@ impl World {
         }
         if failed {
             self.ledger.note(self.now, Fact::Fault("making or deleting a template or key pair fails", None));
-            return Err("RequestLimitExceeded".to_owned());
+            return Err(failures::limit_exceeded());
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runner_fleet_engine::{
     Blueprint, Command, ConfigHash, Event, IdleCount, IdlePolicy, LinkNews, OperatorWish, Report, RunnerName,
-    RunnerSettings, RunnerState, WorkerId,
+    RunnerSettings, RunnerState, WorkerId, WorkerReason,
 };
 
 use super::stage::{RUNNER, Stage, blueprint, launches, runner, serving, settings, words};
@@ -354,8 +354,9 @@ fn force_ends_a_worker_that_is_out_of_reach_and_one_that_boots() {
         stage.pass(10);
         stage.list();
     }
-    let note = stage.engine.view().workers[0].note.clone().unwrap();
-    assert!(note.contains("EC2 calls it healthy") && note.contains("drain --force"), "{note}");
+    let reason = stage.engine.view().workers[0].reason.clone().unwrap();
+    assert!(matches!(reason.reason, WorkerReason::Silent { healthy: true, .. }), "{reason:?}");
+    assert!(reason.text.contains("drain --force"), "{reason}");
     let force = |worker: &WorkerId| Event::Operator(OperatorWish::Drain { workers: vec![worker.clone()], force: true });
     assert_eq!(words(&stage.step(vec![force(&worker)])), [format!("terminate {worker}")]);
 

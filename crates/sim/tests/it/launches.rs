@@ -1,8 +1,8 @@
 //! Waiting jobs get workers: as many as are needed, in one launch, within every ceiling.
 
 use runner_fleet_engine::{
-    Command, Event, IdleCount, IdlePolicy, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Market, RunnerName,
-    RunnerSettings,
+    Command, Event, HeldBack, IdleCount, IdlePolicy, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Market,
+    RunnerName, RunnerSettings,
 };
 
 use super::stage::{Stage, launches, runner, serving, words};
@@ -53,7 +53,8 @@ fn no_launch_goes_beyond_max_workers_nor_beyond_concurrent() {
     let commands = stage.queue(&[1, 2, 3, 4, 5]);
     assert_eq!(words(&commands), ["launch 2 spot"]);
     let view = stage.engine.view();
-    assert_eq!(view.runners[0].held_back.as_deref(), Some("all 2 workers of max_workers exist"));
+    let held_back = view.runners[0].held_back.as_ref().map(|held_back| &held_back.reason);
+    assert_eq!(held_back, Some(&HeldBack::MaxWorkers { max_workers: 2 }));
 
     let many: Vec<u64> = (1..=300).collect();
     let mut stage = Stage::with(vec![RunnerSettings { max_workers: 500, capacity: 3, ..runner() }]);
@@ -131,8 +132,9 @@ fn a_refused_launch_waits_and_says_why() {
     stage.step(vec![Event::Launched { token: launch.token, answer }]);
     stage.pass(3);
     assert!(launches(&stage.queue(&[1])).is_empty());
-    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap();
-    assert!(held_back.starts_with("EC2 refused the launch (UnauthorizedOperation: not allowed)"), "{held_back}");
+    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap().reason;
+    let said = "UnauthorizedOperation: not allowed";
+    assert!(matches!(&held_back, HeldBack::Refused { last, .. } if last == said), "{held_back:?}");
     stage.pass(60);
     stage.list();
     assert_eq!(launches(&stage.queue(&[1])).len(), 1);
@@ -149,8 +151,8 @@ fn three_failed_boots_in_a_row_open_the_breaker_which_then_tries_one() {
     stage.pass(301);
     stage.list();
     stage.queue(&[1, 2, 3]);
-    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap();
-    assert!(held_back.starts_with("3 boots in a row failed"), "{held_back}");
+    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap().reason;
+    assert!(matches!(held_back, HeldBack::Breaker { boots: 3, .. }), "{held_back:?}");
     stage.instances.retain(|instance| !workers.contains(&instance.id));
 
     for _ in 0..140 {

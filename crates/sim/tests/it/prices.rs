@@ -30,12 +30,12 @@ fn spot_offers_dearer_than_on_demand_are_left_out_and_told() {
     let launch = launches(&stage.queue(&[1, 2])).remove(0);
     let zones: Vec<&str> = launch.offerings.iter().map(|offering| offering.zone.as_str()).collect();
     assert_eq!((launch.market, zones), (Market::Spot, vec!["b"]));
-    let told = stage.engine.view().runners[0].too_dear.clone();
+    let told = stage.engine.view().runners[0].over_price_cap.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(told, ["spot c8g.large in a costs 0.1000 USD/h, on demand it is 0.0900"]);
 }
 
 #[test]
-fn where_all_of_spot_is_too_dear_on_demand_gives_the_workers_or_nobody_does() {
+fn where_spot_is_over_the_cap_on_demand_serves_or_nobody() {
     let mut stage = Stage::with(vec![runner()]);
     let look = prices(&stage, 0.1, 0.11);
     stage.step(vec![look]);
@@ -46,8 +46,8 @@ fn where_all_of_spot_is_too_dear_on_demand_gives_the_workers_or_nobody_does() {
     let look = prices(&stage, 0.03, 0.04);
     stage.step(vec![look]);
     assert_eq!(words(&stage.queue(&[1, 2])), Vec::<String>::new());
-    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap();
-    let expected = "every spot offer is too dear, even the cheapest: spot c8g.large in a costs 0.0300 USD/h, spot_max_price is 0.02";
+    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap().text;
+    let expected = "every spot offer costs more than it may, even the cheapest: spot c8g.large in a costs 0.0300 USD/h, spot_max_price is 0.02";
     assert_eq!(held_back, expected);
     let look = prices(&stage, 0.015, 0.04);
     assert_eq!(launches(&stage.step(vec![look])).len(), 1, "the price has come down");

@@ -11,7 +11,7 @@ use runner_fleet_sim::run::run;
 use runner_fleet_sim::scenario::JobSpec;
 use runner_fleet_sim::{Faults, JobState, Outcome, Scenario};
 
-use super::stage::{SERVER, Stage, runner, serving};
+use super::stage::{SERVER, Stage, bad_gateway, forbidden, runner, serving};
 
 /// A world with one interruption after 200 s, and a job that runs for so long.
 fn interrupted(takes: u64, faults: Faults, seed: u64) -> Outcome {
@@ -89,7 +89,7 @@ fn gitlab_is_asked_when_the_job_has_left_the_worker_and_until_it_knows() {
     assert_eq!(asked(&answer(&mut stage, RetryOutcome::StillRuns)), []);
     stage.pass(11);
     assert_eq!(asked(&stage.list()), [(JobId(7), ProjectId(70))]);
-    answer(&mut stage, RetryOutcome::Failed("502".into()));
+    answer(&mut stage, RetryOutcome::Failed(bad_gateway()));
     stage.pass(11);
     assert_eq!(asked(&stage.list()), [], "ever more rarely");
     stage.pass(11);
@@ -128,9 +128,9 @@ fn a_refusal_is_told_once_and_a_retry_of_ours_is_not_retried_again() {
     stage.pass(5);
     let ended = Report { job_ids: [].into(), projects: BTreeMap::new(), ..report };
     assert_eq!(asked(&stage.report(&worker, ended)).len(), 2);
-    answer(&mut stage, RetryOutcome::Refused("403".into()));
+    answer(&mut stage, RetryOutcome::Refused(forbidden()));
     let other =
-        Event::Retried { server: Server::new(SERVER), job: JobId(9), outcome: RetryOutcome::Refused("403".into()) };
+        Event::Retried { server: Server::new(SERVER), job: JobId(9), outcome: RetryOutcome::Refused(forbidden()) };
     stage.step(vec![other]);
     let told =
         stage.engine.view().decisions.iter().filter(|decision| decision.text.contains("cannot be retried")).count();

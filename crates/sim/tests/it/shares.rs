@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use runner_fleet_engine::{Event, IdleCount, IdlePolicy, QueueLook, Report, RunnerName, RunnerSettings, Server};
+use runner_fleet_engine::{
+    Event, HeldBack, IdleCount, IdlePolicy, QueueLook, Report, RunnerName, RunnerSettings, Server,
+};
 use runner_fleet_sim::run::run;
 use runner_fleet_sim::scenario::{JobSpec, runner as plain};
 use runner_fleet_sim::{JobState, Scenario};
@@ -57,8 +59,9 @@ fn room_goes_to_the_runner_that_has_least() {
     let asked: Vec<(String, u32)> =
         launches(&stage.step(vec![event])).iter().map(|launch| (launch.runner.to_string(), launch.count)).collect();
     assert_eq!(asked, [("a".to_owned(), 20), ("b".to_owned(), 20)], "max_workers is what limits");
-    let held = stage.engine.view().runners.iter().map(|runner| runner.held_back.clone().unwrap()).collect::<Vec<_>>();
-    assert!(held.iter().all(|why| why.contains("max_workers")), "{held:?}");
+    let held =
+        stage.engine.view().runners.iter().map(|runner| runner.held_back.clone().unwrap().reason).collect::<Vec<_>>();
+    assert!(held.iter().all(|why| matches!(why, HeldBack::MaxWorkers { .. })), "{held:?}");
 }
 
 #[test]

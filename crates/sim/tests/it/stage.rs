@@ -8,8 +8,8 @@ use runner_fleet_engine::laws::Laws;
 use runner_fleet_engine::{
     Blueprint, Command, ConfigHash, Engine, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch,
     LaunchAnswer, LaunchedWorker, Leftover, LinkNews, Market, PendingJob, Phase, Place, ProjectId, QueueLook, Report,
-    RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, SubnetId, TemplateName, WorkerId,
-    Zone,
+    RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, SubnetId, TemplateName, Trouble,
+    TroubleClass, WorkerId, Zone,
 };
 
 pub(crate) const SERVER: &str = "https://gitlab.example.com";
@@ -22,6 +22,16 @@ pub(crate) fn runner() -> RunnerSettings {
 
 pub(crate) fn settings(runners: Vec<RunnerSettings>) -> Settings {
     Settings { concurrent: 100, check_interval: Duration::from_secs(3), runners }
+}
+
+/// What GitLab says to a token that may not.
+pub(super) fn forbidden() -> Trouble {
+    Trouble::new(TroubleClass::Denied, "403 Forbidden")
+}
+
+/// What a proxy says for a GitLab that is down.
+pub(super) fn bad_gateway() -> Trouble {
+    Trouble::new(TroubleClass::ServerError, "502 Bad Gateway")
 }
 
 pub(crate) fn facts() -> RunnerFacts {

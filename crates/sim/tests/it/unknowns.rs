@@ -1,8 +1,11 @@
 //! Unknown is not zero: a failed or partial answer launches nothing, ends nothing.
 
-use runner_fleet_engine::{Engine, Event, Health, InstanceState, LinkFailure, LinkNews, QueueLook, RunnerName, Server};
+use runner_fleet_engine::{
+    Engine, Event, Health, HeldBack, InstanceState, LinkFailure, LinkNews, QueueLook, RunnerName, Server, Trouble,
+    TroubleClass,
+};
 
-use super::stage::{RUNNER, SERVER, Stage, blueprint, facts, runner, serving, settings, words};
+use super::stage::{RUNNER, SERVER, Stage, bad_gateway, blueprint, facts, runner, serving, settings, words};
 
 #[test]
 fn nothing_is_launched_before_two_good_listings() {
@@ -39,7 +42,7 @@ fn a_failed_queue_ends_no_idle_worker_and_launches_none() {
         stage.pass(30);
         stage.list();
         stage.report(&worker, serving(0));
-        let failed = Event::Queue { server: Server::new(SERVER), look: Err("502 Bad Gateway".into()) };
+        let failed = Event::Queue { server: Server::new(SERVER), look: Err(bad_gateway()) };
         assert!(words(&stage.step(vec![failed])).is_empty());
     }
     let queue = &stage.engine.view().runners[0].queue;
@@ -67,14 +70,15 @@ fn an_incomplete_look_launches_for_what_it_shows_but_retires_nobody() {
 #[test]
 fn failed_listings_stop_launches_and_retirement() {
     let mut stage = Stage::with(vec![runner()]);
+    let throttled = Trouble::new(TroubleClass::Throttled, "throttled");
     for _ in 0..4 {
         stage.pass(30);
-        let failed = Event::Instances { asked_at: stage.now, listing: Err("throttled".into()) };
+        let failed = Event::Instances { asked_at: stage.now, listing: Err(throttled.clone()) };
         stage.step(vec![failed]);
     }
     assert!(words(&stage.queue(&[1, 2])).is_empty());
-    let held_back = stage.engine.view().runners[0].held_back.clone();
-    assert_eq!(held_back.as_deref(), Some("the instances in EC2 are not known: throttled"));
+    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap().reason;
+    assert_eq!(held_back, HeldBack::NoListing { trouble: throttled });
 }
 
 #[test]

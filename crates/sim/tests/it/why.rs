@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 use runner_fleet_engine::view::JobStanding;
-use runner_fleet_engine::{Event, JobId, PendingJob, QueueLook, Report, RunnerName, RunnerSettings, Server, View};
+use runner_fleet_engine::{
+    Event, JobId, PendingJob, QueueLook, Report, RunnerName, RunnerSettings, Server, TroubleClass, View,
+};
 
-use super::stage::{RUNNER, SERVER, Stage, facts, launches, runner, serving};
+use super::stage::{RUNNER, SERVER, Stage, bad_gateway, facts, launches, runner, serving};
 
 fn why(stage: &Stage, job: u64) -> (JobStanding, String) {
     let fates = stage.engine.fates(JobId(job));
     assert_eq!(fates.len(), 1, "{fates:?}");
-    (fates[0].standing, fates[0].why.clone())
+    (fates[0].standing, fates[0].reason.text.clone())
 }
 
 fn says(stage: &Stage, job: u64, words: &str) {
@@ -21,18 +23,14 @@ fn says(stage: &Stage, job: u64, words: &str) {
 #[test]
 fn a_jobs_way_in_sentences() {
     let mut stage = Stage::with(vec![RunnerSettings { max_workers: 1, ..runner() }]);
-    says(&stage, 1, "the queue could not be read yet");
+    says(&stage, 1, "the queue is not known: the first look at the queue is awaited");
     let commands = stage.queue(&[1, 2]);
     says(&stage, 1, "a launch has been on its way for 0s; more are not launched: all 1 workers of max_workers exist");
     let worker = stage.grant(&launches(&commands)[0]).remove(0);
     stage.list();
     stage.pass(40);
     stage.queue(&[1, 2]);
-    says(
-        &stage,
-        2,
-        &format!("it has waited for 0s: waits for {worker}, booting for 40s (waiting for SSH); more are not"),
-    );
+    says(&stage, 2, &format!("waits for {worker}, booting for 40s (waiting for SSH); more are not"));
     stage.report(&worker, serving(0));
     stage.queue(&[1]);
     says(&stage, 1, &format!("{worker} has a free slot and takes it at its next request"));
@@ -43,7 +41,7 @@ fn a_jobs_way_in_sentences() {
     says(&stage, 9, "is not among the jobs that wait");
     stage.queue(&[3]);
     stage.pass(60);
-    stage.step(vec![Event::Queue { server: Server::new(SERVER), look: Err("502 Bad Gateway".into()) }]);
+    stage.step(vec![Event::Queue { server: Server::new(SERVER), look: Err(bad_gateway()) }]);
     says(&stage, 3, "the queue could not be read for 1m: 502 Bad Gateway");
 }
 
@@ -74,8 +72,9 @@ fn the_picture_is_bounded_and_counts_all() {
 #[test]
 fn an_unknown_queue_alone_holds_nothing_back() {
     let mut stage = Stage::with(vec![runner()]);
-    stage.step(vec![Event::Queue { server: Server::new(SERVER), look: Err("502 Bad Gateway".into()) }]);
+    stage.step(vec![Event::Queue { server: Server::new(SERVER), look: Err(bad_gateway()) }]);
     let view = stage.engine.view();
     assert_eq!(view.runners[0].held_back, None);
-    assert!(!view.runners[0].queue.is_known());
+    let trouble = view.runners[0].queue.trouble().unwrap();
+    assert_eq!(trouble.class, TroubleClass::ServerError);
 }

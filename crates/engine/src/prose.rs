@@ -1,0 +1,144 @@
+//! Every reason in words: the one place where what the engine knows becomes a sentence.
+
+use jiff::Timestamp;
+
+use super::event::LinkFailure;
+use super::explained::Sentence;
+use super::held_back::HeldBack;
+use super::job::Knowledge;
+use super::prices::{Limit, OverPriceCap};
+use super::reason::{Brief, Reason};
+use super::time::since;
+use super::waits::{JobReason, Mismatch, MismatchKind, WorkerReason};
+
+impl Sentence for HeldBack {
+    fn sentence(&self, now: Timestamp) -> String {
+        let left = |until: &Timestamp| Brief(since(*until, now));
+        match self {
+            Self::MaxWorkers { max_workers } => format!("all {max_workers} workers of max_workers exist"),
+            Self::Concurrent { concurrent } => format!("the workers of all runners fill concurrent = {concurrent}"),
+            Self::MaxBooting { max_booting } => format!("{max_booting} workers boot already (max_booting)"),
+            Self::InFlight => "a launch is on its way".into(),
+            Self::NoFacts { trouble } | Self::NoBlueprint { trouble } => format!("not ready to launch: {trouble}"),
+            Self::NoListing { trouble } => format!("the instances in EC2 are not known: {trouble}"),
+            Self::Slow { until } => format!("EC2 is throttling or unwell, next launch in {}", left(until)),
+            Self::Refused { until, last } => format!("EC2 refused the launch ({last}), next try in {}", left(until)),
+            Self::Breaker { until, boots, last } => {
+                format!("{boots} boots in a row failed (last: {last}), next try in {}", left(until))
+            }
+            Self::Probation { boots } => format!("one boot at a time after {boots} failed ones"),
+            Self::NoOffering { until: Some(until) } => {
+                format!("EC2 has none of its instance types now, next try in {}", left(until))
+            }
+            Self::NoOffering { until: None } => "no instance type and subnet is left to ask for".into(),
+            Self::OverPriceCap { cheapest } => {
+                format!("every spot offer costs more than it may, even the cheapest: {}", cheapest.sentence(now))
+            }
+            Self::Paused => "an operator has paused it".into(),
+            Self::PausedInGitlab => "it is paused in GitLab".into(),
+            Self::Removed => "its section is gone from the configuration; its workers are being retired".into(),
+        }
+    }
+}
+
+impl Sentence for OverPriceCap {
+    fn sentence(&self, _now: Timestamp) -> String {
+        let Self { offering, usd_per_hour, limit } = self;
+        let costs = format!("{offering} costs {usd_per_hour:.4} USD/h");
+        match limit {
+            Limit::Configured { usd_per_hour } => format!("{costs}, spot_max_price is {usd_per_hour}"),
+            Limit::OnDemand { usd_per_hour } => format!("{costs}, on demand it is {usd_per_hour:.4}"),
+        }
+    }
+}
+
+impl Sentence for Reason {
+    fn sentence(&self, _now: Timestamp) -> String {
+        self.to_string()
+    }
+}
+
+impl Sentence for JobReason {
+    fn sentence(&self, now: Timestamp) -> String {
+        let and_more = |coming: String, held_back: &Option<HeldBack>| match held_back {
+            None => coming,
+            Some(held_back) => format!("{coming}; more are not launched: {}", held_back.sentence(now)),
+        };
+        match self {
+            Self::NoMatch { mismatches } if mismatches.is_empty() => {
+                "no runner here is configured for its server".into()
+            }
+            Self::NoMatch { mismatches } => {
+                let mismatches: Vec<String> = mismatches.iter().map(|mismatch| mismatch.sentence(now)).collect();
+                format!("no runner here may take it: {}", mismatches.join("; "))
+            }
+            Self::QueueUnknown { queue } => queue_unknown(queue),
+            Self::Untaken => "an idle worker asks for jobs, and GitLab does not hand it this one".into(),
+            Self::FreeSlot { worker } => format!("{worker} has a free slot and takes it at its next request"),
+            Self::Booting { worker, since: at, step, held_back } => {
+                and_more(format!("waits for {worker}, booting for {} ({step})", Brief(since(now, *at))), held_back)
+            }
+            Self::InFlight { since: at, held_back } => {
+                and_more(format!("a launch has been on its way for {}", Brief(since(now, *at))), held_back)
+            }
+            Self::HeldBack { held_back } => format!("no worker is launched: {}", held_back.sentence(now)),
+            Self::NextStep => "a worker will be launched at the next step".into(),
+            Self::Running { worker, runner } => format!("it runs on {worker}, a worker of {runner}"),
+            Self::NoApiToken => "no runner here has an api_token for its server, so that no queue is seen".into(),
+            Self::NotSeen => "it is not among the jobs that wait, and no worker here shows it: it has ended, is not \
+                              pending yet, was taken a moment ago, runs elsewhere, or its project is not looked at"
+                .into(),
+        }
+    }
+}
+
+fn queue_unknown(queue: &Knowledge) -> String {
+    match queue {
+        Knowledge::Known => "the queue is known".into(),
+        Knowledge::Stale { age, trouble } => format!("the queue could not be read for {}: {trouble}", Brief(*age)),
+        Knowledge::Unknown { trouble } => format!("the queue is not known: {trouble}"),
+    }
+}
+
+impl Sentence for Mismatch {
+    fn sentence(&self, _now: Timestamp) -> String {
+        let name = &self.runner;
+        match &self.why {
+            MismatchKind::Unknown { trouble: Some(trouble) } => format!("nothing is known of {name} yet ({trouble})"),
+            MismatchKind::Unknown { trouble: None } => {
+                format!("nothing is known of {name} yet (it has just been configured)")
+            }
+            MismatchKind::PausedInGitlab => format!("{name} is paused in GitLab"),
+            MismatchKind::NotOffered => format!("GitLab does not count {name} among its runners"),
+            MismatchKind::MissingTags { tags } => format!("{name} has no tag {}", tags.join(", ")),
+            MismatchKind::Untagged => format!("{name} takes no jobs without tags"),
+            MismatchKind::OutOfScope => format!("{name} does not serve its project"),
+            MismatchKind::ProtectedOnly => format!("{name} takes jobs of protected refs only"),
+        }
+    }
+}
+
+impl Sentence for WorkerReason {
+    fn sentence(&self, now: Timestamp) -> String {
+        match self {
+            Self::Booting { step } => step.clone(),
+            Self::NotLetIn { failure } => said(failure).to_owned(),
+            Self::Draining { because } | Self::Ending { because } => because.to_string(),
+            Self::Silent { since: at, failure, healthy } => {
+                let silent =
+                    format!("silent for {}: {}", Brief(since(now, *at)), failure.as_ref().map_or("no report", said));
+                if *healthy {
+                    format!("{silent}; EC2 calls it healthy, so that it is left alone; `drain --force` ends it")
+                } else {
+                    silent
+                }
+            }
+        }
+    }
+}
+
+fn said(failure: &LinkFailure) -> &str {
+    match failure {
+        LinkFailure::Unreachable(why) | LinkFailure::WrongHostKey(why) | LinkFailure::Refused(why) => why,
+    }
+}
