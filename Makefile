@@ -32,6 +32,8 @@ fmt: ## format the source
 SCRIPTS := git ls-files -z | xargs -0 awk 'FNR == 1 && /^\#!.*[\/ ](ba)?sh( |$$)/ { printf "%s%c", FILENAME, 0 } { nextfile }'
 # All crates; not what stands beside them and would change the features of what they are built from.
 TESTED := --workspace --exclude runner-fleet-benches --exclude runner-fleet-fuzz
+# Most tests wait for a shell, a server or a timer more than they compute.
+export RUST_TEST_THREADS ?= $(shell echo $$((3 * $$(nproc))))
 IN_CI := [[ "$${CI:-}" == true ]]
 
 .PHONY: lint

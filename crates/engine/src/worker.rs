@@ -144,7 +144,7 @@ impl std::fmt::Display for EcrError {
 
 /// How far a worker's boot is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Phase {
     /// At this step of the bootstrap.
     Booting {
