@@ -32,6 +32,7 @@ fmt: ## format the source
 SCRIPTS := git ls-files -z | xargs -0 awk 'FNR == 1 && /^\#!.*[\/ ](ba)?sh( |$$)/ { printf "%s%c", FILENAME, 0 } { nextfile }'
 # All crates; not what stands beside them and would change the features of what they are built from.
 TESTED := --workspace --exclude runner-fleet-benches --exclude runner-fleet-fuzz
+BESIDE := --package runner-fleet-benches --package runner-fleet-fuzz
 # Most tests wait for a shell, a server or a timer more than they compute.
 export RUST_TEST_THREADS ?= $(shell echo $$((3 * $$(nproc))))
 IN_CI := [[ "$${CI:-}" == true ]]
@@ -39,7 +40,8 @@ IN_CI := [[ "$${CI:-}" == true ]]
 .PHONY: lint
 lint: python ## formatting, clippy, shell scripts, the unit; warnings are errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --workspace --all-targets $(DENY)
+	$(CARGO) clippy --locked $(TESTED) --all-targets $(DENY)
+	$(CARGO) clippy --locked $(BESIDE) --all-targets $(DENY)
 	@$(SCRIPTS) | xargs -0 $(VENV)/bin/shellcheck --external-sources
 	@$(VENV)/bin/shellcheck --shell=sh crates/worker/src/files/docker-seed.sh
 	@if command -v systemd-analyze >/dev/null; then packaging/verify-unit packaging/runner-fleet.service; \
@@ -122,7 +124,7 @@ golden: tools ## rewrite all golden files; review the difference like code
 
 .PHONY: doc
 doc: ## the documentation of the source, private items too
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked $(TESTED) --no-deps --document-private-items
 
 .PHONY: deny
 deny: ## licences, bans and sources of all dependencies

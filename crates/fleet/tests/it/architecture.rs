@@ -122,7 +122,7 @@ impl Krate {
             return Module::new();
         }
         for _ in 0..HOPS_MAX {
-            while let Some(child) = rest.first().map(|name| [at.as_slice(), &[name.clone()]].concat())
+            while let Some(child) = rest.first().map(|name| [at.as_slice(), std::slice::from_ref(name)].concat())
                 && self.modules.contains_key(&child)
             {
                 at = child;
@@ -229,7 +229,7 @@ fn circle(edges: &Edges) -> Option<Vec<String>> {
         let at = way.last()?.clone();
         for (_, to) in edges.keys().filter(|(from, _)| *from == at) {
             if let Some(start) = way.iter().position(|before| before == to) {
-                return Some([&way[start..], &[to.clone()]].concat());
+                return Some([&way[start..], std::slice::from_ref(to)].concat());
             }
             if done.contains(to) {
                 continue;
