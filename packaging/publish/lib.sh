@@ -32,7 +32,7 @@ private_dir() {
 }
 
 # The version in Cargo.toml.
-version() { sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml"; }
+version() { sed -n '/^\[workspace\.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml"; }
 
 # The names that SHA256SUMS of a folder lists; each must lie beside it, so a path is refused.
 listed_files() {
