@@ -13,9 +13,9 @@
 //! the live service, the simulator and the tests all run exactly this code.
 //!
 //! Reading order: the vocabulary ([`ids`], [`offering`], [`job`], [`worker`], [`settings`]), what comes in ([`event`]),
-//! what goes out ([`command`], each with its [`reason`]), what people see ([`view`]), then the decisions: [`mod@step`],
-//! `observe`, `demand`, `launching`, `retirement`, `drains`; beside them, what launches are prepared from ([`upkeep`]),
-//! and the [`laws`], an observer that no step may displease.
+//! what goes out ([`command`]), why ([`reason`], [`held_back`], [`waits`], [`trouble`]; their sentences: `prose`), what
+//! people see ([`view`]), then the decisions: `step`, `observe`, `demand`, `launching`, `retirement`, `drains`; beside
+//! them, what launches are prepared from ([`upkeep`]), and the [`laws`], an observer that no step may displease.
 //!
 //! Deliberately absent: a clock, a random source beyond the seed, I/O, async, a logger (what is worth knowing is in the
 //! commands and the view), collections in hash order, and anything saved: what an engine holds is safe to lose.
