@@ -2,6 +2,7 @@
 
 use super::legacy::Surroundings;
 use runner_fleet_engine::IdleCount;
+use runner_fleet_engine::UsdPerHour;
 
 use super::{Checksum, Config, ecr, fleet, load, parse_in, schedule, volume};
 
@@ -141,7 +142,10 @@ fn settings_follow_the_file() {
     assert_eq!((runner.limit, runner.max_workers, runner.capacity, runner.max_jobs), (20, 8, 2, 100));
     assert_eq!((runner.max_age.as_secs(), runner.max_booting, runner.boot_timeout.as_secs()), (43_200, 10, 420));
     assert_eq!((runner.idle.count.fixed(), runner.idle.count_min, runner.idle.time.as_secs()), (Some(4), 1, 600));
-    assert_eq!((runner.idle.target_wait.as_secs(), runner.spot_max_price), (45, Some(0.05)));
+    assert_eq!(
+        (runner.idle.target_wait.as_secs(), runner.spot_max_price.as_ref().map(UsdPerHour::value)),
+        (45, Some(0.05))
+    );
     assert!(runner.sees_queue && runner.retry_interrupted && !runner.on_demand_fallback);
     let entry = &runner.schedule[0];
     assert_eq!(entry.written, ["* 8-18 * * mon-fri Europe/Berlin"]);

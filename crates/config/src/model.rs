@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Ami, Arch, Ecr, RootVolume, Secret, SshKey, SshKeyParameter, Tool};
-use runner_fleet_engine::{IdleCount, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId};
+use runner_fleet_engine::{IdleCount, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId, UsdPerHour};
 
 /// The whole file, checked.
 #[derive(Clone, PartialEq)]
@@ -116,7 +116,7 @@ pub struct RunnerFleet {
     /// On-demand takes what spot could not give. Default true.
     pub on_demand_fallback: bool,
     /// USD per hour, as decimal text as EC2 takes it; `None`: the on-demand price.
-    pub spot_max_price: Option<String>,
+    pub spot_max_price: Option<UsdPerHour>,
     /// At least one.
     pub subnets: Vec<SubnetId>,
     /// Ids; at least one.

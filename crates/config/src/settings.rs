@@ -29,8 +29,8 @@ fn runner(runner: &Runner) -> RunnerSettings {
         boot_timeout: fleet.boot_timeout,
         market: fleet.market,
         on_demand_fallback: fleet.on_demand_fallback,
-        // Checked when the file was read: it is a decimal number.
-        spot_max_price: fleet.spot_max_price.as_ref().and_then(|text| text.parse().ok()),
+        spot_max_price: fleet.spot_max_price.clone(),
+        tags: fleet.tags.clone(),
         retry_interrupted: fleet.retry_interrupted,
         idle: IdlePolicy {
             count: fleet.idle_count,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use super::Secret;
 use super::node::{Item, Node, shown_address};
 use runner_fleet_engine::IdleCount;
+use runner_fleet_engine::UsdPerHour;
+use runner_fleet_engine::money::NoPrice;
 
 /// Text, not empty.
 pub(crate) fn text(node: &Node) -> Result<String, String> {
@@ -88,20 +90,16 @@ pub(crate) fn factor(node: &Node) -> Result<f64, String> {
         .ok_or_else(|| format!("{} is not a factor; write a number from 0.0 to 100.0", node.shown()))
 }
 
-/// USD per hour as EC2 takes it: decimal text. Written as a number or in quotes.
-pub(crate) fn price(node: &Node) -> Result<String, String> {
+/// USD per hour, written as a number or in quotes.
+pub(crate) fn price(node: &Node) -> Result<UsdPerHour, String> {
     let digits = match &node.item {
         Item::String(text) | Item::Float(_, text) => text.clone(),
         Item::Integer(number) => number.to_string(),
         Item::Boolean(_) | Item::Datetime(_) | Item::Array(_) | Item::Table(_) => String::new(),
     };
-    let plain = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') && digits.len() <= 12;
-    let positive = digits.parse::<f64>().is_ok_and(|price| price > 0.0);
-    if plain && positive {
-        Ok(digits)
-    } else {
-        Err(format!("{} is not a price in USD per hour; write one like 0.05, or leave the key out", node.shown()))
-    }
+    digits.parse().map_err(|NoPrice| {
+        format!("{} is not a price in USD per hour; write one like 0.05, or leave the key out", node.shown())
+    })
 }
 
 /// A secret or a reference to one; the value is never shown.

@@ -1,8 +1,10 @@
 //! What the engine wants done. A command is complete: whoever carries it out makes no choice.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::ids::{ConfigHash, JobId, LaunchToken, ProjectId, RunnerName, Server, SystemId, TemplateName, WorkerId};
+use super::money::UsdPerHour;
 use super::offering::{Market, Offering};
 use super::reason::Reason;
 
@@ -100,6 +102,10 @@ pub struct Launch {
     pub template: TemplateName,
     /// For the tag `runner-fleet:config`.
     pub config: ConfigHash,
+    /// What one worker may cost at most; counts on the spot market only.
+    pub spot_max_price: Option<UsdPerHour>,
+    /// The user's own tags.
+    pub tags: BTreeMap<String, String>,
     /// Why.
     pub reason: Reason,
 }

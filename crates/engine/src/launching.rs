@@ -262,6 +262,8 @@ impl Launching<'_> {
                 offerings: ask.offerings,
                 template: blueprint.template.clone(),
                 config: blueprint.config.clone(),
+                spot_max_price: runner.spot_max_price.clone(),
+                tags: runner.tags.clone(),
                 reason,
             };
             self.take_off(&launch);

@@ -28,6 +28,7 @@ pub mod held_back;
 pub mod ids;
 pub mod job;
 pub mod laws;
+pub mod money;
 pub mod offering;
 pub mod prices;
 pub mod reason;
@@ -85,6 +86,7 @@ pub use ids::{
 };
 pub use job::{Knowledge, PendingJob, QueueLook, RunnerFacts, Scope};
 pub use listing::SETTLING;
+pub use money::UsdPerHour;
 pub use offering::{Blueprint, Market, Offering, Place};
 pub use prices::{OverPriceCap, PriceLook};
 pub use reason::{Brief, Reason};

@@ -8,6 +8,7 @@ use super::explained::Explained;
 use super::held_back::HeldBack;
 use super::ids::RunnerName;
 use super::job::Knowledge;
+use super::money::UsdPerHour;
 use super::offering::{Market, Offering};
 use super::placement;
 use super::prices::{self, OverPriceCap};
@@ -116,7 +117,8 @@ fn over_price_cap(engine: &Engine, runner: &RunnerSettings) -> Vec<Explained<Ove
     let blueprint = engine.runners.get(&runner.name).and_then(|known| known.blueprint.known());
     let Some(blueprint) = blueprint.filter(|_| runner.market == Market::Spot) else { return Vec::new() };
     let offerings: Vec<Offering> = blueprint.places.iter().map(|place| place.on(Market::Spot)).collect();
-    let over = placement::over_price_cap(&offerings, runner.spot_max_price, &engine.prices, engine.now);
+    let max = runner.spot_max_price.as_ref().map(UsdPerHour::value);
+    let over = placement::over_price_cap(&offerings, max, &engine.prices, engine.now);
     over.into_iter().map(|offer| Explained::at(engine.now, offer)).collect()
 }
 

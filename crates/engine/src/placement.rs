@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use super::cooldown::{Cooldowns, Openness};
+use super::money::UsdPerHour;
 use super::offering::{Market, Offering, Place};
 use super::prices::{OverPriceCap, Prices};
 use super::settings::RunnerSettings;
@@ -53,7 +54,7 @@ impl Wish {
             count,
             market: runner.market,
             fallback: runner.on_demand_fallback,
-            spot_max_price: runner.spot_max_price,
+            spot_max_price: runner.spot_max_price.as_ref().map(UsdPerHour::value),
         }
     }
 

@@ -1,11 +1,13 @@
 //! What the administrator wants, in the engine's words: made from the configuration, without secrets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cronexpr::Crontab;
 use serde::{Serialize, Serializer};
 
 use super::ids::{RunnerName, Server};
+use super::money::UsdPerHour;
 use super::offering::Market;
 
 /// The whole wish: limits over all runners, and the runners in file order.
@@ -59,8 +61,10 @@ pub struct RunnerSettings {
     pub market: Market,
     /// With `Market::Spot`: let on-demand take what spot could not give.
     pub on_demand_fallback: bool,
-    /// USD per hour that a spot worker may cost at most; `None`: what the same type costs on demand.
-    pub spot_max_price: Option<f64>,
+    /// What a spot worker may cost at most; `None`: what the same type costs on demand.
+    pub spot_max_price: Option<UsdPerHour>,
+    /// The user's own tags, for everything that a launch makes.
+    pub tags: BTreeMap<String, String>,
     /// Retry, once, a job that an interruption killed.
     pub retry_interrupted: bool,
     /// The idle policy where no schedule entry matches.
@@ -87,6 +91,7 @@ impl RunnerSettings {
             market: Market::Spot,
             on_demand_fallback: true,
             spot_max_price: None,
+            tags: BTreeMap::new(),
             retry_interrupted: false,
             idle: IdlePolicy {
                 count: IdleCount::Fixed(0),

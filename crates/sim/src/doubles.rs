@@ -168,6 +168,8 @@ impl Plain {
                 offerings: blueprint.places.iter().map(|place| place.on(Market::Spot)).collect(),
                 template: blueprint.template,
                 config: blueprint.config,
+                spot_max_price: None,
+                tags: BTreeMap::new(),
                 reason: Reason::Demand { running: 0, waiting, idle: 0, slots: free },
             };
             self.in_flight.insert(launch.token.clone(), launch.clone());

@@ -88,10 +88,12 @@ impl Aws {
             offerings: places.iter().map(offering).collect(),
             template: template.clone(),
             config: ConfigHash::new("doctor"),
+            spot_max_price: spec.spot_max_price.clone(),
+            tags: spec.tags.clone(),
             reason: Reason::SpotMissing { missing: 0 },
         };
         let doing = "try a fleet without launching it";
-        let request = fleet::request(&spec.manager, spec.spot_max_price, &spec.tags, &launch);
+        let request = fleet::request(&spec.manager, &launch);
         let mut request = request.map_err(|error| self.unusable(doing, fleet::CREATE, error.to_string()))?;
         request.dry_run = Some(true);
         let answer = self.create_fleet(request).await.map(drop).map_err(self.failed(doing, fleet::CREATE));

@@ -4,7 +4,6 @@
 //! launches once; the tags are there from the first second. It is sent exactly once: a repetition is the engine's
 //! decision, with the same token. API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFleet.html>.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_ec2::operation::create_fleet::CreateFleetInput;
@@ -21,7 +20,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use super::client::Aws;
 use super::fleet_answer;
 use super::tag;
-use runner_fleet_engine::{Launch, LaunchAnswer, Market, Offering};
+use runner_fleet_engine::{Launch, LaunchAnswer, Market, Offering, UsdPerHour};
 
 pub(crate) const CREATE: &str = "ec2:CreateFleet";
 /// A call for hundreds of instances takes tens of seconds; one that is given up may have worked, and must be repeated.
@@ -29,17 +28,9 @@ const LAUNCH_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Aws {
     /// Launches, and answers what came of it; a failed call is an answer too.
-    ///
-    /// `spot_max_price` (USD per hour and instance) counts on the spot market only.
-    pub async fn launch(
-        &self,
-        manager: &str,
-        spot_max_price: Option<f64>,
-        tags: &BTreeMap<String, String>,
-        launch: &Launch,
-    ) -> LaunchAnswer {
+    pub async fn launch(&self, manager: &str, launch: &Launch) -> LaunchAnswer {
         let doing = format!("launch {} {} workers for {}", launch.count, launch.market, launch.runner);
-        let input = match request(manager, spot_max_price, tags, launch) {
+        let input = match request(manager, launch) {
             Ok(input) => input,
             Err(error) => return fleet_answer::not_sent(&error.to_string()),
         };
@@ -82,17 +73,13 @@ impl Aws {
 }
 
 /// The request; equal commands give equal requests, or EC2 would answer `IdempotentParameterMismatch`.
-pub(crate) fn request(
-    manager: &str,
-    spot_max_price: Option<f64>,
-    tags: &BTreeMap<String, String>,
-    launch: &Launch,
-) -> Result<CreateFleetInput, BuildError> {
+pub(crate) fn request(manager: &str, launch: &Launch) -> Result<CreateFleetInput, BuildError> {
     let template = FleetLaunchTemplateSpecificationRequest::builder()
         .launch_template_name(launch.template.as_str())
         .version("1") // a template is never changed: its name is its content
         .build();
-    let places: Vec<_> = (0u16..).zip(&launch.offerings).map(|(rank, o)| place(rank, o, spot_max_price)).collect();
+    let price = launch.spot_max_price.as_ref();
+    let places: Vec<_> = (0u16..).zip(&launch.offerings).map(|(rank, o)| place(rank, o, price)).collect();
     let config = FleetLaunchTemplateConfigRequest::builder()
         .launch_template_specification(template)
         .set_overrides(Some(places))
@@ -110,7 +97,7 @@ pub(crate) fn request(
         .r#type(FleetType::Instant)
         .launch_template_configs(config)
         .target_capacity_specification(capacity)
-        .set_tag_specifications(Some(tag_specifications(manager, tags, launch)));
+        .set_tag_specifications(Some(tag_specifications(manager, launch)));
     match launch.market {
         Market::Spot => request.spot_options(
             SpotOptionsRequest::builder().allocation_strategy(SpotAllocationStrategy::PriceCapacityOptimized).build(),
@@ -123,7 +110,7 @@ pub(crate) fn request(
 }
 
 /// One override. The zone follows from the subnet, but only what is said comes back in an error.
-fn place(rank: u16, offering: &Offering, spot_max_price: Option<f64>) -> FleetLaunchTemplateOverridesRequest {
+fn place(rank: u16, offering: &Offering, spot_max_price: Option<&UsdPerHour>) -> FleetLaunchTemplateOverridesRequest {
     let place = FleetLaunchTemplateOverridesRequest::builder()
         .instance_type(InstanceType::from(offering.instance_type.as_str()))
         .subnet_id(offering.subnet.as_str())
@@ -137,8 +124,8 @@ fn place(rank: u16, offering: &Offering, spot_max_price: Option<f64>) -> FleetLa
 
 /// The tags of everything that the call makes. There is no spot request to tag when none is made: EC2 would refuse the
 /// whole call. Source: aws/karpenter-provider-aws issue 5850.
-fn tag_specifications(manager: &str, tags: &BTreeMap<String, String>, launch: &Launch) -> Vec<TagSpecification> {
-    let mut all = tag::of_runner(manager, &launch.runner, tags);
+fn tag_specifications(manager: &str, launch: &Launch) -> Vec<TagSpecification> {
+    let mut all = tag::of_runner(manager, &launch.runner, &launch.tags);
     all.insert(tag::CONFIG.to_owned(), launch.config.as_str().to_owned());
     all.insert(tag::LAUNCH.to_owned(), launch.token.as_str().to_owned());
     let mut resources = vec![ResourceType::Instance, ResourceType::Volume, ResourceType::Fleet];
@@ -153,14 +140,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     use crate::aws::replay::{Answer, Replay, a_launch, aws_with, aws_without_credentials};
-    use runner_fleet_engine::{LaunchAnswer, LaunchErrorClass, Leftover, Market};
+    use runner_fleet_engine::{Launch, LaunchAnswer, LaunchErrorClass, Leftover, Market};
 
     const LAUNCHED: &str = include_str!("../../tests/recorded/aws/create_fleet.xml");
 
-    async fn launch(market: Market, price: Option<f64>, answer: Answer) -> (LaunchAnswer, Replay) {
+    async fn launch(market: Market, price: Option<&str>, answer: Answer) -> (LaunchAnswer, Replay) {
         let (aws, replay) = aws_with([answer]);
         let tags = BTreeMap::from([("team".to_owned(), "build".to_owned())]);
-        (aws.launch("ci-eu", price, &tags, &a_launch(market)).await, replay)
+        let spot_max_price = price.map(|price| price.parse().unwrap());
+        (aws.launch("ci-eu", &Launch { spot_max_price, tags, ..a_launch(market) }).await, replay)
     }
 
     fn only(answer: &LaunchAnswer) -> (LaunchErrorClass, &str, Leftover) {
@@ -171,14 +159,14 @@ mod tests {
 
     #[tokio::test]
     async fn spot_is_asked_for_in_one_call() {
-        let (answer, replay) = launch(Market::Spot, Some(0.05), Answer::xml(200, LAUNCHED)).await;
+        let (answer, replay) = launch(Market::Spot, Some("0.05"), Answer::xml(200, LAUNCHED)).await;
         assert_eq!(answer.launched.len(), 3);
         insta::assert_snapshot!("create_fleet_spot", replay.wire(0));
     }
 
     #[tokio::test]
     async fn on_demand_is_asked_for_in_the_files_order_without_price_and_spot_tags() {
-        let (_, replay) = launch(Market::OnDemand, Some(0.05), Answer::xml(200, LAUNCHED)).await;
+        let (_, replay) = launch(Market::OnDemand, Some("0.05"), Answer::xml(200, LAUNCHED)).await;
         insta::assert_snapshot!("create_fleet_on_demand", replay.wire(0));
     }
 
@@ -242,7 +230,7 @@ mod tests {
     #[tokio::test]
     async fn without_credentials_nothing_is_sent() {
         let (aws, replay) = aws_without_credentials();
-        let answer = aws.launch("ci-eu", None, &BTreeMap::new(), &a_launch(Market::Spot)).await;
+        let answer = aws.launch("ci-eu", &a_launch(Market::Spot)).await;
         let (class, _, leftover) = only(&answer);
         assert_eq!((class, leftover), (LaunchErrorClass::Denied, Leftover::None), "{answer:?}");
         assert!(answer.errors[0].message.contains("has no credentials"), "{answer:?}");

@@ -144,14 +144,13 @@ fn concerns(overrides: &FleetLaunchTemplateOverrides, offering: &Offering) -> bo
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
     use crate::aws::replay::{Answer, a_launch, aws_with};
 
     async fn answer_to(body: &str) -> LaunchAnswer {
         let (aws, _) = aws_with([Answer::xml(200, body)]);
-        aws.launch("ci-eu", None, &BTreeMap::new(), &a_launch(Market::Spot)).await
+        aws.launch("ci-eu", &a_launch(Market::Spot)).await
     }
 
     #[tokio::test]

@@ -235,6 +235,8 @@ pub(crate) fn a_launch(market: Market) -> Launch {
         ],
         template: TemplateName::new("runner-fleet-ci-eu-arm-0123"),
         config: ConfigHash::new("cafe"),
+        spot_max_price: None,
+        tags: BTreeMap::new(),
         reason: Reason::SpotMissing { missing: 3 },
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use runner_fleet_engine::{InstanceType, RunnerName, SubnetId};
+use runner_fleet_engine::{InstanceType, RunnerName, SubnetId, UsdPerHour};
 
 /// Everything that a worker is made of and a launch needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +40,7 @@ pub struct LaunchSpec {
     pub user_data: Vec<u8>,
     /// USD per hour for [`Aws::launch`](super::Aws::launch); `None`: the on-demand price is the limit. Not part of
     /// what a worker is made of.
-    pub spot_max_price: Option<f64>,
+    pub spot_max_price: Option<UsdPerHour>,
     /// Whether workers get a public address.
     pub public_address: bool,
     /// The hash of the runner's own configuration: goes into the config hash, not into the template.

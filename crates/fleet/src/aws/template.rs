@@ -227,7 +227,7 @@ mod tests {
     fn what_is_not_in_the_template_does_not_change_its_name() {
         let other = LaunchSpec {
             extra_hash: "other".to_owned(),
-            spot_max_price: Some(1.0),
+            spot_max_price: Some("1.0".parse().unwrap()),
             instance_types: Vec::new(),
             subnets: Vec::new(),
             ..a_spec()

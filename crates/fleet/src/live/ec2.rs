@@ -21,7 +21,6 @@ use super::clock::Clock;
 use super::complaint::Complaint;
 use super::in_time::in_time;
 use super::outcome::launch_failures;
-use super::recipe;
 use super::regions::Regions;
 use super::setup::Setup;
 
@@ -100,22 +99,18 @@ impl Ec2 {
         let setup = Arc::clone(&self.setup.borrow());
         let answer = match setup.runner(&launch.runner) {
             None => refused(&launch, "the runner is not configured"),
-            Some(runner) => {
-                let (price, tags) = (recipe::spot_max_price(&runner.runner), &runner.runner.fleet.tags);
-                let call = runner.aws.launch(setup.manager(), price, tags, &launch);
-                match timeout(LAUNCH_MAX, call).await {
-                    Ok(answer) => {
-                        if answer.errors.iter().any(|error| error.class == LaunchErrorClass::Invalid) {
-                            runner.prepare_again.notify_one();
-                        }
-                        let home = runner.aws.region().to_owned();
-                        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
-                        homes.extend(answer.launched.iter().map(|worker| (worker.id.clone(), home.clone())));
-                        answer
+            Some(runner) => match timeout(LAUNCH_MAX, runner.aws.launch(setup.manager(), &launch)).await {
+                Ok(answer) => {
+                    if answer.errors.iter().any(|error| error.class == LaunchErrorClass::Invalid) {
+                        runner.prepare_again.notify_one();
                     }
-                    Err(_) => unanswered(),
+                    let home = runner.aws.region().to_owned();
+                    let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+                    homes.extend(answer.launched.iter().map(|worker| (worker.id.clone(), home.clone())));
+                    answer
                 }
-            }
+                Err(_) => unanswered(),
+            },
         };
         for failure in launch_failures(&launch.runner, &answer) {
             warn!(runner.name = launch.runner.as_str(), launch.token = launch.token.as_str(), "{failure}");

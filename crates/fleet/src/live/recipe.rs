@@ -105,16 +105,10 @@ pub fn spec_without_key(config: &Config, runner: &Runner, host_key: HostKey) -> 
         hop_limit: fleet.metadata_hop_limit.into(),
         tags: fleet.tags.clone(),
         user_data: worker::user_data(&worker)?.as_bytes().to_vec(),
-        spot_max_price: spot_max_price(runner),
+        spot_max_price: fleet.spot_max_price.clone(),
         public_address: fleet.address == config::Address::Public,
         extra_hash: extra_hash(&worker),
     })
-}
-
-/// USD per hour.
-pub fn spot_max_price(runner: &Runner) -> Option<f64> {
-    // Checked when the file was read: it is a decimal number.
-    runner.fleet.spot_max_price.as_ref().and_then(|text| text.parse().ok())
 }
 
 fn root_volume(volume: &config::RootVolume) -> aws::RootVolume {

@@ -317,7 +317,7 @@ async fn nobody_at_the_endpoint_is_a_transient_error_and_a_launch_that_may_have_
         template: TemplateName::new("t"),
         places: Vec::new(),
     };
-    let answer = aws.launch(MANAGER, None, &BTreeMap::new(), &a_launch(&blueprint, "token", 1, Market::Spot)).await;
+    let answer = aws.launch(MANAGER, &a_launch(&blueprint, "token", 1, Market::Spot)).await;
 
     assert!(error.is_transient() && !error.is_denied(), "{error}");
     assert!(error.to_string().contains("cannot list workers in eu-central-1: ec2:DescribeInstances"), "{error}");
@@ -399,7 +399,7 @@ impl World {
     }
 
     async fn launch(&self, launch: &Launch) -> runner_fleet_engine::LaunchAnswer {
-        self.aws.launch(MANAGER, None, &BTreeMap::new(), launch).await
+        self.aws.launch(MANAGER, launch).await
     }
 
     async fn list(&self) -> Vec<Instance> {
@@ -453,6 +453,8 @@ fn a_launch(blueprint: &Blueprint, token: &str, count: u32, market: Market) -> L
         offerings: blueprint.places.iter().map(|place| place.on(market)).collect(),
         template: blueprint.template.clone(),
         config: blueprint.config.clone(),
+        spot_max_price: None,
+        tags: BTreeMap::new(),
         reason: Reason::SpotMissing { missing: count },
     }
 }

@@ -97,7 +97,7 @@ fn a_migrated_file_says_the_same_as_the_old_one() {
     let fleet = &new.config.runners[0].fleet;
     let idle_count = fleet.idle_count.fixed();
     assert_eq!((idle_count, fleet.idle_time.as_secs(), fleet.max_jobs, fleet.max_booting), (Some(2), 600, 100, 5));
-    assert_eq!(fleet.spot_max_price.as_deref(), Some("0.03"));
+    assert_eq!(fleet.spot_max_price.as_ref().map(ToString::to_string).as_deref(), Some("0.03"));
     assert_eq!(fleet.schedule[0].written, ["* 9-17 * * mon-fri Europe/Berlin"]);
     // What a section of docker+machine omits is 0, not inherited.
     assert_eq!(fleet.schedule[1].idle_time.map(|time| time.as_secs()), Some(0));

@@ -133,6 +133,8 @@ fn launch(scenario: &Scenario, token: &str, count: u32) -> Launch {
         offerings: places.iter().map(|place| place.on(Market::Spot)).collect(),
         template,
         config,
+        spot_max_price: None,
+        tags: std::collections::BTreeMap::new(),
         reason: Reason::LaunchUnanswered,
     }
 }

@@ -41,7 +41,8 @@ fn where_spot_is_over_the_cap_on_demand_serves_or_nobody() {
     stage.step(vec![look]);
     assert_eq!(words(&stage.queue(&[1, 2])), ["launch 2 on-demand"]);
 
-    let stubborn = RunnerSettings { on_demand_fallback: false, spot_max_price: Some(0.02), ..runner() };
+    let stubborn =
+        RunnerSettings { on_demand_fallback: false, spot_max_price: Some("0.02".parse().unwrap()), ..runner() };
     let mut stage = Stage::with(vec![stubborn]);
     let look = prices(&stage, 0.03, 0.04);
     stage.step(vec![look]);
