@@ -5,6 +5,7 @@
 //! The laws about convergence (5 and 6 of docs/architecture.md) need a world and are checked at the end of simulations.
 
 mod floor;
+mod limits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,21 +16,21 @@ use jiff::Timestamp;
 use super::command::{Command, Launch, Termination};
 use super::event::{Event, LaunchErrorClass, Leftover, LinkNews};
 use super::ids::{LaunchToken, RunnerName, WorkerId};
-use super::launching::GIVEN_UP;
 use super::offering::Blueprint;
 use super::reason::Reason;
-use super::schedule::policy_at;
 use super::settings::{RunnerSettings, Settings};
 use super::time::since;
 use super::worker::{Health, Instance, InstanceState, Report, RunnerState};
 
 /// No launch may rest on a listing older than this.
 const LISTING_MAX: Duration = Duration::from_secs(120);
-/// After EC2 has refused or throttled a launch, the next one waits at least so long.
+/// The least time between a launch that EC2 has refused or throttled and the next.
 const REPEAT_MIN: Duration = Duration::from_secs(4);
-/// An instance that no listing shows any more may be shown again for so long (EC2 Developer Guide, "Eventual consistency").
+/// How long an instance that no listing shows any more may be shown again (EC2 Developer Guide, "Eventual consistency").
 const FORGOTTEN: Duration = Duration::from_secs(300);
-/// Two listings are at least so far apart.
+/// A launch without an answer brings nothing any more that a listing has not shown by now.
+const LOST: Duration = Duration::from_secs(600);
+/// The least time between two listings.
 const LISTING_PACE: Duration = Duration::from_secs(2);
 
 /// A law that a step has broken.
@@ -119,18 +120,22 @@ impl Laws {
                     self.owners.insert(launched.id.clone(), (launch.runner.clone(), now));
                 }
                 launch.uncertain |= answer.leftover == Leftover::Possible;
-                let settled = !launch.uncertain
-                    || !answer.launched.is_empty()
-                    || answer.errors.iter().all(|error| error.class.judges_the_launch());
-                self.in_flight.insert(token.clone(), launch.clone());
+                // A refusal at the door says nothing of what a first sending may have brought.
+                let turned_away = answer.errors.iter().any(|error| {
+                    matches!(error.class, LaunchErrorClass::Slow | LaunchErrorClass::Denied | LaunchErrorClass::Invalid)
+                });
+                let settled = !launch.uncertain || !answer.launched.is_empty() || !turned_away;
+                let runner = launch.runner.clone();
                 if answer.leftover == Leftover::None && settled {
                     self.in_flight.remove(token);
+                } else {
+                    self.in_flight.insert(token.clone(), launch);
                 }
                 for error in &answer.errors {
                     match (error.class, answer.launched.is_empty()) {
                         (LaunchErrorClass::Slow, _) => self.slow_at = Some(now),
                         (LaunchErrorClass::Denied | LaunchErrorClass::Invalid, true) if error.offering.is_none() => {
-                            self.refused_at.insert(launch.runner.clone(), now);
+                            self.refused_at.insert(runner.clone(), now);
                         }
                         _ => {}
                     }
@@ -209,7 +214,7 @@ impl Laws {
     pub fn judge(&mut self, now: Timestamp, commands: &[Command]) -> Vec<Violation> {
         self.mind_the_clock(now);
         let mut broken = Vec::new();
-        self.in_flight.retain(|_, flight| since(now, flight.decided_at) < GIVEN_UP);
+        self.in_flight.retain(|_, flight| since(now, flight.decided_at) < LOST);
         for command in commands {
             match command {
                 Command::Launch(launch) => self.judge_launch(now, launch, &mut broken),
@@ -279,7 +284,7 @@ impl Laws {
             InFlight { runner: launch.runner.clone(), coming: launch.count, decided_at: now, uncertain: false };
         self.in_flight.insert(launch.token.clone(), flight);
         let workers = self.workers_of(&launch.runner);
-        let max_workers = policy_at(&section, now).max_workers;
+        let max_workers = limits::limits(&section, now).max_workers;
         if workers > max_workers {
             accuse(2, format!("{workers} workers of {}, whose max_workers is {max_workers}", launch.runner));
         }

@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::limits::limits;
 use super::{Laws, Violation};
 use crate::command::Command;
 use crate::event::{Event, OperatorWish};
 use crate::ids::{RunnerName, WorkerId};
 use crate::reason::Reason;
-use crate::schedule::policy_at;
-use crate::settings::{IdleCount, RunnerSettings};
+use crate::settings::RunnerSettings;
 use crate::worker::RunnerState;
 
 impl Laws {
@@ -52,10 +52,9 @@ impl Laws {
     }
 
     fn below_floor(&self, now: Timestamp, section: &RunnerSettings) -> Option<Violation> {
-        let policy = policy_at(section, now);
-        let IdleCount::Fixed(idle) = policy.idle.count else { return None };
-        let paused = self.paused_in_gitlab.contains(&section.name) || self.paused_here.contains(&section.name);
-        if paused || policy.idle.scale_factor > 0.0 {
+        let limits = limits(section, now);
+        let idle = limits.idle?;
+        if self.paused_in_gitlab.contains(&section.name) || self.paused_here.contains(&section.name) {
             return None;
         }
         let (mut running, mut slots) = (0_u32, 0_u32);
@@ -68,7 +67,7 @@ impl Laws {
         let coming = self.in_flight.values().filter(|flight| flight.runner == section.name).map(|flight| flight.coming);
         slots = coming.sum::<u32>().saturating_mul(section.capacity).saturating_add(slots);
         let limit = if section.limit > 0 { section.limit } else { u32::MAX };
-        let most = policy.max_workers.saturating_mul(section.capacity).min(limit);
+        let most = limits.max_workers.saturating_mul(section.capacity).min(limit);
         let wanted = running.saturating_add(idle).min(most);
         (slots < wanted).then(|| Violation {
             law: 9,
