@@ -9,6 +9,7 @@ use runner_fleet::cli::check::{self, CheckArgs};
 use runner_fleet::cli::migrate::{self, MigrateArgs};
 use runner_fleet_config as config;
 use runner_fleet_config::{Loaded, Surroundings};
+use runner_fleet_testing::golden;
 
 const MINIMAL: &str = include_str!("../../../../config/minimal.toml");
 const COMPLETE: &str = include_str!("../../../../config/complete.toml");
@@ -54,18 +55,11 @@ fn compare_with_golden(dir: &Path, count_min: usize, make: impl Fn(&str) -> Stri
             _ => panic!("{} belongs to no test", path.display()),
         }
         count += 1;
-        let found = make(&fs::read_to_string(&path).unwrap());
-        let expected_path = path.with_extension("txt");
-        if std::env::var_os("GOLDEN_UPDATE").is_some() {
-            fs::write(&expected_path, &found).unwrap();
-        }
-        let expected = fs::read_to_string(&expected_path).unwrap_or_default();
-        if found != expected {
-            wrong.push(format!("{}\n--- expected\n{expected}--- found\n{found}", path.display()));
-        }
+        let made = make(&fs::read_to_string(&path).unwrap());
+        wrong.extend(golden::compare(&path.with_extension("txt"), &made).err());
     }
     assert!(count >= count_min, "the golden files are gone");
-    assert!(wrong.is_empty(), "{}\nGOLDEN_UPDATE=1 rewrites them; read the difference", wrong.join("\n"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -132,7 +126,7 @@ fn keys_of_the_old_file_are_not_printed_by_migrate() {
 }
 
 #[test]
-fn defaults_of_options_come_from_the_environment_of_the_old_service() {
+fn defaults_come_from_the_old_services_environment() {
     let old = fs::read_to_string(golden_dir().join("migrate/docker-machine-bare.toml")).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let (file, env_file) = (dir.path().join("old.toml"), dir.path().join("env"));
@@ -157,7 +151,7 @@ fn the_examples_are_good() {
 }
 
 #[test]
-fn what_gitlab_runner_reads_is_passed_on_as_written_and_in_order() {
+fn gitlab_runners_keys_are_passed_on_as_written() {
     let text = r#"
 concurrent = 1
 sentry_dsn = "https://x@example.com/1"

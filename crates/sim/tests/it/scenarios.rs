@@ -16,6 +16,7 @@ use runner_fleet_sim::check::Check;
 use runner_fleet_sim::ledger::Fact;
 use runner_fleet_sim::scenario::{JobSpec, Scenario, Shortage, runner};
 use runner_fleet_sim::world::{JobState, World};
+use runner_fleet_testing::golden;
 
 const STEP: Duration = Duration::from_secs(1);
 
@@ -348,21 +349,13 @@ fn files(extension: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "whether to rewrite is the caller's choice")]
 fn every_scenario_goes_as_written_down() {
-    let rewrite = std::env::var("UPDATE_GOLDEN").is_ok() || std::env::var("INSTA_FORCE_PASS").is_ok();
-    let mut wrong = Vec::new();
-    for path in files("txt") {
+    let compared = files("txt").into_iter().map(|path| {
         let told = play(&std::fs::read_to_string(&path).unwrap());
-        let golden = path.with_extension("out");
-        let known = std::fs::read_to_string(&golden).unwrap_or_default();
-        if rewrite {
-            std::fs::write(&golden, &told).unwrap();
-        } else if known != told {
-            wrong.push(format!("{} goes otherwise:\n{told}", golden.display()));
-        }
-    }
-    assert!(wrong.is_empty(), "{}\nif that is right: make golden", wrong.join("\n"));
+        golden::compare(&path.with_extension("out"), &told)
+    });
+    let wrong: Vec<String> = compared.filter_map(Result::err).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

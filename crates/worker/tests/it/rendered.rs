@@ -12,16 +12,13 @@ use runner_fleet_worker::{
 use secrecy::ExposeSecret;
 
 use super::specs::{HOST_KEY, TOKEN, complete, minimal, token, worker};
+use runner_fleet_testing::golden::compare;
 use runner_fleet_testing::tools::{found, left_out};
 
-/// Compares with a file of `tests/golden`; `UPDATE_GOLDEN=1` writes it instead.
-fn golden(name: &str, actual: &str) {
+/// Compares with a file of `tests/golden`.
+fn golden(name: &str, made: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, actual).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(actual, expected, "{} differs; UPDATE_GOLDEN=1 writes it anew, then review the diff", path.display());
+    compare(&path, made).unwrap_or_else(|difference| panic!("{difference}"));
 }
 
 /// The text inside user-data, as cloud-init unpacks it.
