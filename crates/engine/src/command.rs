@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use strum::{IntoStaticStr, VariantNames};
+
 use super::ids::{ConfigHash, JobId, LaunchToken, ProjectId, RunnerName, Server, SystemId, TemplateName, WorkerId};
 use super::money::UsdPerHour;
 use super::offering::{Market, Offering};
 use super::reason::Reason;
 
 /// One thing to be done now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Command {
     /// List all instances with our tag; answered by [`Event::Instances`](super::Event::Instances).
+    #[strum(serialize = "list")]
     ListInstances {
         /// Ask for the status checks too: some worker cannot be reached.
         with_health: bool,
@@ -83,6 +87,13 @@ pub enum Command {
         /// The job that failed.
         job: JobId,
     },
+}
+
+impl Command {
+    /// The stable name of its kind, as in `plan --json` and in metrics.
+    pub fn kind(&self) -> &'static str {
+        self.into()
+    }
 }
 
 /// A launch decision; the same one sent twice launches once.

@@ -44,7 +44,7 @@ pub enum Request {
         /// Which.
         runner: RunnerName,
     },
-    /// Take a pause back.
+    /// Undo a pause.
     Resume {
         /// Which.
         runner: RunnerName,
@@ -132,12 +132,12 @@ pub struct Action {
 impl Action {
     /// The actions that a command stands for; one per worker where it names several.
     pub fn of(command: &Command) -> Vec<Self> {
-        let action = |kind: &str, what: String, reason: Option<&Reason>| {
+        let action = |what: String, reason: Option<&Reason>| {
             let reason = reason.map(|reason| Explained { reason: reason.clone(), text: reason.to_string() });
-            Self { kind: kind.into(), what, reason }
+            Self { kind: command.kind().into(), what, reason }
         };
         match command {
-            Command::ListInstances { with_health: _ } => vec![action("list", "list the instances".into(), None)],
+            Command::ListInstances { with_health: _ } => vec![action("list the instances".into(), None)],
             Command::Launch(launch) => {
                 let offerings = launch.offerings.iter().map(|o| format!("{} in {}", o.instance_type, o.zone));
                 let what = format!(
@@ -148,34 +148,33 @@ impl Action {
                     launch.runner,
                     offerings.collect::<Vec<_>>().join(", ")
                 );
-                vec![action("launch", what, Some(&launch.reason))]
+                vec![action(what, Some(&launch.reason))]
             }
             Command::Connect { worker, runner, address } => {
-                vec![action("connect", format!("connect to {worker} of {runner} at {address}"), None)]
+                vec![action(format!("connect to {worker} of {runner} at {address}"), None)]
             }
-            Command::Disconnect { worker } => vec![action("disconnect", format!("let go of {worker}"), None)],
+            Command::Disconnect { worker } => vec![action(format!("disconnect from {worker}"), None)],
             Command::Fence { worker, reason } => {
-                vec![action("fence", format!("let {worker} take no more jobs"), Some(reason))]
+                vec![action(format!("let {worker} take no more jobs"), Some(reason))]
             }
             Command::Unfence { worker, reason } => {
-                vec![action("unfence", format!("let {worker} take jobs again"), Some(reason))]
+                vec![action(format!("let {worker} take jobs again"), Some(reason))]
             }
             Command::Stop { worker, reason } => {
-                vec![action("stop", format!("stop the runner on {worker}"), Some(reason))]
+                vec![action(format!("stop the runner on {worker}"), Some(reason))]
             }
-            Command::Terminate(terminations) => terminations
-                .iter()
-                .map(|t| action("terminate", format!("terminate {}", t.worker), Some(&t.reason)))
-                .collect(),
+            Command::Terminate(terminations) => {
+                terminations.iter().map(|t| action(format!("terminate {}", t.worker), Some(&t.reason))).collect()
+            }
             Command::Forget { worker, runner, system_id } => {
                 let what = format!("delete the row {system_id} of {worker} from {runner} in GitLab");
-                vec![action("forget", what, None)]
+                vec![action(what, None)]
             }
             Command::Retry { worker, runner: _, runner_id: _, server, project, job } => {
                 let what = format!(
                     "retry job {job} of project {project} on {server}, if it failed because EC2 took {worker} back"
                 );
-                vec![action("retry", what, None)]
+                vec![action(what, None)]
             }
         }
     }

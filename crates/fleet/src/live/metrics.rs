@@ -6,6 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use strum::VariantNames as _;
 
 use runner_fleet_engine::Command;
 
@@ -36,7 +37,7 @@ impl LoopMetrics {
         registry.register("events", "Answers from the world taken in", new.events.clone());
         registry.register("commands", "Commands given, by kind", new.commands.clone());
         registry.register("step_seconds", "Time that a step took, with all it set off", new.step_seconds.clone());
-        for kind in KINDS {
+        for kind in Command::VARIANTS {
             drop(new.commands.get_or_create(&CommandLabel { kind }));
         }
         new
@@ -47,28 +48,10 @@ impl LoopMetrics {
     }
 
     pub(super) fn commanded(&self, command: &Command) {
-        self.commands.get_or_create(&CommandLabel { kind: kind(command) }).inc();
+        self.commands.get_or_create(&CommandLabel { kind: command.kind() }).inc();
     }
 
     pub(super) fn took(&self, time: SignedDuration) {
         self.step_seconds.observe(time.as_secs_f64().max(0.0));
-    }
-}
-
-const KINDS: [&str; 10] =
-    ["list", "launch", "connect", "disconnect", "fence", "unfence", "stop", "terminate", "forget", "retry"];
-
-fn kind(command: &Command) -> &'static str {
-    match command {
-        Command::ListInstances { .. } => "list",
-        Command::Launch(_) => "launch",
-        Command::Connect { .. } => "connect",
-        Command::Disconnect { .. } => "disconnect",
-        Command::Fence { .. } => "fence",
-        Command::Unfence { .. } => "unfence",
-        Command::Stop { .. } => "stop",
-        Command::Terminate(_) => "terminate",
-        Command::Forget { .. } => "forget",
-        Command::Retry { .. } => "retry",
     }
 }
