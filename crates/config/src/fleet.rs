@@ -12,6 +12,7 @@ use super::sizes::{self, Around};
 use super::tool::{self, ToolKeys};
 use super::{Address, RootVolume, RunnerFleet, SetupScript, duration, ecr, files, ids, names, values, volume};
 use runner_fleet_engine::Market;
+use runner_fleet_engine::settings::BOOT_TIMEOUT;
 
 /// The keys of the table, in the order of the documentation.
 pub(crate) const KEYS: &[&str] = &[
@@ -62,7 +63,6 @@ const MARKETS: [(&str, Market); 2] = [("spot", Market::Spot), ("on-demand", Mark
 const ADDRESSES: [(&str, Address); 2] = [("private", Address::Private), ("public", Address::Public)];
 
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
-const DEFAULT_BOOT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 const DEFAULT_ORPHAN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// The manager is heard every 10 s; one lost line must not end a worker.
 const ORPHAN_TIMEOUT_MIN: Duration = Duration::from_secs(15);
@@ -114,7 +114,7 @@ pub(crate) fn read(table: &Table, context: &Context<'_>, report: &mut Report) ->
     let sizes = sizes::read(r, around, report);
     let second = Duration::from_secs(1);
     let max_age = r.or("max_age", DEFAULT_MAX_AGE, report, |node| duration::at_least(node, second));
-    let boot_timeout = r.or("boot_timeout", DEFAULT_BOOT_TIMEOUT, report, |node| duration::at_least(node, second));
+    let boot_timeout = r.or("boot_timeout", BOOT_TIMEOUT, report, |node| duration::at_least(node, second));
     let orphan_timeout =
         r.or("orphan_timeout", DEFAULT_ORPHAN_TIMEOUT, report, |node| duration::at_least(node, ORPHAN_TIMEOUT_MIN));
 

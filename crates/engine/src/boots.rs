@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::event::LinkFailure;
 use super::reason::Reason;
-use super::settings::Settings;
+use super::settings::{BOOT_TIMEOUT, Settings};
 use super::time::since;
 use super::worker::{Health, InstanceState, Phase};
 use super::workers::{Link, Standing, Worker};
@@ -53,10 +53,7 @@ fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<R
     {
         return Some(Reason::WrongHostKey);
     }
-    let boot_timeout = settings.section(&worker.instance.runner).map_or(ORPHANED_BOOT, |runner| runner.boot_timeout);
+    let boot_timeout = settings.section(&worker.instance.runner).map_or(BOOT_TIMEOUT, |runner| runner.boot_timeout);
     (now >= worker.boot_deadline(boot_timeout))
         .then(|| Reason::BootTimeout { after: worker.age(now), step: worker.boot_step() })
 }
-
-/// The patience with a worker whose section is gone: the default of `boot_timeout`.
-const ORPHANED_BOOT: Duration = Duration::from_secs(300);

@@ -73,6 +73,9 @@ pub struct RunnerSettings {
     pub schedule: Vec<ScheduleEntry>,
 }
 
+/// The default of `boot_timeout`; and the patience with a boot of which no section says how long it may take.
+pub const BOOT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
 impl RunnerSettings {
     /// A runner for which nothing but its name and its server is configured, whose queue can be read, under a `concurrent` of
     /// 10: the defaults of docs/configuration.md.
@@ -87,7 +90,7 @@ impl RunnerSettings {
             max_jobs: 0,
             max_age: Duration::from_secs(24 * 3600),
             max_booting: 0,
-            boot_timeout: Duration::from_secs(5 * 60),
+            boot_timeout: BOOT_TIMEOUT,
             market: Market::Spot,
             on_demand_fallback: true,
             spot_max_price: None,
@@ -123,7 +126,7 @@ pub struct IdlePolicy {
 /// `idle_count`: a number, or `"auto"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdleCount {
-    /// So many slots.
+    /// A number of slots.
     Fixed(u32),
     /// As many as the forecast says: docs/forecast.md.
     Auto,

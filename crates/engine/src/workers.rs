@@ -1,5 +1,6 @@
 //! One worker: what EC2 and its agent last said, and what we began with it.
 
+use super::settings::BOOT_TIMEOUT;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +12,7 @@ use super::time::{after, before, since};
 use super::worker::{Health, Instance, InstanceState, Phase, Report, RunnerState};
 use super::worker_event::{News, Passing};
 
-/// A worker that says nothing for so long is unreachable: two missed half-minute reports and some.
+/// How long a silent worker still counts as reachable: two missed half-minute reports and some.
 pub(crate) const SILENCE: Duration = Duration::from_secs(75);
 /// How long job starts are remembered; longer than any look at the queue stays in use.
 const STARTS_KEPT: Duration = Duration::from_secs(120);
@@ -19,14 +20,11 @@ const STARTS_KEPT: Duration = Duration::from_secs(120);
 /// No worker runs more jobs than this, whatever it says.
 const JOBS_MAX: u32 = 1_000;
 
-/// The queue size that comes with a job is believed for so long: a boot, more or less.
+/// How long the queue size that comes with a job is trusted: a boot, more or less.
 const QUEUE_HINT: Duration = Duration::from_secs(60);
 
-/// A worker that was told to take jobs again shows it within so long: gitlab-runner re-reads its file every 3 s.
+/// How long an unfence may take to show: gitlab-runner re-reads its file every 3 s.
 const RETURN: Duration = Duration::from_secs(20);
-
-/// A worker that was adopted without a word from it counts as booting up to this age: the default of `boot_timeout`.
-const ADOPTED_BOOT: Duration = Duration::from_secs(300);
 
 /// The last report and when it came.
 #[derive(Clone, Debug)]
@@ -256,7 +254,7 @@ impl Worker {
             return Standing::Ending;
         }
         // One that was adopted and is young may still be booting; it is given the time that a boot takes.
-        let may_boot = self.boot_watched || (self.heard.is_none() && self.age(now) < ADOPTED_BOOT);
+        let may_boot = self.boot_watched || (self.heard.is_none() && self.age(now) < BOOT_TIMEOUT);
         if self.silent_since(now).is_some() && (self.served || !may_boot) {
             return Standing::Unreachable;
         }
