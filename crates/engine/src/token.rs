@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::ids::{LaunchToken, RunnerName};
 use super::offering::Market;
+use super::text::short_hex;
 
 /// Makes tokens that differ between decisions, starts and managers, and are the same when a run is replayed.
 #[derive(Clone, Debug)]
@@ -24,6 +25,6 @@ impl TokenMint {
         self.decisions += 1;
         let Self { manager, start, decisions } = self;
         let digest = Sha256::digest(format!("{manager}\n{start}\n{decisions}\n{runner}\n{market}\n{count}"));
-        LaunchToken::new(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
+        LaunchToken::new(short_hex(&digest, 32))
     }
 }

@@ -18,6 +18,7 @@ use super::client::GitLab;
 use super::error::{ErrorKind, GitLabError};
 use super::http::{Credential, Request};
 use runner_fleet_engine::SystemId;
+use runner_fleet_engine::text::short_hex;
 
 /// The answer to [`GitLab::verify`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +34,7 @@ pub struct Verified {
 pub fn manager_system_id(manager: &str) -> SystemId {
     // The prefix keeps a manager named like an instance apart from that instance's worker.
     let digest = Sha256::digest(format!("runner-fleet manager {manager}").as_bytes());
-    let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    SystemId::new(format!("r_{hex}"))
+    SystemId::new(format!("r_{}", short_hex(&digest, 12)))
 }
 
 /// The body of both calls. Never printed.

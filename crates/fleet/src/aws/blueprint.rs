@@ -10,6 +10,7 @@ use super::error::AwsError;
 use super::key;
 use super::spec::LaunchSpec;
 use super::template::{self, Content};
+use runner_fleet_engine::text::short_hex;
 use runner_fleet_engine::{Blueprint, ConfigHash, Needs, Place};
 
 /// Digits of a config hash: enough to tell a runner's last thousand configurations apart, short enough to read.
@@ -56,7 +57,7 @@ fn of_content(spec: &LaunchSpec, content: &Content<'_>, places: Vec<Place>) -> B
 /// One hash of the template's and the runner configuration's.
 fn config_hash(template_hash: &str, extra_hash: &str) -> ConfigHash {
     let digest = Sha256::digest(format!("{template_hash}\n{extra_hash}"));
-    ConfigHash::new(template::hex(&digest, CONFIG_HASH_DIGITS))
+    ConfigHash::new(short_hex(&digest, CONFIG_HASH_DIGITS))
 }
 
 #[cfg(test)]
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_blueprint_makes_everything_and_the_second_asks_for_what_may_have_changed() {
+    async fn a_second_blueprint_asks_only_for_what_may_change() {
         let (aws, replay) = fresh([Answer::xml(200, CREATED)]);
         let made = aws.blueprint(&a_spec()).await.unwrap();
         assert!(made.template.as_str().starts_with("runner-fleet-ci-eu-arm-"), "{made:?}");
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_runners_own_configuration_changes_the_config_hash_but_not_the_template() {
+    async fn the_runners_config_changes_the_hash_not_the_template() {
         let (aws, _) =
             fresh([CREATED, SUBNETS, KEYS, NO_TEMPLATE, IMPORTED, CREATED].map(|body| Answer::xml(200, body)));
         let one = aws.blueprint(&a_spec()).await.unwrap();

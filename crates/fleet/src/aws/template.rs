@@ -25,6 +25,7 @@ use super::error::AwsError;
 use super::spec::{LaunchSpec, RootVolume};
 use super::tag;
 use runner_fleet_engine::TemplateName;
+use runner_fleet_engine::text::{hex, short_hex};
 
 /// EC2's limit for user-data, before base64. Source: EC2 User Guide, "Run commands when you launch an EC2 instance".
 pub const USER_DATA_BYTES_MAX: usize = 16_384;
@@ -66,7 +67,7 @@ impl<'a> Content<'a> {
             hop_limit: spec.hop_limit,
             public_address: spec.public_address,
             tags: tag::of_runner(&spec.manager, &spec.runner, &spec.tags),
-            user_data_sha256: hex(&Sha256::digest(&spec.user_data), 64),
+            user_data_sha256: hex(&Sha256::digest(&spec.user_data)),
             user_data: compressed(spec)?,
         })
     }
@@ -74,7 +75,7 @@ impl<'a> Content<'a> {
     /// 16 hexadecimal digits over everything.
     pub(crate) fn hash(&self) -> String {
         // Plain data with text keys always becomes JSON.
-        hex(&Sha256::digest(serde_json::to_vec(self).unwrap_or_default()), 16)
+        short_hex(&Sha256::digest(serde_json::to_vec(self).unwrap_or_default()), 16)
     }
 
     /// The tags of the runner's resources.
@@ -144,11 +145,6 @@ pub(crate) fn name(spec: &LaunchSpec, hash: &str) -> TemplateName {
     let manager = tag::slug(&spec.manager, PART_LENGTH_MAX);
     let runner = tag::slug(spec.runner.as_str(), PART_LENGTH_MAX);
     TemplateName::new(format!("runner-fleet-{manager}-{runner}-{hash}"))
-}
-
-/// The first digits of a hash.
-pub(crate) fn hex(digest: &[u8], digits: usize) -> String {
-    digest.iter().take(digits.div_ceil(2)).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn instance_profile(name_or_arn: &str) -> LaunchTemplateIamInstanceProfileSpecificationRequest {

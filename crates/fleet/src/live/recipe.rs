@@ -11,6 +11,7 @@ use crate::aws::{self, LaunchSpec};
 use crate::ssh::ManagerKey;
 use runner_fleet_config as config;
 use runner_fleet_config::{Ami, Arch, ChecksumList, Config, Runner, Tool};
+use runner_fleet_engine::text::short_hex;
 use runner_fleet_engine::{RunnerName, WorkerId};
 use runner_fleet_worker as worker;
 use runner_fleet_worker::{Checksum, Download, EcrSpec, HostKey, UserDataTooLarge, WorkerSpec};
@@ -138,5 +139,5 @@ fn download(tool: &Tool) -> Download {
 fn extra_hash(worker: &WorkerSpec) -> String {
     let rendered = worker::runner_config(worker, &SecretString::from(""), &WorkerId::new("any"));
     let digest = Sha256::digest(rendered.expose_secret().as_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    short_hex(&digest, 16)
 }

@@ -3,6 +3,7 @@
 //! It may be lost without losing workers' jobs: a new pair is made, workers that only know the old one cannot be
 //! reached, drain by themselves after their orphan time, and are replaced. Its file is in [`super::key_file`].
 
+use runner_fleet_engine::text::short_hex;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,7 +75,7 @@ impl ManagerKey {
     /// 16 hex digits of the public half's SHA-256: short, and safe in tags, names and paths.
     pub fn fingerprint(&self) -> String {
         let blob = self.pair.public_key().to_bytes().unwrap_or_default();
-        Sha256::digest(&blob).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        short_hex(&Sha256::digest(&blob), 16)
     }
 
     /// Where the private half lies, for an operator's own `ssh -i`; empty where it lies nowhere.

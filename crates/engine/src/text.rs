@@ -1,0 +1,23 @@
+//! Small things that are written the same everywhere.
+
+/// Bytes as lower-case hexadecimal digits, two for each.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The first `digits` hexadecimal digits of a digest; an even number.
+pub fn short_hex(digest: &[u8], digits: usize) -> String {
+    hex(digest.get(..digits / 2).unwrap_or(digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_two_digits_each() {
+        assert_eq!(hex(&[0, 15, 255]), "000fff");
+        assert_eq!(short_hex(&[1, 2, 3], 4), "0102");
+        assert_eq!(short_hex(&[1], 4), "01");
+    }
+}
