@@ -18,7 +18,7 @@ use super::step::FORGET_AGAIN;
 use super::time::after;
 use super::trouble::Trouble;
 use super::view::DecisionKind;
-use super::worker::Instance;
+use super::worker::{EndedBy, Instance};
 use super::worker_event::{News, Passing};
 use super::workers::Drain;
 
@@ -197,12 +197,12 @@ impl Engine {
             return;
         }
         let now = self.now;
-        let why = instance.state_reason.as_deref().unwrap_or("EC2 gives no reason");
+        let why = instance.state_reason.as_ref().map_or("EC2 gives no reason", |reason| reason.code.as_str());
+        let taken_back = instance.state_reason.as_ref().is_some_and(|reason| reason.by == EndedBy::Ec2);
         let lost = if *jobs > 0 { format!(", with {jobs} running jobs") } else { String::new() };
         let entry = Entry::new(DecisionKind::Ended, format!("{} has ended by itself{lost}: {why}", instance.id));
         self.journal.note(now, entry.of(&instance.runner).on(&instance.id));
-        // `Server.SpotInstanceTermination`, `Server.InsufficientInstanceCapacity`. Source: EC2 API Reference, "StateReason".
-        if instance.market == Market::Spot && why.starts_with("Server.") {
+        if instance.market == Market::Spot && taken_back {
             let offering = self.offering_of(instance);
             self.cool(&offering, LaunchErrorClass::Capacity);
             if let Some(settings) = &self.settings {

@@ -1,5 +1,6 @@
 //! What is observed of a worker: by EC2 (an [`Instance`]) and by the worker itself (a [`Report`]).
 
+use super::text::short_hex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -23,8 +24,8 @@ pub struct Instance {
     pub launch: Option<LaunchToken>,
     /// EC2's state.
     pub state: InstanceState,
-    /// EC2's `StateReason` code when it has ended (`Server.SpotInstanceTermination`), for people.
-    pub state_reason: Option<String>,
+    /// Why it has ended, where EC2 says so.
+    pub state_reason: Option<StateReason>,
     /// EC2's `LaunchTime`.
     pub launched_at: Timestamp,
     /// The instance type.
@@ -64,6 +65,25 @@ impl InstanceState {
     pub fn is_ending(self) -> bool {
         matches!(self, Self::ShuttingDown | Self::Terminated)
     }
+}
+
+/// EC2's `StateReason`. Source: EC2 API Reference, "StateReason".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateReason {
+    /// Who ended it.
+    pub by: EndedBy,
+    /// EC2's code (`Server.SpotInstanceTermination`), for people.
+    pub code: String,
+}
+
+/// Who ended an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndedBy {
+    /// EC2: a spot interruption, a lack of capacity, a fault of its own.
+    Ec2,
+    /// A call, or the instance itself when it powered off.
+    Us,
 }
 
 /// EC2's view of an instance's host, from `DescribeInstanceStatus`.
@@ -185,7 +205,6 @@ impl SystemId {
     /// it, so that this mapping leads from a row to the instance without anything stored.
     pub fn of(worker: &WorkerId) -> Self {
         let digest = Sha256::digest(worker.as_str().as_bytes());
-        let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        Self::new(format!("r_{hex}"))
+        Self::new(format!("r_{}", short_hex(&digest, 12)))
     }
 }

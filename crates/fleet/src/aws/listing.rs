@@ -16,7 +16,8 @@ use super::client::Aws;
 use super::error::AwsError;
 use super::tag;
 use runner_fleet_engine::{
-    ConfigHash, Health, Instance, InstanceState, InstanceType, LaunchToken, Market, RunnerName, WorkerId, Zone,
+    ConfigHash, EndedBy, Health, Instance, InstanceState, InstanceType, LaunchToken, Market, RunnerName, StateReason,
+    WorkerId, Zone,
 };
 
 const LIST: &str = "ec2:DescribeInstances";
@@ -142,7 +143,7 @@ fn read(
         config: ConfigHash::new(tag::find(tags, tag::CONFIG).unwrap_or(UNKNOWN)),
         launch: tag::find(tags, tag::LAUNCH).map(LaunchToken::new),
         state,
-        state_reason: record.state_reason().and_then(|why| why.code()).filter(|_| has_left).map(ToOwned::to_owned),
+        state_reason: record.state_reason().and_then(|why| why.code()).filter(|_| has_left).map(state_reason),
         launched_at,
         instance_type: InstanceType::new(record.instance_type().map_or(UNKNOWN, |kind| kind.as_str())),
         zone: Zone::new(record.placement().and_then(|place| place.availability_zone()).unwrap_or(UNKNOWN)),
@@ -167,6 +168,12 @@ fn state(name: &InstanceStateName) -> Option<InstanceState> {
         InstanceStateName::Terminated => Some(InstanceState::Terminated),
         _ => None,
     }
+}
+
+/// Codes of EC2's own doing begin with `Server.`, all others with `Client.` or `User`.
+fn state_reason(code: &str) -> StateReason {
+    let by = if code.starts_with("Server.") { EndedBy::Ec2 } else { EndedBy::Us };
+    StateReason { by, code: code.to_owned() }
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use crate::ledger::{Ending, Fact, Killer, LaunchTruth};
 use crate::prices;
 use crate::scenario::boot_time;
 use runner_fleet_engine::{
-    ConfigHash, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch, LaunchAnswer, LaunchError,
-    LaunchErrorClass, LaunchToken, LaunchedWorker, Leftover, Market, Offering, Phase, Reason, RunnerName, Termination,
-    WorkerId, Zone, prices::cost,
+    ConfigHash, EndedBy, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch, LaunchAnswer,
+    LaunchError, LaunchErrorClass, LaunchToken, LaunchedWorker, Leftover, Market, Offering, Phase, Reason, RunnerName,
+    StateReason, Termination, WorkerId, Zone, prices::cost,
 };
 
 use super::agenda::{Happening, Stage};
@@ -27,11 +27,11 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const SHOWN_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
 /// In a lean world for so long: the manager has seen the end by then, and learns nothing from the rest of the hour.
 const SHOWN_AFTER_END_LEAN: Duration = Duration::from_secs(120);
-/// The status checks say `impaired` so long after a host's death.
+/// How long after a host's death the status checks say `impaired`.
 const IMPAIRED_AFTER: SignedDuration = SignedDuration::from_secs(120);
 /// How far back a job counts as a reason for a launch: a decision may rest on an older look at the queue.
 const REASON_WINDOW: SignedDuration = SignedDuration::from_mins(5);
-/// A worker whose link has been up for so long is known to serve.
+/// How long a link must have been up before its worker is known to serve.
 const STEADY: SignedDuration = SignedDuration::from_secs(60);
 
 /// EC2's state.
@@ -184,10 +184,7 @@ impl World {
                 config: machine.config.clone(),
                 launch: Some(machine.launch.clone()),
                 state,
-                state_reason: machine
-                    .ending
-                    .filter(|_| state.is_ending())
-                    .map(|ending| state_reason(ending).to_owned()),
+                state_reason: machine.ending.filter(|_| state.is_ending()).map(state_reason),
                 launched_at: machine.launched_at,
                 instance_type: machine.offering.instance_type.clone(),
                 zone: machine.offering.zone.clone(),
@@ -536,12 +533,13 @@ fn is_same_request(one: &Launch, other: &Launch) -> bool {
     Launch { reason: other.reason.clone(), ..one.clone() } == *other
 }
 
-fn state_reason(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Terminated => "Client.UserInitiatedShutdown",
-        Ending::Interrupted => "Server.SpotInstanceTermination",
-        Ending::PoweredOff => "Client.InstanceInitiatedShutdown",
-    }
+fn state_reason(ending: Ending) -> StateReason {
+    let (by, code) = match ending {
+        Ending::Terminated => (EndedBy::Us, "Client.UserInitiatedShutdown"),
+        Ending::Interrupted => (EndedBy::Ec2, "Server.SpotInstanceTermination"),
+        Ending::PoweredOff => (EndedBy::Us, "Client.InstanceInitiatedShutdown"),
+    };
+    StateReason { by, code: code.to_owned() }
 }
 
 fn no_capacity(offering: &Offering) -> LaunchError {

@@ -11,7 +11,7 @@ use runner_fleet_sim::run::run;
 use runner_fleet_sim::scenario::JobSpec;
 use runner_fleet_sim::{Faults, JobState, Outcome, Scenario};
 
-use super::stage::{SERVER, Stage, bad_gateway, forbidden, runner, serving};
+use super::stage::{SERVER, Stage, bad_gateway, forbidden, runner, serving, taken_back};
 
 /// A world with one interruption after 200 s, and a job that runs for so long.
 fn interrupted(takes: u64, faults: Faults, seed: u64) -> Outcome {
@@ -37,7 +37,7 @@ fn a_job_that_finishes_in_its_two_minutes_is_not_retried() {
 }
 
 #[test]
-fn lost_late_and_doubled_answers_retry_nothing_twice_and_forget_nothing() {
+fn bad_answers_retry_nothing_twice_and_forget_nothing() {
     let faults = Faults {
         until: Duration::from_secs(1800),
         answer_lost: 0.4,
@@ -81,7 +81,7 @@ fn answer(stage: &mut Stage, outcome: RetryOutcome) -> Vec<Command> {
 }
 
 #[test]
-fn gitlab_is_asked_when_the_job_has_left_the_worker_and_until_it_knows() {
+fn gitlab_is_asked_once_the_job_has_left_until_it_knows() {
     let (mut stage, worker, report) = under_notice();
     stage.pass(80);
     let ended = Report { job_ids: [].into(), projects: BTreeMap::new(), ..report };
@@ -103,13 +103,13 @@ fn gitlab_is_asked_when_the_job_has_left_the_worker_and_until_it_knows() {
 }
 
 #[test]
-fn a_worker_that_ec2_takes_back_without_a_word_is_followed_up_from_its_last_report() {
+fn a_silent_interruption_is_followed_up_from_the_report() {
     let (mut stage, worker, report) = under_notice();
     stage.report(&worker, Report { interruption: None, ..report });
     stage.pass(5);
     let gone = |instance: &Instance| Instance {
         state: InstanceState::Terminated,
-        state_reason: Some("Server.SpotInstanceTermination".into()),
+        state_reason: Some(taken_back()),
         ..instance.clone()
     };
     stage.instances = stage.instances.iter().map(gone).collect();
@@ -117,7 +117,7 @@ fn a_worker_that_ec2_takes_back_without_a_word_is_followed_up_from_its_last_repo
 }
 
 #[test]
-fn a_refusal_is_told_once_and_a_retry_of_ours_is_not_retried_again() {
+fn a_refusal_is_told_once_and_our_retry_not_retried() {
     let (mut stage, worker, report) = under_notice();
     let both = Report {
         job_ids: [JobId(7), JobId(9)].into(),

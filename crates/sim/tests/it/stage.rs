@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runner_fleet_engine::laws::Laws;
 use runner_fleet_engine::{
-    Blueprint, Command, ConfigHash, Engine, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch,
-    LaunchAnswer, LaunchedWorker, Leftover, LinkNews, Market, PendingJob, Phase, Place, ProjectId, QueueLook, Report,
-    RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, SubnetId, TemplateName, Trouble,
-    TroubleClass, WorkerId, Zone,
+    Blueprint, Command, ConfigHash, EndedBy, Engine, Event, Health, Instance, InstanceState, InstanceType, JobId,
+    Launch, LaunchAnswer, LaunchedWorker, Leftover, LinkNews, Market, PendingJob, Phase, Place, ProjectId, QueueLook,
+    Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, StateReason, SubnetId,
+    TemplateName, Trouble, TroubleClass, WorkerId, Zone,
 };
 
 pub(crate) const SERVER: &str = "https://gitlab.example.com";
@@ -27,6 +27,11 @@ pub(crate) fn settings(runners: Vec<RunnerSettings>) -> Settings {
 /// What GitLab says to a token that may not.
 pub(super) fn forbidden() -> Trouble {
     Trouble::new(TroubleClass::Denied, "403 Forbidden")
+}
+
+/// What EC2 says of a spot instance that it has interrupted.
+pub(super) fn taken_back() -> StateReason {
+    StateReason { by: EndedBy::Ec2, code: "Server.SpotInstanceTermination".into() }
 }
 
 /// What a proxy says for a GitLab that is down.

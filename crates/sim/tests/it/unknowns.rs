@@ -5,7 +5,9 @@ use runner_fleet_engine::{
     TroubleClass,
 };
 
-use super::stage::{RUNNER, SERVER, Stage, bad_gateway, blueprint, facts, runner, serving, settings, words};
+use super::stage::{
+    RUNNER, SERVER, Stage, bad_gateway, blueprint, facts, runner, serving, settings, taken_back, words,
+};
 
 #[test]
 fn nothing_is_launched_before_two_good_listings() {
@@ -50,7 +52,7 @@ fn a_failed_queue_ends_no_idle_worker_and_launches_none() {
 }
 
 #[test]
-fn an_incomplete_look_launches_for_what_it_shows_but_retires_nobody() {
+fn an_incomplete_look_launches_but_retires_nobody() {
     let mut stage = Stage::with(vec![runner()]);
     let worker = stage.with_ready_workers(1).remove(0);
     stage.pass(400);
@@ -82,7 +84,7 @@ fn failed_listings_stop_launches_and_retirement() {
 }
 
 #[test]
-fn an_unreachable_worker_is_replaced_but_ended_only_when_ec2_calls_it_impaired() {
+fn an_unreachable_worker_is_ended_only_when_impaired() {
     let mut stage = Stage::with(vec![runner()]);
     let worker = stage.with_ready_workers(1).remove(0);
     stage.report(&worker, serving(1));
@@ -100,7 +102,7 @@ fn an_unreachable_worker_is_replaced_but_ended_only_when_ec2_calls_it_impaired()
 }
 
 #[test]
-fn an_adopted_worker_that_never_answers_is_not_taken_for_a_failed_boot() {
+fn a_silent_adopted_worker_is_no_failed_boot() {
     let stage = Stage::with(vec![runner()]);
     let old = stage.instance("i-old");
     let mut stage = Stage::adopting(vec![runner()], vec![old]);
@@ -119,7 +121,7 @@ fn an_instance_that_ends_by_itself_is_noticed_and_replaced() {
     stage.queue(&[2]);
     stage.pass(40);
     stage.instances[0].state = InstanceState::Terminated;
-    stage.instances[0].state_reason = Some("Server.SpotInstanceTermination".into());
+    stage.instances[0].state_reason = Some(taken_back());
     stage.list();
     let told = stage.engine.view().decisions.iter().any(|decision| {
         decision.text == format!("{worker} has ended by itself, with 1 running jobs: Server.SpotInstanceTermination")
