@@ -17,9 +17,9 @@ const BUSY: Duration = Duration::from_secs(3);
 const WORRIED: Duration = Duration::from_secs(10);
 /// Between two listings otherwise: how late an instance that ended by itself may be noticed, unless its link breaks.
 const CALM: Duration = Duration::from_secs(30);
-/// A listing without an answer is asked for again after so long.
+/// When a listing without an answer is asked for again.
 const UNANSWERED: Duration = Duration::from_secs(60);
-/// A good listing is believed for so long.
+/// How long a good listing is trusted.
 const FRESH: Duration = Duration::from_secs(90);
 /// After the start nothing is launched before a listing this long after the first one: the manager before us may have
 /// died within a launch that EC2 is still carrying out, or does not show yet.
@@ -30,8 +30,8 @@ pub const SETTLING: Duration = Duration::from_secs(5);
 pub(crate) struct Listing {
     asked_at: Option<Timestamp>,
     outstanding: bool,
-    first_good: Option<Timestamp>,
-    last_good: Option<Timestamp>,
+    /// When the first and the newest good listing were asked for.
+    good: Option<(Timestamp, Timestamp)>,
     failure: Option<Trouble>,
 }
 
@@ -40,9 +40,8 @@ impl Listing {
     pub(crate) fn answered(&mut self, asked_at: Timestamp, failure: Option<Trouble>) {
         self.outstanding = false;
         if failure.is_none() {
-            self.first_good.get_or_insert(asked_at);
             // An answer that was overtaken by a newer one makes nothing older.
-            self.last_good = self.last_good.max(Some(asked_at));
+            self.good = Some(self.good.map_or((asked_at, asked_at), |(first, last)| (first, last.max(asked_at))));
         }
         self.failure = failure;
     }
@@ -52,20 +51,19 @@ impl Listing {
     pub(crate) fn clock_set_back(&mut self) {
         self.asked_at = None;
         self.outstanding = false;
-        self.first_good = None;
-        self.last_good = None;
+        self.good = None;
     }
 
     /// Whether an answer asked for at that time is older than one that is known already.
     pub(crate) fn is_overtaken(&self, asked_at: Timestamp) -> bool {
-        self.last_good.is_some_and(|last_good| asked_at < last_good)
+        self.good.is_some_and(|(_, last)| asked_at < last)
     }
 
     /// What can be said now.
     pub(crate) fn knowledge(&self, now: Timestamp) -> Knowledge {
         let trouble = || self.failure.clone().unwrap_or_else(|| Trouble::awaited("the first listing"));
-        match (self.first_good, self.last_good) {
-            (Some(first), Some(last)) => {
+        match self.good {
+            Some((first, last)) => {
                 let age = since(now, last);
                 if age > FRESH {
                     Knowledge::Stale { age, trouble: trouble() }
@@ -75,7 +73,7 @@ impl Listing {
                     Knowledge::Known
                 }
             }
-            (None, _) | (_, None) => Knowledge::Unknown { trouble: trouble() },
+            None => Knowledge::Unknown { trouble: trouble() },
         }
     }
 
