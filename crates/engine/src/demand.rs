@@ -417,7 +417,7 @@ fn share_out(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand>, now: 
         .map(|(runner, demand)| {
             let size = runner.capacity.max(1);
             let wants = (demand.running + demand.waiting).saturating_sub(demand.fixed).div_ceil(size);
-            // Who can get nothing more now has no claim on it.
+            // A runner that cannot launch right now reserves no capacity.
             let has = demand.slots.saturating_sub(demand.fixed).div_ceil(size);
             let most =
                 if demand.can_grow { demand.policy.max_workers.saturating_sub(demand.fixed / size) } else { has };

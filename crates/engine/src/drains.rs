@@ -12,13 +12,13 @@ use super::time::since;
 use super::worker::RunnerState;
 use super::workers::Worker;
 
-/// A worker whose reports do not show what it was told is told again after so long.
+/// How long a worker has to show what it was told, before it is told again.
 const TELL_AGAIN: Duration = Duration::from_secs(15);
-/// A configuration that is being pushed when the fence is told has arrived, and is reported, after so long.
+/// How long a config push already under way when the fence is sent may take to land and be reported.
 const CONFIGURED_BY: Duration = Duration::from_secs(30);
-/// An unconfirmed termination is asked for again after so long.
+/// How long a termination may stay unconfirmed before it is asked for again.
 const TERMINATE_AGAIN: Duration = Duration::from_secs(60);
-/// A runner process that has failed for so long does not come back by itself.
+/// How long systemd may take to bring a failed runner process back; after that it stays failed.
 const RUNNER_FAILED: Duration = Duration::from_secs(60);
 
 /// What is to be done about a draining worker.
@@ -29,7 +29,7 @@ pub(crate) enum Word {
     End(Reason),
 }
 
-/// Whether its runner process has failed for so long that it stays so.
+/// Whether its runner process has failed for good.
 pub(crate) fn has_failed(worker: &Worker, now: Timestamp) -> bool {
     worker.failed_since.is_some_and(|failed_since| since(now, failed_since) >= RUNNER_FAILED)
 }

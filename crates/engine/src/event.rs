@@ -217,6 +217,6 @@ pub enum OperatorWish {
     },
     /// Launch nothing more for this runner and retire its idle workers.
     Pause(RunnerName),
-    /// Take a pause back.
+    /// Undo a pause.
     Resume(RunnerName),
 }

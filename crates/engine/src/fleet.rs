@@ -17,7 +17,7 @@ use super::worker::{Health, Instance, InstanceState};
 use super::worker_event::News;
 use super::workers::{Heard, Link, Worker};
 
-/// A listing may miss an instance for so long after its launch. AWS advises patience of up to five minutes
+/// How long after its launch a listing may miss an instance. AWS advises patience of up to five minutes
 /// (EC2 Developer Guide, "Eventual consistency").
 const LISTING_LAG_MAX: Duration = Duration::from_secs(300);
 /// An instance that was listed before and is missing for so long, in at least two listings, is gone: EC2 shows the

@@ -40,7 +40,7 @@ use worth::Worth;
 const MAY_WAIT: f64 = 0.05;
 /// Expectations fade with this time constant: those of the first days, when little was known, are gone within two weeks.
 const WORTH_HOURS: f64 = 84.0;
-/// The answer is worked out anew after so long, or when something came.
+/// How long an answer holds when nothing comes.
 const ANSWER_KEPT: Duration = Duration::from_secs(20);
 
 /// The forecasts of all runners that have one.
@@ -151,7 +151,7 @@ impl Forecasts {
         }
     }
 
-    /// A worker of this runner was ready so long after its launch.
+    /// A worker of this runner was ready this long after its launch.
     pub(crate) fn booted(&mut self, runner: &RunnerName, boot: Duration) {
         if let Some(forecast) = self.by_runner.get_mut(runner) {
             forecast.boots.took(boot);

@@ -34,7 +34,7 @@ pub struct PendingJob {
 /// One look at the queue of a GitLab server, merged over its projects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueLook {
-    /// When the oldest request behind this look was sent that looked at a project with known waiting jobs.
+    /// Send time of the oldest request behind this look that contributed a pending job.
     pub as_of: Timestamp,
     /// In the order in which GitLab hands jobs out: by id.
     pub jobs: Vec<PendingJob>,

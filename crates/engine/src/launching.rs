@@ -26,7 +26,7 @@ use super::trouble::Trouble;
 
 /// EC2 says "slow down": seconds at first, a minute at most, because jobs wait meanwhile.
 pub(crate) const SLOW: Pace = Pace { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
-/// A launch without any answer is repeated after so long; the call's own time-out is shorter.
+/// When a launch without any answer is repeated; the call's own time-out is shorter.
 const UNANSWERED: Duration = Duration::from_secs(90);
 /// A launch whose outcome is open is repeated no sooner than this.
 pub(crate) const LAUNCH_AGAIN: Duration = Duration::from_secs(5);
@@ -99,7 +99,7 @@ impl Launching<'_> {
                 }
                 let size = runner.capacity.max(1);
                 let has = demand.slots + granted * size;
-                // Who is below its fair share will have that room: what there is of it is gathered.
+                // A runner below its share is owed this room: keep it until a worker fits.
                 asking.push((runner, Claim { has, more, size, waits: for_jobs && has < demand.share }));
             }
             let claims: Vec<Claim> = asking.iter().map(|(_, claim)| *claim).collect();
@@ -116,7 +116,7 @@ impl Launching<'_> {
                     *grants.entry(runner.name.clone()).or_default() += workers;
                 }
             }
-            // What room is left is being gathered for jobs: a worker that takes several needs more of it at once.
+            // Not for idle slots: a multi-slot worker needs the rest in one piece.
             if crowded_out {
                 break;
             }

@@ -48,7 +48,7 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    /// So many of a runner's workers.
+    /// `count` of a runner's workers.
     pub(crate) fn of(runner: &RunnerSettings, count: u32) -> Self {
         Self {
             count,
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_asked_of_spot_in_one_launch_over_all_open_offerings() {
+    fn spot_is_asked_once_over_all_open_offerings() {
         let placement = placed(true, &Cooldowns::default(), at(1));
         assert_eq!(asked(&placement), [(5, Market::Spot, 2)]);
         assert_eq!(asked(&placed(true, &closed(&["a"]), at(1))), [(5, Market::Spot, 1)]);

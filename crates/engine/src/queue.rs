@@ -15,7 +15,7 @@ pub(crate) struct Queue {
     failure: Option<Trouble>,
 }
 
-/// A look stays good for so long: four missed looks, and no less than 20 s, which one slow page may take.
+/// How long a look stays good: four missed looks, and no less than 20 s, which one slow page may take.
 fn fresh_for(check_interval: Duration) -> Duration {
     (check_interval * 4).max(Duration::from_secs(20))
 }

@@ -33,7 +33,7 @@ pub enum Reason {
     LaunchUnanswered,
     /// Idle for longer than the policy wants.
     Idle {
-        /// For so long.
+        /// How long it has been idle.
         #[serde(rename = "idle_seconds", with = "super::json::seconds")]
         idle: Duration,
         /// Free slots beyond what is wanted.
@@ -54,7 +54,7 @@ pub enum Reason {
     },
     /// Has taken `max_jobs` jobs.
     JobsDone {
-        /// So many.
+        /// How many it has taken.
         jobs: u64,
     },
     /// Made from another image, template or runner configuration than a worker launched now.
@@ -78,7 +78,7 @@ pub enum Reason {
     },
     /// The boot took longer than `boot_timeout`.
     BootTimeout {
-        /// So long.
+        /// How long it took until it was given up.
         #[serde(rename = "after_seconds", with = "super::json::seconds")]
         after: Duration,
         /// The last step that was seen.

@@ -258,7 +258,7 @@ fn prospect(worker: &Worker, held_back: &BTreeMap<RunnerName, HeldBack>, now: Ti
             reason: Reason::Idle { .. } | Reason::Emptiest { .. } | Reason::Age { .. } | Reason::Paused,
             ..
         }) => Prospect::MayReturn,
-        // Not before nobody else waits for its room.
+        // Only once no other runner is waiting for the capacity.
         Some(Drain { reason: Reason::Yields { .. }, .. }) if !others_wait(&worker.instance.runner, held_back) => {
             Prospect::MayReturn
         }

@@ -33,13 +33,13 @@ use super::worker::RunnerState;
 
 /// Between two questions about a job that GitLab takes for running, or after a failure.
 const AGAIN: Pace = Pace { first: Duration::from_secs(10), longest: Duration::from_secs(300) };
-/// A question without an answer is asked again after so long; the calls' own time-outs are shorter.
+/// When a question without an answer is asked again; the calls' own time-outs are shorter.
 const UNANSWERED: Duration = Duration::from_secs(90);
 /// Questions on their way at one time: a zone that EC2 empties is no reason to use up GitLab's patience.
 const ASKING_MAX: usize = 5;
 /// GitLab fails a running job that it has not heard of for an hour. Then there must have been an answer.
 const GIVEN_UP: Duration = Duration::from_secs(90 * 60);
-/// What was settled is remembered for so long, so that no late report asks again.
+/// How long what was settled is remembered, so that no late report asks again.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Clone, Debug)]

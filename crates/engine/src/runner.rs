@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 
 /// After a launch that is refused or malformed: somebody has to change something, but perhaps just did.
 const REFUSED: Pace = Pace { first: Duration::from_secs(30), longest: Duration::from_secs(600) };
-/// So many boots in a row must fail before the breaker opens: one bad host or two is weather.
+/// How many boots in a row must fail before the breaker opens: one bad host or two is weather.
 pub(crate) const BREAKER_AFTER: u32 = 3;
 /// How long the breaker stays open: five minutes of a broken image cost one worker, not a hundred.
 const BREAKER: Pace = Pace { first: Duration::from_secs(300), longest: Duration::from_secs(3600) };

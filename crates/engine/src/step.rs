@@ -27,7 +27,7 @@ const CONNECT_AGAIN: Duration = Duration::from_secs(120);
 /// Deletions of runner-manager rows on their way at one time: a thousand workers that end together must not use up
 /// GitLab's patience with this runner's token.
 const FORGETTING_MAX: usize = 5;
-/// A deletion without an answer is asked for again, and a failed one tried again, after so long.
+/// When a deletion without an answer is asked for again, and a failed one tried again.
 pub(super) const FORGET_AGAIN: Duration = Duration::from_secs(60);
 
 /// The driver steps every second or so; more than this between two steps is a clock that was set, or a host that slept.

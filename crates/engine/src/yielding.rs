@@ -20,7 +20,7 @@ use super::settings::Settings;
 use super::time::since;
 use super::workers::{Drain, Standing, Worker};
 
-/// A busy worker that yields is expected to end within so long. One whose job takes longer is not waited for: another
+/// How long a busy worker that yields may take to end. One whose job takes longer is not waited for: another
 /// yields too, as long as its runner stays above its share.
 const PATIENCE: Duration = Duration::from_secs(120);
 

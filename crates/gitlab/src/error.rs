@@ -58,7 +58,7 @@ pub(crate) enum ErrorKind {
     #[error("the server redirects to {0}")]
     Redirected(String),
     /// The answer is not what the API documents.
-    #[error("the answer makes no sense ({0})")]
+    #[error("unexpected response ({0})")]
     Malformed(String),
     /// The next page lies on another server.
     #[error("the next page is said to be at {0}")]
@@ -70,7 +70,7 @@ pub(crate) enum ErrorKind {
     #[error("GitLab does not accept the token{0}")]
     Unauthenticated(Says),
     /// 403 because of the token's scope.
-    #[error("the token's scope is too small{0}")]
+    #[error("the token lacks a required scope{0}")]
     ScopeTooSmall(Says),
     /// Any other 403.
     #[error("GitLab forbids it{0}")]
@@ -79,7 +79,7 @@ pub(crate) enum ErrorKind {
     #[error("GitLab does not find it{0}")]
     NotFound(Says),
     /// Any other 4xx, or a GraphQL error.
-    #[error("GitLab refuses the request (status {status}){says}")]
+    #[error("GitLab refuses the request (HTTP {status}){says}")]
     Refused {
         /// HTTP status.
         status: u16,
@@ -90,7 +90,7 @@ pub(crate) enum ErrorKind {
     #[error("GitLab asks us to slow down: {0}")]
     Throttled(Throttle),
     /// 5xx.
-    #[error("the server is unwell (status {status}){says}")]
+    #[error("server error (HTTP {status}){says}")]
     ServerError {
         /// HTTP status.
         status: u16,

@@ -36,7 +36,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(60);
 /// After a probe that was not answered: a probe that hangs holds up the look that it is part of.
 const PROBE_AFTER_FAILURE: Duration = Duration::from_secs(600);
 
-/// So many looks in a row may fail before the projects are asked instead: a server that is down is down for both, but a
+/// How many looks in a row may fail before the projects are asked instead: a server that is down is down for both, but a
 /// query that always times out, or a proxy that blocks it, must not blind us.
 const STUMBLES_MAX: u32 = 3;
 

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_question_keeps_the_time_that_the_clock_read_when_it_was_asked() {
+    fn a_question_keeps_the_time_of_its_asking() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let mut clock = HostClock::default();
         clock.set(at(100), SignedDuration::from_secs(-50));

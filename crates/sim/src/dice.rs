@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_seeds_draw_equally_and_streams_do_not_disturb_each_other() {
+    fn equal_seeds_draw_equally_in_separate_streams() {
         let (mut one, mut two) = (Dice::new(7), Dice::new(7));
         for _ in 0..5 {
             two.unit(Stream::Boot);

@@ -16,7 +16,7 @@ use super::run::{Brain, Broken, Outcome, simulate};
 use super::scenario::Scenario;
 use super::workload::small;
 
-/// New faults begin until so long after the start: shortly after the last job.
+/// When the last new fault begins, counted from the start: shortly after the last job.
 const FAULTS_UNTIL: Duration = Duration::from_secs(50 * 60);
 
 /// How hostile a world is.

@@ -14,11 +14,11 @@ use crate::ids::{JobId, RunnerName, Server};
 use crate::job::{PendingJob, QueueLook};
 use crate::time::since;
 
-/// A job that has left the queue has been started, and its start reported, within so long; or it was cancelled.
+/// How long the start of a job that has left the queue may take to be reported; after that it was cancelled.
 const START_SEEN: Duration = Duration::from_secs(60);
 /// A look's answer may be so much older than the reports that came before it.
 const LOOK_LAG: Duration = Duration::from_secs(30);
-/// What an incomplete look does not show is believed to wait for so long.
+/// How long a job that an incomplete look does not show is believed to wait still.
 const UNSEEN_KEPT: Duration = Duration::from_secs(600);
 /// After a pause of this length in which nobody looked, jobs that were queued meanwhile are not counted.
 const BLIND_AFTER: Duration = Duration::from_secs(60);

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_quantile_is_a_boot_that_occurred_and_old_boots_are_forgotten() {
+    fn the_quantile_is_a_real_boot_and_old_ones_are_forgotten() {
         let mut boots = Boots::default();
         assert_eq!((boots.p95(), boots.is_guess()), (GUESS, true));
         (1..=20).for_each(|seconds| boots.took(Duration::from_secs(seconds)));

@@ -30,10 +30,10 @@ const BUCKETS_OF_WEEK: usize = 7 * BUCKETS_OF_DAY;
 const DAY_KEPT: f64 = 0.85;
 /// About a month of weeks counts.
 const WEEK_KEPT: f64 = 0.75;
-/// So many hours of a bucket's own past weigh as much as what stands for it.
+/// Hours of a bucket's own past that weigh as much as what stands for it.
 const DAY_PRIOR_HOURS: f64 = 0.15;
 const WEEK_PRIOR_HOURS: f64 = 0.25;
-/// So many jobs more or less than expected within the last hour are chance.
+/// How many jobs more or less than expected within the last hour are chance.
 const CHANCE_JOBS: f64 = 3.0;
 /// The present may be this much busier or quieter than the past.
 const TREND: std::ops::RangeInclusive<f64> = 0.02..=4.0;

@@ -126,7 +126,7 @@ fn few_large_bursts_among_many_jobs_are_let_wait() {
 }
 
 #[test]
-fn what_the_day_brought_yesterday_is_ready_before_it_comes_today() {
+fn what_yesterday_brought_is_ready_before_it_comes() {
     let mut watch = Watch::new(TARGET, BOOT);
     let nightly = |second: i64| if second % (24 * HOUR) == 2 * HOUR { 20 } else { 0 };
     watch.until(6 * 24 * HOUR + HOUR, nightly);
@@ -151,7 +151,7 @@ fn a_holiday_is_noticed() {
 }
 
 #[test]
-fn longer_boots_shorter_targets_and_denser_bursts_never_take_fewer_slots() {
+fn harder_conditions_never_take_fewer_slots() {
     let slots = |target: u64, boot: u64, size: u64, every: i64| {
         let mut watch = Watch::new(Duration::from_secs(target), Duration::from_secs(boot));
         watch.until(3 * HOUR, bursts(size, every));
@@ -230,7 +230,7 @@ fn counted(forecasts: &Forecasts) -> f64 {
 }
 
 #[test]
-fn a_job_counts_once_whether_the_queue_showed_it_or_a_worker_took_it_first() {
+fn a_job_counts_once_by_queue_or_by_worker() {
     let mut forecasts = Watch::new(TARGET, BOOT).forecasts;
     let looked = |forecasts: &mut Forecasts, second, ids: &[u64]| {
         let jobs = ids.iter().map(|id| job(*id, at(second), at(second))).collect();
@@ -263,7 +263,7 @@ fn a_job_counts_once_whether_the_queue_showed_it_or_a_worker_took_it_first() {
 }
 
 #[test]
-fn what_waited_before_we_came_or_while_nobody_looked_is_no_arrival() {
+fn what_waited_unseen_is_no_arrival() {
     let mut watch = Watch::new(TARGET, BOOT);
     let old = vec![job(1, at(-500), at(0)), job(2, at(-1), at(0))];
     watch.forecasts.looked(&server(), &look(at(0), old), at(0), &[name()], |_| Some(name()));
@@ -297,7 +297,7 @@ fn naive_slots(depths: &[u32]) -> u32 {
 }
 
 #[test]
-fn of_an_irregular_stream_the_promised_share_is_served_without_waste() {
+fn an_irregular_stream_is_served_as_promised_without_waste() {
     // Irregular, but the same all day: gaps and bursts from a fixed little generator.
     for seed in 1_u64..12 {
         let mut state = seed * 0x9e37_79b9;

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use crate::reason::Brief;
 
-/// From so many watched hours of a time of the week on, that time counts as known.
+/// Watched hours of a time of the week from which on that time counts as known.
 const KNOWN_HOURS: f64 = 0.2;
 /// A deviation from the pattern that is worth a word.
 const NOTABLE: f64 = 1.5;

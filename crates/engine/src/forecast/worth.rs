@@ -16,7 +16,7 @@ const WORTH_MIN: f64 = 0.125;
 /// Octaves from there to 1,024 jobs an hour.
 const OCTAVES: f64 = 13.0;
 const BINS: usize = (BINS_PER_OCTAVE * OCTAVES) as usize;
-/// Until so many jobs have been seen, the price is a guess.
+/// Jobs that must have been seen before the price is more than a guess.
 const JOBS_MIN: f64 = 30.0;
 /// The guess: a slot that serves a job in two hours.
 const GUESS: f64 = 0.5;

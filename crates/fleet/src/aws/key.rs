@@ -56,7 +56,7 @@ impl Aws {
             .await;
         match answer.map_err(self.failed(doing, IMPORT)) {
             Ok(_) => {
-                tracing::info!("Imported the SSH key pair {name}");
+                tracing::info!("imported the SSH key pair {name}");
                 Ok(())
             }
             // Its name holds the fingerprint: whoever was faster imported the same key.
@@ -70,7 +70,7 @@ impl Aws {
         let doing = format!("delete the SSH key pair {name}");
         self.turn(&doing, DELETE).await?;
         self.ec2.delete_key_pair().key_name(name.as_str()).send().await.map_err(self.failed(doing, DELETE))?;
-        tracing::info!("Deleted the SSH key pair {name}, which nothing needs any more");
+        tracing::info!("deleted the SSH key pair {name}, which nothing needs any more");
         Ok(())
     }
 }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_managers_key_pairs_are_not_ours_though_their_names_begin_alike() {
+    async fn another_managers_key_pairs_are_not_ours() {
         let (aws, _) = aws_with([Answer::xml(200, PAIRS)]);
         let ours = ["runner-fleet-ci-eu-Fp1", "runner-fleet-ci-eu-Old"].map(KeyPairName::new);
         assert_eq!(aws.key_pairs("ci-eu").await.unwrap(), ours.into());

@@ -111,7 +111,7 @@ impl Aws {
             .await;
         match answer.map_err(self.failed(doing, CREATE)) {
             Ok(_) => {
-                tracing::info!("Created the launch template {name}");
+                tracing::info!("created the launch template {name}");
                 Ok(())
             }
             // Its name holds the hash of its content: whoever was faster created the same.
@@ -126,7 +126,7 @@ impl Aws {
         let answer = self.ec2.delete_launch_template().launch_template_name(name.as_str()).send().await;
         match answer.map_err(self.failed(doing, DELETE)) {
             Ok(_) => {
-                tracing::info!("Deleted the launch template {name}, which nothing needs any more");
+                tracing::info!("deleted the launch template {name}, which nothing needs any more");
                 Ok(())
             }
             Err(error) if error.is_not_found() => Ok(()),

@@ -33,7 +33,7 @@ pub(super) struct PauseArgs {
     runner: String,
 }
 
-/// Take a pause back.
+/// Undo `pause`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  runner-fleet resume graviton-spot")]
 pub(super) struct ResumeArgs {

@@ -44,7 +44,7 @@ pub(super) async fn keep(
             && before.as_ref() != Some(blueprint)
         {
             let (template, config) = (blueprint.template.as_str(), blueprint.config.as_str());
-            info!(runner.name = name.as_str(), template, config, "workers of {name} are launched from {template}");
+            info!(runner.name = %name, launch.template = template, launch.config = config, "launch template for {name} ready: {template}");
             before = Some(blueprint.clone());
         }
         if events.send(Event::Blueprint { runner: name.clone(), blueprint: blueprint.clone() }).await.is_err() {

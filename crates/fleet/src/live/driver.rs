@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_is_due_at_first_when_it_is_old_and_when_the_clock_was_set_back() {
+    fn a_picture_is_due_first_when_old_and_after_a_clock_change() {
         let then = Timestamp::UNIX_EPOCH;
         assert_eq!(picture_due(None, then), None);
         assert_eq!(picture_due(Some(then), then), Some(PICTURE));

@@ -113,7 +113,7 @@ impl Ec2 {
             },
         };
         for failure in launch_failures(&launch.runner, &answer) {
-            warn!(runner.name = launch.runner.as_str(), launch.token = launch.token.as_str(), "{failure}");
+            warn!(runner.name = %launch.runner, launch.token = %launch.token, "{failure}");
         }
         self.tell(Event::Launched { token: launch.token, answer }).await;
     }
@@ -149,7 +149,7 @@ impl Ec2 {
 
     async fn not_terminated(&self, workers: Vec<WorkerId>, trouble: Trouble) {
         for worker in &workers {
-            warn!(worker.id = worker.as_str(), "cannot terminate {worker}: {trouble}");
+            warn!(worker.id = %worker, trouble.class = %trouble.class, "cannot terminate {worker}: {trouble}");
         }
         self.tell(Event::TerminateFailed { workers, trouble }).await;
     }
@@ -176,7 +176,7 @@ pub(super) async fn list_regions(
     by_region.map(|(aws, answer)| Ok((aws.region().to_owned(), answer.map_err(Trouble::from)?))).collect()
 }
 
-/// Homes of ended workers are dropped once there are so many: a few MB.
+/// How many homes of ended workers are kept before they are dropped: a few MB.
 const HOMES_MAX: usize = 50_000;
 
 fn refused(launch: &Launch, why: &str) -> LaunchAnswer {

@@ -56,7 +56,7 @@ pub(super) async fn keep(
                 pauses.reset();
                 let found = Found::of(id, &discovered);
                 if discovered.notes != notes {
-                    discovered.notes.iter().for_each(|note| info!(runner.name = name.as_str(), "{note}"));
+                    discovered.notes.iter().for_each(|note| info!(runner.name = %name, "{note}"));
                     notes = discovered.notes;
                 }
                 findings.send_if_modified(|findings| findings.insert(name.clone(), found.clone()) != Some(found));

@@ -33,7 +33,7 @@ const PREPARE_MAX: Duration = Duration::from_secs(300);
 const PREVIEW_MAX: Duration = Duration::from_secs(120);
 /// A listing of ten pages, each repeated by the SDK with its own limits.
 const LISTING_MAX: Duration = Duration::from_secs(120);
-/// A person waits: after so long a queue that could not be read whole is shown as far as it was.
+/// How long a person waits for a queue to be read whole; after that it is shown as far as it was read.
 const QUEUE_MAX: Duration = Duration::from_secs(30);
 /// The first listing begins a moment after the look.
 const SETTLING_MARGIN: Duration = Duration::from_millis(500);

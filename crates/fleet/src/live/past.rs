@@ -12,7 +12,7 @@ use runner_fleet_gitlab::{GitLab, GitLabError, Restriction, manager_system_id};
 use super::regions::Regions;
 use super::setup::{Setup, SetupError};
 
-/// A job is queued up to so long after its pipeline was created: stages before it, people who start it by hand.
+/// The longest time from the creation of a pipeline to the queueing of its job: stages before it, people who start it by hand.
 const QUEUED_LATER_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why a past time cannot be read.

@@ -18,7 +18,7 @@ use super::facts::{Findings, Found};
 use super::in_time::in_time;
 use super::setup::RunnerSetup;
 
-/// A look lasts as long as its slowest request, and each of those has its own limit; this is for what nobody thought of.
+/// A backstop: a look lasts as long as its slowest request, and the client has its own, shorter time-outs.
 const LOOK_MAX: Duration = Duration::from_secs(120);
 
 /// Looks at one server for as long as the configuration stands.
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_with_unknown_facts_makes_the_one_request_queue_unusable() {
+    fn unknown_facts_make_the_one_request_queue_unusable() {
         let found = |protected_only| Found {
             id: 7,
             projects: BTreeSet::from([ProjectId(1)]),

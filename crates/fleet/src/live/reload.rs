@@ -28,7 +28,7 @@ pub async fn reload_when_asked(
                 info!("reloaded the configuration {}", path.display());
                 setup.send_replace(Arc::new(fresh));
             }
-            Err(why) => error!("the configuration was not reloaded, and the old one holds: {why}"),
+            Err(why) => error!("configuration not reloaded, keeping the previous one: {why}"),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Starting<'_> {
             if reloaded.await? {
                 match reload::reread(path, &config) {
                     Ok(fresh) => config = fresh,
-                    Err(why) => error!("the configuration was not reloaded, and the old one holds: {why}"),
+                    Err(why) => error!("configuration not reloaded, keeping the previous one: {why}"),
                 }
             }
         }

@@ -27,7 +27,7 @@ use super::regions::Regions;
 use super::setup::{RunnerSetup, Setup};
 use super::{blueprints, prices, queues, recipe};
 
-/// One request to GitLab with its own limits; this is for what nobody thought of.
+/// A backstop: the client has its own, shorter time-outs.
 const CALL_MAX: Duration = Duration::from_secs(60);
 
 /// What the world is made of.

@@ -12,10 +12,10 @@ use super::super::error::GitLabError;
 use super::row::Waiting;
 use runner_fleet_engine::{JobId, ProjectId};
 
-/// A project stays hot for so long after a job was seen: the next push or the next stage usually follows within it.
+/// How long a project stays hot after a job was seen: the next push or the next stage usually follows within it.
 const HOT: Duration = Duration::from_secs(300);
 
-/// One in so many places of a look is for cold projects.
+/// One in this many places of a look is for cold projects.
 const COLD_SHARE: usize = 5;
 
 /// A single failing project is asked again after this, doubled with every failure up to [`PAUSE_MAX`]: one project that

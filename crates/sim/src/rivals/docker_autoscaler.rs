@@ -24,7 +24,7 @@ use crate::tape::{Fate, Tape};
 
 use super::ground::{Ground, MachineIndex, RunIndex};
 
-/// A job that was taken waits for an instance for so long.
+/// How long a job that was taken waits for an instance.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// Runs the jobs of a setting with one section.

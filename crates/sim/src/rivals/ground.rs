@@ -19,7 +19,7 @@ const NOTICE: Duration = Duration::from_secs(120);
 /// GitLab hears of a lost job, and queues it again, about then: as in our world.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// GitLab holds a job request for so long.
+/// How long GitLab holds a job request.
 const LONG_POLL: Duration = Duration::from_secs(50);
 
 /// The place of a machine in [`Tape::machines`].

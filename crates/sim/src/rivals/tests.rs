@@ -71,7 +71,7 @@ fn ended_at(tape: &Tape, machine: usize) -> f64 {
 }
 
 #[test]
-fn docker_machine_asks_for_no_job_before_an_idle_machine_is_there() {
+fn docker_machine_asks_only_with_an_idle_machine() {
     let tape = machine(1, &[0]);
 
     // Created in the first pass; ready at 64 s; the feeder comes every 3 s, so at 66 s; 2 s of docker-machine processes.
@@ -81,7 +81,7 @@ fn docker_machine_asks_for_no_job_before_an_idle_machine_is_there() {
 }
 
 #[test]
-fn docker_machine_without_idle_machines_takes_the_job_and_makes_one_for_it() {
+fn docker_machine_without_idle_makes_one_for_the_job() {
     let tape = machine(0, &[0, 0, 0]);
 
     for wait in waits(&tape) {
@@ -130,7 +130,7 @@ fn docker_autoscaler_reserves_before_it_asks() {
 }
 
 #[test]
-fn docker_autoscaler_grows_with_the_jobs_that_it_has_taken_and_not_with_the_queue() {
+fn docker_autoscaler_grows_with_taken_jobs_alone() {
     let waits = waits(&autoscaler(1, &[0, 0, 0]));
     // The poll at 15 s reserves the only slot: one more is wanted, and ready 13 s later.
     assert_between(waits[1] - waits[0], 12.0, 17.0);
@@ -138,7 +138,7 @@ fn docker_autoscaler_grows_with_the_jobs_that_it_has_taken_and_not_with_the_queu
 }
 
 #[test]
-fn docker_autoscaler_without_idle_slots_takes_the_jobs_and_waits() {
+fn docker_autoscaler_without_idle_takes_jobs_and_waits() {
     let tape = autoscaler(0, &[0, 0, 0]);
     for wait in waits(&tape) {
         assert_between(wait, 13.0, 14.5);
@@ -147,7 +147,7 @@ fn docker_autoscaler_without_idle_slots_takes_the_jobs_and_waits() {
 }
 
 #[test]
-fn docker_autoscaler_ends_instances_that_were_idle_for_their_time() {
+fn docker_autoscaler_ends_idle_instances() {
     let tape = autoscaler(0, &[0, 600]);
     // Begins at 13 s, done at about 114 to 119 s, idle for 60 s.
     assert_between(ended_at(&tape, 0), 173.0, 180.0);

@@ -22,7 +22,7 @@ pub use defect::{Defect, Defects};
 
 /// Larger files are refused: half a million jobs of GitLab's JSON.
 const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
-/// A job runs at most so long; GitLab's own longest time-out is a month.
+/// The longest run of a job; GitLab's own longest time-out is a month.
 pub(crate) const DURATION_MAX: Duration = Duration::from_secs(31 * 86_400);
 
 /// Jobs to be replayed, in the order in which they were queued.

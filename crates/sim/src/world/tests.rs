@@ -153,7 +153,7 @@ fn the_same_seed_gives_the_same_ledger() {
 }
 
 #[test]
-fn a_waiting_runner_gets_a_new_job_within_moments_and_the_first_by_id() {
+fn a_waiting_runner_gets_the_first_job_by_id_at_once() {
     let mut stage = Stage::new(scenario().with_jobs([job(600, 30), job(600, 30)]));
     let worker = stage.serving();
     stage.pass(600 - 130 + 2);
@@ -176,7 +176,7 @@ fn a_job_that_no_tag_matches_stays_and_is_shown() {
 }
 
 #[test]
-fn an_untagged_job_needs_a_runner_that_takes_untagged_ones_and_a_paused_runner_takes_none() {
+fn untagged_jobs_and_paused_runners_are_matched() {
     let mut wants_tags = scenario().with_jobs([job(0, 30)]);
     wants_tags.facts.values_mut().for_each(|facts| facts.run_untagged = false);
     let mut paused = scenario().with_jobs([job(0, 30)]);
@@ -192,7 +192,7 @@ fn an_untagged_job_needs_a_runner_that_takes_untagged_ones_and_a_paused_runner_t
 }
 
 #[test]
-fn a_fenced_worker_finishes_its_job_takes_no_other_and_is_empty_only_then() {
+fn a_fenced_worker_is_empty_after_its_last_job() {
     let mut stage = Stage::new(scenario().with_jobs([job(0, 300), job(200, 30)]));
     let worker = stage.serving();
     assert_eq!(stage.report(&worker).jobs(), 1);
@@ -230,7 +230,7 @@ fn an_unfenced_worker_asks_again() {
 }
 
 #[test]
-fn stop_is_refused_unless_fenced_and_empty_and_ends_the_runner_then() {
+fn stop_needs_a_fenced_and_empty_worker() {
     let mut stage = Stage::new(scenario());
     let worker = stage.serving();
     let stop = Command::Stop { worker: worker.clone(), reason: Reason::Paused };
@@ -272,7 +272,7 @@ fn a_token_with_another_request_is_refused() {
 }
 
 #[test]
-fn a_shortage_gives_what_there_is_and_names_the_offerings_that_gave_nothing() {
+fn a_shortage_gives_what_there_is_and_names_the_rest() {
     let mut scenario = scenario();
     let (from, until) = (Duration::ZERO, Duration::from_secs(60));
     scenario.shortages = vec![Shortage { market: None, instance_type: None, zone: None, from, until, room: 2 }];
@@ -309,7 +309,7 @@ fn listings_lag_behind_and_show_the_ended_for_an_hour() {
 }
 
 #[test]
-fn a_spot_notice_is_reported_and_the_end_comes_two_minutes_later() {
+fn a_spot_notice_comes_two_minutes_before_the_end() {
     let mut scenario = scenario().with_jobs([job(0, 900)]);
     scenario.interruptions = vec![Duration::from_secs(200)];
     let mut stage = Stage::new(scenario);
@@ -342,7 +342,7 @@ fn a_failed_job_is_retried_once() {
 }
 
 #[test]
-fn gitlab_itself_queues_a_lost_job_again_as_often_as_its_yaml_says() {
+fn gitlab_retries_a_lost_job_as_its_yaml_says() {
     let mut scenario = scenario().with_jobs([JobSpec { retries: 1, ..job(0, 900) }]);
     scenario.interruptions = vec![Duration::from_secs(200)];
     let mut stage = Stage::new(scenario);
@@ -580,7 +580,7 @@ fn needed(stage: &Stage) -> Holdings {
 }
 
 #[test]
-fn what_launches_need_is_made_before_the_manager_hears_of_it_and_the_rest_goes_later() {
+fn launch_needs_are_made_first_and_the_rest_goes_later() {
     let mut stage = inherited(Faults::default(), 1);
     stage.pass(3);
     assert!(stage.heard.iter().any(|event| matches!(event, Event::Blueprint { blueprint: Ok(_), .. })));

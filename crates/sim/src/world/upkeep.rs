@@ -20,7 +20,7 @@ use super::{World, failures, later};
 const EVERY: Duration = Duration::from_secs(3600);
 /// After how long it is tried again when something failed, or when a launch was refused.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
-/// So long after the manager has heard of a template its former ones are deleted.
+/// How long after the manager has heard of a template its former ones are deleted.
 const SETTLED: Duration = Duration::from_secs(30);
 /// The calls of one preparation: image parameter, subnets, key pairs, templates.
 const READS: u64 = 4;

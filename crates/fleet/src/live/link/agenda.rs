@@ -346,7 +346,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_wish_that_changes_while_its_command_runs_is_carried_out_after_it() {
+    fn a_wish_that_changes_midway_is_carried_out_after() {
         let mut desk = Desk::new();
         desk.hears(Serving);
         desk.agenda.wish(Wish::Fence);
@@ -403,7 +403,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_changed_configuration_goes_to_workers_that_serve_and_not_to_leaving_ones() {
+    fn a_changed_configuration_skips_leaving_workers() {
         let mut desk = Desk::new();
         desk.hears(Serving);
         assert_eq!(desk.settles(), None);
@@ -420,7 +420,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn failures_back_off_and_are_counted_and_patience_is_not_a_failure() {
+    fn failures_back_off_and_patience_is_no_failure() {
         let mut desk = Desk::new();
         desk.hears(Fenced);
         desk.agenda.wish(Wish::Stop);

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_channel_keeps_the_latest_of_each_kind_and_loses_no_end_state() {
+    async fn a_full_channel_keeps_the_latest_and_every_end_state() {
         let (outbox, mut events) = outbox(1);
         outbox.post(LinkNews::Up);
         for item in [said(1), LinkNews::Down(LinkFailure::Unreachable("cut".into())), LinkNews::Up, said(2), said(3)] {

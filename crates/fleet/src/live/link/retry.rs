@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_it_boots_it_is_tried_twice_a_second_and_told_every_half_minute() {
+    async fn a_boot_is_tried_twice_a_second_and_told_by_half_minutes() {
         let (pace, start) = (Pace::default(), Instant::now());
         let mut retry = Retry::new(start);
 
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_worker_that_was_up_backs_off_and_starts_anew_after_being_well() {
+    async fn a_worker_that_was_up_backs_off_and_recovers() {
         let (pace, start) = (Pace::default(), Instant::now());
         let mut retry = Retry::new(start);
 

@@ -32,7 +32,7 @@ pub(super) async fn once(link: &Link, eager: bool) -> Ended {
         Err(failure) => return Ended { failure, ..ended },
     };
     ended.was_up = true;
-    debug!(worker.id = %link.worker, runner.name = %link.runner, "Connected to worker {}", link.worker);
+    debug!(worker.id = %link.worker, runner.name = %link.runner, "connected to {}", link.worker);
     link.outbox.post(LinkNews::Up);
     ended.failure = tokio::select! {
         failure = listen(link, &session, &login, &mut ended.heard) => failure,
@@ -179,7 +179,7 @@ async fn carry_out(link: &Link, session: &Session, login: &Login) -> LinkFailure
         drop(agenda);
         if let Some(why) = why {
             let (worker, command) = (&link.worker, errand.command.name());
-            warn!(worker.id = %worker, runner.name = %link.runner, "Worker {worker} failed to {command}: {why}");
+            warn!(worker.id = %worker, runner.name = %link.runner, "{worker} failed to {command}: {why}");
             if failures >= pace.command_failures_max {
                 return LinkFailure::Refused(why);
             }
@@ -219,15 +219,15 @@ fn judge(link: &Link, command: AgentCommand, status: Option<u32>, words: &str) -
     let Some(status) = status else { return Err(format!("agent {name} was ended by a signal")) };
     match AgentExit::of(status) {
         AgentExit::Done => {
-            info!(worker.id = %worker, runner.name = %link.runner, "Worker {worker} did {name}");
+            info!(worker.id = %worker, runner.name = %link.runner, "{worker} did {name}");
             Ok(Outcome::Settled)
         }
         AgentExit::Ending => {
-            info!(worker.id = %worker, runner.name = %link.runner, "Worker {worker} is ending, no use to {name}");
+            info!(worker.id = %worker, runner.name = %link.runner, "{worker} is ending: no use to {name}");
             Ok(Outcome::Settled)
         }
         AgentExit::NotFenced | AgentExit::Busy | AgentExit::TimedOut => {
-            debug!(worker.id = %worker, runner.name = %link.runner, "Worker {worker} is not ready to {name} yet");
+            debug!(worker.id = %worker, runner.name = %link.runner, "{worker} is not ready to {name} yet");
             Ok(Outcome::Later)
         }
         AgentExit::BadBundle | AgentExit::Failed(_) => Err(sentence(&format!("agent {name}"), status, words)),
@@ -284,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_agent_that_is_not_there_yet_is_told_from_one_that_refuses() {
+    fn a_missing_agent_differs_from_a_refusing_one() {
         assert!(is_missing(Some(127), b""));
         assert!(is_missing(Some(126), b""));
         assert!(is_missing(Some(1), b"sudo: /usr/local/lib/runner-fleet/agent: command not found\n"));

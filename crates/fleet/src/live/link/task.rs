@@ -29,7 +29,7 @@ async fn live(link: &Link) {
         let ended = Box::pin(talk::once(link, retry.is_eager(pace, Instant::now()))).await;
         link.agenda().lost();
         let verdict = retry.after(&ended, pace, Instant::now(), rand::random());
-        debug!(worker.id = %link.worker, runner.name = %link.runner, failure = ?ended.failure, "Link ended");
+        debug!(worker.id = %link.worker, runner.name = %link.runner, failure = ?ended.failure, "disconnected");
         if verdict.tell {
             link.outbox.post(LinkNews::Down(ended.failure));
         }
