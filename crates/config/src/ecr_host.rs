@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_is_known_with_its_region_its_partition_and_the_helper_that_it_needs() {
+    fn every_form_gives_region_partition_and_helper() {
         let good = [
             ("123456789012.dkr.ecr.eu-central-1.amazonaws.com", Some("eu-central-1"), Some("aws"), "0.2.0"),
             ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", Some("us-east-1"), Some("aws"), "0.2.0"),
@@ -330,7 +330,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_makes_the_reader_panic_and_what_it_says_to_write_is_good(text in "[0-9a-z.:/*@ A-Z-]{0,80}") {
+        fn no_text_panics_and_what_it_advises_is_good(text in "[0-9a-z.:/*@ A-Z-]{0,80}") {
             if let Err(message) = parsed(&text)
                 && let Some((_, rest)) = message.rsplit_once("; write \"")
                 && let Some((host, "")) = rest.split_once('"')

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_lengthens_by_a_quarter_at_most_and_repeats_for_the_same_seed() {
+    fn jitter_adds_a_quarter_at_most_and_repeats_by_seed() {
         let mut one = Jitter::seeded(7);
         let mut two = Jitter::seeded(7);
         for _ in 0..1000 {

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_capacity_error_closes_that_offering_alone_for_three_minutes_then_one_probe() {
+    fn a_capacity_error_closes_one_offering_then_one_probe() {
         let mut cooldowns = Cooldowns::default();
         let (gone, other) = (offering("c7g.large", "a"), offering("c7g.large", "b"));
         cooldowns.close(&gone, LaunchErrorClass::Capacity, at(0));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_errors_close_for_longer_but_errors_of_one_call_count_once() {
+    fn repeats_close_for_longer_and_errors_of_a_call_count_once() {
         let mut cooldowns = Cooldowns::default();
         let gone = offering("c7g.large", "a");
         cooldowns.close(&gone, LaunchErrorClass::Capacity, at(0));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_subnet_closes_all_types_in_it_and_a_quota_the_whole_market() {
+    fn a_full_subnet_closes_its_types_and_a_quota_the_market() {
         let mut cooldowns = Cooldowns::default();
         cooldowns.close(&offering("c7g.large", "a"), LaunchErrorClass::Subnet, at(0));
         assert!(matches!(cooldowns.openness(&offering("m8g.large", "a"), at(1)), Openness::Closed { .. }));

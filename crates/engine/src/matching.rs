@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_protected_runner_takes_protected_jobs_and_those_it_cannot_tell() {
+    fn a_protected_runner_takes_protected_and_unknown_jobs() {
         let facts = RunnerFacts { protected_only: true, ..runner("a") };
         for (protected, expected) in [(Some(true), true), (Some(false), false), (None, true)] {
             assert_eq!(taken(&facts, &PendingJob { protected, ..job("a") }), expected, "{protected:?}");

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spot_offer_is_over_price_cap_above_its_limit_and_only_there() {
+    fn a_spot_offer_is_over_the_cap_above_its_limit_only() {
         // on-demand, spot, spot_max_price, over the cap
         let table = [
             (Some(0.09), Some(0.03), None, false),

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_that_the_clocks_skip_never_comes_and_one_that_they_repeat_comes_twice() {
+    fn a_skipped_hour_never_comes_and_a_repeated_one_twice() {
         let table = [
             // 2026-03-29: from 01:59 CET (00:59 UTC) to 03:00 CEST (01:00 UTC).
             ("* 2 * * * Europe/Berlin", "2026-03-29T00:59:59Z", 1),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_active_entry_wins_and_inherits_from_the_runner_alone() {
+    fn the_last_active_entry_wins_over_the_runner_alone() {
         let schedule = [entry("* * * * * UTC", Some(2), Some(3)), entry("* 9 * * * UTC", Some(7), None)];
         let policy = policy_at(&runner(schedule.to_vec()), "2026-01-01T09:30:00Z".parse().unwrap());
         assert_eq!((policy.idle.count, policy.max_workers), (IdleCount::Fixed(7), 10));
@@ -166,7 +166,7 @@ mod tests {
         /// when there are enough: the smallest number that it calls enough is what is wanted. Its floor is at least 1;
         /// ours may be 0, which the translation writes out.
         #[test]
-        fn the_wanted_idle_slots_are_the_fewest_that_docker_machine_calls_enough(
+        fn idle_slots_are_the_fewest_that_docker_machine_accepts(
             count in 0_u32..40, count_min in 1_u32..40, factor in 0.0_f64..3.0, in_use in 0_u32..60,
         ) {
             let enough = |available: u32| {

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn room_that_is_too_small_is_kept_for_who_waits_and_passed_on_otherwise() {
+    fn too_small_room_is_kept_for_waiters_else_passed_on() {
         let large = Claim { has: 0, more: 1, size: 4, waits: true };
         assert_eq!(given(2, &[claim(1, 5), large]), [0, 0]);
         assert_eq!(given(2, &[claim(1, 5), Claim { waits: false, ..large }]), [2, 0]);
@@ -137,7 +137,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_the_sizes_nobody_grows_past_one_who_still_wants_and_room_is_kept_to(
+        fn shares_are_fair_and_within_the_room_for_any_sizes(
             room in 0_u32..60,
             claims in proptest::collection::vec((0_u32..12, 0_u32..9, 1_u32..5, any::<bool>()), 1..6),
         ) {

@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn differences_are_those_of_the_calendar_library_and_never_negative() {
+    fn differences_are_jiffs_and_never_negative() {
         let times = [
             "1969-12-31T23:59:58.75Z",
             "1969-12-31T23:59:59.5Z",

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn with_nothing_there_key_and_template_are_made_and_nothing_is_left() {
+    fn from_nothing_key_and_template_are_made() {
         let case = Case::new(&[], &[]);
         assert_eq!(case.missing(), [Chore::ImportKeyPair(key("now")), Chore::CreateTemplate(template("arm-2"))]);
         assert_eq!(case.leftovers(), []);
@@ -144,13 +144,13 @@ mod tests {
     }
 
     #[test]
-    fn what_others_need_and_what_was_needed_formerly_does_not_stand_for_what_is_needed() {
+    fn only_what_is_needed_now_counts_as_there() {
         let case = Case::new(&["former"], &[("arm-1", "arm"), ("x86-1", "x86")]);
         assert_eq!(case.missing(), [Chore::ImportKeyPair(key("now")), Chore::CreateTemplate(template("arm-2"))]);
     }
 
     #[test]
-    fn former_templates_of_this_runner_those_of_removed_ones_and_former_keys_go() {
+    fn former_and_orphaned_templates_and_keys_go() {
         let templates =
             [("arm-1", "arm"), ("arm-2", "arm"), ("bygone-1", "bygone"), ("x86-0", "x86"), ("x86-1", "x86")];
         let case = Case::new(&["former", "now"], &templates);

@@ -118,7 +118,7 @@ mod tests {
         }
 
         #[test]
-        fn the_endpoint_limit_waits_for_the_next_minute_and_a_little_more(seed in any::<u64>()) {
+        fn the_endpoint_limit_waits_for_the_next_minute(seed in any::<u64>()) {
             let wait = waits(seed, &ErrorKind::Throttled(Throttle::Endpoint), 1)[0];
             prop_assert!((13.0..=18.0).contains(&wait), "{wait}");
         }

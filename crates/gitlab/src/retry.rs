@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_of_another_runner_or_worker_is_left_alone_and_a_forgotten_worker_is_believed() {
+    fn anothers_job_is_left_alone_and_a_forgotten_worker_believed() {
         let ran_on = RanOn { runner_id: 3, system_id: SystemId::new("r_a") };
         let lost = |runner, system_id| verdict(&row("failed", Some("runner_interrupted"), runner, system_id), &ran_on);
         assert!(lost(3, Some("r_a")).is_none());

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_helpers_last_error_is_read_and_anything_else_in_its_place_is_none() {
+    fn the_helpers_last_error_is_read_or_none() {
         let with = |text: &str| LINE.replace("\"new\":{}", &format!("\"ecr_error\":{}", serde_json::json!(text)));
         let line = with("time=2026-01-02T03:04:05Z level=ERROR msg=\"Error retrieving credentials\" error=\"no role\"");
         let error = parse_line(line.as_bytes()).unwrap().ecr_error.unwrap();

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_error_is_none_and_the_newest_error_is_found_before_it() {
+    fn the_newest_error_is_found_before_other_lines() {
         let debug = "time=2026-02-25T10:11:13Z level=DEBUG msg=\"Using cached token\" registry=1";
         assert_eq!(error_of(debug), None);
         assert_eq!(error_of(""), None);

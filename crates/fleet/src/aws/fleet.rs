@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn on_demand_is_asked_for_in_the_files_order_without_price_and_spot_tags() {
+    async fn on_demand_is_asked_in_file_order_without_price() {
         let (_, replay) = launch(Market::OnDemand, Some("0.05"), Answer::xml(200, LAUNCHED)).await;
         insta::assert_snapshot!("create_fleet_on_demand", replay.wire(0));
     }

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_that_a_zone_never_has_is_unsupported_there_but_an_invalid_request_as_a_whole() {
+    fn a_type_unknown_to_a_zone_is_unsupported_there() {
         assert_eq!(class_of("InvalidFleetConfiguration", "", true), Unsupported);
         assert_eq!(class_of("InvalidFleetConfiguration", "", false), Invalid);
         let text = "Your requested instance type (c8g.large) is not supported in your requested Availability Zone";

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn twice_the_size_costs_twice_as_much_in_the_families_that_are_used_most() {
+    fn twice_the_size_costs_twice_as_much() {
         for family in ["c7g", "c8g", "m7g", "m8g", "r7g", "r8g", "t4g"] {
             let (large, xlarge) =
                 (price("us-east-1", &format!("{family}.large")), price("us-east-1", &format!("{family}.xlarge")));

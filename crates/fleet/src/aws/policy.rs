@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ssh_keys_parameter_is_kept_in_its_own_region_and_may_be_decrypted() {
+    fn the_ssh_keys_parameter_has_its_own_region_and_kms() {
         let input = ManagerPolicy {
             partition: "aws".to_owned(),
             account: Some("123456789012".to_owned()),

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_that_names_nobody_concerns_all_and_is_not_repeated() {
+    async fn a_refusal_that_names_nobody_concerns_all() {
         let (aws, replay) = aws_with([Answer::ec2_error(403, "UnauthorizedOperation", "no")]);
         let failures = aws.terminate(&ids(&["i-1", "i-2"])).await;
         assert_eq!(failures.len(), 2);

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_manager_and_label_give_the_same_key_and_the_same_bytes() {
+    fn the_same_manager_and_label_give_the_same_bytes() {
         let one = HostKey::derive(&[7; 32], "graviton-spot");
         let two = HostKey::derive(&[7; 32], "graviton-spot");
 
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_private_half_belongs_to_the_public_one_and_is_not_printed() {
+    fn the_private_half_fits_the_public_and_is_not_printed() {
         let key = HostKey::derive(&[7; 32], "a");
 
         let private = PrivateKey::from_openssh(key.private_openssh.expose_secret()).unwrap();

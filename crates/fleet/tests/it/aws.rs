@@ -38,7 +38,7 @@ async fn preparing_twice_gives_one_template_and_one_key_pair() {
 }
 
 #[tokio::test]
-async fn a_changed_runner_gets_a_new_template_and_the_former_one_goes() {
+async fn a_changed_runner_gets_a_new_template_the_old_one_goes() {
     let world = World::new("eu-west-1").await;
     let mut spec = world.spec("arm");
     let first = world.aws.blueprint(&spec).await.unwrap();
@@ -176,7 +176,7 @@ async fn what_the_configuration_gets_wrong_is_told_by_name() {
 }
 
 #[tokio::test]
-async fn a_launch_from_a_vanished_template_is_told_and_mended_by_the_next_blueprint() {
+async fn a_vanished_template_is_mended_by_the_next_blueprint() {
     let world = World::new("sa-east-1").await;
     let blueprint = world.aws.blueprint(&world.spec("arm")).await.unwrap();
     world.ec2.delete_launch_template().launch_template_name(blueprint.template.as_str()).send().await.unwrap();
@@ -222,7 +222,7 @@ async fn secrets_and_image_ids_come_from_parameters() {
 }
 
 #[tokio::test]
-async fn every_call_that_a_fleets_life_takes_is_in_the_printed_policy() {
+async fn every_call_of_a_fleets_life_is_in_the_policy() {
     let world = World::new("eu-south-2").await;
     world.parameter("/ci/image", &world.image, ParameterType::String).await;
     let mut spec = LaunchSpec { ami: Ami::Parameter("/ci/image".to_owned()), ..world.spec("arm") };
@@ -307,7 +307,7 @@ async fn the_role_of_a_profile_is_read() {
 }
 
 #[tokio::test]
-async fn nobody_at_the_endpoint_is_a_transient_error_and_a_launch_that_may_have_worked() {
+async fn an_unreachable_endpoint_is_transient_and_may_have_launched() {
     let port = free_port();
     let aws = Aws::from_sdk_config(&settings(&format!("http://127.0.0.1:{port}"), "eu-central-1")).unwrap();
 

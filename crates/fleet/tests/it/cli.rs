@@ -121,7 +121,7 @@ fn policies_are_made_from_the_configuration() {
 }
 
 #[test]
-fn the_workers_policy_and_the_managers_docker_config_name_the_configured_registries() {
+fn policy_and_docker_config_name_the_registries() {
     let complete = "config/complete.toml";
     let worker = run(&["iam-policy", "--worker", "--repositories", "team", "--config", complete]);
     let pushing = run(&["iam-policy", "--worker", "--push", "--config", complete]);
@@ -142,7 +142,7 @@ fn the_workers_policy_and_the_managers_docker_config_name_the_configured_registr
 }
 
 #[test]
-fn the_managers_policy_keeps_the_ssh_key_where_the_configuration_says() {
+fn the_managers_policy_has_the_ssh_keys_parameter() {
     let printed = run(&["iam-policy", "--manager", "--account", "123456789012", "--config", "config/complete.toml"]);
     let folder = tempfile::tempdir().unwrap();
     let without = run(&["iam-policy", "--manager", "--config", &configuration(folder.path())]);

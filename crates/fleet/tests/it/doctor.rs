@@ -83,7 +83,7 @@ async fn where_the_ssh_key_lies_is_told_and_whether_it_can_be_read() {
 }
 
 #[tokio::test]
-async fn a_key_that_lies_in_ssm_alone_reaches_the_worker_and_is_not_shown() {
+async fn a_key_in_ssm_alone_reaches_the_worker_unseen() {
     let clinic = Clinic::new().await;
     clinic.key_in_ssm(Some(&clinic.key()));
     let middle = clinic.key().lines().nth(2).unwrap().to_owned();
@@ -212,7 +212,7 @@ async fn what_is_wrong_on_a_worker_is_found() {
 }
 
 #[tokio::test]
-async fn a_worker_that_cannot_be_reached_and_one_that_is_none_of_ours_are_told_apart() {
+async fn an_unreachable_worker_differs_from_a_foreign_one() {
     let clinic = Clinic::new().await;
 
     clinic.aws("DescribeInstances", 200, &clinic::instance("127.0.0.2"));

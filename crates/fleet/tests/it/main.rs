@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod doctor;
 mod iam_policy;
+mod names;
 mod plan;
 mod record;
 mod service;

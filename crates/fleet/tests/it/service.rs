@@ -206,7 +206,7 @@ async fn a_listener_can_change_nothing() {
 }
 
 #[tokio::test]
-async fn health_tells_a_loop_that_hangs_and_readiness_what_is_not_known() {
+async fn health_tells_a_hung_loop_and_readiness_what_is_unknown() {
     let mut view = Engine::new("ci", 1, now()).view();
     view.ec2 = Knowledge::Known;
     let (publish, service) = Service::hanging(view.clone());
@@ -335,7 +335,7 @@ impl Waiting {
 }
 
 #[tokio::test]
-async fn a_bad_file_at_reload_keeps_the_old_configuration_and_says_why() {
+async fn a_bad_file_at_reload_keeps_the_old_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     let (regions, good) = (Regions::default(), good_configuration(folder.path(), 3));

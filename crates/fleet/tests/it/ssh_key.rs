@@ -24,7 +24,7 @@ const REGION: &str = "eu-west-2";
 const DEADLINE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn the_first_start_makes_a_secret_and_a_new_host_has_the_same_key() {
+async fn a_new_host_has_the_key_of_the_first_start() {
     let (world, host, new_host) = (World::new(REGION).await, Host::new(), Host::new());
     let parameter = Parameter::new(world.another_door(), "/first/key");
 
@@ -82,7 +82,7 @@ async fn managers_that_start_at_once_end_with_one_key() {
 }
 
 #[tokio::test]
-async fn what_is_no_secret_or_no_key_is_refused_and_nothing_is_changed() {
+async fn no_secret_or_no_key_is_refused_unchanged() {
     let world = World::new(REGION).await;
     let key = ManagerKey::fresh().to_openssh();
     let sesame = key.expose_secret();
@@ -138,7 +138,7 @@ async fn what_ssm_answers_is_told_and_no_key_is_made() {
 }
 
 #[tokio::test]
-async fn a_key_that_somebody_has_just_put_there_and_nobody_can_read_yet_is_waited_for() {
+async fn a_key_that_cannot_be_read_yet_is_awaited() {
     let (world, ssm, host) = (World::new(REGION).await, MockServer::start().await, Host::new());
     let call = |action: &str| Mock::given(header("x-amz-target", format!("AmazonSSM.{action}").as_str()));
     call("GetParameter").respond_with(refusal(400, "ParameterNotFound")).mount(&ssm).await;
@@ -179,7 +179,7 @@ async fn what_keeping_a_key_takes_is_in_the_printed_policy() {
 }
 
 #[tokio::test]
-async fn the_service_of_a_new_host_starts_with_the_key_of_the_former_one() {
+async fn a_new_hosts_service_starts_with_the_former_key() {
     let world = World::new(REGION).await;
     let (host, new_host) = (Host::new(), Host::new());
 

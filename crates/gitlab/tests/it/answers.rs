@@ -256,7 +256,7 @@ async fn with_job(job: String, retry: ResponseTemplate, retries: u64) -> MockSer
 }
 
 #[tokio::test]
-async fn a_lost_job_is_looked_at_and_then_retried_and_another_is_only_looked_at() {
+async fn only_a_lost_job_is_retried_after_a_look() {
     let lost = recorded!("job_lost.json");
     let server = with_job(lost.to_owned(), json(201, recorded!("retry.json")), 1).await;
     let retried = client(&server.uri()).retry_lost(ProjectId(1), JobId(7), &ran_on(3)).await;

@@ -75,7 +75,7 @@ async fn a_project_runner_names_its_projects() {
 }
 
 #[tokio::test]
-async fn an_instance_runner_serves_all_and_members_projects_are_watched() {
+async fn an_instance_runner_watches_the_members_projects() {
     let server = MockServer::start().await;
     get(&server, "/api/v4/runners/6", json(200, recorded!("runner_instance.json"))).await;
     Mock::given(method("GET"))
@@ -143,7 +143,7 @@ async fn a_restriction_that_leaves_nothing_is_told() {
 }
 
 #[tokio::test]
-async fn without_the_right_to_read_the_runner_the_configuration_says_where_to_look() {
+async fn without_rights_the_configuration_says_where_to_look() {
     let server = MockServer::start().await;
     get(&server, "/api/v4/runners/6", json(403, recorded!("403_runner.json"))).await;
     get(&server, "/api/v4/projects/acme%2Fp", json(200, r#"{"id":1}"#)).await;

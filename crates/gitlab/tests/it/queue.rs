@@ -257,7 +257,7 @@ async fn a_refused_token_ends_the_look_at_once() {
 }
 
 #[tokio::test]
-async fn projects_that_the_token_may_not_see_are_told_and_do_not_hide_the_others() {
+async fn invisible_projects_are_told_and_hide_no_others() {
     let server = MockServer::start().await;
     get(&server, &jobs_of(1), json(200, &job(1))).await;
     get(&server, &jobs_of(2), json(403, recorded!("403.json"))).await;

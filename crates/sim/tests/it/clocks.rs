@@ -26,7 +26,7 @@ fn a_worker_of_our_own_launch_is_timed_by_our_own_clock() {
 }
 
 #[test]
-fn after_the_clock_was_set_back_ec2_is_asked_again_at_once_and_an_answer_from_the_future_overtakes_nothing() {
+fn a_clock_set_back_asks_again_and_trusts_no_future_answer() {
     let mut stage = Stage::with(vec![runner()]);
     let worker = stage.with_ready_workers(1).remove(0);
     stage.pass(100);
@@ -65,7 +65,7 @@ fn workers_are_no_more_silent_because_the_clock_was_set_ahead() {
 }
 
 #[test]
-fn an_unanswered_launch_is_not_repeated_for_a_section_that_is_gone() {
+fn no_unanswered_launch_is_repeated_for_a_gone_section() {
     let mut stage = Stage::with(vec![runner()]);
     let launch = launches(&stage.queue(&[1])).remove(0);
     let error =
@@ -95,7 +95,7 @@ fn a_removed_sections_workers_fill_as_much_room_as_before() {
 }
 
 #[test]
-fn a_worker_that_was_stopped_ends_although_its_slot_is_wanted_again() {
+fn a_stopped_worker_ends_although_its_slot_is_wanted() {
     let mut stage = Stage::with(vec![runner()]);
     let adopted = stage.instance("i-old");
     stage.instances.push(adopted.clone());
@@ -130,7 +130,7 @@ fn numbers_that_no_worker_can_mean_end_nothing_and_nobody() {
 }
 
 #[test]
-fn a_worker_that_dies_between_its_boot_and_its_configuration_is_ended() {
+fn a_worker_that_dies_before_its_configuration_is_ended() {
     let mut stage = Stage::with(vec![runner()]);
     let launch = launches(&stage.queue(&[1])).remove(0);
     let worker = stage.grant(&launch).remove(0);

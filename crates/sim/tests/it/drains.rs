@@ -34,7 +34,7 @@ fn fencing() -> (Stage, runner_fleet_engine::WorkerId) {
 }
 
 #[test]
-fn an_idle_worker_beyond_the_policy_is_fenced_seen_empty_stopped_and_terminated() {
+fn a_surplus_idle_worker_goes_by_all_four_steps() {
     let (mut stage, worker) = fencing();
     stage.pass(1);
     assert!(words(&stage.report(&worker, fenced(0, 1))).is_empty(), "an open request may still bring a job");
@@ -57,7 +57,7 @@ fn a_job_taken_while_being_fenced_is_finished_first() {
 }
 
 #[test]
-fn demand_that_returns_takes_the_fence_back_and_launches_nothing() {
+fn returning_demand_unfences_and_launches_nothing() {
     let (mut stage, worker) = fencing();
     stage.pass(1);
     stage.report(&worker, fenced(0, 1));
@@ -127,14 +127,14 @@ fn an_interruption_fences_and_replaces_in_the_same_step() {
 }
 
 #[test]
-fn a_worker_that_has_done_its_jobs_is_fenced_while_it_runs_the_last_one() {
+fn max_jobs_fences_during_the_last_job() {
     let mut stage = Stage::with(vec![RunnerSettings { max_jobs: 1, ..runner() }]);
     let worker = stage.with_ready_workers(1).remove(0);
     assert_eq!(words(&stage.report(&worker, serving(1))), [format!("fence {worker}")]);
 }
 
 #[test]
-fn a_worker_that_has_booted_too_late_is_fenced_because_its_configuration_may_be_on_the_way() {
+fn a_late_boot_is_fenced_as_its_config_may_be_under_way() {
     let mut stage = Stage::with(vec![runner()]);
     let launch = launches(&stage.queue(&[1])).remove(0);
     let worker = stage.grant(&launch).remove(0);
@@ -169,7 +169,7 @@ fn idle_workers(stage: &mut Stage) -> Vec<WorkerId> {
 }
 
 #[test]
-fn drift_rolls_idle_workers_first_one_at_a_time_and_each_after_its_successor() {
+fn drift_rolls_idle_workers_after_their_successors() {
     let mut stage = Stage::with(vec![idle_count(3)]);
     let workers = idle_workers(&mut stage);
     // One is busy, so that a fourth is launched for the policy.
@@ -198,7 +198,7 @@ fn drift_does_not_wait_for_successors_that_have_no_room() {
 }
 
 #[test]
-fn an_outdated_worker_that_finishes_its_job_keeps_no_idle_one_waiting() {
+fn a_finishing_outdated_worker_keeps_no_idle_one_waiting() {
     let mut stage = Stage::with(vec![RunnerSettings { max_workers: 2, ..idle_count(2) }]);
     let workers = idle_workers(&mut stage);
     workers.iter().for_each(|worker| drop(stage.report(worker, serving(1))));
@@ -208,7 +208,7 @@ fn an_outdated_worker_that_finishes_its_job_keeps_no_idle_one_waiting() {
 }
 
 #[test]
-fn a_worker_that_finishes_its_job_leaves_no_room_for_a_successor_of_the_idle_one() {
+fn a_finished_job_leaves_no_room_for_a_successor() {
     let mut stage = Stage::with(vec![RunnerSettings { max_workers: 2, ..idle_count(1) }]);
     let busy = idle_workers(&mut stage).remove(0);
     let launch = launches(&stage.report(&busy, serving(1))).remove(0);
@@ -223,7 +223,7 @@ fn a_worker_that_finishes_its_job_leaves_no_room_for_a_successor_of_the_idle_one
 }
 
 #[test]
-fn of_too_many_an_outdated_worker_goes_before_one_that_has_been_idle_for_long() {
+fn surplus_outdated_workers_go_before_long_idle_ones() {
     let mut stage = Stage::with(vec![idle_count(3)]);
     let workers = idle_workers(&mut stage);
     stage.pass(3600);
@@ -261,7 +261,7 @@ fn workers_that_have_all_grown_too_old_are_replaced_one_by_one() {
 }
 
 #[test]
-fn a_rebalance_hint_brings_a_successor_from_elsewhere_before_the_worker_goes() {
+fn a_rebalance_hint_brings_a_successor_first() {
     let mut stage = Stage::with(vec![idle_count(1)]);
     let workers = idle_workers(&mut stage);
     let commands = stage.report(&workers[0], Report { rebalance: true, ..serving(0) });
@@ -274,7 +274,7 @@ fn a_rebalance_hint_brings_a_successor_from_elsewhere_before_the_worker_goes() {
 }
 
 #[test]
-fn the_emptiest_worker_goes_when_a_whole_workers_slots_are_too_many_and_comes_back_with_the_demand() {
+fn the_emptiest_worker_goes_and_comes_back_with_demand() {
     let mut stage = Stage::with(vec![RunnerSettings { capacity: 4, ..runner() }]);
     let launch = launches(&stage.queue(&(1..=8).collect::<Vec<_>>())).remove(0);
     let workers = stage.grant(&launch);
@@ -314,7 +314,7 @@ fn an_operator_drains_gently_and_only_force_ends_a_job() {
 }
 
 #[test]
-fn a_worker_fenced_by_an_earlier_manager_is_taken_back_or_retired() {
+fn an_adopted_fence_is_taken_back_or_carried_out() {
     let mut stage = Stage::with(vec![runner()]);
     let adopted = stage.instance("i-old");
     stage.instances.push(adopted.clone());
@@ -328,7 +328,7 @@ fn a_worker_fenced_by_an_earlier_manager_is_taken_back_or_retired() {
 }
 
 #[test]
-fn a_pause_retires_idle_and_busy_workers_alike_and_a_resume_takes_them_back() {
+fn a_pause_retires_all_workers_and_a_resume_undoes_it() {
     let mut stage = Stage::with(vec![runner()]);
     let workers = stage.with_ready_workers(2);
     stage.report(&workers[0], serving(1));

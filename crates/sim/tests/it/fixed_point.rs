@@ -178,7 +178,7 @@ fn rest(settings: RunnerSettings, concurrent: u32, workers: &[Found], jobs: u64)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn a_plan_that_came_true_leaves_nothing_to_do(

@@ -8,7 +8,7 @@ use runner_fleet_engine::{
 use super::stage::{Stage, launches, runner, serving, words};
 
 #[test]
-fn three_waiting_jobs_get_three_workers_in_one_launch_and_no_more_while_they_boot() {
+fn three_jobs_get_three_workers_in_one_launch() {
     let mut stage = Stage::with(vec![runner()]);
     let commands = stage.queue(&[1, 2, 3]);
     assert_eq!(words(&commands), ["launch 3 spot"]);
@@ -22,7 +22,7 @@ fn three_waiting_jobs_get_three_workers_in_one_launch_and_no_more_while_they_boo
 }
 
 #[test]
-fn a_job_just_taken_is_not_counted_a_second_time_while_the_queue_still_shows_it() {
+fn a_job_just_taken_is_not_counted_twice() {
     let mut stage = Stage::with(vec![runner()]);
     let workers = stage.with_ready_workers(1);
     stage.pass(3);
@@ -62,7 +62,7 @@ fn no_launch_goes_beyond_max_workers_nor_beyond_concurrent() {
 }
 
 #[test]
-fn a_job_that_two_runners_may_take_is_counted_for_the_first_that_has_room() {
+fn a_shared_job_counts_for_the_first_runner_with_room() {
     let second = RunnerSettings { name: RunnerName::new("second"), ..runner() };
     let mut stage = Stage::with(vec![RunnerSettings { max_workers: 2, ..runner() }, second]);
     let commands = stage.queue(&[1, 2, 3]);
@@ -92,7 +92,7 @@ fn on_demand_takes_only_what_spot_could_not_give() {
 }
 
 #[test]
-fn an_unanswered_launch_is_repeated_with_its_token_and_its_workers_stay_counted() {
+fn an_unanswered_launch_is_repeated_and_stays_counted() {
     let mut stage = Stage::with(vec![runner()]);
     let launch = launches(&stage.queue(&[1])).remove(0);
     let answer = LaunchAnswer {
@@ -141,7 +141,7 @@ fn a_refused_launch_waits_and_says_why() {
 }
 
 #[test]
-fn three_failed_boots_in_a_row_open_the_breaker_which_then_tries_one() {
+fn three_failed_boots_open_the_breaker_which_tries_one() {
     let mut stage = Stage::with(vec![runner()]);
     let workers = {
         let launch = launches(&stage.queue(&[1, 2, 3])).remove(0);
@@ -179,7 +179,7 @@ fn links_and_ends(commands: &[Command]) -> Vec<String> {
 }
 
 #[test]
-fn a_worker_that_is_given_up_loses_its_link_first_so_that_nobody_configures_it_any_more() {
+fn a_worker_given_up_loses_its_link_first() {
     let mut stage = Stage::with(vec![runner()]);
     let launch = launches(&stage.queue(&[1])).remove(0);
     let worker = stage.grant(&launch).remove(0);
@@ -194,7 +194,7 @@ fn a_worker_that_is_given_up_loses_its_link_first_so_that_nobody_configures_it_a
 }
 
 #[test]
-fn a_worker_that_was_given_up_and_serves_after_all_gets_its_link_back() {
+fn a_worker_given_up_that_serves_gets_its_link_back() {
     let mut stage = Stage::with(vec![runner()]);
     let launch = launches(&stage.queue(&[1])).remove(0);
     let worker = stage.grant(&launch).remove(0);

@@ -213,10 +213,10 @@ fn decided(sections: &[Section], jobs: &[Waiting], concurrent: u32) -> Vec<u32> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
 
     #[test]
-    fn one_runner_gets_a_worker_for_a_job_exactly_where_gitlab_would_hand_it_out(
+    fn a_job_gets_a_worker_where_gitlab_would_hand_it_out(
         section in section(),
         job in waiting(),
     ) {
@@ -303,10 +303,10 @@ fn moment() -> impl Strategy<Value = Timestamp> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_schedule_holds_in_the_minutes_that_crontab_says_by_the_zones_wall_clock(
+    fn a_schedule_holds_by_crontab_and_wall_clock(
         minute in field(0, 59), hour in field(0, 23), day in field(1, 31), month in field(1, 12), weekday in field(0, 6),
         zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]),
         at in moment(),

@@ -55,7 +55,7 @@ fn where_spot_is_over_the_cap_on_demand_serves_or_nobody() {
 }
 
 #[test]
-fn workers_show_what_they_cost_and_an_unknown_price_is_not_zero() {
+fn workers_show_their_cost_and_unknown_is_not_zero() {
     let mut stage = Stage::with(vec![runner()]);
     let workers = stage.with_ready_workers(1);
     stage.report(&workers[0], serving(0));
@@ -72,7 +72,7 @@ fn workers_show_what_they_cost_and_an_unknown_price_is_not_zero() {
 }
 
 #[test]
-fn a_probe_that_is_never_answered_does_not_close_its_offerings_for_ever() {
+fn an_unanswered_probe_reopens_its_offerings() {
     let mut stage = Stage::with(vec![RunnerSettings { on_demand_fallback: false, ..runner() }]);
     let launch = launches(&stage.queue(&[1])).remove(0);
     let error = |offering| LaunchError {

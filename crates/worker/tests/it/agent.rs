@@ -169,7 +169,7 @@ fn what_cannot_be_asked_is_not_taken_for_idle() {
 }
 
 #[test]
-fn idle_time_counts_from_the_last_job_and_jobs_over_all_processes() {
+fn idle_time_and_jobs_count_over_all_processes() {
     on_each_shell(&minimal(), |machine| {
         machine.serving();
         assert_eq!(machine.report().idle_seconds, 100, "since the runner was started");
@@ -221,7 +221,7 @@ fn a_fence_is_up_only_once_the_runner_has_read_the_empty_file() {
 
 /// gitlab-runner holds one more turn of the old configuration ready, and takes it the moment its slot is free.
 #[test]
-fn the_moment_between_a_job_and_the_last_request_is_not_taken_for_empty() {
+fn between_a_job_and_the_last_request_is_not_empty() {
     on_each_shell(&minimal(), |machine| {
         machine.serving();
         machine.metrics(1, 0, 1, 1);
@@ -246,7 +246,7 @@ fn the_moment_between_a_job_and_the_last_request_is_not_taken_for_empty() {
 }
 
 #[test]
-fn a_fence_on_a_runner_that_is_silent_counts_from_its_next_answer() {
+fn a_fence_on_a_silent_runner_counts_from_its_answer() {
     on_each_shell(&minimal(), |machine| {
         machine.serving();
         machine.no_page("/metrics");
@@ -262,7 +262,7 @@ fn a_fence_on_a_runner_that_is_silent_counts_from_its_next_answer() {
 }
 
 #[test]
-fn a_runner_that_counts_no_reads_is_given_two_of_its_looks_at_the_file() {
+fn a_runner_without_a_read_counter_gets_two_looks() {
     on_each_shell(&minimal(), |machine| {
         machine.serving();
         machine.page("/metrics", "gitlab_runner_request_concurrency 0\n");
@@ -345,7 +345,7 @@ fn a_stop_is_refused_while_a_job_runs_or_may_arrive() {
 }
 
 #[test]
-fn a_runner_that_does_not_exit_in_time_is_reported_as_stopping_and_left_alone() {
+fn a_late_runner_is_reported_as_stopping_and_left_alone() {
     on_each_shell(&minimal(), |machine| {
         machine.serving();
         fenced(machine);

@@ -165,7 +165,7 @@ fn an_interrupted_idle_worker_stops_at_once() {
 }
 
 #[test]
-fn an_interrupted_busy_worker_may_run_until_40_seconds_before_the_end() {
+fn an_interrupted_worker_runs_until_40_s_before_the_end() {
     on_each_shell(&minimal(), |machine| {
         with_manager(machine);
         machine.page("/latest/api/token", "TOKEN");

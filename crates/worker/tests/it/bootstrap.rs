@@ -208,7 +208,7 @@ fn a_program_that_its_release_does_not_list_is_not_installed() {
 }
 
 #[test]
-fn an_address_that_does_not_answer_is_named_after_five_attempts() {
+fn a_silent_address_is_named_after_five_attempts() {
     on_each_shell(&minimal(), |machine| {
         full_image(machine);
         std::fs::remove_file(machine.path("/bin/gitlab-runner")).unwrap();
@@ -351,7 +351,7 @@ fn a_helper_that_is_too_old_is_not_used() {
 }
 
 #[test]
-fn a_worker_without_credentials_for_a_private_registry_does_not_get_ready() {
+fn without_credentials_for_its_registry_none_gets_ready() {
     let denied = "mkdir -p \"$HOME/.ecr/log\"\necho 'time=2026-02-25T10:11:13Z level=ERROR msg=\"Error retrieving credentials\" \
                   error=\"ecr: not authorized\"' >>\"$HOME/.ecr/log/ecr-login.log\"\necho credentials not found\nexit 1";
     let host = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";

@@ -57,7 +57,7 @@ fn seeded() -> tempfile::TempDir {
 }
 
 #[test]
-fn a_job_gets_its_own_copy_in_its_home_or_where_docker_config_points() {
+fn a_job_gets_its_own_copy_in_its_docker_config() {
     use std::os::unix::fs::PermissionsExt;
     let dir = seeded();
     for (variable, at) in [("HOME", "home/.docker"), ("DOCKER_CONFIG", "elsewhere")] {

@@ -133,7 +133,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_worker_whose_sshd_comes_late_is_configured_once_and_serves() {
+async fn a_late_sshd_is_configured_once_and_serves() {
     let mut world = World::new(Say::Runner("absent"));
     world.worker.refusals.store(5, Ordering::Relaxed);
     world.connect();
@@ -151,7 +151,7 @@ async fn a_worker_whose_sshd_comes_late_is_configured_once_and_serves() {
 }
 
 #[tokio::test]
-async fn an_agent_that_cloud_init_has_not_written_yet_is_awaited_and_not_a_failure() {
+async fn an_agent_not_written_yet_is_awaited() {
     let mut world = World::new(Say::Runner("serving"));
     world.worker.missing.store(5, Ordering::Relaxed);
     world.connect();
@@ -201,7 +201,7 @@ async fn wishes_reach_the_agent_and_their_effect_is_reported() {
 }
 
 #[tokio::test]
-async fn a_wish_made_before_the_connection_is_carried_out_and_nothing_is_started_first() {
+async fn a_wish_before_the_connection_comes_first() {
     let mut world = World::new(Say::Runner("absent"));
     world.worker.refusals.store(2, Ordering::Relaxed);
     world.connect();
@@ -216,7 +216,7 @@ async fn a_wish_made_before_the_connection_is_carried_out_and_nothing_is_started
 }
 
 #[tokio::test]
-async fn a_worker_at_another_address_is_connected_anew_with_the_same_wish() {
+async fn another_address_is_connected_with_the_same_wish() {
     let mut world = World::new(Say::Runner("serving"));
     world.connect();
     world.up().await;
@@ -251,7 +251,7 @@ async fn after_a_cut_it_connects_again_and_repeats_the_latest_wish() {
 }
 
 #[tokio::test]
-async fn a_stop_that_comes_too_early_is_repeated_until_a_better_wish_comes() {
+async fn an_early_stop_is_repeated_until_the_wish_changes() {
     let mut world = World::new(Say::Runner("fenced"));
     *world.worker.answers.lock().unwrap() = (4, String::new()); // busy
     world.connect();
@@ -297,7 +297,7 @@ async fn a_changed_configuration_is_pushed_once() {
 }
 
 #[tokio::test]
-async fn nonsense_of_every_kind_is_refused_with_one_sentence_and_tried_again() {
+async fn nonsense_is_refused_in_a_sentence_and_tried_again() {
     let nonsense = [
         (b"\xff\xfe\x00\x01garbage\n".to_vec(), "no report"),
         (line("serving").replace("\"v\":1", "\"v\":99").into_bytes(), "version 99"),
@@ -346,7 +346,7 @@ async fn a_wrong_host_key_is_told_and_sees_no_login() {
 }
 
 #[tokio::test]
-async fn a_worker_that_nobody_can_provision_is_told_in_the_provisioners_words() {
+async fn an_unprovisionable_worker_is_told_in_those_words() {
     let mut world = World::new(Say::Runner("serving"));
     let good = std::mem::replace(&mut *world.provision.lock().unwrap(), Err("no such runner any more".into()));
     world.connect();
@@ -360,7 +360,7 @@ async fn a_worker_that_nobody_can_provision_is_told_in_the_provisioners_words() 
 }
 
 #[tokio::test]
-async fn a_command_that_keeps_failing_is_a_refusal_that_repeats_no_secret() {
+async fn a_failing_command_is_a_refusal_without_secrets() {
     for (complaint, shown) in [
         ("cannot write /etc/gitlab-runner: no space left", "no space left"),
         ("bad line 1: token = \"glrt-0123456789\"", "is not shown"),

@@ -50,7 +50,7 @@ async fn a_command_gets_its_input_and_gives_all_its_output() {
 }
 
 #[tokio::test]
-async fn a_wrong_host_key_is_refused_before_the_login_and_both_keys_are_told() {
+async fn a_wrong_host_key_is_refused_and_both_keys_are_told() {
     let manager = manager_key();
     let key = stranger(Algorithm::Ed25519);
     let shown = key.fingerprint(russh::keys::HashAlg::Sha256).to_string();
@@ -88,7 +88,7 @@ async fn a_server_that_does_not_know_our_key_refuses() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers_is_given_up_and_its_connection_closed() {
+async fn a_silent_server_is_given_up_and_closed() {
     let manager = manager_key();
     let limits = Limits { handshake: Duration::from_millis(200), ..Limits::default() };
     // Silent from the first byte, and silent in the middle of the key exchange.
@@ -154,7 +154,7 @@ async fn output_over_the_limit_ends_the_command() {
 }
 
 #[tokio::test]
-async fn a_command_that_takes_too_long_is_closed_and_the_session_goes_on() {
+async fn a_late_command_is_closed_and_the_session_goes_on() {
     let (closed, mut was_closed) = mpsc::channel(1);
     let session = session(script(move |command, mut channel| {
         let closed = closed.clone();
@@ -253,7 +253,7 @@ async fn a_line_without_end_ends_the_stream_at_the_limit() {
 }
 
 #[tokio::test]
-async fn nobody_reading_slows_the_server_down_instead_of_filling_memory() {
+async fn an_unread_stream_slows_the_server_down() {
     let sent = Arc::new(AtomicUsize::new(0));
     let (_session, lines) = stream(flood(Arc::clone(&sent)), 64 * 1024).await;
 

@@ -37,7 +37,7 @@ async fn the_systems_own_ssh_understands_the_arguments() {
 }
 
 #[tokio::test]
-async fn the_systems_own_ssh_gets_in_with_our_arguments_and_not_without_the_right_host_key() {
+async fn the_systems_ssh_gets_in_only_with_the_right_host_key() {
     let Some(program) = found("ssh", UNTESTED) else { return };
     let dir = tempfile::tempdir().unwrap();
     let manager = ManagerKey::load_or_create(dir.path()).unwrap();
