@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{JobId, ProjectId, RunnerName};
+use super::time::since;
 use super::trouble::Trouble;
 
 /// A job that waits for a runner: `pending`, and claimed by nobody.
@@ -95,6 +96,15 @@ pub enum Knowledge {
 }
 
 impl Knowledge {
+    /// Of what is asked again and again: the last good answer came at `good_at`, and `trouble` is why there is none newer.
+    pub(crate) fn of(good_at: Option<Timestamp>, trouble: Option<&Trouble>, now: Timestamp) -> Self {
+        match (good_at, trouble.cloned()) {
+            (_, None) => Self::Known,
+            (Some(at), Some(trouble)) => Self::Stale { age: since(now, at), trouble },
+            (None, Some(trouble)) => Self::Unknown { trouble },
+        }
+    }
+
     /// Whether decisions may rest on it.
     pub fn is_known(&self) -> bool {
         matches!(self, Self::Known)

@@ -96,11 +96,7 @@ impl Prices {
 
     /// What is known of each region's spot prices.
     pub(crate) fn knowledge(&self, now: Timestamp) -> BTreeMap<String, Knowledge> {
-        let of = |known: &Region| match (known.spot_asked_at, &known.trouble) {
-            (_, None) => Knowledge::Known,
-            (Some(at), Some(trouble)) => Knowledge::Stale { age: since(now, at), trouble: trouble.clone() },
-            (None, Some(trouble)) => Knowledge::Unknown { trouble: trouble.clone() },
-        };
+        let of = |known: &Region| Knowledge::of(known.spot_asked_at, known.trouble.as_ref(), now);
         self.regions.iter().map(|(region, known)| (region.clone(), of(known))).collect()
     }
 

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use super::backoff::{Backoff, Jitter, Pace};
 use super::job::{Knowledge, RunnerFacts};
 use super::offering::Blueprint;
-use super::time::since;
 use super::trouble::Trouble;
 
 /// After a launch that is refused or malformed: somebody has to change something, but perhaps just did.
@@ -50,11 +49,7 @@ impl<T> Answer<T> {
 
     /// How it stands, for people.
     pub(crate) fn knowledge(&self, now: Timestamp) -> Knowledge {
-        match (&self.good, &self.trouble) {
-            (_, None) => Knowledge::Known,
-            (Some((at, _)), Some(trouble)) => Knowledge::Stale { age: since(now, *at), trouble: trouble.clone() },
-            (None, Some(trouble)) => Knowledge::Unknown { trouble: trouble.clone() },
-        }
+        Knowledge::of(self.good.as_ref().map(|(at, _)| *at), self.trouble.as_ref(), now)
     }
 }
 
