@@ -1,6 +1,6 @@
 //! The engine's step, by fleet size: budget 5 ms for 1,000 workers and 10,000 waiting jobs (docs/performance.md).
 //!
-//! Each measured step takes in a whole new look at the queue, as the service's steps do every check interval; its
+//! Each measured step takes in a whole new poll of the queue, as the service's steps do every check interval; its
 //! base line beside it is a step with nothing new.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_ma
 use jiff::Timestamp;
 use runner_fleet_engine::{
     Blueprint, ConfigHash, Engine, Event, Health, IdleCount, Instance, InstanceState, InstanceType, JobId, LinkNews,
-    Market, PendingJob, Phase, Place, ProjectId, QueueLook, Report, RunnerFacts, RunnerName, RunnerSettings,
+    Market, PendingJob, Phase, Place, ProjectId, QueueSnapshot, Report, RunnerFacts, RunnerName, RunnerSettings,
     RunnerState, Scope, Server, Settings, SubnetId, TemplateName, WorkerId, Zone,
 };
 
@@ -97,7 +97,7 @@ fn busy(number: u32) -> Report {
     }
 }
 
-fn look(jobs: u64, now: Timestamp) -> Event {
+fn poll(jobs: u64, now: Timestamp) -> Event {
     let job = |number: u64| PendingJob {
         id: JobId(1_000_000 + number),
         project: ProjectId(number % 500),
@@ -108,8 +108,8 @@ fn look(jobs: u64, now: Timestamp) -> Event {
         queued_at: now,
         seen_at: now,
     };
-    let look = QueueLook { as_of: now, jobs: (0..jobs).map(job).collect(), complete: true };
-    Event::Queue { server: Server::new(SERVER), look: Ok(look) }
+    let snapshot = QueueSnapshot { as_of: now, jobs: (0..jobs).map(job).collect(), complete: true };
+    Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) }
 }
 
 /// A full fleet, every worker busy, every runner at its ceiling.
@@ -133,7 +133,7 @@ fn full_fleet(workers: u32, jobs: u64) -> (Engine, Timestamp) {
         news: LinkNews::Report(Box::new(busy(number))),
     });
     engine.step(now, reports.collect::<Vec<_>>());
-    engine.step(now, vec![look(jobs, now)]);
+    engine.step(now, vec![poll(jobs, now)]);
     (engine, now)
 }
 
@@ -144,9 +144,9 @@ fn step(c: &mut Criterion) {
         let name = format!("{workers} workers, {jobs} jobs");
         let (engine, now) = full_fleet(workers, jobs);
         let next = now.saturating_add(Duration::from_secs(1)).unwrap_or(now);
-        group.bench_function(BenchmarkId::new("new look", &name), |b| {
+        group.bench_function(BenchmarkId::new("new snapshot", &name), |b| {
             b.iter_batched_ref(
-                || (engine.clone(), Some(look(jobs, next))),
+                || (engine.clone(), Some(poll(jobs, next))),
                 |(engine, event)| black_box(engine.step(next, event.take())),
                 BatchSize::LargeInput,
             );

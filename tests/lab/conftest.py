@@ -56,7 +56,7 @@ def gitlab() -> Iterator[GitLab]:
 
 @pytest.fixture
 def fleet(world: World, gitlab: GitLab, request: pytest.FixtureRequest) -> Iterator[Fleet]:
-    """`fleet(idle_count=1)` starts a manager. After the test comes the look around, or the report of the failure."""
+    """`fleet(idle_count=1)` starts a manager. After the test comes the poll around, or the report of the failure."""
     made: list[Manager] = []
     case = request.node.name.removeprefix("test_")
 

@@ -42,8 +42,8 @@ def test_01_nothing_queued(world: World, gitlab: GitLab, fleet: Fleet, foreigner
     assert [states[foreigner] for foreigner in foreigners] == ["running", "running"]
     named = [call for call in world.proxy.calls("TerminateInstances", manager.since) if set(foreigners) & set(call.params.values())]
     assert not named, "a foreign instance was named in TerminateInstances"
-    # One look a second at one project: far inside of 600 a minute, and still awake.
+    # One poll a second at one project: far inside of 600 a minute, and still awake.
     looks = [entry for entry in gitlab.journal if entry.path == "/projects/4/jobs" and entry.who == "user"]
-    assert 10 <= len(looks) <= 150, f"{len(looks)} looks at the queue in a minute"
+    assert 10 <= len(looks) <= 150, f"{len(looks)} polls of the queue in a minute"
     assert world.proxy.counts(manager.since)["DescribeInstances"] <= MINUTE_S * 2
     assert gitlab.state.online(gitlab.runner), "GitLab believes that nobody serves the runner"

@@ -21,11 +21,11 @@ def test_11_hold(world: World, gitlab: GitLab, fleet: Fleet) -> None:
     ec2.create_tags(Resources=[held.id], Tags=[HOLD])
     tagged_at = time.time()
 
-    # The tag is known from the next look at EC2 on; a launch brings one at once.
+    # The tag is known from the next listing on; a launch brings one at once.
     manager.reload(idle_count=2)
     steps.waits_idle(gitlab, 2)
     assert len(manager.instances()) == 2
-    wait_for("a look at EC2 after the tag was set", lambda: world.proxy.calls("DescribeInstances", tagged_at), 60)
+    wait_for("a listing after the tag was set", lambda: world.proxy.calls("DescribeInstances", tagged_at), 60)
     manager.reload(idle_count=0)
     wait_for("the worker without the tag is gone", lambda: [item.id for item in manager.instances()] == [held.id], 60)
 

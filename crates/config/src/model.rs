@@ -17,7 +17,7 @@ use runner_fleet_engine::{IdleCount, InstanceType, Market, RunnerName, ScheduleE
 pub struct Config {
     /// Jobs at one time over all runners; at least 1.
     pub concurrent: u32,
-    /// Time between two looks at the queue. Default 3 s.
+    /// Time between two polls of the queue. Default 3 s.
     pub check_interval: Duration,
     /// Where dashboard, metrics and health listen; `None` when the file says `""`. Default 127.0.0.1:9252.
     pub listen_address: Option<SocketAddr>,

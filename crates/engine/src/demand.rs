@@ -144,7 +144,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         queue: match (runner.sees_queue, queue) {
             (false, _) => Knowledge::Known,
             (true, Some(queue)) => queue.knowledge(now, check_interval),
-            (true, None) => Knowledge::Unknown { trouble: Trouble::awaited("the first look at the queue") },
+            (true, None) => Knowledge::Unknown { trouble: Trouble::awaited("the first poll of the queue") },
         },
         complete: !runner.sees_queue || queue.is_some_and(Queue::is_complete),
         running: 0,
@@ -235,7 +235,7 @@ fn count_waiting(
         .filter_map(|runner| Candidate::of(scene, runner, demands.get(&runner.name)?))
         .collect();
     let mut counted: Vec<u32> = vec![0; candidates.len()];
-    let mut oldest_look: Vec<Timestamp> = vec![now; candidates.len()];
+    let mut oldest_poll: Vec<Timestamp> = vec![now; candidates.len()];
     let mut by_tags = ByTags::default();
     for job in waiting {
         let fitting = by_tags.fitting(&candidates, job);
@@ -252,20 +252,20 @@ fn count_waiting(
         let Some(&index) = able().find(has_slot).or_else(|| able().find(has_room)).or_else(|| able().next()) else {
             continue;
         };
-        if let (Some(count), Some(look)) = (counted.get_mut(index), oldest_look.get_mut(index)) {
+        if let (Some(count), Some(snapshot)) = (counted.get_mut(index), oldest_poll.get_mut(index)) {
             *count += 1;
-            *look = (*look).min(job.seen_at);
+            *snapshot = (*snapshot).min(job.seen_at);
         }
     }
-    for ((candidate, counted), look) in candidates.iter().zip(counted).zip(oldest_look) {
+    for ((candidate, counted), snapshot) in candidates.iter().zip(counted).zip(oldest_poll) {
         if let Some(demand) = demands.get_mut(candidate.name) {
-            // A job taken since the look may still be counted as waiting; it is running already.
+            // A job taken since the poll may still be counted as waiting; it is running already.
             let taken: u32 = scene
                 .fleet
                 .workers
                 .values()
                 .filter(|worker| worker.instance.runner == *candidate.name)
-                .map(|worker| worker.unnamed_starts_after(look))
+                .map(|worker| worker.unnamed_starts_after(snapshot))
                 .sum();
             demand.waiting = counted.saturating_sub(taken);
         }

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{InstanceType, JobId, LaunchToken, RunnerName, Server, WorkerId, Zone};
-use super::job::{QueueLook, RunnerFacts};
+use super::job::{QueueSnapshot, RunnerFacts};
 use super::offering::{Blueprint, Market, Offering};
-use super::prices::PriceLook;
+use super::prices::PriceSnapshot;
 use super::settings::Settings;
 use super::trouble::Trouble;
 use super::worker::{Instance, Report};
@@ -28,7 +28,7 @@ pub enum Event {
         /// The server.
         server: Server,
         /// What waits, or why nobody knows.
-        look: Result<QueueLook, Trouble>,
+        snapshot: Result<QueueSnapshot, Trouble>,
     },
     /// The launch of a runner's workers was prepared: image resolved, launch template found or created.
     Blueprint {
@@ -82,7 +82,7 @@ pub enum Event {
         outcome: RetryOutcome,
     },
     /// The prices of a region were looked at.
-    Prices(PriceLook),
+    Prices(PriceSnapshot),
     /// Someone at the control socket wants something.
     Operator(OperatorWish),
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::ids::{RunnerName, Server};
-use super::job::{PendingJob, QueueLook};
+use super::job::{PendingJob, QueueSnapshot};
 use super::schedule::policy_at;
 use super::settings::{IdleCount, RunnerSettings, Settings};
 use super::time::{after, since};
@@ -108,17 +108,17 @@ impl Forecasts {
     }
 
     /// A server's queue was looked at; `whose` says which runner a job counts for.
-    pub(crate) fn looked<'a>(
+    pub(crate) fn polled<'a>(
         &mut self,
         server: &Server,
-        look: &'a QueueLook,
+        snapshot: &'a QueueSnapshot,
         now: Timestamp,
         servers_runners: &[RunnerName],
         mut whose: impl FnMut(&'a PendingJob) -> Option<RunnerName>,
     ) {
         let Self { arrivals, by_runner } = self;
         let has_forecast = |name: &RunnerName| by_runner.contains_key(name);
-        let came = arrivals.looked(server, look, now, |job| whose(job).filter(has_forecast));
+        let came = arrivals.polled(server, snapshot, now, |job| whose(job).filter(has_forecast));
         for name in servers_runners {
             if let Some(forecast) = by_runner.get_mut(name).filter(|forecast| forecast.terms.sees_queue) {
                 forecast.watched(now);

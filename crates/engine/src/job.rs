@@ -32,14 +32,14 @@ pub struct PendingJob {
     pub seen_at: Timestamp,
 }
 
-/// One look at the queue of a GitLab server, merged over its projects.
+/// One poll of the queue of a GitLab server, merged over its projects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QueueLook {
+pub struct QueueSnapshot {
     /// Send time of the oldest request behind this look that contributed a pending job.
     pub as_of: Timestamp,
     /// In the order in which GitLab hands jobs out: by id.
     pub jobs: Vec<PendingJob>,
-    /// Whether every project in scope was looked at successfully in its last turn. Only a complete look says "nothing waits".
+    /// Whether every project in scope was looked at successfully in its last turn. Only a complete poll says "nothing waits".
     pub complete: bool,
 }
 

@@ -85,11 +85,11 @@ pub use ids::{
     ConfigHash, InstanceType, JobId, KeyPairName, LaunchToken, ProjectId, RunnerName, Server, SubnetId, SystemId,
     TemplateName, WorkerId, Zone,
 };
-pub use job::{Knowledge, PendingJob, QueueLook, RunnerFacts, Scope};
+pub use job::{Knowledge, PendingJob, QueueSnapshot, RunnerFacts, Scope};
 pub use listing::SETTLING;
 pub use money::UsdPerHour;
 pub use offering::{Blueprint, Market, Offering, Place};
-pub use prices::{OverPriceCap, PriceLook};
+pub use prices::{OverPriceCap, PriceSnapshot};
 pub use reason::{Brief, Reason};
 pub use schedule::{Policy, policy_at};
 pub use settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};

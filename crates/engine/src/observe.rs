@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::command::Command;
 use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, LinkNews, OperatorWish};
 use super::ids::{LaunchToken, RunnerName, Server, WorkerId};
-use super::job::{Knowledge, QueueLook};
+use super::job::{Knowledge, QueueSnapshot};
 use super::journal::Entry;
 use super::launching::{LAUNCH_AGAIN, SLOW};
 use super::matching::may_take;
@@ -33,9 +33,9 @@ impl Engine {
                     known.facts.take(facts, now);
                 }
             }
-            Event::Queue { server, look } => {
-                self.learn_from(&server, &look);
-                self.queues.entry(server).or_default().answered(look);
+            Event::Queue { server, snapshot } => {
+                self.learn_from(&server, &snapshot);
+                self.queues.entry(server).or_default().answered(snapshot);
             }
             Event::Blueprint { runner, blueprint } => self.blueprint(&runner, blueprint),
             Event::Instances { asked_at, listing } => return self.listed(asked_at, listing),
@@ -54,7 +54,7 @@ impl Engine {
                 self.journal.totals.jobs_retried += u64::from(again);
                 text.into_iter().for_each(|text| self.journal.note(now, Entry::new(DecisionKind::JobRetry, text)));
             }
-            Event::Prices(look) => self.prices.answered(look),
+            Event::Prices(snapshot) => self.prices.answered(snapshot),
             Event::Operator(wish) => self.wished(wish),
         }
         Vec::new()
@@ -77,14 +77,16 @@ impl Engine {
         self.settings = Some(settings);
     }
 
-    /// The forecasts learn of the jobs that a look shows for the first time. Each counts for the runner that it is in demand
+    /// The forecasts learn of the jobs that a poll shows for the first time. Each counts for the runner that it is in demand
     /// for: the first in file order that may take it and has room, else the first that may take it.
-    fn learn_from(&mut self, server: &Server, look: &Result<QueueLook, Trouble>) {
-        let (Ok(look), Some(settings), false) = (look, &self.settings, self.forecasts.is_empty()) else { return };
+    fn learn_from(&mut self, server: &Server, snapshot: &Result<QueueSnapshot, Trouble>) {
+        let (Ok(snapshot), Some(settings), false) = (snapshot, &self.settings, self.forecasts.is_empty()) else {
+            return;
+        };
         let Self { runners, assessment, forecasts, .. } = self;
         let here: Vec<_> = settings.runners.iter().filter(|r| r.server == *server && r.sees_queue).collect();
         let names: Vec<RunnerName> = here.iter().map(|runner| runner.name.clone()).collect();
-        forecasts.looked(server, look, self.now, &names, |job| {
+        forecasts.polled(server, snapshot, self.now, &names, |job| {
             let able = || {
                 here.iter().filter(|runner| {
                     let facts = runners.get(&runner.name).and_then(|known| known.facts.known());

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    use crate::{InstanceType, LaunchErrorClass, PriceLook, SubnetId, Zone};
+    use crate::{InstanceType, LaunchErrorClass, PriceSnapshot, SubnetId, Zone};
 
     fn places() -> Vec<Place> {
         ["a", "b"]
@@ -182,7 +182,7 @@ mod tests {
     fn spot(prices: [f64; 2]) -> Prices {
         let by_zone = places().into_iter().zip(prices).map(|(place, price)| ((place.instance_type, place.zone), price));
         let mut known = Prices::default();
-        known.answered(PriceLook {
+        known.answered(PriceSnapshot {
             region: String::new(),
             asked_at: at(0),
             on_demand: BTreeMap::new(),

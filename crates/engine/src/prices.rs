@@ -21,9 +21,9 @@ use super::trouble::Trouble;
 /// for so long says nothing any more.
 const SPOT_STALE: Duration = Duration::from_secs(3 * 3600);
 
-/// One look at a region's prices.
+/// One read of a region's prices.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PriceLook {
+pub struct PriceSnapshot {
     /// The region (`eu-central-1`).
     pub region: String,
     /// When spot prices were asked for.
@@ -78,9 +78,9 @@ pub enum Limit {
 }
 
 impl Prices {
-    /// Takes in a look. A failed one leaves the spot prices that were known; they grow old.
-    pub(crate) fn answered(&mut self, look: PriceLook) {
-        let PriceLook { region, asked_at, on_demand, spot } = look;
+    /// Takes in one read. A failed one leaves the spot prices that were known; they grow old.
+    pub(crate) fn answered(&mut self, snapshot: PriceSnapshot) {
+        let PriceSnapshot { region, asked_at, on_demand, spot } = snapshot;
         let usable = |price: &f64| price.is_finite() && *price > 0.0;
         let known = self.regions.entry(region).or_default();
         known.on_demand = on_demand.into_iter().filter(|(_, price)| usable(price)).collect();
@@ -177,7 +177,7 @@ mod tests {
     fn prices(on_demand: Option<f64>, spot: Option<f64>) -> Prices {
         let kind = InstanceType::new("c8g.large");
         let mut prices = Prices::default();
-        prices.answered(PriceLook {
+        prices.answered(PriceSnapshot {
             region: "eu-central-1".into(),
             asked_at: at(0),
             on_demand: on_demand.map(|price| (kind.clone(), price)).into_iter().collect(),
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_failed_look_keeps_what_was_known() {
         let mut known = prices(Some(0.09), Some(0.03));
-        known.answered(PriceLook {
+        known.answered(PriceSnapshot {
             region: "eu-central-1".into(),
             asked_at: at(600),
             on_demand: BTreeMap::new(),

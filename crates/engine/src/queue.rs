@@ -4,28 +4,28 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::job::{Knowledge, PendingJob, QueueLook};
+use super::job::{Knowledge, PendingJob, QueueSnapshot};
 use super::time::since;
 use super::trouble::Trouble;
 
-/// The last good look, and the last failure after it.
+/// The last good poll, and the last failure after it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
-    look: Option<QueueLook>,
+    snapshot: Option<QueueSnapshot>,
     failure: Option<Trouble>,
 }
 
-/// How long a look stays good: four missed looks, and no less than 20 s, which one slow page may take.
+/// How long a poll stays good: four missed polls, and no less than 20 s, which one slow page may take.
 fn fresh_for(check_interval: Duration) -> Duration {
     (check_interval * 4).max(Duration::from_secs(20))
 }
 
 impl Queue {
-    /// Takes in an answer. A failed look changes no job: they wait on, or they do not; nobody knows.
-    pub(crate) fn answered(&mut self, look: Result<QueueLook, Trouble>) {
-        match look {
-            Ok(look) => {
-                self.look = Some(look);
+    /// Takes in an answer. A failed poll changes no job: they wait on, or they do not; nobody knows.
+    pub(crate) fn answered(&mut self, snapshot: Result<QueueSnapshot, Trouble>) {
+        match snapshot {
+            Ok(snapshot) => {
+                self.snapshot = Some(snapshot);
                 self.failure = None;
             }
             Err(trouble) => self.failure = Some(trouble),
@@ -34,11 +34,11 @@ impl Queue {
 
     /// What can be said of it now.
     pub(crate) fn knowledge(&self, now: Timestamp, check_interval: Duration) -> Knowledge {
-        let trouble = || self.failure.clone().unwrap_or_else(|| Trouble::awaited("the first look at the queue"));
-        match &self.look {
+        let trouble = || self.failure.clone().unwrap_or_else(|| Trouble::awaited("the first poll of the queue"));
+        match &self.snapshot {
             None => Knowledge::Unknown { trouble: trouble() },
-            Some(look) => {
-                let age = since(now, look.as_of);
+            Some(snapshot) => {
+                let age = since(now, snapshot.as_of);
                 if age <= fresh_for(check_interval) {
                     Knowledge::Known
                 } else {
@@ -54,13 +54,13 @@ impl Queue {
         self.jobs().filter(move |job| since(now, job.seen_at) <= limit)
     }
 
-    /// All jobs of the last good look.
+    /// All jobs of the last good poll.
     pub(crate) fn jobs(&self) -> impl Iterator<Item = &PendingJob> {
-        self.look.iter().flat_map(|look| &look.jobs)
+        self.snapshot.iter().flat_map(|snapshot| &snapshot.jobs)
     }
 
-    /// Whether the last look saw everything: only then does the absence of a job say that it does not wait.
+    /// Whether the last poll saw everything: only then does the absence of a job say that it does not wait.
     pub(crate) fn is_complete(&self) -> bool {
-        self.look.as_ref().is_some_and(|look| look.complete)
+        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.complete)
     }
 }

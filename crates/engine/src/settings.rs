@@ -15,7 +15,7 @@ use super::offering::Market;
 pub struct Settings {
     /// Jobs at one time over all runners: caps the sum of the capacities of all workers not yet terminated.
     pub concurrent: u32,
-    /// Time between two looks at the queue; also the measure of how fresh an answer must be.
+    /// Time between two polls of the queue; also the measure of how fresh an answer must be.
     pub check_interval: Duration,
     /// In file order: a job that two runners could take is counted for the first.
     pub runners: Vec<RunnerSettings>,

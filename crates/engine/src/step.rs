@@ -44,7 +44,7 @@ impl Engine {
         }
         let Some(settings) = self.settings.take() else { return commands };
         self.forecasts.tick(&settings, now);
-        commands.extend(self.look(now));
+        commands.extend(self.list(now));
         commands.extend(self.end_the_lost(&settings, now));
         commands.extend(self.reach_out(now));
         commands.extend(self.balance(&settings, now));
@@ -86,7 +86,7 @@ impl Engine {
     }
 
     /// Asks EC2 again when it is time.
-    fn look(&mut self, now: Timestamp) -> Option<Command> {
+    fn list(&mut self, now: Timestamp) -> Option<Command> {
         self.listing.due(&self.fleet, now).map(|with_health| Command::ListInstances { with_health })
     }
 

@@ -1,8 +1,8 @@
 //! What the manager keeps in EC2 beside instances: its key pair, and a launch template for each runner. Here is decided
 //! what must be made before a launch, and what of former times nothing needs any more.
 //!
-//! Level-triggered like everything else: each look starts from what EC2 shows, so that a lost answer, a crash between two
-//! calls or a person who deletes by hand costs time until the next look, and leaves nothing behind. The live service and
+//! Level-triggered like everything else: each pass starts from what EC2 shows, so that a lost answer, a crash between two
+//! calls or a person who deletes by hand costs time until the next pass, and leaves nothing behind. The live service and
 //! the simulated worlds both carry out exactly this.
 
 use std::collections::{BTreeMap, BTreeSet};

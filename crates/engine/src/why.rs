@@ -84,7 +84,7 @@ fn fate(engine: &Engine, settings: &Settings, server: &Server, id: JobId) -> Job
     let sees = settings.runners.iter().any(|runner| runner.server == *server && runner.sees_queue);
     let knowledge = match queue {
         Some(queue) => queue.knowledge(engine.now, settings.check_interval),
-        None => Knowledge::Unknown { trouble: Trouble::awaited("the first look at the queue") },
+        None => Knowledge::Unknown { trouble: Trouble::awaited("the first poll of the queue") },
     };
     let reason = match knowledge {
         _ if !sees => JobReason::NoApiToken,

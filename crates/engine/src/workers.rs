@@ -14,7 +14,7 @@ use super::worker_event::{News, Passing};
 
 /// How long a silent worker still counts as reachable: two missed half-minute reports and some.
 pub(crate) const SILENCE: Duration = Duration::from_secs(75);
-/// How long job starts are remembered; longer than any look at the queue stays in use.
+/// How long job starts are remembered; longer than any poll of the queue stays in use.
 const STARTS_KEPT: Duration = Duration::from_secs(120);
 
 /// No worker runs more jobs than this, whatever it says.
@@ -232,7 +232,7 @@ impl Worker {
         self.report().and_then(|report| report.interruption)
     }
 
-    /// Jobs taken at or after that time whose ids no report has told yet: the look at the queue of that time may show them
+    /// Jobs taken at or after that time whose ids no report has told yet: the poll of the queue of that time may show them
     /// as waiting still.
     pub(crate) fn unnamed_starts_after(&self, as_of: Timestamp) -> u32 {
         let Some(report) = self.report() else { return 0 };

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::error::{ErrorKind, GitLabError};
 
 /// The first wait after a failure that says nothing about when to come back. Shorter than the default check interval:
-/// a single lost answer costs no look.
+/// a single lost answer costs no poll.
 const FIRST: Duration = Duration::from_secs(2);
 
 /// The longest such wait: a server that is back must not be left alone for longer than a minute.

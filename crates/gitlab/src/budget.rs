@@ -3,7 +3,7 @@
 //! GitLab counts `GET /projects/:id/jobs` per user in fixed minutes, 600 by default, all projects together. A bucket
 //! that refills `rate` tokens a minute and holds at most `burst` never lets more than `rate + burst` pass in any minute.
 //! With the default rate of 500 and a burst of a tenth of it that is 550: fifty remain for people and scripts that act
-//! as the same user. Every three seconds 25 tokens come back: so many projects can be looked at in every look.
+//! as the same user. Every three seconds 25 tokens come back: so many projects can be looked at in every poll.
 //!
 //! Two tokens of the same user share GitLab's limit but not this bucket: give each manager a user of its own.
 

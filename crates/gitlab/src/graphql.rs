@@ -33,10 +33,10 @@ const REFUSED_FOR: Duration = Duration::from_secs(3600);
 /// Between two probes that proved nothing.
 const PROBE_EVERY: Duration = Duration::from_secs(60);
 
-/// After a probe that was not answered: a probe that hangs holds up the look that it is part of.
+/// After a probe that was not answered: a probe that hangs holds up the poll that it is part of.
 const PROBE_AFTER_FAILURE: Duration = Duration::from_secs(600);
 
-/// How many looks in a row may fail before the projects are asked instead: a server that is down is down for both, but a
+/// How many polls in a row may fail before the projects are asked instead: a server that is down is down for both, but a
 /// query that always times out, or a proxy that blocks it, must not blind us.
 const STUMBLES_MAX: u32 = 3;
 
@@ -233,7 +233,7 @@ impl Shortcut {
         self.next_probe = now.checked_add(PROBE_AFTER_FAILURE).ok();
     }
 
-    /// A look was not answered; too many in a row are a refusal.
+    /// A poll was not answered; too many in a row are a refusal.
     pub(crate) fn stumbled(&mut self, now: Timestamp) {
         self.stumbles += 1;
         if self.stumbles >= STUMBLES_MAX {
@@ -241,7 +241,7 @@ impl Shortcut {
         }
     }
 
-    /// A look was answered.
+    /// A poll was answered.
     pub(crate) fn walked(&mut self) {
         self.stumbles = 0;
     }

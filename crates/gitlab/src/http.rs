@@ -32,7 +32,7 @@ pub struct Limits {
     /// From the first packet to a finished TLS handshake. Default 5 s: one lost SYN is repeated after 1 s, a second after 3 s.
     pub connect: Duration,
     /// The whole call with its body. Default 20 s: GitLab's slowest list answers in a few seconds, and one hanging call
-    /// must not outlast several looks at the queue.
+    /// must not outlast several polls of the queue.
     pub total: Duration,
     /// The answer's body. Default 4 MiB: a page of 100 jobs has about 400 KiB, long commit messages may make it some
     /// times larger, and eight at a time must fit a manager with 64 MiB.

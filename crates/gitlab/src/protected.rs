@@ -22,7 +22,7 @@ const FRESH: Duration = Duration::from_secs(600);
 /// When a project whose rules could not be read is asked again.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// Projects asked in one look: two requests each, so that a full round of cold rules takes a small part of the budget.
+/// Projects asked in one poll: two requests each, so that a full round of cold rules takes a small part of the budget.
 const PROJECTS_PER_LOOK_MAX: usize = 5;
 
 /// Pages of rules read: 1,000 rules are more than a person keeps in order.

@@ -3,7 +3,7 @@
 //! No REST endpoint lists the pending jobs of a group or an instance, so projects are asked one by one, within the
 //! budget: `turn` says whose turn it is, `row` reads the answer. Where the token may, one GraphQL request per runner
 //! replaces all that (`graphql`). A project that fails keeps its older jobs, with their older `seen_at`, and makes
-//! the look incomplete; it is never taken for empty.
+//! the poll incomplete; it is never taken for empty.
 //!
 //! Nothing is decided here: whether a job is ours is the engine's business.
 
@@ -23,7 +23,7 @@ use super::error::{ErrorKind, GitLabError};
 use super::graphql::{self, Shortcut};
 use super::page;
 use super::protected::Protections;
-use runner_fleet_engine::{JobId, PendingJob, ProjectId, QueueLook, RunnerName};
+use runner_fleet_engine::{JobId, PendingJob, ProjectId, QueueSnapshot, RunnerName};
 
 /// Requests under way at one time: enough for 25 projects in a second at 200 ms each, little enough for any server.
 const CONCURRENCY: usize = 8;
@@ -65,7 +65,7 @@ pub struct RunnerInQueue {
     pub restricted_to: Option<BTreeSet<ProjectId>>,
 }
 
-/// Reads the queue, look by look. Dropping a look midway loses nothing but that look's remaining requests.
+/// Reads the queue, poll by poll. Dropping a poll midway loses nothing but that poll's remaining requests.
 #[derive(Debug)]
 pub struct QueueReader {
     gitlab: GitLab,
@@ -77,7 +77,7 @@ pub struct QueueReader {
 }
 
 impl QueueReader {
-    /// A reader that has seen nothing: its looks are incomplete until every project had a turn.
+    /// A reader that has seen nothing: its polls are incomplete until every project had a turn.
     pub fn new(gitlab: GitLab, scope: QueueScope) -> Self {
         let rest = Backoff::new(gitlab.seed());
         let (turns, shortcut, protections) = Default::default();
@@ -112,13 +112,13 @@ impl QueueReader {
     /// # Errors
     /// No request of this look was answered, or none was sent because GitLab wants to be left alone; what was known
     /// before is not repeated then.
-    pub async fn look(&mut self, clock: ReadClock<'_>) -> Result<QueueLook, GitLabError> {
+    pub async fn poll(&mut self, clock: ReadClock<'_>) -> Result<QueueSnapshot, GitLabError> {
         let now = clock();
         self.rest.check(now)?;
         if self.shortcut.is_trusted(&self.scope.runners, now)
-            && let Some(look) = self.look_by_shortcut(clock).await?
+            && let Some(snapshot) = self.poll_by_shortcut(clock).await?
         {
-            return Ok(look);
+            return Ok(snapshot);
         }
         self.ask_projects(clock).await?;
         self.look_up_protection(clock).await;
@@ -136,7 +136,7 @@ impl QueueReader {
         let mut answers = futures::stream::iter(chosen.into_iter().map(|project| ask(&gitlab, project, clock)))
             .buffer_unordered(CONCURRENCY);
         let mut tally = Tally::default();
-        // Every answer is taken in before the next is awaited: a look that is dropped here leaves all in order.
+        // Every answer is taken in before the next is awaited: a poll that is dropped here leaves all in order.
         while let Some((project, asked_at, answer)) = answers.next().await {
             let Some(turn) = self.turns.get_mut(&project) else { continue };
             match answer {
@@ -204,8 +204,8 @@ impl QueueReader {
         }
     }
 
-    /// All that is known of the projects, as one look.
-    fn merged(&self, now: Timestamp) -> QueueLook {
+    /// All that is known of the projects, as one poll.
+    fn merged(&self, now: Timestamp) -> QueueSnapshot {
         let mut jobs = BTreeMap::new();
         for (project, turn) in &self.turns {
             for (id, waiting) in &turn.waiting {
@@ -218,7 +218,7 @@ impl QueueReader {
     }
 
     /// The queue by GraphQL; `None` when GitLab now refuses it, so that the projects are asked instead.
-    async fn look_by_shortcut(&mut self, clock: ReadClock<'_>) -> Result<Option<QueueLook>, GitLabError> {
+    async fn poll_by_shortcut(&mut self, clock: ReadClock<'_>) -> Result<Option<QueueSnapshot>, GitLabError> {
         let now = clock();
         let mut jobs: BTreeMap<JobId, PendingJob> = BTreeMap::new();
         let mut complete = true;
@@ -275,7 +275,7 @@ impl QueueReader {
     }
 }
 
-/// The answers of one look.
+/// The answers of one poll.
 #[derive(Default)]
 struct Tally {
     answered: usize,
@@ -328,8 +328,8 @@ async fn pending(
     Ok(Page { waiting, any, whole: list.whole })
 }
 
-fn finished(jobs: BTreeMap<JobId, PendingJob>, complete: bool, now: Timestamp) -> QueueLook {
+fn finished(jobs: BTreeMap<JobId, PendingJob>, complete: bool, now: Timestamp) -> QueueSnapshot {
     let jobs: Vec<_> = jobs.into_values().collect();
     let as_of = jobs.iter().map(|job| job.seen_at).min().unwrap_or(now);
-    QueueLook { as_of, jobs, complete }
+    QueueSnapshot { as_of, jobs, complete }
 }

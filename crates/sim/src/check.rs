@@ -1,6 +1,6 @@
 //! What must never happen, judged by the truth of the world and not by anything that an engine says.
 //!
-//! After each step [`Check::look`] reads what was newly noted; at the end [`Check::end`] asks whether the fleet found
+//! After each step [`Check::newly_broken`] reads what was newly noted; at the end [`Check::end`] asks whether the fleet found
 //! its rest: every runnable job has ended, nothing is left beyond the idle policy's floor.
 
 use std::collections::VecDeque;
@@ -127,8 +127,8 @@ pub struct Check {
 }
 
 impl Check {
-    /// What was broken since the last look.
-    pub fn look(&mut self, world: &World) -> Vec<(Timestamp, Violation)> {
+    /// What was broken since the last poll.
+    pub fn newly_broken(&mut self, world: &World) -> Vec<(Timestamp, Violation)> {
         let facts = world.ledger().facts.get(self.read..).unwrap_or_default();
         self.read += facts.len();
         facts.iter().filter_map(|(at, fact)| self.judge(world, *at, fact).map(|violation| (*at, violation))).collect()

@@ -30,10 +30,10 @@ impl HostClock {
         }
         match &mut event {
             Event::Instances { asked_at, .. } => *asked_at = self.reads(*asked_at),
-            Event::Prices(look) => look.asked_at = self.reads(look.asked_at),
-            Event::Queue { look: Ok(look), .. } => {
-                look.as_of = self.reads(look.as_of);
-                for job in &mut look.jobs {
+            Event::Prices(snapshot) => snapshot.asked_at = self.reads(snapshot.asked_at),
+            Event::Queue { snapshot: Ok(snapshot), .. } => {
+                snapshot.as_of = self.reads(snapshot.as_of);
+                for job in &mut snapshot.jobs {
                     // GitLab says for how long a job has waited; the answer's time less that is when it was queued.
                     let waited = job.seen_at.duration_since(job.queued_at);
                     job.seen_at = self.reads(job.seen_at);

@@ -96,10 +96,10 @@ impl Plain {
     fn hear(&mut self, event: Event) {
         match event {
             Event::Configured(settings) => self.settings = Some(settings),
-            Event::Queue { look: Ok(look), .. } => {
-                self.jobs_seen.extend(look.jobs.iter().map(|job| job.id));
-                self.pending = look.jobs;
-                self.seen_at = Some(look.as_of);
+            Event::Queue { snapshot: Ok(snapshot), .. } => {
+                self.jobs_seen.extend(snapshot.jobs.iter().map(|job| job.id));
+                self.pending = snapshot.jobs;
+                self.seen_at = Some(snapshot.as_of);
             }
             Event::Blueprint { blueprint: Ok(blueprint), .. } => self.blueprint = Some(blueprint),
             Event::Instances { listing: Ok(listing), .. } => listing.into_iter().for_each(|one| self.listed(one)),

@@ -21,9 +21,9 @@ pub struct Faults {
 
     /// A listing fails (also: one of its pages failed).
     pub listing_fails: f64,
-    /// A look at the queue fails: 429, 502, or a body that nobody can read.
+    /// A poll of the queue fails: 429, 502, or a body that nobody can read.
     pub queue_fails: f64,
-    /// A look at the queue sees only some of the projects, and says so.
+    /// A poll of the queue sees only some of the projects, and says so.
     pub queue_partial: f64,
     /// Preparing a launch, or reading a runner, fails.
     pub preparation_fails: f64,

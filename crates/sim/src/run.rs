@@ -156,7 +156,7 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
         self.plan_accidents();
         loop {
             let laws_broken = self.turn();
-            let mut violations = self.check.look(&self.world);
+            let mut violations = self.check.newly_broken(&self.world);
             let now = self.world.now();
             violations.extend(laws_broken.into_iter().map(|what| (now, Violation::EngineLaw(what))));
             let at_rest = violations.is_empty() && self.is_at_rest();

@@ -43,7 +43,7 @@ pub struct Scenario {
     pub faults: Faults,
     /// Longest time between two steps of the engine.
     pub step_every: Duration,
-    /// For weeks of jobs: nothing is noted but counts, what has ended is put away, and a look at the queue that would show
+    /// For weeks of jobs: nothing is noted but counts, what has ended is put away, and a poll of the queue that would show
     /// nothing new is made less often. Checks and transcripts need `false`.
     pub lean: bool,
     /// Feeds the differences between the spot prices of types, zones and days, which the manager is told; none: all get the

@@ -11,12 +11,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::ids::{JobId, RunnerName, Server};
-use crate::job::{PendingJob, QueueLook};
+use crate::job::{PendingJob, QueueSnapshot};
 use crate::time::since;
 
 /// How long the start of a job that has left the queue may take to be reported; after that it was cancelled.
 const START_SEEN: Duration = Duration::from_secs(60);
-/// A look's answer may be so much older than the reports that came before it.
+/// A poll's answer may be so much older than the reports that came before it.
 const LOOK_LAG: Duration = Duration::from_secs(30);
 /// How long a job that an incomplete look does not show is believed to wait still.
 const UNSEEN_KEPT: Duration = Duration::from_secs(600);
@@ -35,7 +35,7 @@ pub(crate) struct Arrivals {
 struct Watched {
     /// Since when it has been watched without a break.
     from: Timestamp,
-    /// The newest look.
+    /// The newest poll.
     until: Timestamp,
     /// Jobs that were seen waiting.
     jobs: BTreeMap<JobId, Known>,
@@ -57,7 +57,7 @@ struct Flow {
     started: usize,
     /// When jobs left the queue whose start has not been reported.
     left: VecDeque<Timestamp>,
-    /// Starts of jobs that the queue never showed; a look that was on its way may still do so.
+    /// Starts of jobs that the queue never showed; a poll that was on its way may still do so.
     unseen: VecDeque<Timestamp>,
 }
 
@@ -69,26 +69,26 @@ pub(crate) struct Arrival {
 }
 
 impl Arrivals {
-    /// A good look at a server's queue; `whose` says for whom a job counts that has not been seen before. In the order of
+    /// A good poll of a server's queue; `whose` says for whom a job counts that has not been seen before. In the order of
     /// their times.
-    pub(crate) fn looked<'a>(
+    pub(crate) fn polled<'a>(
         &mut self,
         server: &Server,
-        look: &'a QueueLook,
+        snapshot: &'a QueueSnapshot,
         now: Timestamp,
         mut whose: impl FnMut(&'a PendingJob) -> Option<RunnerName>,
     ) -> Vec<Arrival> {
         let watched = self.servers.entry(server.clone()).or_insert_with(|| Watched {
-            from: look.as_of,
-            until: look.as_of,
+            from: snapshot.as_of,
+            until: snapshot.as_of,
             jobs: BTreeMap::new(),
         });
-        if since(look.as_of, watched.until) > BLIND_AFTER {
-            watched.from = look.as_of;
+        if since(snapshot.as_of, watched.until) > BLIND_AFTER {
+            watched.from = snapshot.as_of;
         }
-        watched.until = look.as_of;
+        watched.until = snapshot.as_of;
         let mut arrivals = Vec::new();
-        for job in &look.jobs {
+        for job in &snapshot.jobs {
             if let Some(known) = watched.jobs.get_mut(&job.id) {
                 known.seen_at = now;
                 continue;
@@ -108,12 +108,12 @@ impl Arrivals {
             }
             watched.jobs.insert(job.id, Known { runner, seen_at: now });
         }
-        self.leave(server, look.complete, now);
+        self.leave(server, snapshot.complete, now);
         arrivals.sort_by_key(|arrival| arrival.at);
         arrivals
     }
 
-    /// Jobs that the look did not show any more have left the queue.
+    /// Jobs that the poll did not show any more have left the queue.
     fn leave(&mut self, server: &Server, complete: bool, now: Timestamp) {
         let Self { servers, by_runner } = self;
         let Some(watched) = servers.get_mut(server) else { return };
@@ -169,7 +169,7 @@ impl Flow {
         }
     }
 
-    /// Whether a start that was reported after the look had begun was this job's.
+    /// Whether a start that was reported after the poll had begun was this job's.
     fn was_started_meanwhile(&mut self, seen_at: Timestamp) -> bool {
         let later = self.unseen.iter().position(|started| *started >= seen_at);
         later.and_then(|index| self.unseen.remove(index)).is_some()

@@ -41,11 +41,11 @@ fn job(id: u64, queued_at: Timestamp, seen_at: Timestamp) -> PendingJob {
     }
 }
 
-fn look(now: Timestamp, jobs: Vec<PendingJob>) -> QueueLook {
-    QueueLook { as_of: now, jobs, complete: true }
+fn poll(now: Timestamp, jobs: Vec<PendingJob>) -> QueueSnapshot {
+    QueueSnapshot { as_of: now, jobs, complete: true }
 }
 
-/// A fleet's manager that looks every three seconds; jobs leave the queue before the next look.
+/// A fleet's manager that polls every three seconds; jobs leave the queue before the next poll.
 struct Watch {
     forecasts: Forecasts,
     settings: Settings,
@@ -70,7 +70,7 @@ impl Watch {
             let came = bursts(self.second);
             let jobs = (0..came).map(|number| job(self.jobs + number, now, now)).collect();
             self.jobs += came;
-            self.forecasts.looked(&server(), &look(now, jobs), now, &[name()], |_| Some(name()));
+            self.forecasts.polled(&server(), &poll(now, jobs), now, &[name()], |_| Some(name()));
             self.forecasts.tick(&self.settings, now);
         }
     }
@@ -232,32 +232,32 @@ fn counted(forecasts: &Forecasts) -> f64 {
 #[test]
 fn a_job_counts_once_by_queue_or_by_worker() {
     let mut forecasts = Watch::new(TARGET, BOOT).forecasts;
-    let looked = |forecasts: &mut Forecasts, second, ids: &[u64]| {
+    let polled = |forecasts: &mut Forecasts, second, ids: &[u64]| {
         let jobs = ids.iter().map(|id| job(*id, at(second), at(second))).collect();
-        forecasts.looked(&server(), &look(at(second), jobs), at(second), &[name()], |_| Some(name()));
+        forecasts.polled(&server(), &poll(at(second), jobs), at(second), &[name()], |_| Some(name()));
     };
-    looked(&mut forecasts, 0, &[]);
+    polled(&mut forecasts, 0, &[]);
     // Seen waiting, then started.
-    looked(&mut forecasts, 3, &[1]);
+    polled(&mut forecasts, 3, &[1]);
     forecasts.reported(&name(), &report(0, 0), &report(1, 1), at(4));
-    looked(&mut forecasts, 6, &[]);
+    polled(&mut forecasts, 6, &[]);
     assert_eq!(counted(&forecasts), 1.0);
     // Started before anybody looked.
     forecasts.reported(&name(), &report(1, 1), &report(2, 2), at(7));
     assert_eq!(counted(&forecasts), 2.0);
-    // Started while a look was on its way that still shows it: asked at 9, reported at 10.
+    // Started while a poll was on its way that still shows it: asked at 9, reported at 10.
     forecasts.reported(&name(), &report(2, 2), &report(3, 3), at(10));
-    looked(&mut forecasts, 9, &[3]);
+    polled(&mut forecasts, 9, &[3]);
     assert_eq!(counted(&forecasts), 3.0);
     // Gone from the queue first, reported later.
-    looked(&mut forecasts, 12, &[4]);
-    looked(&mut forecasts, 15, &[]);
+    polled(&mut forecasts, 12, &[4]);
+    polled(&mut forecasts, 15, &[]);
     forecasts.reported(&name(), &report(3, 3), &report(4, 4), at(17));
     assert_eq!(counted(&forecasts), 4.0);
     // Cancelled: its start never comes, and later ones count.
-    looked(&mut forecasts, 18, &[5]);
-    looked(&mut forecasts, 21, &[]);
-    looked(&mut forecasts, 90, &[]);
+    polled(&mut forecasts, 18, &[5]);
+    polled(&mut forecasts, 21, &[]);
+    polled(&mut forecasts, 90, &[]);
     forecasts.reported(&name(), &report(4, 4), &report(5, 5), at(91));
     assert_eq!(counted(&forecasts), 6.0);
 }
@@ -266,10 +266,10 @@ fn a_job_counts_once_by_queue_or_by_worker() {
 fn what_waited_unseen_is_no_arrival() {
     let mut watch = Watch::new(TARGET, BOOT);
     let old = vec![job(1, at(-500), at(0)), job(2, at(-1), at(0))];
-    watch.forecasts.looked(&server(), &look(at(0), old), at(0), &[name()], |_| Some(name()));
+    watch.forecasts.polled(&server(), &poll(at(0), old), at(0), &[name()], |_| Some(name()));
     assert_eq!(counted(&watch.forecasts), 0.0);
     let meanwhile = vec![job(3, at(200), at(600))];
-    watch.forecasts.looked(&server(), &look(at(600), meanwhile), at(600), &[name()], |_| Some(name()));
+    watch.forecasts.polled(&server(), &poll(at(600), meanwhile), at(600), &[name()], |_| Some(name()));
     assert_eq!(counted(&watch.forecasts), 0.0);
 }
 

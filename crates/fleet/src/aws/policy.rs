@@ -115,7 +115,7 @@ impl ManagerPolicy {
         self.account.as_deref().unwrap_or("*")
     }
 
-    /// The one region, or `*`: the Look statement and the tags bind the rest.
+    /// The one region, or `*`: the `Look` statement and the tags bind the rest.
     fn region(&self) -> &str {
         match (self.regions.first(), self.regions.len()) {
             (Some(region), 1) => region,

@@ -2,7 +2,7 @@
 //!
 //! Promises and oddities: asked with one moment as start and end, EC2 answers with the price in force at that moment, one
 //! row per type, zone and product; rows come newest first where there are several; a page may be empty and not the last.
-//! A row that cannot be read is left out, so that its offering's price is unknown; a page that fails fails the look.
+//! A row that cannot be read is left out, so that its offering's price is unknown; a page that fails fails the read.
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSpotPriceHistory.html>.
 
 use std::collections::{BTreeMap, BTreeSet};

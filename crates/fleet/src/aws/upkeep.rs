@@ -45,7 +45,7 @@ impl Aws {
     /// those of runners that are not `configured`, and key pairs of former keys. Answers how many.
     ///
     /// # Errors
-    /// The look failed, or the first deletion that did; the others were tried all the same.
+    /// The listing failed, or the first deletion that did; the others were tried all the same.
     pub async fn tidy(
         &self,
         spec: &LaunchSpec,

@@ -120,7 +120,7 @@ async fn watch(office: &mut Office, screen: &mut Screen<'_>) -> Result<Ended, Cl
             }
             _ = pictures.tick() => {}
         }
-        let over = office.look().await;
+        let over = office.judge().await;
         screen.show(office)?;
         if over {
             screen.close()?;

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::doctor::{Diagnosis, Finding, Verdict, examine};
 use crate::live::clock::Clock;
 
-use super::output::{Look, write_json};
+use super::output::{OutputStyle, write_json};
 use super::{CliError, Global, service};
 
 /// Check the live environment step by step: tokens, runner, image, network, rights, quota, ECR login; change nothing.
@@ -36,7 +36,7 @@ pub(super) fn run(global: &Global, args: &DoctorArgs, out: &mut dyn Write) -> Re
     for name in &args.runner {
         service::runner_named(&loaded.config, name)?;
     }
-    let mut page = Page::new(Look::of_stdout().color && std::io::stdout().is_terminal());
+    let mut page = Page::new(OutputStyle::of_stdout().color && std::io::stdout().is_terminal());
     let mut told = Ok(());
     let diagnosis = {
         let mut tell = |finding: &Finding| {
@@ -44,8 +44,8 @@ pub(super) fn run(global: &Global, args: &DoctorArgs, out: &mut dyn Write) -> Re
                 told = page.tell(finding, out).and_then(|()| out.flush());
             }
         };
-        let look = examine(&loaded.config, &loaded.warnings, &args.runner, Clock::real(), &mut tell);
-        service::block_on(look)?
+        let examined = examine(&loaded.config, &loaded.warnings, &args.runner, Clock::real(), &mut tell);
+        service::block_on(examined)?
     };
     told?;
     if args.json {

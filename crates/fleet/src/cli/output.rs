@@ -14,14 +14,14 @@ use super::CliError;
 
 /// How the reader sees.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub(super) struct OutputStyle {
     /// Colours may be used.
     pub(super) color: bool,
     /// Columns, where they are limited.
     pub(super) width: Option<u16>,
 }
 
-impl Look {
+impl OutputStyle {
     /// Plain text without a limit: for pipes, files and tests.
     pub(super) const PLAIN: Self = Self { color: false, width: None };
 

@@ -7,13 +7,13 @@ use clap::Args;
 
 use crate::control::{Answer, Plan, Request};
 use crate::live::clock::Clock;
-use crate::live::look::plan_once;
+use crate::live::preview::plan_once;
 use crate::live::regions::Regions;
 use crate::live::ssh_key;
 use crate::ssh::ManagerKey;
 use runner_fleet_config::Config;
 
-use super::output::{Look, brief, write_json, write_table};
+use super::output::{OutputStyle, brief, write_json, write_table};
 use super::{CliError, Global, service};
 
 /// Show what would be done now, and why; change nothing.
@@ -34,18 +34,18 @@ pub(crate) fn run(global: &Global, args: &PlanArgs, out: &mut dyn Write) -> Resu
     let plan = match service::ask_if_running(&config.fleet.control_socket, &Request::Plan)? {
         Some(Answer::Plan { plan }) => plan,
         Some(other) => return Err(service::unexpected(&other)),
-        None => look(config)?,
+        None => gather(config)?,
     };
     if args.json {
         write_json(out, &plan)?;
     } else {
-        show(&plan, Look::of_stdout(), out)?;
+        show(&plan, OutputStyle::of_stdout(), out)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// The plan of a service that would start now.
-fn look(config: Config) -> Result<Plan, CliError> {
+fn gather(config: Config) -> Result<Plan, CliError> {
     let mut notes = anstream::stderr();
     let found = service::block_on(async { ssh_key::find(&config, &Regions::default()).await })?;
     let key = found
@@ -58,7 +58,7 @@ fn look(config: Config) -> Result<Plan, CliError> {
 }
 
 /// The plan as text.
-pub(crate) fn show(plan: &Plan, look: Look, out: &mut dyn Write) -> Result<(), CliError> {
+pub(crate) fn show(plan: &Plan, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
     if plan.actions.is_empty() {
         writeln!(out, "Nothing to do.")?;
     }
@@ -76,7 +76,7 @@ pub(crate) fn show(plan: &Plan, look: Look, out: &mut dyn Write) -> Result<(), C
     }
     if !plan.waiting.is_empty() {
         writeln!(out)?;
-        let mut table = look.table(&["JOB", "NAME", "WAITS", "RUNNER", "WHY"]);
+        let mut table = style.table(&["JOB", "NAME", "WAITS", "RUNNER", "WHY"]);
         for job in &plan.waiting {
             table.add_row([
                 job.id.to_string(),

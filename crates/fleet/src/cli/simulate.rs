@@ -17,7 +17,7 @@ use runner_fleet_sim::contest::{Contest, Contestant};
 use runner_fleet_sim::report::{self, Report, Run};
 use runner_fleet_sim::workloads::Workload;
 
-use super::output::{Look, write_json, write_table};
+use super::output::{OutputStyle, write_json, write_table};
 use super::{CliError, Global, service};
 
 /// Replay a workload against a configuration in virtual time: waits, cost, use.
@@ -110,7 +110,7 @@ pub(super) fn run(
     if args.json {
         write_json(out, &report)?;
     } else {
-        show(&report, Look::of_stdout(), out)?;
+        show(&report, OutputStyle::of_stdout(), out)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -185,7 +185,7 @@ fn draw(args: &SimulateArgs, report: &Report, runs: &[Run]) -> Result<(), CliErr
 }
 
 /// The numbers side by side, and what they rest on.
-fn show(report: &Report, look: Look, out: &mut dyn Write) -> Result<(), CliError> {
+fn show(report: &Report, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
     let workload = &report.workload;
     writeln!(
         out,
@@ -197,7 +197,7 @@ fn show(report: &Report, look: Look, out: &mut dyn Write) -> Result<(), CliError
     }
     writeln!(out)?;
     let header: Vec<&str> = std::iter::once("").chain(report.policies.iter().map(|one| one.policy.as_str())).collect();
-    let mut table = look.table(&header);
+    let mut table = style.table(&header);
     for (name, cell) in report::rows() {
         table.add_row(std::iter::once(name.to_owned()).chain(report.policies.iter().map(cell)));
     }

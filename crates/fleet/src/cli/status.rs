@@ -11,7 +11,7 @@ use crate::control::{Answer, Request};
 use runner_fleet_engine::view::JobFate;
 use runner_fleet_engine::{JobId, Knowledge, View};
 
-use super::output::{Look, brief, write_json, write_table};
+use super::output::{OutputStyle, brief, write_json, write_table};
 use super::{CliError, Global, service};
 
 /// Between two pictures of `--watch`.
@@ -85,7 +85,7 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, out: &mut dyn Write) -> Re
             // Home, then clear what is below: no flicker of an empty screen.
             write!(out, "\x1b[H\x1b[2J")?;
         }
-        show(&view, Look::of_stdout(), out)?;
+        show(&view, OutputStyle::of_stdout(), out)?;
         out.flush()?;
         if !args.watch {
             return Ok(ExitCode::SUCCESS);
@@ -110,13 +110,13 @@ fn show_job(jobs: &[JobFate], json: bool, out: &mut dyn Write) -> Result<ExitCod
 }
 
 /// The state as text.
-pub(crate) fn show(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError> {
+pub(crate) fn show(view: &View, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
     if let Some(sentence) = knowledge("EC2", &view.ec2) {
         writeln!(out, "{sentence}\n")?;
     }
-    runners(view, look, out)?;
-    workers(view, look, out)?;
-    jobs(view, look, out)?;
+    runners(view, style, out)?;
+    workers(view, style, out)?;
+    jobs(view, style, out)?;
     if !view.decisions.is_empty() {
         writeln!(out, "\nLast decisions")?;
         for decision in view.decisions.iter().rev().take(ROWS_MAX).rev() {
@@ -126,8 +126,8 @@ pub(crate) fn show(view: &View, look: Look, out: &mut dyn Write) -> Result<(), C
     Ok(())
 }
 
-fn runners(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError> {
-    let mut table = look.table(&["RUNNER", "RUNNING", "WAITING", "IDLE", "WORKERS", "NOTE"]);
+fn runners(view: &View, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut table = style.table(&["RUNNER", "RUNNING", "WAITING", "IDLE", "WORKERS", "NOTE"]);
     for runner in &view.runners {
         let paused = runner.paused.then(|| "paused".to_owned());
         let queue = knowledge("queue", &runner.queue);
@@ -165,13 +165,13 @@ fn runners(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError>
     Ok(())
 }
 
-fn workers(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError> {
+fn workers(view: &View, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
     if view.workers.is_empty() {
         writeln!(out, "\nNo workers.")?;
         return Ok(());
     }
     writeln!(out)?;
-    let mut table = look
+    let mut table = style
         .table(&["WORKER", "RUNNER", "STATE", "JOBS", "AGE", "IDLE", "TYPE", "ZONE", "MARKET", "USD/H", "USD", "NOTE"]);
     for worker in &view.workers {
         let hold = worker.hold.then(|| "held".to_owned());
@@ -181,7 +181,7 @@ fn workers(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError>
         table.add_row([
             worker.id.to_string().into(),
             worker.runner.to_string().into(),
-            look.state(worker.state),
+            style.state(worker.state),
             worker.jobs.into(),
             brief(Some(worker.age)).into(),
             brief(worker.idle).into(),
@@ -209,13 +209,13 @@ fn usd(amount: Option<f64>, digits: usize) -> String {
     amount.map_or_else(|| "?".into(), |amount| format!("{amount:.digits$}"))
 }
 
-pub(super) fn jobs(view: &View, look: Look, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn jobs(view: &View, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
     if view.jobs.is_empty() {
         writeln!(out, "\nNo job waits.")?;
         return Ok(());
     }
     writeln!(out)?;
-    let mut table = look.table(&["JOB", "PROJECT", "NAME", "WAITS", "RUNNER", "WHY"]);
+    let mut table = style.table(&["JOB", "PROJECT", "NAME", "WAITS", "RUNNER", "WHY"]);
     for job in view.jobs.iter().take(ROWS_MAX) {
         table.add_row([
             job.id.to_string(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::live::setup::RunnerSetup;
-use runner_fleet_engine::{QueueLook, RunnerFacts};
+use runner_fleet_engine::{QueueSnapshot, RunnerFacts};
 use runner_fleet_gitlab::{Discovered, OwnToken, QueueReader, QueueScope, Restriction, Verified, manager_system_id};
 
 use super::context::Patient;
@@ -100,8 +100,8 @@ async fn queue(patient: &Patient<'_>, setup: &RunnerSetup, runner_id: u64) -> Ve
     let scope = QueueScope { projects: found.projects.clone(), needs_protection: protected, ..QueueScope::default() };
     let mut reader = QueueReader::new(setup.gitlab.clone(), scope);
     let clock = patient.clock;
-    match within(reader.look(&|| clock.now())).await {
-        Ok(Ok(look)) => findings.push(judge_look(&look, found.projects.len())),
+    match within(reader.poll(&|| clock.now())).await {
+        Ok(Ok(snapshot)) => findings.push(judge_poll(&snapshot, found.projects.len())),
         Ok(Err(error)) if error.is_denied() => {
             let advice = "give the api_token's user at least the role Reporter in the runner's projects";
             findings.push(Finding::failed(Step::Queue, told(&error), advice));
@@ -150,13 +150,13 @@ fn judge_runner(found: &Discovered) -> Vec<Finding> {
     findings
 }
 
-fn judge_look(look: &QueueLook, projects: usize) -> Finding {
-    let jobs = look.jobs.len();
+fn judge_poll(snapshot: &QueueSnapshot, projects: usize) -> Finding {
+    let jobs = snapshot.jobs.len();
     let found = format!("{jobs} waiting job{} in {projects} project{}", s(jobs), s(projects));
-    if look.complete {
+    if snapshot.complete {
         Finding::ok(Step::Queue, found)
     } else {
-        Finding::ok(Step::Queue, format!("{found}; not all could be asked in one look, the service takes turns"))
+        Finding::ok(Step::Queue, format!("{found}; not all could be asked in one poll, the service takes turns"))
     }
 }
 

@@ -74,7 +74,7 @@ const RUNNER_GAUGES: [RunnerGauge; 9] = [
     ("idle_ready", "Free job slots that are ready now", |r| r.idle_ready.into()),
     ("workers_max", "Workers that the runner may have now", |r| r.max_workers.into()),
     ("paused", "1 when an operator has paused the runner", |r| r.paused.into()),
-    ("queue_known", "1 when the last look at the queue is recent", |r| r.queue.is_known().into()),
+    ("queue_known", "1 when the last poll of the queue is recent", |r| r.queue.is_known().into()),
     ("facts_known", "1 when GitLab's last answer about the runner was good", |r| r.facts.is_known().into()),
     ("blueprint_known", "1 when the last preparation of launches was good", |r| r.blueprint.is_known().into()),
 ];

@@ -16,8 +16,8 @@ use super::complaint::{Complaint, Pauses};
 use super::in_time::in_time;
 use super::setup::RunnerSetup;
 
-/// Between two looks at a runner. GitLab takes a runner for offline after two hours, and writes a contact to its database
-/// at most every 40 minutes: verifying at every look is well inside both.
+/// Between two reads of a runner. GitLab takes a runner for offline after two hours, and writes a contact to its database
+/// at most every 40 minutes: verifying at every read is well inside both.
 const EVERY: Duration = Duration::from_secs(600);
 /// 200 pages of projects at a second each.
 const DISCOVERY_MAX: Duration = Duration::from_secs(200);
@@ -52,7 +52,7 @@ pub(super) async fn keep(
         let outcome = look_in_time(&setup, &manager).await;
         complaint.about(&format!("reading runner {name} from GitLab"), &outcome);
         let (facts, pause) = match outcome {
-            Ok(Looked { id, discovered }) => {
+            Ok(Asked { id, discovered }) => {
                 pauses.reset();
                 let found = Found::of(id, &discovered);
                 if discovered.notes != notes {
@@ -85,29 +85,29 @@ impl Found {
 /// Looks at one runner once.
 pub(super) async fn once(setup: &RunnerSetup, manager: &SystemId) -> (Option<Found>, Result<RunnerFacts, Trouble>) {
     match look_in_time(setup, manager).await {
-        Ok(Looked { id, discovered }) => (Some(Found::of(id, &discovered)), discovered.facts.map_err(Trouble::from)),
+        Ok(Asked { id, discovered }) => (Some(Found::of(id, &discovered)), discovered.facts.map_err(Trouble::from)),
         Err(trouble) => (None, Err(trouble)),
     }
 }
 
-struct Looked {
+struct Asked {
     id: u64,
     discovered: Discovered,
 }
 
-async fn look_in_time(setup: &RunnerSetup, manager: &SystemId) -> Result<Looked, Trouble> {
-    in_time(DISCOVERY_MAX, look(setup, manager)).await
+async fn look_in_time(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, Trouble> {
+    in_time(DISCOVERY_MAX, ask(setup, manager)).await
 }
 
-async fn look(setup: &RunnerSetup, manager: &SystemId) -> Result<Looked, GitLabError> {
+async fn ask(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, GitLabError> {
     let verified = setup.gitlab.verify(&setup.token, manager).await?;
     if setup.api_token.is_none() {
-        return Ok(Looked { id: verified.id, discovered: unseen(verified.id) });
+        return Ok(Asked { id: verified.id, discovered: unseen(verified.id) });
     }
     let fleet = &setup.runner.fleet;
     let restriction = Restriction { projects: fleet.projects.clone(), groups: fleet.groups.clone() };
     let discovered = setup.gitlab.discover(verified.id, &restriction).await?;
-    Ok(Looked { id: verified.id, discovered })
+    Ok(Asked { id: verified.id, discovered })
 }
 
 /// Without an api token the token alone is proved. No job is ever seen, so that nothing is matched against these facts.

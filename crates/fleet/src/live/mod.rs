@@ -4,7 +4,7 @@
 //! ([`standing`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs to
 //! be acted on ([`ssh_key`], [`setup`], [`regions`], [`recipe`]), what is watched (queues, facts about runners, blueprints, prices), calls to EC2,
 //! and the [`link`]s to the workers. At last the [`service`] that puts all of it together, what it waits for
-//! before it begins ([`starting`]), and its [`reload`]; and one [`look`] without all that, for a plan while the service does
+//! before it begins ([`starting`]), and its [`reload`]; and one [`preview`] without all that, for a plan while the service does
 //! not run.
 
 mod blueprints;
@@ -17,11 +17,11 @@ mod facts;
 mod in_time;
 pub mod journal;
 pub mod link;
-pub mod look;
 pub mod metrics;
 pub mod operator;
 mod outcome;
 pub mod past;
+pub mod preview;
 mod prices;
 mod queues;
 pub mod recipe;

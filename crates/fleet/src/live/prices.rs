@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::aws::{Aws, on_demand};
-use runner_fleet_engine::{Event, InstanceType, Market, PriceLook, Trouble, Zone};
+use runner_fleet_engine::{Event, InstanceType, Market, PriceSnapshot, Trouble, Zone};
 
 use super::clock::Clock;
 use super::complaint::Complaint;
@@ -19,7 +19,7 @@ use super::setup::RunnerSetup;
 /// Spot prices change a few times a day.
 const EVERY: Duration = Duration::from_secs(600);
 /// Ten pages, each repeated by the SDK with its own limits; it is never more than one.
-const LOOK_MAX: Duration = Duration::from_secs(60);
+const POLL_MAX: Duration = Duration::from_secs(60);
 
 /// A region, and the types that workers are launched from there.
 pub(super) struct Types {
@@ -52,7 +52,7 @@ impl Types {
         if self.spot.is_empty() {
             return Ok(BTreeMap::new());
         }
-        in_time(LOOK_MAX, self.aws.spot_prices(&self.spot, now)).await
+        in_time(POLL_MAX, self.aws.spot_prices(&self.spot, now)).await
     }
 }
 
@@ -65,8 +65,8 @@ pub(super) async fn keep(types: Types, events: mpsc::Sender<Event>, clock: Clock
         let spot = types.spot_prices(asked_at).await;
         complaint.about(&format!("reading spot prices in {region}"), &spot);
         let on_demand = on_demand::of_region(region, &types.all);
-        let look = PriceLook { region: region.to_owned(), asked_at, on_demand, spot };
-        if events.send(Event::Prices(look)).await.is_err() {
+        let snapshot = PriceSnapshot { region: region.to_owned(), asked_at, on_demand, spot };
+        if events.send(Event::Prices(snapshot)).await.is_err() {
             return;
         }
         clock.sleep(EVERY).await;

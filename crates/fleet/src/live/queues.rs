@@ -1,4 +1,4 @@
-//! Watches the queue of one GitLab server: a look every check interval, merged over the api tokens in use there.
+//! Watches the queue of one GitLab server: a poll every check interval, merged over the api tokens in use there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 use runner_fleet_engine::trouble::chain;
-use runner_fleet_engine::{Event, JobId, PendingJob, ProjectId, QueueLook, RunnerName, Server, Trouble};
+use runner_fleet_engine::{Event, JobId, PendingJob, ProjectId, QueueSnapshot, RunnerName, Server, Trouble};
 use runner_fleet_gitlab::{QueueReader, QueueScope, RunnerInQueue};
 
 use super::clock::Clock;
@@ -18,8 +18,8 @@ use super::facts::{Findings, Found};
 use super::in_time::in_time;
 use super::setup::RunnerSetup;
 
-/// A backstop: a look lasts as long as its slowest request, and the client has its own, shorter time-outs.
-const LOOK_MAX: Duration = Duration::from_secs(120);
+/// A backstop: a poll lasts as long as its slowest request, and the client has its own, shorter time-outs.
+const POLL_MAX: Duration = Duration::from_secs(120);
 
 /// Looks at one server for as long as the configuration stands.
 pub(super) async fn keep(
@@ -36,14 +36,14 @@ pub(super) async fn keep(
     }
     loop {
         let began = clock.now();
-        let looks = join_all(views.iter_mut().map(|view| view.look(clock))).await;
-        if let Some(look) = merge(looks.into_iter().flatten().collect())
-            && events.send(Event::Queue { server: server.clone(), look }).await.is_err()
+        let polls = join_all(views.iter_mut().map(|view| view.poll(clock))).await;
+        if let Some(snapshot) = merge(polls.into_iter().flatten().collect())
+            && events.send(Event::Queue { server: server.clone(), snapshot }).await.is_err()
         {
             return;
         }
         let took = Duration::try_from(clock.now().duration_since(began)).unwrap_or_default();
-        // After a look that took longer than the interval there is still a breath.
+        // After a poll that took longer than the interval there is still a breath.
         clock.sleep(every.saturating_sub(took).max(every / 10)).await;
     }
 }
@@ -56,15 +56,15 @@ pub(super) async fn once(
     every: Duration,
     patience: Duration,
     clock: Clock,
-) -> Option<Result<QueueLook, Trouble>> {
+) -> Option<Result<QueueSnapshot, Trouble>> {
     let mut views = views(runners, findings);
     let began = clock.now();
     loop {
-        let looks = join_all(views.iter_mut().map(|view| view.look(clock))).await;
-        let merged = merge(looks.into_iter().flatten().collect())?;
+        let polls = join_all(views.iter_mut().map(|view| view.poll(clock))).await;
+        let merged = merge(polls.into_iter().flatten().collect())?;
         let looked_for = Duration::try_from(clock.now().duration_since(began)).unwrap_or_default();
         let is_final = match &merged {
-            Ok(look) => look.complete,
+            Ok(snapshot) => snapshot.complete,
             Err(trouble) => !trouble.class.may_heal(),
         };
         if is_final || looked_for >= patience {
@@ -106,7 +106,7 @@ fn views(runners: &[Arc<RunnerSetup>], findings: &watch::Receiver<Findings>) -> 
 
 impl TokensView {
     /// `None` until GitLab has told where to look.
-    async fn look(&mut self, clock: Clock) -> Option<Result<QueueLook, Trouble>> {
+    async fn poll(&mut self, clock: Clock) -> Option<Result<QueueSnapshot, Trouble>> {
         if self.is_first || self.findings.has_changed().unwrap_or(false) {
             let scope = scope(&self.runners, &self.findings.borrow_and_update());
             self.reader.set_scope(scope);
@@ -116,13 +116,13 @@ impl TokensView {
         if known == 0 {
             return None;
         }
-        let outcome = in_time(LOOK_MAX, self.reader.look(&|| clock.now())).await;
+        let outcome = in_time(POLL_MAX, self.reader.poll(&|| clock.now())).await;
         let names = self.runners.iter().map(RunnerName::as_str).collect::<Vec<_>>().join(", ");
         self.complaint.about(&format!("looking at the queue of {names}"), &outcome);
         self.tell_blind_spots();
         // Where a runner's projects are not known yet, nobody can say that nothing waits for it.
         let all_known = known == self.runners.len();
-        Some(outcome.map(|look| QueueLook { complete: look.complete && all_known, ..look }))
+        Some(outcome.map(|snapshot| QueueSnapshot { complete: snapshot.complete && all_known, ..snapshot }))
     }
 
     /// Projects that the token is not shown: told once each.
@@ -154,26 +154,26 @@ fn scope(runners: &[RunnerName], findings: &Findings) -> QueueScope {
     }
 }
 
-/// All views as one. A view that failed makes the look incomplete; when all failed, so has the look. `None`: nobody has
+/// All views as one. A view that failed makes the poll incomplete; when all failed, so has the poll. `None`: nobody has
 /// looked yet.
-fn merge(looks: Vec<Result<QueueLook, Trouble>>) -> Option<Result<QueueLook, Trouble>> {
-    let mut merged: Option<QueueLook> = None;
+fn merge(polls: Vec<Result<QueueSnapshot, Trouble>>) -> Option<Result<QueueSnapshot, Trouble>> {
+    let mut merged: Option<QueueSnapshot> = None;
     let mut failure = None;
-    for look in looks {
-        match look {
+    for snapshot in polls {
+        match snapshot {
             Err(trouble) => failure = Some(trouble),
-            Ok(look) => merged = Some(merged.map_or(look.clone(), |merged| both(merged, look))),
+            Ok(snapshot) => merged = Some(merged.map_or(snapshot.clone(), |merged| both(merged, snapshot))),
         }
     }
     match (merged, failure) {
         (None, None) => None,
         (None, Some(trouble)) => Some(Err(trouble)),
-        (Some(look), None) => Some(Ok(look)),
-        (Some(look), Some(_)) => Some(Ok(QueueLook { complete: false, ..look })),
+        (Some(snapshot), None) => Some(Ok(snapshot)),
+        (Some(snapshot), Some(_)) => Some(Ok(QueueSnapshot { complete: false, ..snapshot })),
     }
 }
 
-fn both(one: QueueLook, two: QueueLook) -> QueueLook {
+fn both(one: QueueSnapshot, two: QueueSnapshot) -> QueueSnapshot {
     let mut jobs: BTreeMap<JobId, PendingJob> = BTreeMap::new();
     for job in one.jobs.into_iter().chain(two.jobs) {
         match jobs.get_mut(&job.id) {
@@ -190,7 +190,7 @@ fn both(one: QueueLook, two: QueueLook) -> QueueLook {
             }
         }
     }
-    QueueLook {
+    QueueSnapshot {
         as_of: one.as_of.min(two.as_of),
         jobs: jobs.into_values().collect(),
         complete: one.complete && two.complete,
@@ -206,7 +206,7 @@ mod tests {
         Trouble::new(runner_fleet_engine::TroubleClass::Denied, "denied")
     }
 
-    fn look(ids: &[u64], complete: bool) -> QueueLook {
+    fn poll(ids: &[u64], complete: bool) -> QueueSnapshot {
         let job = |id: &u64| PendingJob {
             id: JobId(*id),
             project: ProjectId(1),
@@ -217,22 +217,22 @@ mod tests {
             queued_at: Timestamp::UNIX_EPOCH,
             seen_at: Timestamp::UNIX_EPOCH,
         };
-        QueueLook { as_of: Timestamp::UNIX_EPOCH, jobs: ids.iter().map(job).collect(), complete }
+        QueueSnapshot { as_of: Timestamp::UNIX_EPOCH, jobs: ids.iter().map(job).collect(), complete }
     }
 
-    fn ids(look: &QueueLook) -> Vec<u64> {
-        look.jobs.iter().map(|job| job.id.0).collect()
+    fn ids(snapshot: &QueueSnapshot) -> Vec<u64> {
+        snapshot.jobs.iter().map(|job| job.id.0).collect()
     }
 
     #[test]
     fn looks_through_two_tokens_become_one() {
-        let merged = merge(vec![Ok(look(&[3, 1], true)), Ok(look(&[2, 3], true))]).unwrap().unwrap();
+        let merged = merge(vec![Ok(poll(&[3, 1], true)), Ok(poll(&[2, 3], true))]).unwrap().unwrap();
         assert_eq!((ids(&merged), merged.complete), (vec![1, 2, 3], true));
     }
 
     #[test]
     fn a_failed_view_is_not_taken_for_an_empty_one() {
-        let merged = merge(vec![Ok(look(&[1], true)), Err(denied())]).unwrap().unwrap();
+        let merged = merge(vec![Ok(poll(&[1], true)), Err(denied())]).unwrap().unwrap();
         assert_eq!((ids(&merged), merged.complete), (vec![1], false));
         assert_eq!(merge(vec![Err(denied())]), Some(Err(denied())));
         assert_eq!(merge(Vec::new()), None);

@@ -1,7 +1,7 @@
-//! Whose turn it is: what is known of each project, and which of them the next look asks. Pure.
+//! Whose turn it is: what is known of each project, and which of them the next poll asks. Pure.
 //!
-//! Hot projects (a job was seen there a short while ago) come in every look, cold ones round robin in what the budget
-//! leaves; a fifth of every look is kept for the cold ones, so that a hundred busy projects cannot hide the next.
+//! Hot projects (a job was seen there a short while ago) come in every poll, cold ones round robin in what the budget
+//! leaves; a fifth of every poll is kept for the cold ones, so that a hundred busy projects cannot hide the next.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use runner_fleet_engine::{JobId, ProjectId};
 /// How long a project stays hot after a job was seen: the next push or the next stage usually follows within it.
 const HOT: Duration = Duration::from_secs(300);
 
-/// One in this many places of a look is for cold projects.
+/// One in this many places of a poll is for cold projects.
 const COLD_SHARE: usize = 5;
 
 /// A single failing project is asked again after this, doubled with every failure up to [`PAUSE_MAX`]: one project that
-/// hangs must not make every look last as long as its time-out.
+/// hangs must not make every poll last as long as its time-out.
 const PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
@@ -115,7 +115,7 @@ pub(super) fn open(turns: &BTreeMap<ProjectId, Turn>, now: Timestamp) -> usize {
     turns.values().filter(|turn| turn.is_open(now)).count()
 }
 
-/// The projects that a look with so many places asks: within hot and cold, the longest unasked first, id last.
+/// The projects that a poll with so many places asks: within hot and cold, the longest unasked first, id last.
 pub(super) fn choose(turns: &BTreeMap<ProjectId, Turn>, now: Timestamp, places: usize) -> Vec<ProjectId> {
     let ranked = |hot: bool| {
         let mut of_kind: Vec<_> = turns
@@ -183,7 +183,7 @@ mod tests {
     }
 
     proptest! {
-        /// With `places` a look, every one of n projects is asked within so many looks, whoever is hot.
+        /// With `places` a poll, every one of n projects is asked within so many polls, whoever is hot.
         #[test]
         fn nobody_waits_for_ever(hots in proptest::collection::vec(any::<bool>(), 1..30), places in 2usize..10) {
             let mut turns: BTreeMap<_, _> =

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runner_fleet_engine::{JobId, ProjectId, QueueLook};
+use runner_fleet_engine::{JobId, ProjectId, QueueSnapshot};
 use runner_fleet_gitlab::{GitLab, GitLabError, QueueReader, QueueScope};
 use wiremock::matchers::{header, method, path, path_regex, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -20,12 +20,12 @@ fn reader(server: &MockServer, projects: impl IntoIterator<Item = u64>) -> Queue
     QueueReader::new(client(&server.uri()), scope(projects))
 }
 
-async fn look(reader: &mut QueueReader, clock: &Clock) -> Result<QueueLook, GitLabError> {
-    reader.look(&|| clock.now()).await
+async fn poll(reader: &mut QueueReader, clock: &Clock) -> Result<QueueSnapshot, GitLabError> {
+    reader.poll(&|| clock.now()).await
 }
 
-fn ids(look: &QueueLook) -> Vec<u64> {
-    look.jobs.iter().map(|job| job.id.0).collect()
+fn ids(snapshot: &QueueSnapshot) -> Vec<u64> {
+    snapshot.jobs.iter().map(|job| job.id.0).collect()
 }
 
 fn job(id: u64) -> String {
@@ -52,12 +52,12 @@ async fn only_unclaimed_pending_jobs_are_waiting() {
         .await;
     let clock = Clock::start();
 
-    let look = look(&mut reader(&server, [1]), &clock).await.unwrap();
+    let snapshot = poll(&mut reader(&server, [1]), &clock).await.unwrap();
 
-    assert_eq!(ids(&look), [7228, 7229, 7230, 7231], "7233 is claimed");
-    assert!(look.complete);
-    assert_eq!(look.as_of, clock.now());
-    let rspec = look.jobs.iter().find(|job| job.id == JobId(7231)).unwrap();
+    assert_eq!(ids(&snapshot), [7228, 7229, 7230, 7231], "7233 is claimed");
+    assert!(snapshot.complete);
+    assert_eq!(snapshot.as_of, clock.now());
+    let rspec = snapshot.jobs.iter().find(|job| job.id == JobId(7231)).unwrap();
     assert_eq!(rspec.project, ProjectId(1));
     assert_eq!(rspec.name, "rspec");
     assert_eq!(rspec.tags, ["arm64", "docker"].map(str::to_owned).into());
@@ -71,9 +71,9 @@ async fn servers_of_the_past_and_the_future_are_read() {
     get(&server, &jobs_of(1), json(200, recorded!("jobs_old_server.json"))).await;
     get(&server, &jobs_of(2), json(200, recorded!("jobs_new_server.json"))).await;
     let clock = Clock::start();
-    let look = look(&mut reader(&server, [1, 2]), &clock).await.unwrap();
-    assert_eq!(ids(&look), [11, 12]);
-    assert_eq!(look.jobs[0].queued_at, clock.now(), "an age that is not told begins now");
+    let snapshot = poll(&mut reader(&server, [1, 2]), &clock).await.unwrap();
+    assert_eq!(ids(&snapshot), [11, 12]);
+    assert_eq!(snapshot.jobs[0].queued_at, clock.now(), "an age that is not told begins now");
 }
 
 #[tokio::test]
@@ -83,9 +83,9 @@ async fn a_waiting_job_stays_the_same_from_look_to_look() {
     get(&server, &jobs_of(1), json(200, &job(1))).await;
     let clock = Clock::start();
     let mut reader = reader(&server, [1]);
-    let first = look(&mut reader, &clock).await.unwrap();
+    let first = poll(&mut reader, &clock).await.unwrap();
     clock.advance(3);
-    let second = look(&mut reader, &clock).await.unwrap();
+    let second = poll(&mut reader, &clock).await.unwrap();
     assert_eq!(second.jobs[0].queued_at, first.jobs[0].queued_at);
     assert_eq!((second.jobs[0].seen_at, second.as_of), (clock.now(), clock.now()));
 }
@@ -103,10 +103,10 @@ async fn pages_are_followed_to_the_last_which_has_no_link() {
     page("a").respond_with(json(200, &job(2)).insert_header("link", link("b").as_str())).mount(&server).await;
     page("b").respond_with(json(200, &job(1))).mount(&server).await;
 
-    let look = look(&mut reader(&server, [1]), &Clock::start()).await.unwrap();
+    let snapshot = poll(&mut reader(&server, [1]), &Clock::start()).await.unwrap();
 
-    assert_eq!(ids(&look), [1, 2, 3]);
-    assert!(look.complete);
+    assert_eq!(ids(&snapshot), [1, 2, 3]);
+    assert!(snapshot.complete);
     assert_eq!(asked(&server).await.len(), 3);
 }
 
@@ -117,7 +117,7 @@ async fn a_list_cut_on_its_second_page_is_no_list() {
     let first = json(200, &job(3)).insert_header("link", link.as_str());
     Mock::given(query_param_is_missing("cursor")).respond_with(first).mount(&server).await;
     Mock::given(query_param("cursor", "a")).respond_with(json(200, r#"[{"id":2,"#)).mount(&server).await;
-    assert!(look(&mut reader(&server, [1]), &Clock::start()).await.unwrap_err().is_transient());
+    assert!(poll(&mut reader(&server, [1]), &Clock::start()).await.unwrap_err().is_transient());
 }
 
 #[tokio::test]
@@ -125,11 +125,11 @@ async fn pages_in_a_circle_or_on_another_server_are_refused() {
     let (server, evil) = (MockServer::start().await, MockServer::start().await);
     let link = |to: &MockServer, project| format!("<{}{}?cursor=a>; rel=\"next\"", to.uri(), jobs_of(project));
     get(&server, &jobs_of(1), json(200, &job(1)).insert_header("link", link(&server, 1).as_str())).await;
-    let circle = look(&mut reader(&server, [1]), &Clock::start()).await.unwrap_err();
+    let circle = poll(&mut reader(&server, [1]), &Clock::start()).await.unwrap_err();
     assert!(circle.to_string().contains("circle"), "{circle}");
 
     get(&server, &jobs_of(2), json(200, &job(2)).insert_header("link", link(&evil, 2).as_str())).await;
-    let foreign = look(&mut reader(&server, [2]), &Clock::start()).await.unwrap_err();
+    let foreign = poll(&mut reader(&server, [2]), &Clock::start()).await.unwrap_err();
     assert!(foreign.to_string().contains(&format!("said to be at {}", evil.uri())), "{foreign}");
     assert!(asked(&evil).await.is_empty(), "the token was carried away");
 }
@@ -147,9 +147,9 @@ async fn a_project_with_endless_pages_shows_its_newest_jobs() {
         })
         .mount(&server)
         .await;
-    let look = look(&mut reader(&server, [1]), &Clock::start()).await.unwrap();
-    assert_eq!(look.jobs.len(), 20);
-    assert!(!look.complete);
+    let snapshot = poll(&mut reader(&server, [1]), &Clock::start()).await.unwrap();
+    assert_eq!(snapshot.jobs.len(), 20);
+    assert!(!snapshot.complete);
 }
 
 #[tokio::test]
@@ -159,17 +159,17 @@ async fn a_failing_project_keeps_its_jobs_and_their_age() {
     get(&server, &jobs_of(2), json(200, &job(2))).await;
     let clock = Clock::start();
     let mut reader = reader(&server, [1, 2]);
-    let first = look(&mut reader, &clock).await.unwrap();
+    let first = poll(&mut reader, &clock).await.unwrap();
     server.reset().await;
     get(&server, &jobs_of(1), json(200, "[]")).await;
     get(&server, &jobs_of(2), json(502, recorded!("502.html"))).await;
     clock.advance(3);
 
-    let second = look(&mut reader, &clock).await.unwrap();
+    let second = poll(&mut reader, &clock).await.unwrap();
 
     assert_eq!(second.jobs, first.jobs[1..], "job 1 is gone, job 2 is remembered as it was seen");
     assert!(!second.complete);
-    assert_eq!(second.as_of, first.as_of, "the look is as old as its oldest job");
+    assert_eq!(second.as_of, first.as_of, "the poll is as old as its oldest job");
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn one_hanging_project_does_not_slow_every_look() {
     let clock = Clock::start();
     let mut reader = QueueReader::new(impatient(&server.uri()), scope([1, 2]));
     for _ in 0..10 {
-        assert!(!look(&mut reader, &clock).await.unwrap().complete);
+        assert!(!poll(&mut reader, &clock).await.unwrap().complete);
         clock.advance(3);
     }
     let asked = asked(&server).await;
@@ -196,7 +196,7 @@ async fn when_nobody_answers_the_look_fails_and_the_wait_grows() {
     let clock = Clock::start();
     let mut reader = reader(&server, 1..=100);
     for _ in 0..200 {
-        assert!(look(&mut reader, &clock).await.unwrap_err().is_transient());
+        assert!(poll(&mut reader, &clock).await.unwrap_err().is_transient());
         clock.advance(3);
     }
     let requests = asked(&server).await.len();
@@ -204,30 +204,30 @@ async fn when_nobody_answers_the_look_fails_and_the_wait_grows() {
     server.reset().await;
     Mock::given(path_regex("jobs$")).respond_with(json(200, "[]")).mount(&server).await;
     clock.advance(60);
-    assert!(look(&mut reader, &clock).await.is_ok(), "it recovers within a minute");
+    assert!(poll(&mut reader, &clock).await.is_ok(), "it recovers within a minute");
 }
 
 #[tokio::test]
 async fn the_endpoint_limit_stops_everything_until_the_next_minute() {
     let server = MockServer::start().await;
-    // The delay lets all requests of the look arrive before the first answer ends it: they can be counted.
+    // The delay lets all requests of the poll arrive before the first answer ends it: they can be counted.
     let throttled = json(429, recorded!("429_endpoint.json")).set_delay(Duration::from_millis(100));
     Mock::given(path_regex("jobs$")).respond_with(throttled).mount(&server).await;
     let clock = Clock::start();
     let mut reader = reader(&server, 1..=30);
-    assert!(look(&mut reader, &clock).await.unwrap_err().is_throttled());
+    assert!(poll(&mut reader, &clock).await.unwrap_err().is_throttled());
     let requests = asked(&server).await.len();
     assert_eq!(requests, 8, "one round of requests into a full limit, no more");
     clock.advance(12);
-    let resting = look(&mut reader, &clock).await.unwrap_err();
+    let resting = poll(&mut reader, &clock).await.unwrap_err();
     assert!(resting.is_throttled() && resting.to_string().starts_with("not asked again before 2026-08-22T10:01:0"));
     assert_eq!(asked(&server).await.len(), requests, "it was asked again within the same minute");
     server.reset().await;
     Mock::given(path_regex("jobs$")).respond_with(json(200, "[]")).mount(&server).await;
     clock.advance(7);
-    assert!(!look(&mut reader, &clock).await.unwrap().complete, "the first look after a failure is a careful one");
+    assert!(!poll(&mut reader, &clock).await.unwrap().complete, "the first poll after a failure is a careful one");
     assert_eq!(asked(&server).await.len(), 8);
-    assert!(look(&mut reader, &clock).await.unwrap().complete);
+    assert!(poll(&mut reader, &clock).await.unwrap().complete);
 }
 
 #[tokio::test]
@@ -238,10 +238,10 @@ async fn a_limit_hit_midway_keeps_what_was_answered() {
     get(&server, &jobs_of(2), throttled.set_delay(Duration::from_millis(100))).await;
     let clock = Clock::start();
     let mut reader = reader(&server, [1, 2]);
-    let seen = look(&mut reader, &clock).await.unwrap();
+    let seen = poll(&mut reader, &clock).await.unwrap();
     assert!(ids(&seen) == [1] && !seen.complete);
     clock.advance(29);
-    assert!(look(&mut reader, &clock).await.unwrap_err().is_throttled(), "Retry-After is obeyed");
+    assert!(poll(&mut reader, &clock).await.unwrap_err().is_throttled(), "Retry-After is obeyed");
 }
 
 #[tokio::test]
@@ -250,7 +250,7 @@ async fn a_refused_token_ends_the_look_at_once() {
     Mock::given(path_regex("jobs$")).respond_with(json(401, recorded!("401_revoked.json"))).mount(&server).await;
     let clock = Clock::start();
     let mut reader = reader(&server, 1..=100);
-    let error = look(&mut reader, &clock).await.unwrap_err();
+    let error = poll(&mut reader, &clock).await.unwrap_err();
     assert!(error.is_denied());
     assert!(error.to_string().ends_with("replace api_token, it is wrong, expired or revoked"), "{error}");
     assert!(asked(&server).await.len() <= 8);
@@ -265,7 +265,7 @@ async fn invisible_projects_are_told_and_hide_no_others() {
     let clock = Clock::start();
     let mut reader = reader(&server, [1, 2, 3]);
     for _ in 0..3 {
-        let seen = look(&mut reader, &clock).await.unwrap();
+        let seen = poll(&mut reader, &clock).await.unwrap();
         assert!(seen.complete && ids(&seen) == [1]);
         clock.advance(3);
     }
@@ -275,7 +275,7 @@ async fn invisible_projects_are_told_and_hide_no_others() {
 
     reader.set_scope(scope([2, 3]));
     clock.advance(3);
-    assert!(look(&mut reader, &clock).await.is_err(), "seeing nothing at all is not an empty queue");
+    assert!(poll(&mut reader, &clock).await.is_err(), "seeing nothing at all is not an empty queue");
 }
 
 #[tokio::test]
@@ -287,8 +287,8 @@ async fn the_budget_holds_and_what_was_not_asked_is_not_empty() {
     let clock = Clock::start();
     let mut reader = QueueReader::new(GitLab::new(options).unwrap(), scope([1, 2]));
 
-    let first = look(&mut reader, &clock).await.unwrap();
-    let second = look(&mut reader, &clock).await.unwrap();
+    let first = poll(&mut reader, &clock).await.unwrap();
+    let second = poll(&mut reader, &clock).await.unwrap();
 
     assert!(!first.complete && first.jobs.is_empty());
     assert_eq!(second, first, "without budget nothing is asked, and what is known is repeated");
@@ -298,8 +298,8 @@ async fn the_budget_holds_and_what_was_not_asked_is_not_empty() {
 #[tokio::test]
 async fn an_empty_scope_is_an_empty_queue() {
     let server = MockServer::start().await;
-    let look = look(&mut reader(&server, []), &Clock::start()).await.unwrap();
-    assert!(look.complete && look.jobs.is_empty());
+    let snapshot = poll(&mut reader(&server, []), &Clock::start()).await.unwrap();
+    assert!(snapshot.complete && snapshot.jobs.is_empty());
     assert!(asked(&server).await.is_empty());
 }
 
@@ -312,13 +312,13 @@ async fn protection_is_looked_up_only_where_it_matters() {
     get(&server, "/api/v4/projects/1/protected_tags", json(200, recorded!("protected_tags.json"))).await;
     let clock = Clock::start();
     let mut reader = reader(&server, [1, 2]);
-    look(&mut reader, &clock).await.unwrap();
+    poll(&mut reader, &clock).await.unwrap();
     assert_eq!(asked(&server).await.len(), 2, "no runner asked for it");
     reader.set_scope(QueueScope { needs_protection: true, ..scope([1, 2]) });
 
     let mut verdicts = Vec::new();
     for _ in 0..3 {
-        let seen = look(&mut reader, &clock).await.unwrap();
+        let seen = poll(&mut reader, &clock).await.unwrap();
         verdicts = seen.jobs.iter().map(|job| (job.name.clone(), job.protected)).collect();
         clock.advance(3);
     }
@@ -335,7 +335,7 @@ async fn unreadable_rules_leave_protection_unknown() {
     get(&server, &jobs_of(1), json(200, recorded!("jobs.json"))).await;
     Mock::given(path_regex("protected")).respond_with(json(403, recorded!("403.json"))).mount(&server).await;
     let mut reader = QueueReader::new(client(&server.uri()), QueueScope { needs_protection: true, ..scope([1]) });
-    let seen = look(&mut reader, &Clock::start()).await.unwrap();
+    let seen = poll(&mut reader, &Clock::start()).await.unwrap();
     assert!(seen.complete);
     assert_eq!(seen.jobs.iter().map(|job| job.protected).collect::<BTreeSet<_>>(), [None].into());
 }
@@ -347,9 +347,9 @@ async fn a_look_that_is_dropped_midway_leaves_all_in_order() {
     get(&server, &jobs_of(2), json(200, &job(2)).set_delay(Duration::from_millis(300))).await;
     let clock = Clock::start();
     let mut reader = reader(&server, [1, 2]);
-    let dropped = tokio::time::timeout(Duration::from_millis(150), look(&mut reader, &clock)).await;
-    assert!(dropped.is_err(), "the look was to be cut");
-    let seen = look(&mut reader, &clock).await.unwrap();
+    let dropped = tokio::time::timeout(Duration::from_millis(150), poll(&mut reader, &clock)).await;
+    assert!(dropped.is_err(), "the poll was to be cut");
+    let seen = poll(&mut reader, &clock).await.unwrap();
     assert!(seen.complete && ids(&seen) == [1, 2]);
 }
 
@@ -359,6 +359,6 @@ async fn a_look_can_be_awaited_on_any_thread() {
     get(&server, &jobs_of(1), json(200, &job(1))).await;
     let mut reader = reader(&server, [1]);
     let clock = Arc::new(Clock::start());
-    let spawned = tokio::spawn(async move { reader.look(&|| clock.now()).await });
+    let spawned = tokio::spawn(async move { reader.poll(&|| clock.now()).await });
     assert_eq!(ids(&spawned.await.unwrap().unwrap()), [1]);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runner_fleet_engine::{ProjectId, QueueLook, RunnerName};
+use runner_fleet_engine::{ProjectId, QueueSnapshot, RunnerName};
 use runner_fleet_gitlab::{GitLabError, QueueReader, QueueScope, RunnerInQueue};
 use wiremock::matchers::{body_string_contains, header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -36,15 +36,15 @@ async fn rest(server: &MockServer) {
     get(server, "/api/v4/projects/1/jobs", json(200, recorded!("jobs.json"))).await;
 }
 
-async fn look(reader: &mut QueueReader, clock: &Clock) -> Result<QueueLook, GitLabError> {
+async fn poll(reader: &mut QueueReader, clock: &Clock) -> Result<QueueSnapshot, GitLabError> {
     clock.advance(3);
-    reader.look(&|| clock.now()).await
+    reader.poll(&|| clock.now()).await
 }
 
-/// What the next look asks for.
+/// What the next poll asks for.
 async fn asked_by_next(server: &MockServer, reader: &mut QueueReader, clock: &Clock) -> Vec<String> {
     let before = asked(server).await.len();
-    let _ = look(reader, clock).await;
+    let _ = poll(reader, clock).await;
     asked(server).await.split_off(before)
 }
 
@@ -57,9 +57,9 @@ async fn after_showing_a_job_it_replaces_the_projects() {
     let clock = Clock::start();
     let mut reader = reader(&server, &[("all", 6, None), ("one", 7, Some(1))]);
 
-    let first = look(&mut reader, &clock).await.unwrap();
-    assert!(first.jobs.iter().all(|job| job.offered_to.is_none()), "the first look goes through the projects");
-    let second = look(&mut reader, &clock).await.unwrap();
+    let first = poll(&mut reader, &clock).await.unwrap();
+    assert!(first.jobs.iter().all(|job| job.offered_to.is_none()), "the first poll goes through the projects");
+    let second = poll(&mut reader, &clock).await.unwrap();
 
     assert_eq!(asked(&server).await, [REST, GRAPHQL, GRAPHQL, GRAPHQL, GRAPHQL]);
     assert!(second.complete);
@@ -85,7 +85,7 @@ async fn an_empty_answer_proves_nothing() {
     let clock = Clock::start();
     let mut reader = reader(&server, &[("r", 6, None)]);
     for _ in 0..5 {
-        assert_eq!(look(&mut reader, &clock).await.unwrap().jobs.len(), 4, "an empty list must not hide the queue");
+        assert_eq!(poll(&mut reader, &clock).await.unwrap().jobs.len(), 4, "an empty list must not hide the queue");
     }
     let probes = asked(&server).await.into_iter().filter(|path| path == GRAPHQL).count();
     assert_eq!(probes, 1, "at most one probe a minute");
@@ -105,7 +105,7 @@ async fn a_server_that_refuses_is_not_asked_again_soon() {
         let clock = Clock::start();
         let mut reader = reader(&server, &[("r", 6, None)]);
         for _ in 0..30 {
-            assert_eq!(look(&mut reader, &clock).await.unwrap().jobs.len(), 4);
+            assert_eq!(poll(&mut reader, &clock).await.unwrap().jobs.len(), 4);
             clock.advance(60);
         }
         let probes = asked(&server).await.into_iter().filter(|path| path == GRAPHQL).count();
@@ -120,13 +120,13 @@ async fn a_refusal_later_on_falls_back_in_the_same_look() {
     graphql(&server, 6, json(200, recorded!("graphql_queue.json"))).await;
     let clock = Clock::start();
     let mut reader = reader(&server, &[("r", 6, None)]);
-    look(&mut reader, &clock).await.unwrap();
+    poll(&mut reader, &clock).await.unwrap();
     assert_eq!(asked_by_next(&server, &mut reader, &clock).await, [GRAPHQL]);
     server.reset().await;
     rest(&server).await;
     graphql(&server, 6, json(200, recorded!("graphql_refused.json"))).await;
 
-    let seen = look(&mut reader, &clock).await.unwrap();
+    let seen = poll(&mut reader, &clock).await.unwrap();
 
     assert_eq!(asked(&server).await, [GRAPHQL, REST]);
     assert!(seen.jobs.len() == 4 && seen.complete);
@@ -139,19 +139,19 @@ async fn a_sick_server_is_no_reason_to_ask_more() {
     graphql(&server, 6, json(200, recorded!("graphql_queue.json"))).await;
     let clock = Clock::start();
     let mut reader = reader(&server, &[("r", 6, None)]);
-    look(&mut reader, &clock).await.unwrap();
+    poll(&mut reader, &clock).await.unwrap();
     server.reset().await;
     rest(&server).await;
     graphql(&server, 6, json(502, "")).await;
 
-    assert!(look(&mut reader, &clock).await.unwrap_err().is_transient());
+    assert!(poll(&mut reader, &clock).await.unwrap_err().is_transient());
     assert_eq!(asked(&server).await, [GRAPHQL], "the projects are not asked instead");
     for _ in 0..2 {
         clock.advance(60);
-        assert!(look(&mut reader, &clock).await.is_err());
+        assert!(poll(&mut reader, &clock).await.is_err());
     }
     clock.advance(60);
-    assert_eq!(look(&mut reader, &clock).await.unwrap().jobs.len(), 4, "a way that never answers is left in the end");
+    assert_eq!(poll(&mut reader, &clock).await.unwrap().jobs.len(), 4, "a way that never answers is left in the end");
 }
 
 #[tokio::test]
@@ -161,17 +161,17 @@ async fn a_long_silence_is_checked_with_the_projects() {
     graphql(&server, 6, json(200, recorded!("graphql_queue.json"))).await;
     let clock = Clock::start();
     let mut reader = reader(&server, &[("r", 6, None)]);
-    look(&mut reader, &clock).await.unwrap();
+    poll(&mut reader, &clock).await.unwrap();
     server.reset().await;
     rest(&server).await;
     graphql(&server, 6, json(200, recorded!("graphql_empty.json"))).await;
 
-    let silent = look(&mut reader, &clock).await.unwrap();
+    let silent = poll(&mut reader, &clock).await.unwrap();
     assert!(silent.jobs.is_empty() && silent.complete, "an empty queue is believed for a while");
     clock.advance(600);
-    assert!(look(&mut reader, &clock).await.unwrap().jobs.is_empty());
+    assert!(poll(&mut reader, &clock).await.unwrap().jobs.is_empty());
     clock.advance(300);
-    let checked = look(&mut reader, &clock).await.unwrap();
+    let checked = poll(&mut reader, &clock).await.unwrap();
     assert_eq!(checked.jobs.len(), 4, "a token that lost its rights would show an empty queue for ever");
 }
 
@@ -193,7 +193,7 @@ async fn pages_are_followed_by_cursor() {
         .await;
     let clock = Clock::start();
     let mut reader = reader(&server, &[("r", 6, None)]);
-    look(&mut reader, &clock).await.unwrap();
-    let seen = look(&mut reader, &clock).await.unwrap();
+    poll(&mut reader, &clock).await.unwrap();
+    let seen = poll(&mut reader, &clock).await.unwrap();
     assert_eq!(seen.jobs.iter().map(|job| job.id.0).collect::<Vec<_>>(), [7100, 7101, 7229, 7231]);
 }

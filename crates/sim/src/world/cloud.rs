@@ -29,7 +29,7 @@ const SHOWN_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
 const SHOWN_AFTER_END_LEAN: Duration = Duration::from_secs(120);
 /// How long after a host's death the status checks say `impaired`.
 const IMPAIRED_AFTER: SignedDuration = SignedDuration::from_secs(120);
-/// How far back a job counts as a reason for a launch: a decision may rest on an older look at the queue.
+/// How far back a job counts as a reason for a launch: a decision may rest on an older poll of the queue.
 const REASON_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 /// How long a link must have been up before its worker is known to serve.
 const STEADY: SignedDuration = SignedDuration::from_secs(60);

@@ -12,7 +12,7 @@ use crate::dice::Stream;
 use crate::ledger::{Ending, Fact, Killer};
 use crate::scenario::JobSpec;
 use runner_fleet_engine::{
-    Event, JobId, PendingJob, QueueLook, RetryOutcome, RunnerFacts, RunnerName, Scope, Server, SystemId, WorkerId,
+    Event, JobId, PendingJob, QueueSnapshot, RetryOutcome, RunnerFacts, RunnerName, Scope, Server, SystemId, WorkerId,
 };
 
 use super::agenda::Happening;
@@ -40,7 +40,7 @@ pub(super) struct GitLab {
     hand_out_planned: bool,
     /// Counts changes of what waits.
     changes: u64,
-    /// What the last look showed, by that count, and when.
+    /// What the last poll showed, by that count, and when.
     shown: Option<(u64, Timestamp)>,
     /// Jobs that are not over.
     pub(super) open: usize,
@@ -238,19 +238,19 @@ impl World {
             return self.soon(self.scenario.settings.check_interval, Happening::LookAtQueue { incarnation, server });
         }
         let latency = self.dice.millis(Stream::Latency, 80, 500);
-        let look = if self.strikes(Stream::Answers, |faults| faults.queue_fails) {
+        let snapshot = if self.strikes(Stream::Answers, |faults| faults.queue_fails) {
             let failures = [failures::too_many_requests, failures::bad_gateway, failures::not_json];
             let failure = failures.get(self.dice.pick(Stream::Answers, failures.len()));
             Err(failure.map_or_else(failures::bad_gateway, |failure| failure()))
         } else {
             let partial = self.strikes(Stream::Answers, |faults| faults.queue_partial);
-            Ok(self.queue_look(partial))
+            Ok(self.queue_snapshot(partial))
         };
-        self.answer(incarnation, latency, Event::Queue { server: server.clone(), look });
+        self.answer(incarnation, latency, Event::Queue { server: server.clone(), snapshot });
         self.soon(self.scenario.settings.check_interval, Happening::LookAtQueue { incarnation, server });
     }
 
-    /// Whether a look would repeat the last one, and that is young enough to be believed for some looks more.
+    /// Whether a poll would repeat the last one, and that is young enough to be believed for some polls more.
     fn shows_nothing_new(&mut self) -> bool {
         let now = (self.gitlab.changes, self.now);
         if let Some((changes, at)) = self.gitlab.shown
@@ -263,7 +263,7 @@ impl World {
         false
     }
 
-    fn queue_look(&mut self, partial: bool) -> QueueLook {
+    fn queue_snapshot(&mut self, partial: bool) -> QueueSnapshot {
         let mut jobs: Vec<PendingJob> = self
             .gitlab
             .pending
@@ -284,7 +284,7 @@ impl World {
             let kept = self.dice.pick(Stream::Answers, jobs.len() + 1);
             jobs.truncate(kept);
         }
-        QueueLook { as_of: self.now, jobs, complete: !partial }
+        QueueSnapshot { as_of: self.now, jobs, complete: !partial }
     }
 
     pub(super) fn read_runner(&mut self, incarnation: u32, runner: RunnerName) {

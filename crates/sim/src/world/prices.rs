@@ -1,15 +1,15 @@
-//! What EC2 asks, told to the manager as its look at the prices is.
+//! What EC2 asks, told to the manager as its read of the prices is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::prices;
-use runner_fleet_engine::{Event, Market, Place, PriceLook};
+use runner_fleet_engine::{Event, Market, Place, PriceSnapshot};
 
 use super::World;
 use super::agenda::Happening;
 
-/// Between two looks, as live.
+/// Between two polls, as live.
 const EVERY: Duration = Duration::from_secs(600);
 /// How long an answer takes.
 const LATENCY: Duration = Duration::from_millis(300);
@@ -28,9 +28,9 @@ impl World {
             let on_demand = places
                 .iter()
                 .map(|place| (place.instance_type.clone(), prices::hourly(Market::OnDemand, &place.instance_type)));
-            let look =
-                PriceLook { asked_at: self.now, on_demand: on_demand.collect(), spot: Ok(spot.collect()), region };
-            self.soon(LATENCY, Happening::HearBeat { incarnation, event: Box::new(Event::Prices(look)) });
+            let snapshot =
+                PriceSnapshot { asked_at: self.now, on_demand: on_demand.collect(), spot: Ok(spot.collect()), region };
+            self.soon(LATENCY, Happening::HearBeat { incarnation, event: Box::new(Event::Prices(snapshot)) });
         }
         self.soon(EVERY, Happening::LookAtPrices { incarnation });
     }

@@ -169,7 +169,9 @@ fn a_job_that_no_tag_matches_stays_and_is_shown() {
     stage.serving();
     assert_eq!((stage.state(1001), stage.state(1002)), (JobState::Pending, JobState::Succeeded));
     let shown = stage.heard.iter().rev().find_map(|event| match event {
-        Event::Queue { look: Ok(look), .. } => Some(look.jobs.iter().map(|job| job.id.0).collect::<Vec<_>>()),
+        Event::Queue { snapshot: Ok(snapshot), .. } => {
+            Some(snapshot.jobs.iter().map(|job| job.id.0).collect::<Vec<_>>())
+        }
         _ => None,
     });
     assert_eq!(shown, Some(vec![1001]));
@@ -393,18 +395,18 @@ fn listings_and_looks_fail_when_told_to() {
     let mut stage = faulty(faults);
     stage.tell(Command::ListInstances { with_health: false }).pass(10);
     assert!(stage.heard.iter().any(|e| matches!(e, Event::Instances { listing: Err(_), .. })));
-    assert!(stage.heard.iter().any(|e| matches!(e, Event::Queue { look: Err(_), .. })));
+    assert!(stage.heard.iter().any(|e| matches!(e, Event::Queue { snapshot: Err(_), .. })));
     assert!(stage.heard.iter().any(|e| matches!(e, Event::Blueprint { blueprint: Err(_), .. })));
     assert!(stage.heard.iter().any(|e| matches!(e, Event::Runner { facts: Err(_), .. })));
-    assert!(!stage.heard.iter().any(|e| matches!(e, Event::Queue { look: Ok(_), .. })));
+    assert!(!stage.heard.iter().any(|e| matches!(e, Event::Queue { snapshot: Ok(_), .. })));
 }
 
 #[test]
 fn a_partial_look_says_so() {
     let mut stage = faulty(Faults { queue_partial: 1.0, ..Faults::default() });
     stage.pass(10);
-    let complete = |event: &Event| matches!(event, Event::Queue { look: Ok(look), .. } if look.complete);
-    assert!(stage.heard.iter().any(|e| matches!(e, Event::Queue { look: Ok(_), .. })));
+    let complete = |event: &Event| matches!(event, Event::Queue { snapshot: Ok(snapshot), .. } if snapshot.complete);
+    assert!(stage.heard.iter().any(|e| matches!(e, Event::Queue { snapshot: Ok(_), .. })));
     assert!(!stage.heard.iter().any(complete));
 }
 
@@ -543,18 +545,18 @@ fn a_world_whose_prices_differ_tells_them_as_they_are_paid() {
     let told = |price_seed| {
         let mut stage = Stage::new(Scenario { price_seed, ..scenario() });
         stage.pass(2);
-        let looks = stage.heard.iter().filter_map(|event| match event {
-            Event::Prices(look) => Some(look.clone()),
+        let polls = stage.heard.iter().filter_map(|event| match event {
+            Event::Prices(snapshot) => Some(snapshot.clone()),
             _ => None,
         });
-        looks.collect::<Vec<_>>()
+        polls.collect::<Vec<_>>()
     };
     assert_eq!(told(None), []);
-    let look = told(Some(3)).remove(0);
-    assert_eq!(look.region, "eu-central-1");
+    let snapshot = told(Some(3)).remove(0);
+    assert_eq!(snapshot.region, "eu-central-1");
     let scenario = scenario();
     let places = &scenario.blueprints[&RunnerName::new("spot")].places;
-    let spot = look.spot.unwrap();
+    let spot = snapshot.spot.unwrap();
     assert_eq!(spot.len(), places.len());
     for place in places {
         let paid = crate::prices::rate(Some(3), &place.on(Market::Spot), scenario.start);

@@ -280,7 +280,7 @@ fn the_emptiest_worker_goes_and_comes_back_with_demand() {
     let workers = stage.grant(&launch);
     assert_eq!(workers.len(), 2);
     stage.list();
-    let look = |stage: &mut Stage, jobs: [u32; 2], waiting: &[u64]| {
+    let poll = |stage: &mut Stage, jobs: [u32; 2], waiting: &[u64]| {
         stage.report(&workers[0], serving(jobs[0]));
         stage.report(&workers[1], serving(jobs[1]));
         stage.list();
@@ -289,14 +289,14 @@ fn the_emptiest_worker_goes_and_comes_back_with_demand() {
     // Five jobs need both workers, however long.
     for _ in 0..20 {
         stage.pass(30);
-        assert_eq!(look(&mut stage, [3, 2], &[]), Vec::<String>::new());
+        assert_eq!(poll(&mut stage, [3, 2], &[]), Vec::<String>::new());
     }
     // Four would fit on one.
     for _ in 0..10 {
-        assert_eq!(look(&mut stage, [3, 1], &[]), Vec::<String>::new());
+        assert_eq!(poll(&mut stage, [3, 1], &[]), Vec::<String>::new());
         stage.pass(30);
     }
-    assert_eq!(look(&mut stage, [3, 1], &[]), [format!("fence {}", workers[1])]);
+    assert_eq!(poll(&mut stage, [3, 1], &[]), [format!("fence {}", workers[1])]);
     stage.report(&workers[1], fenced(1, 0));
     assert_eq!(words(&stage.queue(&[20])), Vec::<String>::new(), "there is a slot for one more");
     stage.pass(1);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use runner_fleet_engine::{
     Blueprint, Command, ConfigHash, Event, IdleCount, IdlePolicy, Instance, InstanceState, LaunchAnswer,
-    LaunchedWorker, Leftover, LinkNews, QueueLook, Report, RunnerName, RunnerSettings, RunnerState, Server, WorkerId,
+    LaunchedWorker, Leftover, LinkNews, QueueSnapshot, Report, RunnerName, RunnerSettings, RunnerState, Server,
+    WorkerId,
 };
 
 use super::stage::{SERVER, Stage, blueprint, runner, serving};
@@ -73,10 +74,10 @@ impl Perfect {
         self.stage.pass(3);
         let now = self.stage.now;
         let jobs = self.jobs.iter().map(|id| self.stage.job(*id)).collect();
-        let look = Ok(QueueLook { as_of: now, jobs, complete: true });
+        let snapshot = Ok(QueueSnapshot { as_of: now, jobs, complete: true });
         let mut events = vec![
             Event::Instances { asked_at: now, listing: Ok(self.stage.instances.clone()) },
-            Event::Queue { server: Server::new(SERVER), look },
+            Event::Queue { server: Server::new(SERVER), snapshot },
         ];
         let links = self.reports.iter().map(|(worker, report)| Event::Link {
             worker: worker.clone(),

@@ -28,7 +28,7 @@ fn a_job_just_taken_is_not_counted_twice() {
     stage.pass(3);
     stage.queue(&[1]);
     stage.pass(1);
-    // The worker says "busy" before the next look at the queue, and does not know the job's id yet.
+    // The worker says "busy" before the next poll of the queue, and does not know the job's id yet.
     assert_eq!(words(&stage.report(&workers[0], serving(1))), Vec::<String>::new());
     stage.pass(2);
     assert_eq!(words(&stage.queue(&[])), Vec::<String>::new());

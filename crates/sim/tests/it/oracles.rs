@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use runner_fleet_engine::{
-    Blueprint, Engine, Event, IdleCount, IdlePolicy, JobId, PendingJob, ProjectId, QueueLook, RunnerFacts, RunnerName,
-    RunnerSettings, ScheduleEntry, Scope, Server, Settings,
+    Blueprint, Engine, Event, IdleCount, IdlePolicy, JobId, PendingJob, ProjectId, QueueSnapshot, RunnerFacts,
+    RunnerName, RunnerSettings, ScheduleEntry, Scope, Server, Settings,
 };
 
 use super::stage::{SERVER, blueprint, launches, runner};
@@ -197,13 +197,13 @@ fn decided(sections: &[Section], jobs: &[Waiting], concurrent: u32) -> Vec<u32> 
         queued_at: later,
         seen_at: later,
     });
-    let look = QueueLook { as_of: later, jobs: jobs.collect(), complete: true };
+    let snapshot = QueueSnapshot { as_of: later, jobs: jobs.collect(), complete: true };
     let mut engine = Engine::new("ci", 7, start);
     let listed = |at| Event::Instances { asked_at: at, listing: Ok(Vec::new()) };
     events.push(listed(start));
     assert_eq!(launches(&engine.step(start, events)), [], "nothing before a second listing");
     let commands =
-        engine.step(later, vec![Event::Queue { server: Server::new(SERVER), look: Ok(look) }, listed(later)]);
+        engine.step(later, vec![Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) }, listed(later)]);
     let mut workers = vec![0; sections.len()];
     for launch in launches(&commands) {
         let index = (0..sections.len()).find(|index| name(*index) == launch.runner).unwrap();

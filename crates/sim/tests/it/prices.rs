@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use runner_fleet_engine::{
-    Event, InstanceType, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Market, PriceLook, RunnerSettings, Zone,
+    Event, InstanceType, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Market, PriceSnapshot, RunnerSettings,
+    Zone,
 };
 
 use super::stage::{Stage, launches, runner, serving, words};
@@ -13,7 +14,7 @@ use super::stage::{Stage, launches, runner, serving, words};
 fn prices(stage: &Stage, a: f64, b: f64) -> Event {
     let kind = InstanceType::new("c8g.large");
     let spot = [("a", a), ("b", b)].map(|(zone, price)| ((kind.clone(), Zone::new(zone)), price));
-    Event::Prices(PriceLook {
+    Event::Prices(PriceSnapshot {
         // A zone is its region's name and a letter.
         region: String::new(),
         asked_at: stage.now,
@@ -25,8 +26,8 @@ fn prices(stage: &Stage, a: f64, b: f64) -> Event {
 #[test]
 fn spot_offers_dearer_than_on_demand_are_left_out_and_told() {
     let mut stage = Stage::with(vec![runner()]);
-    let look = prices(&stage, 0.1, 0.03);
-    stage.step(vec![look]);
+    let snapshot = prices(&stage, 0.1, 0.03);
+    stage.step(vec![snapshot]);
     let launch = launches(&stage.queue(&[1, 2])).remove(0);
     let zones: Vec<&str> = launch.offerings.iter().map(|offering| offering.zone.as_str()).collect();
     assert_eq!((launch.market, zones), (Market::Spot, vec!["b"]));
@@ -37,21 +38,21 @@ fn spot_offers_dearer_than_on_demand_are_left_out_and_told() {
 #[test]
 fn where_spot_is_over_the_cap_on_demand_serves_or_nobody() {
     let mut stage = Stage::with(vec![runner()]);
-    let look = prices(&stage, 0.1, 0.11);
-    stage.step(vec![look]);
+    let snapshot = prices(&stage, 0.1, 0.11);
+    stage.step(vec![snapshot]);
     assert_eq!(words(&stage.queue(&[1, 2])), ["launch 2 on-demand"]);
 
     let stubborn =
         RunnerSettings { on_demand_fallback: false, spot_max_price: Some("0.02".parse().unwrap()), ..runner() };
     let mut stage = Stage::with(vec![stubborn]);
-    let look = prices(&stage, 0.03, 0.04);
-    stage.step(vec![look]);
+    let snapshot = prices(&stage, 0.03, 0.04);
+    stage.step(vec![snapshot]);
     assert_eq!(words(&stage.queue(&[1, 2])), Vec::<String>::new());
     let held_back = stage.engine.view().runners[0].held_back.clone().unwrap().text;
     let expected = "every spot offer costs more than it may, even the cheapest: spot c8g.large in a costs 0.0300 USD/h, spot_max_price is 0.02";
     assert_eq!(held_back, expected);
-    let look = prices(&stage, 0.015, 0.04);
-    assert_eq!(launches(&stage.step(vec![look])).len(), 1, "the price has come down");
+    let snapshot = prices(&stage, 0.015, 0.04);
+    assert_eq!(launches(&stage.step(vec![snapshot])).len(), 1, "the price has come down");
 }
 
 #[test]
@@ -63,8 +64,8 @@ fn workers_show_their_cost_and_unknown_is_not_zero() {
     assert_eq!((view.workers[0].usd_per_hour, view.workers[0].usd_estimated), (None, None));
     assert_eq!(view.costs.unpriced_workers, 1);
 
-    let look = prices(&stage, 0.03, 0.03);
-    stage.step(vec![look]);
+    let snapshot = prices(&stage, 0.03, 0.03);
+    stage.step(vec![snapshot]);
     let view = stage.engine.view();
     assert_eq!((view.workers[0].usd_per_hour, view.costs.unpriced_workers), (Some(0.03), 0));
     assert!(view.workers[0].usd_estimated.unwrap() > 0.0004, "a minute at least: {view:?}");

@@ -331,7 +331,8 @@ fn play(text: &str) -> String {
     }
     player.run_until(start.saturating_add(script.until).unwrap());
     let mut check = Check::default();
-    let broken: Vec<String> = check.look(&player.world).iter().map(|(at, broken)| format!("{at}: {broken}")).collect();
+    let broken: Vec<String> =
+        check.newly_broken(&player.world).iter().map(|(at, broken)| format!("{at}: {broken}")).collect();
     let text = transcript(&script, &player);
     assert!(broken.is_empty() && player.broken.is_empty(), "{broken:#?} {:#?}\n{text}", player.broken);
     text

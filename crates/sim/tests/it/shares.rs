@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runner_fleet_engine::{
-    Event, HeldBack, IdleCount, IdlePolicy, QueueLook, Report, RunnerName, RunnerSettings, Server,
+    Event, HeldBack, IdleCount, IdlePolicy, QueueSnapshot, Report, RunnerName, RunnerSettings, Server,
 };
 use runner_fleet_sim::run::run;
 use runner_fleet_sim::scenario::{JobSpec, runner as plain};
@@ -41,21 +41,21 @@ fn named(name: &str) -> RunnerSettings {
     RunnerSettings { name: RunnerName::new(name), ..runner() }
 }
 
-/// A look at which these jobs wait; those from 1000 on need the tag `b`.
-fn look(stage: &Stage, ids: &[u64]) -> Event {
+/// A poll that shows these jobs as waiting; those from 1000 on need the tag `b`.
+fn poll(stage: &Stage, ids: &[u64]) -> Event {
     let jobs = ids.iter().map(|id| {
         let only = RunnerName::new(if *id >= 1000 { "b" } else { "a" });
         runner_fleet_engine::PendingJob { offered_to: Some([only].into()), ..stage.job(*id) }
     });
-    let look = QueueLook { as_of: stage.now, jobs: jobs.collect(), complete: true };
-    Event::Queue { server: Server::new(SERVER), look: Ok(look) }
+    let snapshot = QueueSnapshot { as_of: stage.now, jobs: jobs.collect(), complete: true };
+    Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) }
 }
 
 #[test]
 fn room_goes_to_the_runner_that_has_least() {
     let mut stage = Stage::with(vec![named("a"), named("b")]);
     let ids: Vec<u64> = (1..=90).chain(1000..1090).collect();
-    let event = look(&stage, &ids);
+    let event = poll(&stage, &ids);
     let asked: Vec<(String, u32)> =
         launches(&stage.step(vec![event])).iter().map(|launch| (launch.runner.to_string(), launch.count)).collect();
     assert_eq!(asked, [("a".to_owned(), 20), ("b".to_owned(), 20)], "max_workers is what limits");

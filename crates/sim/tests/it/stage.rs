@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use runner_fleet_engine::laws::Laws;
 use runner_fleet_engine::{
     Blueprint, Command, ConfigHash, EndedBy, Engine, Event, Health, Instance, InstanceState, InstanceType, JobId,
-    Launch, LaunchAnswer, LaunchedWorker, Leftover, LinkNews, Market, PendingJob, Phase, Place, ProjectId, QueueLook,
-    Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, StateReason, SubnetId,
-    TemplateName, Trouble, TroubleClass, WorkerId, Zone,
+    Launch, LaunchAnswer, LaunchedWorker, Leftover, LinkNews, Market, PendingJob, Phase, Place, ProjectId,
+    QueueSnapshot, Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, StateReason,
+    SubnetId, TemplateName, Trouble, TroubleClass, WorkerId, Zone,
 };
 
 pub(crate) const SERVER: &str = "https://gitlab.example.com";
@@ -153,8 +153,8 @@ impl Stage {
     /// GitLab shows these jobs as waiting, as of now.
     pub(crate) fn queue(&mut self, ids: &[u64]) -> Vec<Command> {
         let jobs = ids.iter().map(|id| self.job(*id)).collect();
-        let look = Ok(QueueLook { as_of: self.now, jobs, complete: true });
-        self.step(vec![Event::Queue { server: Server::new(SERVER), look }])
+        let snapshot = Ok(QueueSnapshot { as_of: self.now, jobs, complete: true });
+        self.step(vec![Event::Queue { server: Server::new(SERVER), snapshot }])
     }
 
     pub(crate) fn job(&self, id: u64) -> PendingJob {

@@ -1,7 +1,7 @@
 //! Unknown is not zero: a failed or partial answer launches nothing, ends nothing.
 
 use runner_fleet_engine::{
-    Engine, Event, Health, HeldBack, InstanceState, LinkFailure, LinkNews, QueueLook, RunnerName, Server, Trouble,
+    Engine, Event, Health, HeldBack, InstanceState, LinkFailure, LinkNews, QueueSnapshot, RunnerName, Server, Trouble,
     TroubleClass,
 };
 
@@ -22,8 +22,8 @@ fn nothing_is_launched_before_two_good_listings() {
         Event::Blueprint { runner: name, blueprint: Ok(blueprint()) },
     ];
     for second in 0..12 {
-        let look = QueueLook { as_of: now, jobs: jobs.clone(), complete: true };
-        events.push(Event::Queue { server: Server::new(SERVER), look: Ok(look) });
+        let snapshot = QueueSnapshot { as_of: now, jobs: jobs.clone(), complete: true };
+        events.push(Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) });
         if second % 3 == 0 {
             events.push(Event::Instances { asked_at: now, listing: Ok(Vec::new()) });
         }
@@ -44,7 +44,7 @@ fn a_failed_queue_ends_no_idle_worker_and_launches_none() {
         stage.pass(30);
         stage.list();
         stage.report(&worker, serving(0));
-        let failed = Event::Queue { server: Server::new(SERVER), look: Err(bad_gateway()) };
+        let failed = Event::Queue { server: Server::new(SERVER), snapshot: Err(bad_gateway()) };
         assert!(words(&stage.step(vec![failed])).is_empty());
     }
     let queue = &stage.engine.view().runners[0].queue;
@@ -58,14 +58,14 @@ fn an_incomplete_look_launches_but_retires_nobody() {
     stage.pass(400);
     stage.list();
     let report = runner_fleet_engine::Report { idle_seconds: 400, ..serving(0) };
-    let look = |jobs, stage: &Stage| Event::Queue {
+    let poll = |jobs, stage: &Stage| Event::Queue {
         server: Server::new(SERVER),
-        look: Ok(QueueLook { as_of: stage.now, jobs, complete: false }),
+        snapshot: Ok(QueueSnapshot { as_of: stage.now, jobs, complete: false }),
     };
-    let event = look(Vec::new(), &stage);
+    let event = poll(Vec::new(), &stage);
     assert!(words(&stage.step(vec![event])).is_empty());
     assert!(words(&stage.report(&worker, report)).is_empty());
-    let event = look(vec![stage.job(5), stage.job(6)], &stage);
+    let event = poll(vec![stage.job(5), stage.job(6)], &stage);
     assert_eq!(words(&stage.step(vec![event])), ["launch 1 spot"]);
 }
 

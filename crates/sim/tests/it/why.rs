@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use runner_fleet_engine::view::JobStanding;
 use runner_fleet_engine::{
-    Event, JobId, PendingJob, QueueLook, Report, RunnerName, RunnerSettings, Server, TroubleClass, View,
+    Event, JobId, PendingJob, QueueSnapshot, Report, RunnerName, RunnerSettings, Server, TroubleClass, View,
 };
 
 use super::stage::{RUNNER, SERVER, Stage, bad_gateway, facts, launches, runner, serving};
@@ -23,7 +23,7 @@ fn says(stage: &Stage, job: u64, words: &str) {
 #[test]
 fn a_jobs_way_in_sentences() {
     let mut stage = Stage::with(vec![RunnerSettings { max_workers: 1, ..runner() }]);
-    says(&stage, 1, "the queue is not known: the first look at the queue is awaited");
+    says(&stage, 1, "the queue is not known: the first poll of the queue is awaited");
     let commands = stage.queue(&[1, 2]);
     says(&stage, 1, "a launch has been on its way for 0s; more are not launched: all 1 workers of max_workers exist");
     let worker = stage.grant(&launches(&commands)[0]).remove(0);
@@ -41,7 +41,7 @@ fn a_jobs_way_in_sentences() {
     says(&stage, 9, "is not among the jobs that wait");
     stage.queue(&[3]);
     stage.pass(60);
-    stage.step(vec![Event::Queue { server: Server::new(SERVER), look: Err(bad_gateway()) }]);
+    stage.step(vec![Event::Queue { server: Server::new(SERVER), snapshot: Err(bad_gateway()) }]);
     says(&stage, 3, "the queue could not be read for 1m: 502 Bad Gateway");
 }
 
@@ -49,14 +49,14 @@ fn a_jobs_way_in_sentences() {
 fn a_job_that_nobody_may_take_says_what_every_runner_lacks() {
     let mut stage = Stage::with(vec![runner()]);
     let tagged = PendingJob { tags: BTreeSet::from(["gpu".to_owned()]), ..stage.job(1) };
-    let look = QueueLook { as_of: stage.now, jobs: vec![tagged], complete: true };
-    stage.step(vec![Event::Queue { server: Server::new(SERVER), look: Ok(look) }]);
+    let snapshot = QueueSnapshot { as_of: stage.now, jobs: vec![tagged], complete: true };
+    stage.step(vec![Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) }]);
     says(&stage, 1, "no runner here may take it: graviton has no tag gpu");
     let protected = runner_fleet_engine::RunnerFacts { protected_only: true, ..facts() };
     stage.step(vec![Event::Runner { runner: RunnerName::new(RUNNER), facts: Ok(protected) }]);
     let open = PendingJob { protected: Some(false), ..stage.job(2) };
-    let look = QueueLook { as_of: stage.now, jobs: vec![open], complete: true };
-    stage.step(vec![Event::Queue { server: Server::new(SERVER), look: Ok(look) }]);
+    let snapshot = QueueSnapshot { as_of: stage.now, jobs: vec![open], complete: true };
+    stage.step(vec![Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) }]);
     says(&stage, 2, "takes jobs of protected refs only");
 }
 
@@ -72,7 +72,7 @@ fn the_picture_is_bounded_and_counts_all() {
 #[test]
 fn an_unknown_queue_alone_holds_nothing_back() {
     let mut stage = Stage::with(vec![runner()]);
-    stage.step(vec![Event::Queue { server: Server::new(SERVER), look: Err(bad_gateway()) }]);
+    stage.step(vec![Event::Queue { server: Server::new(SERVER), snapshot: Err(bad_gateway()) }]);
     let view = stage.engine.view();
     assert_eq!(view.runners[0].held_back, None);
     let trouble = view.runners[0].queue.trouble().unwrap();

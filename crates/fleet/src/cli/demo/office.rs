@@ -80,13 +80,13 @@ impl Office {
     }
 
     /// Looks whether all is lawful and whether the morning is over: everything done and nothing left, or long overdue.
-    pub(super) async fn look(&mut self) -> bool {
+    pub(super) async fn judge(&mut self) -> bool {
         if !self.evening && self.passed() >= workload::MORNING {
             self.evening = true;
             self.go_home().await;
         }
         let world = self.world.lock();
-        let found = self.check.look(&world).into_iter().map(|(_, violation)| violation);
+        let found = self.check.newly_broken(&world).into_iter().map(|(_, violation)| violation);
         self.broken.extend(found.filter(Violation::is_absolute));
         let left = Check::end(&world);
         let is_over = self.evening && world.is_done() && left.is_empty();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use comfy_table::Table;
 
 use crate::cli::CliError;
-use crate::cli::output::{Look, brief};
+use crate::cli::output::{OutputStyle, brief};
 use runner_fleet_engine::view::{View, WorkerState};
 use runner_fleet_sim::Summary;
 
@@ -29,7 +29,7 @@ const SHOW_CURSOR: &str = "\x1b[?25h";
 pub(super) struct Screen<'a> {
     out: &'a mut dyn Write,
     /// `None`: no terminal.
-    live: Option<Look>,
+    live: Option<OutputStyle>,
     /// Lines of the last picture, to be drawn over.
     drawn: usize,
     pictures: u32,
@@ -38,15 +38,15 @@ pub(super) struct Screen<'a> {
 
 impl<'a> Screen<'a> {
     pub(super) fn on_stdout(out: &'a mut dyn Write) -> Self {
-        Self::new(out, io::stdout().is_terminal().then(Look::of_stdout))
+        Self::new(out, io::stdout().is_terminal().then(OutputStyle::of_stdout))
     }
 
     pub(super) fn on_stderr(out: &'a mut dyn Write) -> Self {
-        let look = || Look { color: false, width: Table::new().width() };
-        Self::new(out, io::stderr().is_terminal().then(look))
+        let style = || OutputStyle { color: false, width: Table::new().width() };
+        Self::new(out, io::stderr().is_terminal().then(style))
     }
 
-    fn new(out: &'a mut dyn Write, live: Option<Look>) -> Self {
+    fn new(out: &'a mut dyn Write, live: Option<OutputStyle>) -> Self {
         Self { out, live, drawn: 0, pictures: 0, news: Vec::new() }
     }
 
@@ -72,11 +72,11 @@ impl<'a> Screen<'a> {
         let news: Vec<String> = office.news().into_iter().map(|(at, said)| format!("{}  {said}", clock(at))).collect();
         let head = headline(office.passed(), &office.view(), &office.summary());
         match self.live {
-            Some(look) => {
+            Some(style) => {
                 self.news.extend(news);
                 let surplus = self.news.len().saturating_sub(NEWS_MAX);
                 self.news.drain(..surplus);
-                let picture = picture(&head, &office.view(), &self.news, look);
+                let picture = picture(&head, &office.view(), &self.news, style);
                 self.redraw(&picture)?;
             }
             None => {
@@ -122,12 +122,12 @@ impl Drop for Screen<'_> {
     }
 }
 
-fn picture(head: &str, view: &View, news: &[String], look: Look) -> Vec<String> {
-    let width = usize::from(look.width.unwrap_or(WIDTH));
+fn picture(head: &str, view: &View, news: &[String], style: OutputStyle) -> Vec<String> {
+    let width = usize::from(style.width.unwrap_or(WIDTH));
     let mut lines = vec![head.to_owned(), String::new()];
     let mut shown: Vec<_> = view.workers.iter().collect();
     shown.sort_by_key(|worker| (order(worker.state), &worker.id));
-    let mut table = look.table(&["WORKER", "STATE", "JOBS", "AGE", "IDLE", "TYPE", "ZONE", "MARKET"]);
+    let mut table = style.table(&["WORKER", "STATE", "JOBS", "AGE", "IDLE", "TYPE", "ZONE", "MARKET"]);
     for worker in shown.iter().take(WORKERS_MAX) {
         let ids: Vec<String> = worker.job_ids.iter().map(ToString::to_string).collect();
         let jobs = match worker.jobs {
@@ -138,7 +138,7 @@ fn picture(head: &str, view: &View, news: &[String], look: Look) -> Vec<String> 
         };
         table.add_row(vec![
             comfy_table::Cell::new(&worker.id),
-            look.state(worker.state),
+            style.state(worker.state),
             comfy_table::Cell::new(jobs),
             comfy_table::Cell::new(brief(Some(worker.age))),
             comfy_table::Cell::new(brief(worker.idle)),
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_picture_is_drawn_over_the_one_before() {
         let mut out = Vec::new();
-        let mut screen = Screen::new(&mut out, Some(Look::PLAIN));
+        let mut screen = Screen::new(&mut out, Some(OutputStyle::PLAIN));
         screen.redraw(&["a".into(), "b".into()]).unwrap();
         screen.redraw(&["c".into()]).unwrap();
         drop(screen);

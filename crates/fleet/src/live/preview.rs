@@ -62,7 +62,7 @@ pub async fn plan_once(config: Config, key: &ManagerKey, seed: u64, clock: Clock
     let preparing = timeout(PREPARE_MAX, Setup::prepare(config, None, &regions, seed));
     let setup = preparing.await.map_err(|_| LookError::Late)??;
     let mut engine = Engine::new(setup.manager(), seed, started_at);
-    let events = look(&setup, &regions, key, clock).await;
+    let events = gather(&setup, &regions, key, clock).await;
     let commands = engine.step(clock.now(), events);
     let doing: Vec<Command> = commands.into_iter().filter(|command| !is_a_look(command)).collect();
     Ok(plan(&engine.view(), &doing))
@@ -83,7 +83,7 @@ fn is_a_look(command: &Command) -> bool {
 }
 
 /// Everything that there is to see; the queue late, as it changes fastest.
-async fn look(setup: &Setup, regions: &Regions, key: &ManagerKey, clock: Clock) -> Vec<Event> {
+async fn gather(setup: &Setup, regions: &Regions, key: &ManagerKey, clock: Clock) -> Vec<Event> {
     let mut events = vec![Event::Configured(setup.settings.clone())];
     let began = clock.now();
     let (facts, blueprints, first) =
@@ -107,9 +107,9 @@ async fn look(setup: &Setup, regions: &Regions, key: &ManagerKey, clock: Clock) 
 
 async fn all_facts(setup: &Setup) -> (Findings, Vec<Event>) {
     let manager = manager_system_id(setup.manager());
-    let looks = join_all(setup.runners.iter().map(|runner| facts::once(runner, &manager))).await;
+    let answers = join_all(setup.runners.iter().map(|runner| facts::once(runner, &manager))).await;
     let (mut findings, mut events) = (Findings::new(), Vec::new());
-    for (runner, (found, facts)) in setup.runners.iter().zip(looks) {
+    for (runner, (found, facts)) in setup.runners.iter().zip(answers) {
         let name = runner.runner.name.clone();
         findings.extend(found.map(|found| (name.clone(), found)));
         events.push(Event::Runner { runner: name, facts });
@@ -157,14 +157,14 @@ async fn glances(setup: &Setup, key: &ManagerKey, instances: Vec<Instance>) -> V
 async fn all_queues(setup: &Setup, findings: Findings, clock: Clock) -> Vec<Event> {
     let (_keep, findings) = watch::channel(findings);
     let servers: BTreeSet<&Server> = setup.runners.iter().map(|runner| &runner.runner.server).collect();
-    let looks = servers.into_iter().map(|server| {
+    let answers = servers.into_iter().map(|server| {
         let of_server = setup.runners.iter().filter(|runner| runner.runner.server == *server);
         let runners: Vec<_> = of_server.map(Arc::clone).collect();
         let findings = findings.clone();
         async move {
-            let look = queues::once(&runners, &findings, setup.config.check_interval, QUEUE_MAX, clock).await?;
-            Some(Event::Queue { server: server.clone(), look })
+            let snapshot = queues::once(&runners, &findings, setup.config.check_interval, QUEUE_MAX, clock).await?;
+            Some(Event::Queue { server: server.clone(), snapshot })
         }
     });
-    join_all(looks).await.into_iter().flatten().collect()
+    join_all(answers).await.into_iter().flatten().collect()
 }
