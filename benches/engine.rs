@@ -10,9 +10,9 @@ use std::time::Duration;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use runner_fleet_engine::{
-    Blueprint, ConfigHash, Engine, Event, Health, IdleCount, Instance, InstanceState, InstanceType, JobId, LinkNews,
-    Market, PendingJob, Phase, Place, ProjectId, QueueSnapshot, Report, RunnerFacts, RunnerName, RunnerSettings,
-    RunnerState, Scope, Server, Settings, SubnetId, TemplateName, WorkerId, Zone,
+    Blueprint, ConfigHash, Engine, Event, Health, IdleCount, Instance, InstanceState, InstanceType, JobId, Market,
+    PendingJob, Phase, Place, ProjectId, QueueSnapshot, Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState,
+    Scope, Server, Settings, SubnetId, TemplateName, WorkerEvent, WorkerId, Zone,
 };
 
 const SERVER: &str = "https://gitlab.example.com";
@@ -128,9 +128,9 @@ fn full_fleet(workers: u32, jobs: u64) -> (Engine, Timestamp) {
         engine.step(now, vec![Event::Instances { asked_at: now, listing }]);
         now = now.saturating_add(Duration::from_secs(6)).unwrap_or(now);
     }
-    let reports = (0..workers).map(|number| Event::Link {
+    let reports = (0..workers).map(|number| Event::Worker {
         worker: WorkerId::new(format!("i-{number:017x}")),
-        news: LinkNews::Report(Box::new(busy(number))),
+        event: WorkerEvent::Report(Box::new(busy(number))),
     });
     engine.step(now, reports.collect::<Vec<_>>());
     engine.step(now, vec![poll(jobs, now)]);

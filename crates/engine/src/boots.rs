@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::event::LinkFailure;
+use super::event::ConnectionFailure;
 use super::reason::Reason;
 use super::settings::{BOOT_TIMEOUT, Settings};
 use super::time::since;
 use super::worker::{Health, InstanceState, Phase};
-use super::workers::{Link, Standing, Worker};
+use super::workers::{Connection, Standing, Worker};
 
 /// A stock image may answer with keys of its own for a moment before cloud-init has installed those that it was given.
 const HOST_KEY_PATIENCE: Duration = Duration::from_secs(15);
@@ -43,12 +43,14 @@ fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<R
             return lost.then_some(Reason::Lost);
         }
         // Its last word may be older than its boot: while it hears, `retirement` fences it first, too.
-        Some(Phase::Booting { .. }) if worker.silent_since(now).is_none() && matches!(worker.link, Link::Up) => {
+        Some(Phase::Booting { .. })
+            if worker.silent_since(now).is_none() && matches!(worker.connection, Connection::Up) =>
+        {
             return None;
         }
         Some(Phase::Booting { .. }) | None => {}
     }
-    if let Link::Down { since: down_since, failure: LinkFailure::WrongHostKey(_) } = &worker.link
+    if let Connection::Down { since: down_since, failure: ConnectionFailure::WrongHostKey(_) } = &worker.connection
         && since(now, *down_since) >= HOST_KEY_PATIENCE
     {
         return Some(Reason::WrongHostKey);

@@ -22,7 +22,7 @@ pub enum Command {
     },
     /// One CreateFleet call; answered by [`Event::Launched`](super::Event::Launched).
     Launch(Launch),
-    /// Open and keep a link to this worker; answered by [`Event::Link`](super::Event::Link).
+    /// Open and keep a connection to this worker; answered by [`Event::Worker`](super::Event::Worker).
     Connect {
         /// Which.
         worker: WorkerId,
@@ -31,7 +31,7 @@ pub enum Command {
         /// Where it listens.
         address: IpAddr,
     },
-    /// Let the link go: the worker has ended.
+    /// Let the connection go: the worker has ended.
     Disconnect {
         /// Which.
         worker: WorkerId,

@@ -51,7 +51,7 @@ pub(crate) fn next_word(id: &WorkerId, worker: &mut Worker, now: Timestamp) -> O
     }
     let report = report.filter(|_| !silent)?;
     let due = drain.told_at.is_none_or(|told_at| since(now, told_at) >= TELL_AGAIN);
-    // A fenced link pushes no configuration, and one that was on its way has long arrived.
+    // A fenced connection pushes no configuration, and one that was on its way has long arrived.
     let never_configured =
         drain.told_at.zip(heard_at).is_some_and(|(told_at, heard_at)| since(heard_at, told_at) >= CONFIGURED_BY);
     let worker_id = id.clone();

@@ -59,11 +59,11 @@ pub enum Event {
         trouble: Trouble,
     },
     /// The connection to a worker changed, or the worker said something.
-    Link {
+    Worker {
         /// Which worker.
         worker: WorkerId,
         /// What happened.
-        news: LinkNews,
+        event: WorkerEvent,
     },
     /// GitLab was asked to delete the runner-manager row of a worker that has ended.
     Forgotten {
@@ -182,13 +182,13 @@ impl LaunchErrorClass {
 
 /// What happened on the connection to a worker.
 #[derive(Clone, Debug, PartialEq)]
-pub enum LinkNews {
+pub enum WorkerEvent {
     /// Connected, host key verified.
-    Up,
+    Connected,
     /// Connected, but there is no agent yet: the worker's boot has not come so far, so it has never had a job.
     NoAgent,
     /// Not connected, or not any more.
-    Down(LinkFailure),
+    Disconnected(ConnectionFailure),
     /// The agent reported.
     Report(Box<Report>),
 }
@@ -196,7 +196,7 @@ pub enum LinkNews {
 /// Why there is no connection, with what was said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "class", content = "said", rename_all = "kebab-case")]
-pub enum LinkFailure {
+pub enum ConnectionFailure {
     /// Nothing listens there, nobody answers, or the connection broke.
     Unreachable(String),
     /// Someone answers with another host key than the one given to the worker at launch.

@@ -9,13 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::command::Launch;
-use super::event::{LaunchAnswer, Leftover, LinkNews};
+use super::event::{LaunchAnswer, Leftover, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, WorkerId};
 use super::settings::Settings;
 use super::time::since;
+use super::transition::WorkerTransition;
 use super::worker::{Health, Instance, InstanceState};
-use super::worker_event::News;
-use super::workers::{Heard, Link, Worker};
+use super::workers::{Connection, Heard, Worker};
 
 /// How long after its launch a listing may miss an instance. AWS advises patience of up to five minutes
 /// (EC2 Developer Guide, "Eventual consistency").
@@ -76,8 +76,13 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// Takes in a complete listing.
-    pub(crate) fn listed(&mut self, now: Timestamp, asked_at: Timestamp, listing: Vec<Instance>) -> Vec<News> {
-        let mut news = Vec::new();
+    pub(crate) fn listed(
+        &mut self,
+        now: Timestamp,
+        asked_at: Timestamp,
+        listing: Vec<Instance>,
+    ) -> Vec<WorkerTransition> {
+        let mut event = Vec::new();
         for instance in listing {
             if let Some(token) = &instance.launch
                 && let Some(flight) = self.flights.get_mut(token)
@@ -85,13 +90,13 @@ impl Fleet {
                 flight.seen.insert(instance.id.clone());
             }
             if instance.state == InstanceState::Terminated {
-                news.extend(self.end(instance, asked_at));
+                event.extend(self.end(instance, asked_at));
             } else {
                 self.see(now, asked_at, instance);
             }
         }
-        news.extend(self.miss(now, asked_at));
-        news
+        event.extend(self.miss(now, asked_at));
+        event
     }
 
     fn see(&mut self, now: Timestamp, asked_at: Timestamp, instance: Instance) {
@@ -108,7 +113,7 @@ impl Fleet {
         worker.absent_since = None;
     }
 
-    fn end(&mut self, instance: Instance, asked_at: Timestamp) -> Option<News> {
+    fn end(&mut self, instance: Instance, asked_at: Timestamp) -> Option<WorkerTransition> {
         let ended = self.ended.entry(instance.id.clone()).or_insert_with(|| Ended {
             runner: instance.runner.clone(),
             forgotten: false,
@@ -122,7 +127,7 @@ impl Fleet {
     }
 
     /// Drops what the listing did not show, where its silence means something.
-    fn miss(&mut self, now: Timestamp, asked_at: Timestamp) -> Vec<News> {
+    fn miss(&mut self, now: Timestamp, asked_at: Timestamp) -> Vec<WorkerTransition> {
         let mut gone = Vec::new();
         for worker in self.workers.values_mut().filter(|worker| worker.listed_at != Some(asked_at)) {
             let absent_since = *worker.absent_since.get_or_insert(asked_at);
@@ -155,46 +160,51 @@ impl Fleet {
         Some(launch)
     }
 
-    /// Takes in what a link tells.
-    pub(crate) fn linked(&mut self, now: Timestamp, id: &WorkerId, link_news: LinkNews) -> Vec<News> {
-        let mut news = Vec::new();
-        let Some(worker) = self.workers.get_mut(id) else { return news };
+    /// Takes in what a connection tells.
+    pub(crate) fn worker_event(
+        &mut self,
+        now: Timestamp,
+        id: &WorkerId,
+        link_news: WorkerEvent,
+    ) -> Vec<WorkerTransition> {
+        let mut event = Vec::new();
+        let Some(worker) = self.workers.get_mut(id) else { return event };
         match link_news {
-            LinkNews::Up => worker.link = Link::Up,
-            LinkNews::NoAgent => {
-                worker.link = Link::Up;
+            WorkerEvent::Connected => worker.connection = Connection::Up,
+            WorkerEvent::NoAgent => {
+                worker.connection = Connection::Up;
                 worker.boot_watched = true;
             }
-            LinkNews::Down(failure) => {
-                let since = match &worker.link {
-                    Link::Down { since, failure: before } if same_kind(before, &failure) => *since,
-                    Link::None { .. } | Link::Up | Link::Down { .. } => now,
+            WorkerEvent::Disconnected(failure) => {
+                let since = match &worker.connection {
+                    Connection::Down { since, failure: before } if same_kind(before, &failure) => *since,
+                    Connection::None { .. } | Connection::Up | Connection::Down { .. } => now,
                 };
-                worker.link = Link::Down { since, failure };
+                worker.connection = Connection::Down { since, failure };
             }
-            LinkNews::Report(report) => {
+            WorkerEvent::Report(report) => {
                 let (was_ready, was_interrupted) = (worker.served, worker.interruption().is_some());
                 let was_endangered = worker.report().is_some_and(|report| report.rebalance);
                 let is_endangered = report.rebalance;
                 let was_given_up = worker.ending.is_some() && !was_ready;
                 worker.heard(Heard { at: now, report: *report });
-                if !matches!(worker.link, Link::Up) {
-                    worker.link = Link::Up;
+                if !matches!(worker.connection, Connection::Up) {
+                    worker.connection = Connection::Up;
                 }
                 if was_given_up && worker.ending.is_none() {
-                    news.push(News::Returned(id.clone()));
+                    event.push(WorkerTransition::Returned(id.clone()));
                 }
                 if !was_ready && worker.served {
-                    news.push(News::Ready(id.clone()));
+                    event.push(WorkerTransition::Ready(id.clone()));
                 }
                 if !was_interrupted && worker.interruption().is_some() {
-                    news.push(News::Interrupted(id.clone()));
+                    event.push(WorkerTransition::Interrupted(id.clone()));
                 } else if !was_endangered && is_endangered {
-                    news.push(News::Endangered(id.clone()));
+                    event.push(WorkerTransition::Endangered(id.clone()));
                 }
             }
         }
-        news
+        event
     }
 
     /// Slots of everything not yet terminated, whatever its state, launches in flight included: what `concurrent` caps.
@@ -220,6 +230,6 @@ impl Fleet {
     }
 }
 
-fn same_kind(one: &super::event::LinkFailure, other: &super::event::LinkFailure) -> bool {
+fn same_kind(one: &super::event::ConnectionFailure, other: &super::event::ConnectionFailure) -> bool {
     std::mem::discriminant(one) == std::mem::discriminant(other)
 }

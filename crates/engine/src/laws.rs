@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::command::{Command, Launch, Termination};
-use super::event::{Event, LaunchErrorClass, Leftover, LinkNews};
+use super::event::{Event, LaunchErrorClass, Leftover, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, WorkerId};
 use super::offering::Blueprint;
 use super::reason::Reason;
@@ -141,7 +141,7 @@ impl Laws {
                     }
                 }
             }
-            Event::Link { worker, news: LinkNews::Report(report) } => {
+            Event::Worker { worker, event: WorkerEvent::Report(report) } => {
                 self.reports.insert(worker.clone(), (**report).clone());
             }
             Event::Operator(super::event::OperatorWish::Drain { workers, force: true }) => {
@@ -150,7 +150,7 @@ impl Laws {
             Event::Operator(_)
             | Event::Prices(_)
             | Event::Instances { .. }
-            | Event::Link { .. }
+            | Event::Worker { .. }
             | Event::Runner { .. }
             | Event::Queue { .. }
             | Event::Blueprint { .. }

@@ -68,16 +68,16 @@ mod state;
 mod step;
 mod time;
 mod token;
+mod transition;
 mod untaken;
 mod why;
-mod worker_event;
 mod workers;
 mod yielding;
 
 pub use command::{Command, Launch, Termination};
 pub use event::{
-    Event, LaunchAnswer, LaunchError, LaunchErrorClass, LaunchedWorker, Leftover, LinkFailure, LinkNews, OperatorWish,
-    RetryOutcome,
+    ConnectionFailure, Event, LaunchAnswer, LaunchError, LaunchErrorClass, LaunchedWorker, Leftover, OperatorWish,
+    RetryOutcome, WorkerEvent,
 };
 pub use explained::{Explained, Sentence};
 pub use held_back::HeldBack;

@@ -8,14 +8,14 @@ use super::fleet::Fleet;
 use super::job::Knowledge;
 use super::time::since;
 use super::trouble::Trouble;
-use super::workers::{Link, Standing};
+use super::workers::{Connection, Standing};
 
 /// Between two listings while an address, an end or the outcome of a launch is awaited. One call a fleet, whatever its
 /// size: 20 a minute at most, of the hundreds that EC2 allows for Describe calls.
 const BUSY: Duration = Duration::from_secs(3);
 /// Between two listings while a worker cannot be reached and EC2's health checks are wanted.
 const WORRIED: Duration = Duration::from_secs(10);
-/// Between two listings otherwise: how late an instance that ended by itself may be noticed, unless its link breaks.
+/// Between two listings otherwise: how late an instance that ended by itself may be noticed, unless its connection breaks.
 const CALM: Duration = Duration::from_secs(30);
 /// When a listing without an answer is asked for again.
 const UNANSWERED: Duration = Duration::from_secs(60);
@@ -86,7 +86,7 @@ impl Listing {
         }
         let worried = fleet.workers.values().any(|worker| {
             worker.standing(now) == Standing::Unreachable
-                || (worker.heard.is_some() && matches!(worker.link, Link::Down { .. }))
+                || (worker.heard.is_some() && matches!(worker.connection, Connection::Down { .. }))
         });
         let settling = self.knowledge(now) != Knowledge::Known;
         let expecting = !fleet.flights.is_empty()

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::command::Command;
-use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, LinkNews, OperatorWish};
+use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, OperatorWish, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, Server, WorkerId};
 use super::job::{Knowledge, QueueSnapshot};
 use super::journal::Entry;
@@ -16,10 +16,10 @@ use super::settings::{RunnerSettings, Settings};
 use super::state::Engine;
 use super::step::FORGET_AGAIN;
 use super::time::after;
+use super::transition::{Terminated, WorkerTransition};
 use super::trouble::Trouble;
 use super::view::DecisionKind;
 use super::worker::{EndedBy, Instance};
-use super::worker_event::{News, Passing};
 use super::workers::Drain;
 
 impl Engine {
@@ -41,7 +41,7 @@ impl Engine {
             Event::Instances { asked_at, listing } => return self.listed(asked_at, listing),
             Event::Launched { token, answer } => self.launched(&token, &answer),
             Event::TerminateFailed { workers, trouble } => self.terminate_failed(&workers, &trouble),
-            Event::Link { worker, news } => return self.linked(&worker, news),
+            Event::Worker { worker, event } => return self.worker_event(&worker, event),
             Event::Forgotten { worker, outcome } => {
                 if let Some(ended) = self.fleet.ended.get_mut(&worker) {
                     ended.asked_at = None;
@@ -125,22 +125,22 @@ impl Engine {
             Ok(_) if asked_at > now || self.listing.is_overtaken(asked_at) => Vec::new(),
             Ok(instances) => {
                 self.listing.answered(asked_at, None);
-                let news = self.fleet.listed(now, asked_at, instances);
-                news.into_iter().filter_map(|news| self.heard(news)).collect()
+                let event = self.fleet.listed(now, asked_at, instances);
+                event.into_iter().filter_map(|event| self.heard(event)).collect()
             }
         }
     }
 
-    fn linked(&mut self, worker: &WorkerId, news: LinkNews) -> Vec<Command> {
-        if let LinkNews::Report(report) = &news
+    fn worker_event(&mut self, worker: &WorkerId, event: WorkerEvent) -> Vec<Command> {
+        if let WorkerEvent::Report(report) = &event
             && let Some(known) = self.fleet.workers.get(worker)
             && let Some(before) = known.report()
         {
             self.forecasts.reported(&known.instance.runner, before, report, self.now);
         }
-        let heard = self.fleet.linked(self.now, worker, news);
+        let heard = self.fleet.worker_event(self.now, worker, event);
         self.note_endangered_jobs(worker);
-        heard.into_iter().filter_map(|news| self.heard(news)).collect()
+        heard.into_iter().filter_map(|event| self.heard(event)).collect()
     }
 
     /// Jobs that a worker runs under an interruption notice may have to be retried.
@@ -151,10 +151,10 @@ impl Engine {
     }
 
     /// Follows up what is new about a worker.
-    fn heard(&mut self, news: News) -> Option<Command> {
+    fn heard(&mut self, event: WorkerTransition) -> Option<Command> {
         let now = self.now;
-        match news {
-            News::Ready(id) => {
+        match event {
+            WorkerTransition::Ready(id) => {
                 let worker = self.fleet.workers.get(&id)?;
                 if let Some(runner) = self.runners.get_mut(&worker.instance.runner)
                     && worker.boot_watched
@@ -164,7 +164,7 @@ impl Engine {
                 }
                 None
             }
-            News::Interrupted(id) => {
+            WorkerTransition::Interrupted(id) => {
                 let worker = self.fleet.workers.get(&id)?;
                 let offering = self.offering_of(&worker.instance);
                 self.journal.totals.interruptions += 1;
@@ -173,7 +173,7 @@ impl Engine {
                 self.journal.note(now, Entry::new(DecisionKind::Interruption, text).on(&id));
                 None
             }
-            News::Endangered(id) => {
+            WorkerTransition::Endangered(id) => {
                 let worker = self.fleet.workers.get(&id)?;
                 let offering = self.offering_of(&worker.instance);
                 // Its successor must not come from where EC2 is about to take capacity back.
@@ -182,19 +182,19 @@ impl Engine {
                 self.journal.note(now, Entry::new(DecisionKind::Rebalance, text).on(&id));
                 None
             }
-            News::Returned(id) => {
+            WorkerTransition::Returned(id) => {
                 let Instance { address, runner, .. } = &self.fleet.workers.get(&id)?.instance;
                 Some(Command::Connect { worker: id, runner: runner.clone(), address: (*address)? })
             }
-            News::Ended(passing) => {
+            WorkerTransition::Ended(passing) => {
                 self.ended(&passing);
                 Some(Command::Disconnect { worker: passing.instance.id })
             }
         }
     }
 
-    fn ended(&mut self, passing: &Passing) {
-        let Passing { instance, asked, jobs, projects, booting } = passing;
+    fn ended(&mut self, passing: &Terminated) {
+        let Terminated { instance, asked, jobs, projects, booting } = passing;
         if *asked {
             return;
         }

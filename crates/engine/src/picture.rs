@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::demand::Demand;
-use super::event::LinkFailure;
+use super::event::ConnectionFailure;
 use super::explained::Explained;
 use super::held_back::HeldBack;
 use super::ids::RunnerName;
@@ -20,7 +20,7 @@ use super::view::{Costs, RunnerView, View, WorkerState, WorkerView};
 use super::waits::WorkerReason;
 use super::why;
 use super::worker::{EcrError, Health};
-use super::workers::{Link, Standing, Worker};
+use super::workers::{Connection, Standing, Worker};
 
 /// The engine's picture after its last step.
 pub(super) fn of(engine: &Engine) -> View {
@@ -166,16 +166,16 @@ fn recent(engine: &Engine, error: &EcrError) -> Option<EcrError> {
 }
 
 fn reason(engine: &Engine, worker: &Worker, standing: Standing) -> Option<WorkerReason> {
-    let failure = match &worker.link {
-        Link::Down { failure, .. } => Some(failure.clone()),
-        Link::None { .. } | Link::Up => None,
+    let failure = match &worker.connection {
+        Connection::Down { failure, .. } => Some(failure.clone()),
+        Connection::None { .. } | Connection::Up => None,
     };
     match standing {
         Standing::Booting => Some(match failure {
-            Some(failure @ (LinkFailure::WrongHostKey(_) | LinkFailure::Refused(_))) => {
+            Some(failure @ (ConnectionFailure::WrongHostKey(_) | ConnectionFailure::Refused(_))) => {
                 WorkerReason::NotLetIn { failure }
             }
-            Some(LinkFailure::Unreachable(_)) | None => WorkerReason::Booting { step: worker.boot_step() },
+            Some(ConnectionFailure::Unreachable(_)) | None => WorkerReason::Booting { step: worker.boot_step() },
         }),
         Standing::Serving => None,
         Standing::Draining => {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::event::LinkFailure;
+use super::event::ConnectionFailure;
 use super::explained::Sentence;
 use super::held_back::HeldBack;
 use super::job::Knowledge;
@@ -178,8 +178,10 @@ impl Sentence for WorkerReason {
     }
 }
 
-fn said(failure: &LinkFailure) -> &str {
+fn said(failure: &ConnectionFailure) -> &str {
     match failure {
-        LinkFailure::Unreachable(why) | LinkFailure::WrongHostKey(why) | LinkFailure::Refused(why) => why,
+        ConnectionFailure::Unreachable(why)
+        | ConnectionFailure::WrongHostKey(why)
+        | ConnectionFailure::Refused(why) => why,
     }
 }

@@ -20,9 +20,9 @@ use super::time::since;
 use super::untaken::is_left_alone;
 use super::view::{DecisionKind, JobFate, View};
 use super::why;
-use super::workers::{Ending, Link, Standing};
+use super::workers::{Connection, Ending, Standing};
 
-/// A link that was asked for and of which nothing was heard is asked for again.
+/// A connection that was asked for and of which nothing was heard is asked for again.
 const CONNECT_AGAIN: Duration = Duration::from_secs(120);
 /// Deletions of runner-manager rows on their way at one time: a thousand workers that end together must not use up
 /// GitLab's patience with this runner's token.
@@ -90,7 +90,7 @@ impl Engine {
         self.listing.due(&self.fleet, now).map(|with_health| Command::ListInstances { with_health })
     }
 
-    /// Opens links to workers that have an address and no link.
+    /// Opens connections to workers that have an address and no connection.
     fn reach_out(&mut self, now: Timestamp) -> Vec<Command> {
         let mut commands = Vec::new();
         for (id, worker) in &mut self.fleet.workers {
@@ -98,7 +98,7 @@ impl Engine {
             if worker.ending.is_some() || worker.standing(now) == Standing::Ending {
                 continue;
             }
-            let Link::None { asked_at } = &mut worker.link else { continue };
+            let Connection::None { asked_at } = &mut worker.connection else { continue };
             if asked_at.is_none_or(|asked_at| since(now, asked_at) >= CONNECT_AGAIN) {
                 *asked_at = Some(now);
                 let runner = worker.instance.runner.clone();
@@ -108,8 +108,8 @@ impl Engine {
         commands
     }
 
-    /// Ends workers whose boot failed or whose host is lost. One that was never ready loses its link first: until EC2 has
-    /// carried out the end, it may boot after all, and a link would give it its configuration and thereby jobs.
+    /// Ends workers whose boot failed or whose host is lost. One that was never ready loses its connection first: until EC2 has
+    /// carried out the end, it may boot after all, and a connection would give it its configuration and thereby jobs.
     fn end_the_lost(&mut self, settings: &Settings, now: Timestamp) -> Vec<Command> {
         let (mut commands, mut endings) = (Vec::new(), Vec::new());
         for (id, worker) in &mut self.fleet.workers {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::event::LinkFailure;
+use super::event::ConnectionFailure;
 use super::held_back::HeldBack;
 use super::ids::{RunnerName, WorkerId};
 use super::job::Knowledge;
@@ -117,7 +117,7 @@ pub enum WorkerReason {
     /// It boots, and does not let the manager in.
     NotLetIn {
         /// What it answers.
-        failure: LinkFailure,
+        failure: ConnectionFailure,
     },
     /// It takes no more jobs.
     Draining {
@@ -134,7 +134,7 @@ pub enum WorkerReason {
         /// The last report.
         since: Timestamp,
         /// What the connection says; absent where it stands and no report comes.
-        failure: Option<LinkFailure>,
+        failure: Option<ConnectionFailure>,
         /// EC2 calls its host healthy, so that it is left alone: it may be running a job.
         healthy: bool,
     },

@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::command::Launch;
-use super::event::{LaunchedWorker, LinkFailure};
+use super::event::{ConnectionFailure, LaunchedWorker};
 use super::reason::Reason;
 use super::time::{after, before, since};
+use super::transition::{Terminated, WorkerTransition};
 use super::worker::{Health, Instance, InstanceState, Phase, Report, RunnerState};
-use super::worker_event::{News, Passing};
 
 /// How long a silent worker still counts as reachable: two missed half-minute reports and some.
 pub(crate) const SILENCE: Duration = Duration::from_secs(75);
@@ -35,13 +35,13 @@ pub(crate) struct Heard {
 
 /// The connection to a worker.
 #[derive(Clone, Debug)]
-pub(crate) enum Link {
+pub(crate) enum Connection {
     /// Not heard of yet; asked for at that time, if it was.
     None { asked_at: Option<Timestamp> },
     /// Connected.
     Up,
     /// Not connected; since then for this kind of reason.
-    Down { since: Timestamp, failure: LinkFailure },
+    Down { since: Timestamp, failure: ConnectionFailure },
 }
 
 /// A retirement that was begun.
@@ -100,7 +100,7 @@ pub(crate) struct Worker {
     pub(crate) boot_watched: bool,
     /// Whether its runner was ever seen to be configured.
     pub(crate) served: bool,
-    pub(crate) link: Link,
+    pub(crate) connection: Connection,
     pub(crate) heard: Option<Heard>,
     /// When reports showed that jobs were taken; one entry per job.
     pub(crate) starts: Vec<Timestamp>,
@@ -123,7 +123,7 @@ impl Worker {
             ours: false,
             boot_watched: false,
             served: false,
-            link: Link::None { asked_at: None },
+            connection: Connection::None { asked_at: None },
             heard: None,
             starts: Vec::new(),
             drain: None,
@@ -154,10 +154,10 @@ impl Worker {
     }
 
     /// What there is to tell of it when it has ended as `instance`.
-    pub(crate) fn ended(self, instance: Instance) -> News {
+    pub(crate) fn ended(self, instance: Instance) -> WorkerTransition {
         let (asked, jobs, booting) = (self.ending.is_some(), self.jobs(), self.boot_watched && !self.served);
         let projects = self.heard.map(|heard| heard.report.projects).unwrap_or_default();
-        News::Ended(Box::new(Passing { instance, asked, jobs, projects, booting }))
+        WorkerTransition::Ended(Box::new(Terminated { instance, asked, jobs, projects, booting }))
     }
 
     /// Takes in a report.
@@ -307,9 +307,9 @@ impl Worker {
             Some(Phase::Booting { step }) => step.clone(),
             Some(Phase::Ready) => "starting gitlab-runner".into(),
             Some(Phase::Failed { error }) => error.clone(),
-            None => match &self.link {
-                Link::None { .. } | Link::Down { .. } => "waiting for SSH".into(),
-                Link::Up => "connected".into(),
+            None => match &self.connection {
+                Connection::None { .. } | Connection::Down { .. } => "waiting for SSH".into(),
+                Connection::Up => "connected".into(),
             },
         }
     }

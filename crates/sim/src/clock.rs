@@ -46,7 +46,7 @@ impl HostClock {
             | Event::Blueprint { .. }
             | Event::Launched { .. }
             | Event::TerminateFailed { .. }
-            | Event::Link { .. }
+            | Event::Worker { .. }
             | Event::Forgotten { .. }
             | Event::Retried { .. }
             | Event::Operator(_) => {}

@@ -20,7 +20,7 @@ pub(crate) enum Stream {
     /// Which of several waiting runners GitLab answers first, and how long jobs take to show.
     Jobs,
     /// Links to workers: delays and breaks.
-    Link,
+    Connection,
     /// Answers that are lost, late, doubled or overtaken.
     Answers,
     /// Interruptions, dying hosts, people.
@@ -50,13 +50,13 @@ impl Dice {
     }
 
     fn of(&mut self, stream: Stream) -> &mut SmallRng {
-        let [latency, boot, market, jobs, link, answers, fate, admin, upkeep] = &mut self.streams;
+        let [latency, boot, market, jobs, connection, answers, fate, admin, upkeep] = &mut self.streams;
         match stream {
             Stream::Latency => latency,
             Stream::Boot => boot,
             Stream::Market => market,
             Stream::Jobs => jobs,
-            Stream::Link => link,
+            Stream::Connection => connection,
             Stream::Answers => answers,
             Stream::Fate => fate,
             Stream::Admin => admin,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use runner_fleet_engine::{
-    Blueprint, Command, Event, Instance, JobId, Launch, LaunchToken, Leftover, LinkNews, Market, PendingJob, Reason,
-    Report, RunnerName, RunnerState, Settings, SystemId, Termination, WorkerId,
+    Blueprint, Command, Event, Instance, JobId, Launch, LaunchToken, Leftover, Market, PendingJob, Reason, Report,
+    RunnerName, RunnerState, Settings, SystemId, Termination, WorkerEvent, WorkerId,
 };
 
 use super::run::Brain;
@@ -112,7 +112,7 @@ impl Plain {
                     self.workers.entry(launched.id).or_default();
                 }
             }
-            Event::Link { worker, news: LinkNews::Report(report) } => {
+            Event::Worker { worker, event: WorkerEvent::Report(report) } => {
                 self.workers.entry(worker).or_default().report = Some(*report);
             }
             Event::Forgotten { worker, outcome: Ok(()) } => self.workers.entry(worker).or_default().forgotten = true,
@@ -123,7 +123,7 @@ impl Plain {
             | Event::Queue { .. }
             | Event::Blueprint { .. }
             | Event::Instances { .. }
-            | Event::Link { .. }
+            | Event::Worker { .. }
             | Event::Forgotten { .. }
             | Event::Retried { .. }
             | Event::Prices(_)

@@ -14,7 +14,7 @@ pub struct Faults {
 
     /// An answer to a call never arrives (the call itself worked).
     pub answer_lost: f64,
-    /// An answer arrives up to 30 s late; others overtake it. News of one link keep their order, as on a real connection.
+    /// An answer arrives up to 30 s late; others overtake it. Events of one connection keep their order, as on a real connection.
     pub answer_late: f64,
     /// An answer arrives twice, the second time up to 5 s later.
     pub answer_doubled: f64,
@@ -69,7 +69,7 @@ pub struct Faults {
     /// Workers that fall silent per worker and hour: they run on, but cannot be reached for up to 20 minutes.
     pub silences_per_hour: f64,
     /// Links that break per worker and hour; the next attempt succeeds.
-    pub link_breaks_per_hour: f64,
+    pub breaks_per_hour: f64,
     /// gitlab-runner processes that crash per worker and hour, with all that they run.
     pub runner_crashes_per_hour: f64,
 
@@ -127,7 +127,7 @@ impl Default for Faults {
             interruption_unannounced: 0.0,
             host_deaths_per_hour: 0.0,
             silences_per_hour: 0.0,
-            link_breaks_per_hour: 0.0,
+            breaks_per_hour: 0.0,
             runner_crashes_per_hour: 0.0,
             manager_crashes_per_hour: 0.0,
             manager_crash_mid_step: 0.0,
@@ -171,7 +171,7 @@ impl Faults {
             interruption_unannounced: 0.2,
             host_deaths_per_hour: 0.2,
             silences_per_hour: 0.5,
-            link_breaks_per_hour: 3.0,
+            breaks_per_hour: 3.0,
             runner_crashes_per_hour: 0.1,
             manager_crashes_per_hour: 2.0,
             manager_crash_mid_step: 0.02,

@@ -39,7 +39,7 @@ impl Ledger {
 pub enum Fact {
     /// The manager started (again).
     ManagerUp,
-    /// The manager crashed: links broke, answers on their way were lost.
+    /// The manager crashed: connections broke, answers on their way were lost.
     ManagerDown,
     /// The manager gave a command.
     Commanded(Box<Command>),

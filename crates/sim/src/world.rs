@@ -13,10 +13,10 @@
 mod administrators;
 mod agenda;
 mod cloud;
+mod connection;
 mod failures;
 mod gitlab;
 mod host;
-mod link;
 mod prices;
 #[cfg(test)]
 mod tests;
@@ -64,7 +64,7 @@ pub struct World {
     wishes: Wishes,
     pub(super) ledger: Ledger,
     /// Whether something was heard that is more than a beat.
-    news: bool,
+    event: bool,
 }
 
 impl World {
@@ -84,7 +84,7 @@ impl World {
             hosts: BTreeMap::new(),
             wishes: Wishes::default(),
             ledger: Ledger { counts_only: scenario.lean, ..Ledger::default() },
-            news: false,
+            event: false,
             scenario,
         };
         if world.scenario.lean {
@@ -126,7 +126,7 @@ impl World {
         }
     }
 
-    /// The manager dies: links break, answers on their way are lost, and workers and jobs go on.
+    /// The manager dies: connections break, answers on their way are lost, and workers and jobs go on.
     pub fn manager_dies(&mut self, now: Timestamp) {
         self.roll_to(now);
         self.manager_up = false;
@@ -149,14 +149,14 @@ impl World {
     /// Lets time pass until something is heard that is more than a beat (a report in which nothing has changed), or until
     /// `until`; what the manager heard until then is taken with [`Self::advance_to`].
     pub fn wait_for_news(&mut self, until: Timestamp) -> Timestamp {
-        self.news = false;
-        while !self.news
+        self.event = false;
+        while !self.event
             && let Some((at, happening)) = self.agenda.take_until(until)
         {
             self.now = self.now.max(at);
             self.happen(happening);
         }
-        if !self.news {
+        if !self.event {
             self.now = self.now.max(until);
         }
         self.now
@@ -272,7 +272,7 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Hear { incarnation, event } => {
-                self.news = true;
+                self.event = true;
                 self.hear(incarnation, *event);
             }
             Happening::HearBeat { incarnation, event } => self.hear(incarnation, *event),
@@ -302,11 +302,11 @@ impl World {
             Happening::PutAway(worker) => self.put_away(&worker),
             Happening::Boots { worker, stage } => self.boots(&worker, stage),
             Happening::Serves { worker, incarnation } => self.serves(&worker, incarnation),
-            Happening::FenceRead { worker, link, fence } => self.fence_read(&worker, link, fence),
-            Happening::StopRead { worker, link } => self.stop_read(&worker, link),
+            Happening::FenceRead { worker, connection, fence } => self.fence_read(&worker, connection, fence),
+            Happening::StopRead { worker, connection } => self.stop_read(&worker, connection),
             Happening::Stopped(worker) => self.runner_stopped(&worker),
-            Happening::LinkAttempt { worker, link } => self.link_attempt(&worker, link),
-            Happening::Reports { worker, link } => self.reports_again(&worker, link),
+            Happening::LinkAttempt { worker, connection } => self.link_attempt(&worker, connection),
+            Happening::Reports { worker, connection } => self.reports_again(&worker, connection),
             Happening::LinkBreaks(worker) => self.link_breaks(&worker),
             Happening::OrphanCheck(worker) => self.orphan_check(&worker),
             Happening::SomeInterruption => self.some_interruption(),

@@ -3,20 +3,20 @@
 //! Reading order: the loop ([`driver`]) between the engine and an [`edge`], with its [`clock`], what it tells systemd
 //! ([`standing`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs to
 //! be acted on ([`ssh_key`], [`setup`], [`regions`], [`recipe`]), what is watched (queues, facts about runners, blueprints, prices), calls to EC2,
-//! and the [`link`]s to the workers. At last the [`service`] that puts all of it together, what it waits for
+//! and the [`connection`]s to the workers. At last the [`service`] that puts all of it together, what it waits for
 //! before it begins ([`starting`]), and its [`reload`]; and one [`preview`] without all that, for a plan while the service does
 //! not run.
 
 mod blueprints;
 pub mod clock;
 mod complaint;
+pub mod connection;
 pub mod driver;
 mod ec2;
 pub mod edge;
 mod facts;
 mod in_time;
 pub mod journal;
-pub mod link;
 pub mod metrics;
 pub mod operator;
 mod outcome;

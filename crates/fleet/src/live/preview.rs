@@ -13,14 +13,14 @@ use tokio::time::timeout;
 use crate::control::Plan;
 use crate::ssh::ManagerKey;
 use runner_fleet_config::Config;
-use runner_fleet_engine::{Command, Engine, Event, Instance, InstanceState, LinkNews, SETTLING, Server};
+use runner_fleet_engine::{Command, Engine, Event, Instance, InstanceState, SETTLING, Server, WorkerEvent};
 use runner_fleet_gitlab::manager_system_id;
 
 use super::clock::Clock;
+use super::connection::probe;
 use super::ec2::list_regions;
 use super::facts::{self, Findings};
 use super::in_time::in_time;
-use super::link::glance;
 use super::operator::plan;
 use super::regions::Regions;
 use super::setup::{RunnerSetup, Setup, SetupError};
@@ -138,18 +138,18 @@ async fn instances(setup: &Setup, regions: &Regions, clock: Clock) -> Event {
 
 async fn glances(setup: &Setup, key: &ManagerKey, instances: Vec<Instance>) -> Vec<Event> {
     let running = instances.into_iter().filter(|instance| instance.state == InstanceState::Running);
-    let news = running.filter_map(|instance| {
+    let event = running.filter_map(|instance| {
         let known = setup.runner(&instance.runner)?;
         let provision = provision(&setup.config, known, key, &instance.id);
         let address = instance.address?;
-        Some(async move { (instance.id, glance(address, &provision, key).await) })
+        Some(async move { (instance.id, probe(address, &provision, key).await) })
     });
-    let heard: Vec<_> = futures::stream::iter(news).buffer_unordered(GLANCES_MAX).collect().await;
+    let heard: Vec<_> = futures::stream::iter(event).buffer_unordered(GLANCES_MAX).collect().await;
     let by_worker: BTreeMap<_, _> = heard.into_iter().collect();
-    let events = by_worker.into_iter().flat_map(|(worker, news)| {
-        let up = (!matches!(news, LinkNews::Down(_))).then_some(LinkNews::Up);
-        let all = up.into_iter().chain([news]);
-        all.map(|news| Event::Link { worker: worker.clone(), news }).collect::<Vec<_>>()
+    let events = by_worker.into_iter().flat_map(|(worker, event)| {
+        let up = (!matches!(event, WorkerEvent::Disconnected(_))).then_some(WorkerEvent::Connected);
+        let all = up.into_iter().chain([event]);
+        all.map(|event| Event::Worker { worker: worker.clone(), event }).collect::<Vec<_>>()
     });
     events.collect()
 }

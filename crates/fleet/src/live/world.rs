@@ -1,4 +1,4 @@
-//! The real world, as the driver's edge: GitLab, EC2 and the workers. Every command becomes a task or a word to a link, and
+//! The real world, as the driver's edge: GitLab, EC2 and the workers. Every command becomes a task or a word to a connection, and
 //! every answer an event; what is watched on our own account is restarted when the configuration changes.
 
 use std::collections::BTreeMap;
@@ -18,11 +18,11 @@ use runner_fleet_worker as worker;
 
 use super::clock::Clock;
 use super::complaint::Complaint;
+use super::connection::{Connections, Provision, Provisioner};
 use super::ec2::Ec2;
 use super::edge::Edge;
 use super::facts::{self, Findings};
 use super::in_time::in_time;
-use super::link::{Links, Provision, Provisioner};
 use super::regions::Regions;
 use super::setup::{RunnerSetup, Setup};
 use super::{blueprints, prices, queues, recipe};
@@ -34,7 +34,7 @@ const CALL_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct World {
     ec2: Ec2,
-    links: Arc<Mutex<Links>>,
+    connections: Arc<Mutex<Connections>>,
     forgetting: Arc<Mutex<Complaint>>,
     retrying: Arc<Mutex<Complaint>>,
 }
@@ -49,12 +49,12 @@ impl World {
         clock: Clock,
     ) -> Self {
         let recipes = Recipes { setup: setup.clone(), key: Arc::clone(&key) };
-        let links = Links::new(events.clone(), clock, Arc::clone(&key), Arc::new(recipes));
-        let links = Arc::new(Mutex::new(links));
-        tokio::spawn(watch_over(setup.clone(), key, events.clone(), clock, Arc::clone(&links)));
+        let connections = Connections::new(events.clone(), clock, Arc::clone(&key), Arc::new(recipes));
+        let connections = Arc::new(Mutex::new(connections));
+        tokio::spawn(watch_over(setup.clone(), key, events.clone(), clock, Arc::clone(&connections)));
         Self {
             ec2: Ec2::new(setup, regions, events, clock),
-            links,
+            connections,
             forgetting: Arc::default(),
             retrying: Arc::default(),
         }
@@ -121,21 +121,21 @@ struct Retry {
 impl Edge for World {
     fn execute(&mut self, _now: Timestamp, command: Command) {
         let ec2 = self.ec2.clone();
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         match command {
             Command::ListInstances { with_health } => drop(tokio::spawn(ec2.list(with_health))),
             Command::Launch(launch) => drop(tokio::spawn(ec2.launch(launch))),
             Command::Terminate(terminations) => {
                 // A boot that comes to its end in this very moment gets no configuration, and so no job.
                 let presumed_dead = terminations.iter().filter(|termination| termination.reason.presumes_it_dead());
-                presumed_dead.for_each(|termination| links.fence(&termination.worker));
+                presumed_dead.for_each(|termination| connections.fence(&termination.worker));
                 drop(tokio::spawn(ec2.terminate(terminations)));
             }
-            Command::Connect { worker, runner, address } => links.connect(worker, runner, address),
-            Command::Disconnect { worker } => links.disconnect(&worker),
-            Command::Fence { worker, reason: _ } => links.fence(&worker),
-            Command::Unfence { worker, reason: _ } => links.unfence(&worker),
-            Command::Stop { worker, reason: _ } => links.stop(&worker),
+            Command::Connect { worker, runner, address } => connections.connect(worker, runner, address),
+            Command::Disconnect { worker } => connections.disconnect(&worker),
+            Command::Fence { worker, reason: _ } => connections.fence(&worker),
+            Command::Unfence { worker, reason: _ } => connections.unfence(&worker),
+            Command::Stop { worker, reason: _ } => connections.stop(&worker),
             Command::Forget { worker, runner, system_id } => {
                 drop(tokio::spawn(Self::forget(ec2, Arc::clone(&self.forgetting), worker, runner, system_id)));
             }
@@ -154,7 +154,7 @@ async fn watch_over(
     key: Arc<ManagerKey>,
     events: mpsc::Sender<Event>,
     clock: Clock,
-    links: Arc<Mutex<Links>>,
+    connections: Arc<Mutex<Connections>>,
 ) {
     let mut is_first = true;
     loop {
@@ -164,8 +164,8 @@ async fn watch_over(
             return;
         }
         if !is_first {
-            let links = links.lock().unwrap_or_else(PoisonError::into_inner);
-            current.runners.iter().for_each(|setup| links.reconfigure(&setup.runner.name));
+            let connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
+            current.runners.iter().for_each(|setup| connections.reconfigure(&setup.runner.name));
         }
         is_first = false;
         // Dropped, and with it ended, as soon as the setup is replaced.
@@ -182,21 +182,21 @@ fn watches(setup: &Arc<Setup>, key: &Arc<ManagerKey>, events: &mpsc::Sender<Even
     let manager = manager_system_id(setup.manager());
     let mut servers: BTreeMap<Server, Vec<_>> = BTreeMap::new();
     for runner in &setup.runners {
-        tasks.spawn(facts::keep(Arc::clone(runner), manager.clone(), findings.clone(), events.clone(), clock));
-        tasks.spawn(blueprints::keep(Arc::clone(setup), Arc::clone(runner), Arc::clone(key), events.clone(), clock));
+        tasks.spawn(facts::run(Arc::clone(runner), manager.clone(), findings.clone(), events.clone(), clock));
+        tasks.spawn(blueprints::run(Arc::clone(setup), Arc::clone(runner), Arc::clone(key), events.clone(), clock));
         servers.entry(runner.runner.server.clone()).or_default().push(Arc::clone(runner));
     }
     for (server, runners) in servers {
         let every = setup.config.check_interval;
-        tasks.spawn(queues::keep(server, runners, found.clone(), every, events.clone(), clock));
+        tasks.spawn(queues::run(server, runners, found.clone(), every, events.clone(), clock));
     }
     for types in prices::by_region(&setup.runners) {
-        tasks.spawn(prices::keep(types, events.clone(), clock));
+        tasks.spawn(prices::run(types, events.clone(), clock));
     }
     tasks
 }
 
-/// What the links are told about a worker: always from the present configuration.
+/// What the connections are told about a worker: always from the present configuration.
 struct Recipes {
     setup: watch::Receiver<Arc<Setup>>,
     key: Arc<ManagerKey>,

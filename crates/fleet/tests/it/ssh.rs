@@ -3,6 +3,6 @@
 //! If this broke, a stranger could be sent a runner's token, or one broken worker could take the manager down.
 
 mod agent;
-mod links;
+mod connections;
 pub(crate) mod server;
 mod sessions;

@@ -31,7 +31,7 @@ const SHOWN_AFTER_END_LEAN: Duration = Duration::from_secs(120);
 const IMPAIRED_AFTER: SignedDuration = SignedDuration::from_secs(120);
 /// How far back a job counts as a reason for a launch: a decision may rest on an older poll of the queue.
 const REASON_WINDOW: SignedDuration = SignedDuration::from_mins(5);
-/// How long a link must have been up before its worker is known to serve.
+/// How long a connection must have been up before its worker is known to serve.
 const STEADY: SignedDuration = SignedDuration::from_secs(60);
 
 /// EC2's state.
@@ -445,8 +445,8 @@ impl World {
         match host.phase {
             // One that has booted and not begun to serve by its deadline is being given up.
             Phase::Ready if host.runner_state == runner_fleet_engine::RunnerState::Absent && !is_young => false,
-            Phase::Ready => host.link.is_up_since(self.now.saturating_sub(STEADY).unwrap_or(self.now)),
-            Phase::Booting { .. } => is_young && (host.link.is_fresh() || host.link.is_up()),
+            Phase::Ready => host.connection.is_up_since(self.now.saturating_sub(STEADY).unwrap_or(self.now)),
+            Phase::Booting { .. } => is_young && (host.connection.is_fresh() || host.connection.is_up()),
             Phase::Failed { .. } => false,
         }
     }

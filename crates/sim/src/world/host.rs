@@ -10,7 +10,7 @@ use crate::ledger::{Fact, Killer, TouchTruth};
 use runner_fleet_engine::{JobId, Phase, ProjectId, Reason, Report, RunnerName, RunnerState, SystemId, WorkerId};
 
 use super::agenda::{Happening, Stage};
-use super::link::Link;
+use super::connection::Connection;
 use super::{World, later};
 
 /// GitLab holds a job request for up to this time.
@@ -40,7 +40,7 @@ pub struct Host {
     /// Whether it answers with a key that is not its own.
     pub wrong_key: bool,
     /// The manager's connection to it.
-    pub link: Link,
+    pub connection: Connection,
     pub(super) sshd: bool,
     pub(super) max_jobs: u32,
     pub(super) capacity: u32,
@@ -124,7 +124,7 @@ impl Host {
             alive: true,
             silent: false,
             wrong_key: false,
-            link: Link::new(now),
+            connection: Connection::new(now),
             sshd: false,
             max_jobs,
             capacity,
@@ -229,7 +229,7 @@ impl World {
     pub(super) fn push_configuration(&mut self, worker: &WorkerId) {
         let incarnation = self.incarnation;
         let Some(host) = self.hosts.get_mut(worker) else { return };
-        if host.phase == Phase::Ready && host.link.is_up() && !host.pushed {
+        if host.phase == Phase::Ready && host.connection.is_up() && !host.pushed {
             host.pushed = true;
             let after = self.dice.millis(Stream::Boot, 1_000, 3_000);
             self.soon(after, Happening::Serves { worker: worker.clone(), incarnation });
@@ -237,11 +237,11 @@ impl World {
     }
 
     /// The runner has started with the pushed configuration. The push survives neither a crash of the manager nor a
-    /// broken link; the next connection pushes again.
+    /// broken connection; the next connection pushes again.
     pub(super) fn serves(&mut self, worker: &WorkerId, incarnation: u32) {
         let pushed_now = incarnation == self.incarnation && self.manager_up;
         let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive) else { return };
-        if !pushed_now || !host.link.is_up() {
+        if !pushed_now || !host.connection.is_up() {
             host.pushed = false;
             return;
         }
@@ -317,18 +317,19 @@ impl World {
         self.tell(worker);
     }
 
-    /// A fence or its withdrawal sets out on the link that is up now; without one it goes nowhere.
+    /// A fence or its withdrawal sets out on the connection that is up now; without one it goes nowhere.
     pub(super) fn send_fence(&mut self, worker: &WorkerId, reason: &Reason, fence: bool) {
         self.note_touch(if fence { "fence" } else { "unfence" }, worker, reason);
         self.tell_to_go(worker, fence);
-        let after = self.dice.millis(Stream::Link, 100, 3_000);
-        if let Some((link, at)) = self.reserve_link(worker, after) {
-            self.agenda.put(at, Happening::FenceRead { worker: worker.clone(), link, fence });
+        let after = self.dice.millis(Stream::Connection, 100, 3_000);
+        if let Some((connection, at)) = self.reserve_link(worker, after) {
+            self.agenda.put(at, Happening::FenceRead { worker: worker.clone(), connection, fence });
         }
     }
 
-    pub(super) fn fence_read(&mut self, worker: &WorkerId, link: u64, fence: bool) {
-        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive && host.link.is_still(link)) else {
+    pub(super) fn fence_read(&mut self, worker: &WorkerId, connection: u64, fence: bool) {
+        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive && host.connection.is_still(connection))
+        else {
             return;
         };
         host.fence_wanted = fence;
@@ -359,15 +360,16 @@ impl World {
 
     pub(super) fn send_stop(&mut self, worker: &WorkerId, reason: &Reason) {
         self.note_touch("stop", worker, reason);
-        let after = self.dice.millis(Stream::Link, 100, 1_000);
-        if let Some((link, at)) = self.reserve_link(worker, after) {
-            self.agenda.put(at, Happening::StopRead { worker: worker.clone(), link });
+        let after = self.dice.millis(Stream::Connection, 100, 1_000);
+        if let Some((connection, at)) = self.reserve_link(worker, after) {
+            self.agenda.put(at, Happening::StopRead { worker: worker.clone(), connection });
         }
     }
 
     /// The agent stops the runner only if it is fenced and empty; otherwise it just says how things stand.
-    pub(super) fn stop_read(&mut self, worker: &WorkerId, link: u64) {
-        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive && host.link.is_still(link)) else {
+    pub(super) fn stop_read(&mut self, worker: &WorkerId, connection: u64) {
+        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive && host.connection.is_still(connection))
+        else {
             return;
         };
         match host.runner_state {
@@ -431,7 +433,7 @@ impl World {
     pub(super) fn orphan_check(&mut self, worker: &WorkerId) {
         let timeout = self.scenario.orphan_timeout;
         let Some(host) = self.hosts.get(worker).filter(|host| host.alive) else { return };
-        let due = later(host.link.heard_at(self.now), timeout);
+        let due = later(host.connection.heard_at(self.now), timeout);
         if due > self.now {
             self.agenda.put(due, Happening::OrphanCheck(worker.clone()));
         } else if host.jobs.is_empty() {

@@ -5,9 +5,9 @@ use crate::run::simulate;
 use crate::scenario::{JobSpec, Shortage};
 use crate::workload;
 use runner_fleet_engine::{
-    Blueprint, Chore, Holdings, InstanceState, KeyPairName, Launch, LaunchAnswer, LaunchErrorClass, LaunchToken,
-    Leftover, LinkFailure, LinkNews, Market, Reason, Report, RetryOutcome, RunnerName, RunnerState, TemplateName,
-    Termination,
+    Blueprint, Chore, ConnectionFailure, Holdings, InstanceState, KeyPairName, Launch, LaunchAnswer, LaunchErrorClass,
+    LaunchToken, Leftover, Market, Reason, Report, RetryOutcome, RunnerName, RunnerState, TemplateName, Termination,
+    WorkerEvent,
 };
 
 /// A world and what its manager has heard.
@@ -77,7 +77,7 @@ impl Stage {
 
     fn report(&self, worker: &WorkerId) -> Report {
         let of = |event: &Event| match event {
-            Event::Link { worker: about, news: LinkNews::Report(report) } if about == worker => {
+            Event::Worker { worker: about, event: WorkerEvent::Report(report) } if about == worker => {
                 Some((**report).clone())
             }
             _ => None,
@@ -85,9 +85,11 @@ impl Stage {
         self.heard.iter().rev().find_map(of).expect("a report")
     }
 
-    fn down(&self, worker: &WorkerId) -> Option<LinkFailure> {
+    fn down(&self, worker: &WorkerId) -> Option<ConnectionFailure> {
         self.heard.iter().rev().find_map(|event| match event {
-            Event::Link { worker: about, news: LinkNews::Down(failure) } if about == worker => Some(failure.clone()),
+            Event::Worker { worker: about, event: WorkerEvent::Disconnected(failure) } if about == worker => {
+                Some(failure.clone())
+            }
             _ => None,
         })
     }
@@ -481,7 +483,7 @@ fn boots_go_wrong_in_each_way_when_told_to() {
     let (stage, _) = booted(Faults { boot_fails: 1.0, ..Faults::default() }, 120);
     assert_eq!(stage.world.machines().next().unwrap().1.ending, Some(Ending::PoweredOff));
     let (stage, worker) = booted(Faults { wrong_host_key: 1.0, ..Faults::default() }, 60);
-    assert!(matches!(stage.down(&worker), Some(LinkFailure::WrongHostKey(_))));
+    assert!(matches!(stage.down(&worker), Some(ConnectionFailure::WrongHostKey(_))));
 }
 
 #[test]
@@ -492,9 +494,9 @@ fn workers_get_into_each_trouble_when_told_to() {
     assert_eq!(stage.world.live().count(), 1, "EC2 still says that it runs");
     let (stage, worker) = booted(Faults { silences_per_hour: often, ..Faults::default() }, 600);
     assert!(stage.faults_seen("silent") && stage.world.hosts[&worker].alive);
-    let (stage, worker) = booted(Faults { link_breaks_per_hour: often, ..Faults::default() }, 600);
-    assert!(stage.faults_seen("link breaks"));
-    assert!(matches!(stage.down(&worker), Some(LinkFailure::Unreachable(_))));
+    let (stage, worker) = booted(Faults { breaks_per_hour: often, ..Faults::default() }, 600);
+    assert!(stage.faults_seen("connection breaks"));
+    assert!(matches!(stage.down(&worker), Some(ConnectionFailure::Unreachable(_))));
     let (stage, worker) = booted(Faults { runner_crashes_per_hour: 50.0, ..Faults::default() }, 3600);
     assert_eq!(stage.report(&worker).runner, RunnerState::Failed);
     let (stage, _) = booted(Faults { interruptions_per_hour: often, ..Faults::default() }, 600);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use runner_fleet_engine::{
-    Command, Event, Health, Instance, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, LinkFailure, LinkNews,
-    Phase, Report, RunnerSettings, RunnerState,
+    Command, ConnectionFailure, Event, Health, Instance, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Phase,
+    Report, RunnerSettings, RunnerState, WorkerEvent,
 };
 
 use super::stage::{Stage, launches, runner, serving, settings, words};
@@ -137,8 +137,8 @@ fn a_worker_that_dies_before_its_configuration_is_ended() {
     stage.list();
     let booted = Report { phase: Phase::Ready, runner: RunnerState::Absent, open_requests: 0, ..serving(0) };
     stage.report(&worker, booted);
-    let down = LinkNews::Down(LinkFailure::Unreachable("nothing heard for 60 s".into()));
-    stage.step(vec![Event::Link { worker: worker.clone(), news: down }]);
+    let down = WorkerEvent::Disconnected(ConnectionFailure::Unreachable("nothing heard for 60 s".into()));
+    stage.step(vec![Event::Worker { worker: worker.clone(), event: down }]);
     let mut asked_for_health = false;
     for _ in 0..30 {
         stage.pass(5);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use runner_fleet_engine::{
-    Blueprint, Command, ConfigHash, Event, IdleCount, IdlePolicy, LinkNews, OperatorWish, Report, RunnerName,
-    RunnerSettings, RunnerState, WorkerId, WorkerReason,
+    Blueprint, Command, ConfigHash, Event, IdleCount, IdlePolicy, OperatorWish, Report, RunnerName, RunnerSettings,
+    RunnerState, WorkerEvent, WorkerId, WorkerReason,
 };
 
 use super::stage::{RUNNER, Stage, blueprint, launches, runner, serving, settings, words};
@@ -320,8 +320,8 @@ fn an_adopted_fence_is_taken_back_or_carried_out() {
     stage.instances.push(adopted.clone());
     stage.list();
     stage.queue(&[1]);
-    let commands =
-        stage.step(vec![Event::Link { worker: adopted.id.clone(), news: LinkNews::Report(Box::new(fenced(0, 0))) }]);
+    let commands = stage
+        .step(vec![Event::Worker { worker: adopted.id.clone(), event: WorkerEvent::Report(Box::new(fenced(0, 0))) }]);
     // One slot was coming already when it was adopted as booting; the queue's one job needs no second worker.
     assert!(launches(&commands).is_empty(), "{commands:?}");
     assert_eq!(words(&commands), ["unfence i-old"]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use runner_fleet_engine::{
     Blueprint, Command, ConfigHash, Event, IdleCount, IdlePolicy, Instance, InstanceState, LaunchAnswer,
-    LaunchedWorker, Leftover, LinkNews, QueueSnapshot, Report, RunnerName, RunnerSettings, RunnerState, Server,
+    LaunchedWorker, Leftover, QueueSnapshot, Report, RunnerName, RunnerSettings, RunnerState, Server, WorkerEvent,
     WorkerId,
 };
 
@@ -79,11 +79,11 @@ impl Perfect {
             Event::Instances { asked_at: now, listing: Ok(self.stage.instances.clone()) },
             Event::Queue { server: Server::new(SERVER), snapshot },
         ];
-        let links = self.reports.iter().map(|(worker, report)| Event::Link {
+        let connections = self.reports.iter().map(|(worker, report)| Event::Worker {
             worker: worker.clone(),
-            news: LinkNews::Report(Box::new(report.clone())),
+            event: WorkerEvent::Report(Box::new(report.clone())),
         });
-        events.extend(links);
+        events.extend(connections);
         let asks = |command: &Command| matches!(command, Command::ListInstances { .. } | Command::Connect { .. });
         self.stage.step(events).into_iter().filter(|command| !asks(command)).collect()
     }

@@ -167,7 +167,7 @@ fn three_failed_boots_open_the_breaker_which_tries_one() {
     panic!("the breaker never closed again: {:#?}", stage.engine.view());
 }
 
-/// What is said to the links of workers, and the ends: `connect i-0001`.
+/// What is said to the connections of workers, and the ends: `connect i-0001`.
 fn links_and_ends(commands: &[Command]) -> Vec<String> {
     let said = commands.iter().filter_map(|command| match command {
         Command::Connect { worker, .. } => Some(format!("connect {worker}")),
@@ -202,7 +202,7 @@ fn a_worker_given_up_that_serves_gets_its_link_back() {
     stage.pass(301);
     stage.list();
 
-    // Its link had told this before it was let go; EC2 did not hear of the end.
+    // Its connection had told this before it was let go; EC2 did not hear of the end.
     assert_eq!(links_and_ends(&stage.report(&worker, serving(1))), [format!("connect {worker}")]);
     assert!(links_and_ends(&stage.report(&worker, serving(1))).is_empty());
     stage.pass(61);

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use runner_fleet_engine::laws::Laws;
 use runner_fleet_engine::{
     Blueprint, Command, ConfigHash, EndedBy, Engine, Event, Health, Instance, InstanceState, InstanceType, JobId,
-    Launch, LaunchAnswer, LaunchedWorker, Leftover, LinkNews, Market, PendingJob, Phase, Place, ProjectId,
-    QueueSnapshot, Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, StateReason,
-    SubnetId, TemplateName, Trouble, TroubleClass, WorkerId, Zone,
+    Launch, LaunchAnswer, LaunchedWorker, Leftover, Market, PendingJob, Phase, Place, ProjectId, QueueSnapshot, Report,
+    RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, StateReason, SubnetId, TemplateName,
+    Trouble, TroubleClass, WorkerEvent, WorkerId, Zone,
 };
 
 pub(crate) const SERVER: &str = "https://gitlab.example.com";
@@ -219,8 +219,8 @@ impl Stage {
 
     /// A worker reports.
     pub(crate) fn report(&mut self, worker: &WorkerId, report: Report) -> Vec<Command> {
-        let news = LinkNews::Report(Box::new(report));
-        self.step(vec![Event::Link { worker: worker.clone(), news }])
+        let event = WorkerEvent::Report(Box::new(report));
+        self.step(vec![Event::Worker { worker: worker.clone(), event }])
     }
 
     /// As many workers as jobs, launched, listed and serving without a job.

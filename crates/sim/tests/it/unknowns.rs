@@ -1,8 +1,8 @@
 //! Unknown is not zero: a failed or partial answer launches nothing, ends nothing.
 
 use runner_fleet_engine::{
-    Engine, Event, Health, HeldBack, InstanceState, LinkFailure, LinkNews, QueueSnapshot, RunnerName, Server, Trouble,
-    TroubleClass,
+    ConnectionFailure, Engine, Event, Health, HeldBack, InstanceState, QueueSnapshot, RunnerName, Server, Trouble,
+    TroubleClass, WorkerEvent,
 };
 
 use super::stage::{
@@ -91,8 +91,8 @@ fn an_unreachable_worker_is_ended_only_when_impaired() {
     for _ in 0..20 {
         stage.pass(10);
         stage.list();
-        let down = LinkNews::Down(LinkFailure::Unreachable("connection timed out".into()));
-        let commands = stage.step(vec![Event::Link { worker: worker.clone(), news: down }]);
+        let down = WorkerEvent::Disconnected(ConnectionFailure::Unreachable("connection timed out".into()));
+        let commands = stage.step(vec![Event::Worker { worker: worker.clone(), event: down }]);
         assert!(words(&commands).is_empty(), "{commands:?}");
     }
     assert_eq!(words(&stage.queue(&[2])), ["launch 1 spot"], "its slot does not count any more");
@@ -138,7 +138,7 @@ fn an_adopted_worker_that_never_had_an_agent_is_a_failed_boot() {
     assert!(words(&stage.list()).is_empty());
     stage.pass(100);
     assert!(words(&stage.list()).is_empty(), "healthy and out of reach: it may be running a job");
-    let news = LinkNews::NoAgent;
-    let commands = stage.step(vec![Event::Link { worker: adopted.id.clone(), news }]);
+    let event = WorkerEvent::NoAgent;
+    let commands = stage.step(vec![Event::Worker { worker: adopted.id.clone(), event }]);
     assert_eq!(words(&commands), ["terminate i-old"], "no agent, so that it has never had a job");
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use runner_fleet::live::link::{Dial, Wire};
+use runner_fleet::live::connection::{Dial, Wire};
 use runner_fleet::ssh::ManagerKey;
 use runner_fleet_worker::agent::AGENT_PATH;
 use russh::keys::PrivateKey;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pace::Pace;
+use super::timeouts::Timeouts;
 use runner_fleet_engine::{Phase, Report, RunnerState};
 use runner_fleet_worker::agent::AgentCommand;
 
@@ -42,7 +42,7 @@ impl Wish {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Run this.
-    Run(Errand),
+    Run(PendingCommand),
     /// Nothing before this time.
     At(Instant),
     /// Nothing, until a report or wish arrives.
@@ -51,7 +51,7 @@ pub(super) enum Next {
 
 /// A command, and which version of the wish or configuration it carries out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Errand {
+pub(super) struct PendingCommand {
     pub(super) command: AgentCommand,
     version: u64,
 }
@@ -68,7 +68,7 @@ pub(super) enum Outcome {
 }
 
 #[derive(Debug)]
-pub(super) struct Agenda {
+pub(super) struct CommandQueue {
     wish: Option<Wish>,
     wish_version: u64,
     /// The version that was settled on this connection, and when.
@@ -83,7 +83,7 @@ pub(super) struct Agenda {
     not_before: Option<Instant>,
 }
 
-impl Agenda {
+impl CommandQueue {
     pub(super) fn new() -> Self {
         Self {
             wish: None,
@@ -147,7 +147,7 @@ impl Agenda {
     }
 
     /// What is to be done now. Nothing before the first report: until then there may be no agent.
-    pub(super) fn next(&self, pace: &Pace, now: Instant) -> Next {
+    pub(super) fn next(&self, timeouts: &Timeouts, now: Instant) -> Next {
         let Some(runner) = self.runner else { return Next::Nothing };
         if let Some(at) = self.not_before.filter(|at| *at > now) {
             return Next::At(at);
@@ -160,69 +160,69 @@ impl Agenda {
 
         // A runner that is to take no job is not started first. `configure` keeps a fence that is up.
         if !leaving && unconfigured {
-            return self.push(pace, now);
+            return self.push(timeouts, now);
         }
-        match self.next_for_wish(runner, pace, now) {
-            Next::Run(errand) => Next::Run(errand),
+        match self.next_for_wish(runner, timeouts, now) {
+            Next::Run(command) => Next::Run(command),
             Next::At(_) | Next::Nothing if !leaving && outdated => Next::Run(self.configure()),
             later => later,
         }
     }
 
     /// A command has ended.
-    pub(super) fn finished(&mut self, errand: Errand, outcome: Outcome, pace: &Pace, now: Instant) {
+    pub(super) fn finished(&mut self, command: PendingCommand, outcome: Outcome, timeouts: &Timeouts, now: Instant) {
         match outcome {
             Outcome::Settled => {
                 (self.failures, self.later, self.not_before) = (0, 0, None);
-                if errand.command == AgentCommand::Configure {
-                    self.config_pushed = errand.version;
+                if command.command == AgentCommand::Configure {
+                    self.config_pushed = command.version;
                     self.configured_at = Some(now);
-                } else if errand.version == self.wish_version {
-                    self.wish_settled = Some((errand.version, now));
+                } else if command.version == self.wish_version {
+                    self.wish_settled = Some((command.version, now));
                 }
             }
             Outcome::Later => {
                 self.failures = 0;
-                self.not_before = Some(now + backoff(pace, self.later));
+                self.not_before = Some(now + backoff(timeouts, self.later));
                 self.later = self.later.saturating_add(1);
             }
             Outcome::Failed => {
-                self.not_before = Some(now + backoff(pace, self.failures));
+                self.not_before = Some(now + backoff(timeouts, self.failures));
                 self.failures = self.failures.saturating_add(1);
             }
         }
     }
 
-    fn next_for_wish(&self, runner: RunnerState, pace: &Pace, now: Instant) -> Next {
+    fn next_for_wish(&self, runner: RunnerState, timeouts: &Timeouts, now: Instant) -> Next {
         let Some(wish) = self.wish else { return Next::Nothing };
-        let errand = Errand { command: wish.command(), version: self.wish_version };
+        let command = PendingCommand { command: wish.command(), version: self.wish_version };
         match self.wish_settled {
             Some((version, at)) if version == self.wish_version => match wish.is_open(runner) {
-                true if now < at + pace.command_effect => Next::At(at + pace.command_effect),
-                true => Next::Run(errand),
+                true if now < at + timeouts.command_effect => Next::At(at + timeouts.command_effect),
+                true => Next::Run(command),
                 false => Next::Nothing,
             },
             // There is no fence to take down.
             _ if wish == Wish::Unfence && runner == RunnerState::Absent => Next::Nothing,
-            _ => Next::Run(errand),
+            _ => Next::Run(command),
         }
     }
 
     /// The runner is absent; but a report may be older than the push that has just ended.
-    fn push(&self, pace: &Pace, now: Instant) -> Next {
-        match self.configured_at.map(|at| at + pace.command_effect) {
+    fn push(&self, timeouts: &Timeouts, now: Instant) -> Next {
+        match self.configured_at.map(|at| at + timeouts.command_effect) {
             Some(at) if at > now => Next::At(at),
             _ => Next::Run(self.configure()),
         }
     }
 
-    fn configure(&self) -> Errand {
-        Errand { command: AgentCommand::Configure, version: self.config_version }
+    fn configure(&self) -> PendingCommand {
+        PendingCommand { command: AgentCommand::Configure, version: self.config_version }
     }
 }
 
-fn backoff(pace: &Pace, doublings: u32) -> Duration {
-    pace.command_retry.saturating_mul(1 << doublings.min(16)).min(pace.backoff_max)
+fn backoff(timeouts: &Timeouts, doublings: u32) -> Duration {
+    timeouts.command_retry.saturating_mul(1 << doublings.min(16)).min(timeouts.backoff_max)
 }
 
 #[cfg(test)]
@@ -254,18 +254,18 @@ pub(super) mod tests {
     }
 
     struct Desk {
-        agenda: Agenda,
-        pace: Pace,
+        commands: CommandQueue,
+        timeouts: Timeouts,
         now: Instant,
     }
 
     impl Desk {
         fn new() -> Self {
-            Self { agenda: Agenda::new(), pace: Pace::default(), now: Instant::now() }
+            Self { commands: CommandQueue::new(), timeouts: Timeouts::default(), now: Instant::now() }
         }
 
         fn hears(&mut self, runner: RunnerState) {
-            self.agenda.heard(&report(runner));
+            self.commands.heard(&report(runner));
         }
 
         fn passes(&mut self, seconds: u64) {
@@ -274,10 +274,10 @@ pub(super) mod tests {
 
         /// The command that is due, carried out with this outcome.
         fn runs(&mut self, outcome: Outcome) -> Option<AgentCommand> {
-            match self.agenda.next(&self.pace, self.now) {
-                Next::Run(errand) => {
-                    self.agenda.finished(errand, outcome, &self.pace, self.now);
-                    Some(errand.command)
+            match self.commands.next(&self.timeouts, self.now) {
+                Next::Run(command) => {
+                    self.commands.finished(command, outcome, &self.timeouts, self.now);
+                    Some(command.command)
                 }
                 Next::At(_) | Next::Nothing => None,
             }
@@ -294,7 +294,7 @@ pub(super) mod tests {
         assert_eq!(desk.settles(), None, "nothing is known yet");
         let mut booting = report(Absent);
         booting.phase = Phase::Booting { step: "installing docker".into() };
-        desk.agenda.heard(&booting);
+        desk.commands.heard(&booting);
         assert_eq!(desk.settles(), None);
 
         desk.hears(Absent);
@@ -320,11 +320,11 @@ pub(super) mod tests {
     #[test]
     fn a_worker_that_is_to_leave_is_not_started_first() {
         let mut desk = Desk::new();
-        desk.agenda.wish(Wish::Fence);
+        desk.commands.wish(Wish::Fence);
         desk.hears(Absent);
 
         assert_eq!((desk.settles(), desk.settles()), (Some(Fence), None));
-        desk.agenda.wish(Wish::Unfence);
+        desk.commands.wish(Wish::Unfence);
         assert_eq!((desk.settles(), desk.settles()), (Some(Configure), None));
     }
 
@@ -332,13 +332,13 @@ pub(super) mod tests {
     fn the_same_wish_again_is_no_change_and_another_one_is() {
         let mut desk = Desk::new();
         desk.hears(Serving);
-        desk.agenda.wish(Wish::Fence);
+        desk.commands.wish(Wish::Fence);
         assert_eq!(desk.settles(), Some(Fence));
-        desk.agenda.wish(Wish::Fence);
+        desk.commands.wish(Wish::Fence);
         assert_eq!(desk.settles(), None);
-        desk.agenda.wish(Wish::Unfence);
+        desk.commands.wish(Wish::Unfence);
         assert_eq!(desk.settles(), Some(Unfence));
-        desk.agenda.wish(Wish::Stop);
+        desk.commands.wish(Wish::Stop);
         assert_eq!(desk.settles(), Some(Stop));
         desk.hears(Stopped);
         desk.passes(100);
@@ -349,11 +349,11 @@ pub(super) mod tests {
     fn a_wish_that_changes_midway_is_carried_out_after() {
         let mut desk = Desk::new();
         desk.hears(Serving);
-        desk.agenda.wish(Wish::Fence);
-        let Next::Run(fence) = desk.agenda.next(&desk.pace, desk.now) else { panic!("no fence") };
+        desk.commands.wish(Wish::Fence);
+        let Next::Run(fence) = desk.commands.next(&desk.timeouts, desk.now) else { panic!("no fence") };
 
-        desk.agenda.wish(Wish::Unfence);
-        desk.agenda.finished(fence, Outcome::Settled, &desk.pace, desk.now);
+        desk.commands.wish(Wish::Unfence);
+        desk.commands.finished(fence, Outcome::Settled, &desk.timeouts, desk.now);
 
         assert_eq!((desk.settles(), desk.settles()), (Some(Unfence), None));
     }
@@ -362,7 +362,7 @@ pub(super) mod tests {
     fn a_settled_wish_that_the_reports_do_not_show_is_repeated() {
         let mut desk = Desk::new();
         desk.hears(Serving);
-        desk.agenda.wish(Wish::Fence);
+        desk.commands.wish(Wish::Fence);
         desk.settles();
 
         desk.passes(29);
@@ -378,10 +378,10 @@ pub(super) mod tests {
     fn a_lost_connection_repeats_the_latest_wish() {
         let mut desk = Desk::new();
         desk.hears(Serving);
-        desk.agenda.wish(Wish::Fence);
+        desk.commands.wish(Wish::Fence);
         desk.settles();
 
-        desk.agenda.lost();
+        desk.commands.lost();
         assert_eq!(desk.settles(), None, "not before the agent is heard again");
         desk.hears(Fenced);
 
@@ -392,11 +392,11 @@ pub(super) mod tests {
     fn an_unfence_that_has_happened_is_forgotten() {
         let mut desk = Desk::new();
         desk.hears(Fenced);
-        desk.agenda.wish(Wish::Unfence);
+        desk.commands.wish(Wish::Unfence);
         assert_eq!(desk.settles(), Some(Unfence));
         desk.hears(Serving);
 
-        desk.agenda.lost();
+        desk.commands.lost();
         desk.hears(Fenced); // by the agent itself: an interruption
 
         assert_eq!(desk.settles(), None);
@@ -407,15 +407,15 @@ pub(super) mod tests {
         let mut desk = Desk::new();
         desk.hears(Serving);
         assert_eq!(desk.settles(), None);
-        desk.agenda.reconfigure();
+        desk.commands.reconfigure();
         assert_eq!((desk.settles(), desk.settles()), (Some(Configure), None));
 
-        desk.agenda.wish(Wish::Fence);
+        desk.commands.wish(Wish::Fence);
         desk.settles();
         desk.hears(Fenced);
-        desk.agenda.reconfigure();
+        desk.commands.reconfigure();
         assert_eq!(desk.settles(), None);
-        desk.agenda.wish(Wish::Unfence);
+        desk.commands.wish(Wish::Unfence);
         assert_eq!((desk.settles(), desk.settles(), desk.settles()), (Some(Unfence), Some(Configure), None));
     }
 
@@ -423,18 +423,18 @@ pub(super) mod tests {
     fn failures_back_off_and_patience_is_no_failure() {
         let mut desk = Desk::new();
         desk.hears(Fenced);
-        desk.agenda.wish(Wish::Stop);
+        desk.commands.wish(Wish::Stop);
         let mut waits = Vec::new();
         for outcome in [Outcome::Failed, Outcome::Failed, Outcome::Later, Outcome::Later, Outcome::Failed] {
             assert_eq!(desk.runs(outcome), Some(Stop));
-            let Next::At(at) = desk.agenda.next(&desk.pace, desk.now) else { panic!("no wait") };
+            let Next::At(at) = desk.commands.next(&desk.timeouts, desk.now) else { panic!("no wait") };
             waits.push((at - desk.now).as_secs());
             desk.now = at;
         }
 
         assert_eq!(waits, [1, 2, 1, 2, 1]);
-        assert_eq!(desk.agenda.failures(), 1);
-        desk.agenda.wish(Wish::Unfence);
+        assert_eq!(desk.commands.failures(), 1);
+        desk.commands.wish(Wish::Unfence);
         assert_eq!(desk.settles(), Some(Unfence), "another wish does not wait for the failed one");
     }
 }

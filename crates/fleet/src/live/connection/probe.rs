@@ -1,43 +1,43 @@
-//! One report of a worker, without a link: nothing on it changes, and no heart beats for it.
+//! One report of a worker, without a connection: nothing on it changes, and no heart beats for it.
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::provision::Provision;
-use super::talk::{failure, is_missing};
+use super::session::{failure, is_missing};
 use crate::ssh::error::plain;
 use crate::ssh::{HostPublicKey, Limits, ManagerKey, RunLimits, Session, Target};
-use runner_fleet_engine::{LinkFailure, LinkNews};
+use runner_fleet_engine::{ConnectionFailure, WorkerEvent};
 use runner_fleet_worker::agent::{self, AgentCommand};
 
 /// A report takes a fraction of a second; a worker under load deserves some patience.
 const REPORT: RunLimits = RunLimits { time: Duration::from_secs(15), stdout_bytes_max: agent::LINE_MAX };
 
-/// Asks the agent for one report; what a link would tell the engine about this worker.
-pub async fn glance(address: IpAddr, provision: &Provision, key: &ManagerKey) -> LinkNews {
+/// Asks the agent for one report; what a connection would tell the engine about this worker.
+pub async fn probe(address: IpAddr, provision: &Provision, key: &ManagerKey) -> WorkerEvent {
     match report(address, provision, key).await {
-        Ok(news) => news,
-        Err(failure) => LinkNews::Down(failure),
+        Ok(event) => event,
+        Err(failure) => WorkerEvent::Disconnected(failure),
     }
 }
 
-async fn report(address: IpAddr, provision: &Provision, key: &ManagerKey) -> Result<LinkNews, LinkFailure> {
+async fn report(address: IpAddr, provision: &Provision, key: &ManagerKey) -> Result<WorkerEvent, ConnectionFailure> {
     let Provision { user, port, host_key_public, bundle: _, sudo } = provision;
     let host_key = HostPublicKey::parse(host_key_public)
-        .ok_or_else(|| LinkFailure::Refused("the pinned host key is not an ed25519 key".into()))?;
+        .ok_or_else(|| ConnectionFailure::Refused("the pinned host key is not an ed25519 key".into()))?;
     let target = Target { address: SocketAddr::new(address, *port), user: user.clone(), host_key };
     let session = Session::connect(&target, key, &Limits::default()).await.map_err(failure)?;
     let agent_user = if *sudo { user.as_str() } else { "root" };
     let output = session.run(&AgentCommand::Report.line(agent_user), &[], REPORT).await.map_err(failure)?;
     if is_missing(output.status, &output.stderr) {
-        return Ok(LinkNews::NoAgent);
+        return Ok(WorkerEvent::NoAgent);
     }
     let line = output.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
     if line.is_empty() {
         let words = plain(&String::from_utf8_lossy(&output.stderr));
-        return Err(LinkFailure::Refused(format!("the agent reports nothing: {words}")));
+        return Err(ConnectionFailure::Refused(format!("the agent reports nothing: {words}")));
     }
-    let report = agent::parse_line(line).map_err(|error| LinkFailure::Refused(error.to_string()))?;
-    Ok(LinkNews::Report(Box::new(report)))
+    let report = agent::parse_line(line).map_err(|error| ConnectionFailure::Refused(error.to_string()))?;
+    Ok(WorkerEvent::Report(Box::new(report)))
 }

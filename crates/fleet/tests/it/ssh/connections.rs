@@ -1,13 +1,13 @@
-//! A link against a worker in memory: what the engine is told, and what the worker is told.
+//! A connection against a worker in memory: what the engine is told, and what the worker is told.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use runner_fleet::live::clock::Clock;
-use runner_fleet::live::link::{Links, Pace, Provision, Provisioner};
+use runner_fleet::live::connection::{Connections, Provision, Provisioner, Timeouts};
 use runner_fleet::ssh::ManagerKey;
-use runner_fleet_engine::{Event, LinkFailure, LinkNews, RunnerName, RunnerState, WorkerId};
+use runner_fleet_engine::{ConnectionFailure, Event, RunnerName, RunnerState, WorkerEvent, WorkerId};
 use russh::keys::Algorithm;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
@@ -17,13 +17,13 @@ use super::server::{manager_key, soon, stranger};
 
 const SECRET: &str = "token = \"glrt-0123456789\"";
 
-/// One link, its worker, and what the engine hears.
+/// One connection, its worker, and what the engine hears.
 struct World {
     manager: Arc<ManagerKey>,
     worker: Worker,
     told: Told,
     events: mpsc::Receiver<Event>,
-    links: Links,
+    connections: Connections,
     provision: Arc<Mutex<Result<Provision, String>>>,
 }
 
@@ -45,9 +45,9 @@ fn this_runner() -> RunnerName {
 }
 
 /// The real proportions, a hundred times as fast; silence is not tested by accident.
-fn quick() -> Pace {
+fn quick() -> Timeouts {
     let ms = Duration::from_millis;
-    Pace {
+    Timeouts {
         eager_pause: ms(5),
         backoff_first: ms(5),
         backoff_max: ms(100),
@@ -55,7 +55,7 @@ fn quick() -> Pace {
         report_pause: ms(1),
         agent_missing: ms(5),
         command_retry: ms(5),
-        ..Pace::default()
+        ..Timeouts::default()
     }
 }
 
@@ -64,7 +64,7 @@ impl World {
         Self::with(says, quick(), 100)
     }
 
-    fn with(says: Say, pace: Pace, room: usize) -> Self {
+    fn with(says: Say, timeouts: Timeouts, room: usize) -> Self {
         let manager = Arc::new(manager_key());
         let (worker, told) = Worker::new(&manager, says);
         let provision = Arc::new(Mutex::new(Ok(Provision {
@@ -77,19 +77,19 @@ impl World {
         let (sender, events) = mpsc::channel(room);
         let shelf = Arc::new(Shelf(Arc::clone(&provision)));
         let dialer = Arc::new(worker.clone());
-        let links = Links::with(sender, Clock::real(), Arc::clone(&manager), shelf, dialer, pace);
-        Self { manager, worker, told, events, links, provision }
+        let connections = Connections::with(sender, Clock::real(), Arc::clone(&manager), shelf, dialer, timeouts);
+        Self { manager, worker, told, events, connections, provision }
     }
 
     fn connect(&mut self) {
-        self.links.connect(this_worker(), this_runner(), [10, 0, 0, 1].into());
+        self.connections.connect(this_worker(), this_runner(), [10, 0, 0, 1].into());
     }
 
-    async fn news(&mut self) -> LinkNews {
-        match soon("news", self.events.recv()).await.unwrap() {
-            Event::Link { worker, news } => {
+    async fn event(&mut self) -> WorkerEvent {
+        match soon("event", self.events.recv()).await.unwrap() {
+            Event::Worker { worker, event } => {
                 assert_eq!(worker, this_worker());
-                news
+                event
             }
             other => panic!("{other:?}"),
         }
@@ -98,24 +98,24 @@ impl World {
     /// Waits for a report with this state, and fails at anything but reports on the way.
     async fn reported(&mut self, state: RunnerState) {
         loop {
-            match self.news().await {
-                LinkNews::Report(report) if report.runner == state => return,
-                LinkNews::Report(_) | LinkNews::NoAgent => {}
+            match self.event().await {
+                WorkerEvent::Report(report) if report.runner == state => return,
+                WorkerEvent::Report(_) | WorkerEvent::NoAgent => {}
                 other => panic!("{other:?} instead of a report of {state:?}"),
             }
         }
     }
 
     async fn up(&mut self) {
-        assert_eq!(self.news().await, LinkNews::Up);
+        assert_eq!(self.event().await, WorkerEvent::Connected);
     }
 
-    async fn down(&mut self) -> LinkFailure {
+    async fn down(&mut self) -> ConnectionFailure {
         loop {
-            match self.news().await {
-                LinkNews::Down(failure) => return failure,
-                LinkNews::Report(_) | LinkNews::NoAgent => {}
-                LinkNews::Up => panic!("up instead of down"),
+            match self.event().await {
+                WorkerEvent::Disconnected(failure) => return failure,
+                WorkerEvent::Report(_) | WorkerEvent::NoAgent => {}
+                WorkerEvent::Connected => panic!("up instead of down"),
             }
         }
     }
@@ -123,10 +123,10 @@ impl World {
     /// Looks around: nothing more was said or told, and everything ends at once.
     async fn ends(mut self) {
         assert!(self.told.is_silent(), "the worker was told more");
-        let Self { links, mut events, .. } = self;
-        soon("the shutdown", links.shutdown()).await;
+        let Self { connections, mut events, .. } = self;
+        soon("the shutdown", connections.shutdown()).await;
         while let Ok(event) = events.try_recv() {
-            assert!(matches!(event, Event::Link { news: LinkNews::Report(_), .. }), "{event:?}");
+            assert!(matches!(event, Event::Worker { event: WorkerEvent::Report(_), .. }), "{event:?}");
         }
         assert!(events.recv().await.is_none(), "a task is left");
     }
@@ -139,7 +139,7 @@ async fn a_late_sshd_is_configured_once_and_serves() {
     world.connect();
     world.connect(); // the engine may repeat itself
 
-    assert!(matches!(world.down().await, LinkFailure::Unreachable(_)), "told once, not for every attempt");
+    assert!(matches!(world.down().await, ConnectionFailure::Unreachable(_)), "told once, not for every attempt");
     world.up().await;
     world.reported(RunnerState::Absent).await;
     assert_eq!(world.told.next().await, format!("configure {SECRET}"));
@@ -165,13 +165,13 @@ async fn an_agent_not_written_yet_is_awaited() {
 
 #[tokio::test]
 async fn an_agent_that_never_comes_is_told_in_the_end() {
-    let mut world = World::with(Say::Nothing, Pace { silence: Duration::from_millis(50), ..quick() }, 100);
+    let mut world = World::with(Say::Nothing, Timeouts { silence: Duration::from_millis(50), ..quick() }, 100);
     world.worker.missing.store(usize::MAX, Ordering::Relaxed);
     world.connect();
 
     world.up().await;
 
-    let LinkFailure::Refused(why) = world.down().await else { panic!("another failure") };
+    let ConnectionFailure::Refused(why) = world.down().await else { panic!("another failure") };
     assert!(why.contains("no agent"), "{why}");
 }
 
@@ -187,16 +187,16 @@ async fn wishes_reach_the_agent_and_their_effect_is_reported() {
     {
         for _ in 0..3 {
             match command {
-                "fence" => world.links.fence(&this_worker()),
-                "unfence" => world.links.unfence(&this_worker()),
-                _ => world.links.stop(&this_worker()),
+                "fence" => world.connections.fence(&this_worker()),
+                "unfence" => world.connections.unfence(&this_worker()),
+                _ => world.connections.stop(&this_worker()),
             }
         }
         assert_eq!(world.told.next().await, command);
         world.reported(state).await;
     }
 
-    world.links.fence(&WorkerId::new("i-unknown"));
+    world.connections.fence(&WorkerId::new("i-unknown"));
     world.ends().await;
 }
 
@@ -205,7 +205,7 @@ async fn a_wish_before_the_connection_comes_first() {
     let mut world = World::new(Say::Runner("absent"));
     world.worker.refusals.store(2, Ordering::Relaxed);
     world.connect();
-    world.links.fence(&this_worker());
+    world.connections.fence(&this_worker());
 
     assert_eq!(world.told.next().await, "fence");
     world.down().await;
@@ -220,11 +220,11 @@ async fn another_address_is_connected_with_the_same_wish() {
     let mut world = World::new(Say::Runner("serving"));
     world.connect();
     world.up().await;
-    world.links.fence(&this_worker());
+    world.connections.fence(&this_worker());
     assert_eq!(world.told.next().await, "fence");
     world.reported(RunnerState::Fenced).await;
 
-    world.links.connect(this_worker(), this_runner(), [10, 0, 0, 2].into());
+    world.connections.connect(this_worker(), this_runner(), [10, 0, 0, 2].into());
 
     world.up().await;
     assert_eq!(world.told.next().await, "fence");
@@ -237,13 +237,13 @@ async fn after_a_cut_it_connects_again_and_repeats_the_latest_wish() {
     let mut world = World::new(Say::Runner("serving"));
     world.connect();
     world.up().await;
-    world.links.fence(&this_worker());
+    world.connections.fence(&this_worker());
     assert_eq!(world.told.next().await, "fence");
     world.reported(RunnerState::Fenced).await;
 
     world.worker.cut();
 
-    assert!(matches!(world.down().await, LinkFailure::Unreachable(_)));
+    assert!(matches!(world.down().await, ConnectionFailure::Unreachable(_)));
     world.up().await;
     world.reported(RunnerState::Fenced).await;
     assert_eq!(world.told.next().await, "fence");
@@ -256,16 +256,16 @@ async fn an_early_stop_is_repeated_until_the_wish_changes() {
     *world.worker.answers.lock().unwrap() = (4, String::new()); // busy
     world.connect();
     world.up().await;
-    world.links.stop(&this_worker());
+    world.connections.stop(&this_worker());
     for _ in 0..8 {
         assert_eq!(world.told.next().await, "stop");
     }
 
     *world.worker.answers.lock().unwrap() = (0, String::new());
-    world.links.unfence(&this_worker());
+    world.connections.unfence(&this_worker());
 
     while world.told.next().await != "unfence" {}
-    assert!(matches!(world.news().await, LinkNews::Report(_)), "patience is no failure");
+    assert!(matches!(world.event().await, WorkerEvent::Report(_)), "patience is no failure");
 }
 
 #[tokio::test]
@@ -288,8 +288,8 @@ async fn a_changed_configuration_is_pushed_once() {
         provision.bundle = SecretString::from("the new one");
     }
 
-    world.links.reconfigure(&RunnerName::new("another"));
-    world.links.reconfigure(&this_runner());
+    world.connections.reconfigure(&RunnerName::new("another"));
+    world.connections.reconfigure(&this_runner());
 
     assert_eq!(world.told.next().await, "configure the new one");
     world.reported(RunnerState::Serving).await;
@@ -308,24 +308,25 @@ async fn nonsense_is_refused_in_a_sentence_and_tried_again() {
         let mut world = World::new(Say::Raw(bytes));
         world.connect();
         world.up().await;
-        let LinkFailure::Refused(why) = world.down().await else { panic!("another failure") };
+        let ConnectionFailure::Refused(why) = world.down().await else { panic!("another failure") };
         assert!(why.contains(sign) && !why.contains('\n'), "{why}");
 
         world.worker.runner("serving");
 
-        while !matches!(world.news().await, LinkNews::Report(_)) {}
+        while !matches!(world.event().await, WorkerEvent::Report(_)) {}
         world.ends().await;
     }
 }
 
 #[tokio::test]
 async fn an_agent_that_falls_silent_is_down_and_asked_again() {
-    let mut world = World::with(Say::Runner("serving"), Pace { silence: Duration::from_millis(300), ..quick() }, 100);
+    let mut world =
+        World::with(Say::Runner("serving"), Timeouts { silence: Duration::from_millis(300), ..quick() }, 100);
     world.connect();
     world.up().await;
     world.reported(RunnerState::Serving).await;
 
-    let LinkFailure::Unreachable(why) = world.down().await else { panic!("another failure") };
+    let ConnectionFailure::Unreachable(why) = world.down().await else { panic!("another failure") };
 
     assert!(why.contains("no report for 300ms"), "{why}");
     world.up().await;
@@ -340,7 +341,7 @@ async fn a_wrong_host_key_is_told_and_sees_no_login() {
 
     let failure = world.down().await;
 
-    assert!(matches!(&failure, LinkFailure::WrongHostKey(why) if why.contains("SHA256:")), "{failure:?}");
+    assert!(matches!(&failure, ConnectionFailure::WrongHostKey(why) if why.contains("SHA256:")), "{failure:?}");
     assert_eq!(world.worker.logins(), 0);
     world.ends().await;
 }
@@ -350,7 +351,7 @@ async fn an_unprovisionable_worker_is_told_in_those_words() {
     let mut world = World::new(Say::Runner("serving"));
     let good = std::mem::replace(&mut *world.provision.lock().unwrap(), Err("no such runner any more".into()));
     world.connect();
-    assert_eq!(world.down().await, LinkFailure::Refused("no such runner any more".into()));
+    assert_eq!(world.down().await, ConnectionFailure::Refused("no such runner any more".into()));
 
     *world.provision.lock().unwrap() = good;
 
@@ -370,7 +371,7 @@ async fn a_failing_command_is_a_refusal_without_secrets() {
         world.connect();
         world.up().await;
 
-        let LinkFailure::Refused(why) = world.down().await else { panic!("another failure") };
+        let ConnectionFailure::Refused(why) = world.down().await else { panic!("another failure") };
 
         assert!(why.contains("agent configure ended with status 1") && why.contains(shown), "{why}");
         assert!(!why.contains("glrt"), "{why}");
@@ -392,7 +393,7 @@ async fn a_slow_engine_gets_the_latest_report_and_the_link_goes_on() {
     }
 
     world.up().await;
-    let LinkNews::Report(report) = world.news().await else { panic!("no report") };
+    let WorkerEvent::Report(report) = world.event().await else { panic!("no report") };
 
     assert_eq!(report.runner, RunnerState::Stopping, "older ones have given way");
 }
@@ -404,8 +405,8 @@ async fn a_disconnected_worker_is_left_alone() {
     world.up().await;
     world.reported(RunnerState::Serving).await;
 
-    world.links.disconnect(&this_worker());
-    world.links.fence(&this_worker());
+    world.connections.disconnect(&this_worker());
+    world.connections.fence(&this_worker());
 
     world.ends().await;
 }

@@ -1,12 +1,12 @@
-//! Every wait of a link, in one value.
+//! Every wait of a connection, in one value.
 
 use std::time::Duration;
 
 use crate::ssh;
 
-/// How fast a link tries, speaks and gives up.
+/// How fast a connection tries, speaks and gives up.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub struct Timeouts {
     /// Between two attempts while the worker has never been reached and is young: its sshd may come up any moment, and
     /// 2 s later its runner shall ask for jobs.
     pub eager_pause: Duration,
@@ -24,7 +24,7 @@ pub struct Pace {
     pub heartbeat: Duration,
     /// How long the agent may say nothing: two of its 30 s reports missed, and some.
     pub silence: Duration,
-    /// After each report: a worker that reports without pause is read at our pace, and has to wait.
+    /// After each report: a worker that reports without pause is read at our timeouts, and has to wait.
     pub report_pause: Duration,
     /// Between two looks for an agent that cloud-init has not written yet.
     pub agent_missing: Duration,
@@ -40,7 +40,7 @@ pub struct Pace {
     pub ssh: ssh::Limits,
 }
 
-impl Default for Pace {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             eager_pause: Duration::from_millis(500),

@@ -1,54 +1,54 @@
-//! One worker's link, and what it shares with all others.
+//! One worker's connection, and what it shares with all others.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, Semaphore};
 
-use super::agenda::Agenda;
+use super::command_queue::CommandQueue;
 use super::dial::Dial;
 use super::outbox::Outbox;
-use super::pace::Pace;
+use super::timeouts::Timeouts;
 use super::provision::Provisioner;
 use crate::live::clock::Clock;
 use crate::ssh::ManagerKey;
 use runner_fleet_engine::{RunnerName, WorkerId};
 
-/// What all links share.
-pub(super) struct House {
+/// What all connections share.
+pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) key: Arc<ManagerKey>,
     pub(super) provisioner: Arc<dyn Provisioner>,
     pub(super) dialer: Arc<dyn Dial>,
-    pub(super) pace: Pace,
+    pub(super) timeouts: Timeouts,
     /// A key exchange needs memory and computing time; after a restart a thousand want one at once.
     pub(super) handshakes: Semaphore,
 }
 
-/// One worker's link.
-pub(super) struct Link {
+/// One worker's connection.
+pub(super) struct WorkerConnection {
     pub(super) worker: WorkerId,
     pub(super) runner: RunnerName,
     pub(super) address: IpAddr,
-    pub(super) house: Arc<House>,
+    pub(super) shared: Arc<Shared>,
     pub(super) outbox: Outbox,
-    /// The agenda has changed.
+    /// The commands has changed.
     pub(super) changed: Notify,
-    agenda: Mutex<Agenda>,
+    commands: Mutex<CommandQueue>,
 }
 
-impl Link {
+impl WorkerConnection {
     pub(super) fn new(
         worker: WorkerId,
         runner: RunnerName,
         address: IpAddr,
-        house: Arc<House>,
+        shared: Arc<Shared>,
         outbox: Outbox,
     ) -> Self {
-        Self { worker, runner, address, house, outbox, changed: Notify::new(), agenda: Mutex::new(Agenda::new()) }
+        Self { worker, runner, address, shared, outbox, changed: Notify::new(), commands: Mutex::new(CommandQueue::new()) }
     }
 
-    pub(super) fn agenda(&self) -> MutexGuard<'_, Agenda> {
-        self.agenda.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn commands(&self) -> MutexGuard<'_, CommandQueue> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

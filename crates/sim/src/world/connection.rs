@@ -1,6 +1,6 @@
-//! The manager's connections to the workers: attempts, breaks, and news in order.
+//! The manager's connections to the workers: attempts, breaks, and event in order.
 //!
-//! What one link carries keeps its order, as on one TCP connection. A link that is wanted is tried again until the
+//! What one connection carries keeps its order, as on one TCP connection. A connection that is wanted is tried again until the
 //! manager lets it go.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::dice::Stream;
 use crate::ledger::Fact;
-use runner_fleet_engine::{Event, LinkFailure, LinkNews, RunnerState, WorkerId};
+use runner_fleet_engine::{ConnectionFailure, Event, RunnerState, WorkerEvent, WorkerId};
 
 use super::agenda::Happening;
 use super::{World, later};
@@ -19,17 +19,17 @@ const REPORT_EVERY: Duration = Duration::from_secs(30);
 /// In a lean world so often: a report that says nothing new only keeps the manager from taking a worker for silent, which it
 /// does after 75 s.
 const LEAN_REPORT_EVERY: Duration = Duration::from_secs(60);
-/// A link on which nothing was heard for two reports is given up.
+/// A connection on which nothing was heard for two reports is given up.
 const SILENCE_MS: (u64, u64) = (60_000, 75_000);
 
 /// A connection, or the wish for one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Link {
+pub struct Connection {
     wanted: bool,
     up_since: Option<Timestamp>,
     /// Counts connections and attempts; what was under way on an earlier one is lost.
     number: u64,
-    /// When the last news arrives: later news arrive later.
+    /// When the last event arrives: later event arrive later.
     news_until: Timestamp,
     /// When the last command arrives.
     orders_until: Timestamp,
@@ -37,7 +37,7 @@ pub struct Link {
     heard: Timestamp,
 }
 
-impl Link {
+impl Connection {
     pub(super) fn new(now: Timestamp) -> Self {
         Self { wanted: false, up_since: None, number: 0, news_until: now, orders_until: now, heard: now }
     }
@@ -74,68 +74,68 @@ impl Link {
 
 impl World {
     pub(super) fn connect(&mut self, worker: &WorkerId) {
-        let after = self.dice.millis(Stream::Link, 100, 600);
+        let after = self.dice.millis(Stream::Connection, 100, 600);
         let Some(host) = self.hosts.get_mut(worker) else { return };
-        if !host.link.wanted {
-            host.link.wanted = true;
-            host.link.number += 1;
-            let link = host.link.number;
+        if !host.connection.wanted {
+            host.connection.wanted = true;
+            host.connection.number += 1;
+            let connection = host.connection.number;
             self.ledger.call("ssh connect");
-            self.soon(after, Happening::LinkAttempt { worker: worker.clone(), link });
+            self.soon(after, Happening::LinkAttempt { worker: worker.clone(), connection });
         }
     }
 
-    /// The manager wants the link no more, or is gone.
+    /// The manager wants the connection no more, or is gone.
     pub(super) fn let_link_go(&mut self, worker: &WorkerId) {
         let now = self.now;
         if let Some(host) = self.hosts.get_mut(worker) {
-            host.link.wanted = false;
-            host.link.goes_down(now);
+            host.connection.wanted = false;
+            host.connection.goes_down(now);
         }
     }
 
-    pub(super) fn link_attempt(&mut self, worker: &WorkerId, link: u64) {
+    pub(super) fn link_attempt(&mut self, worker: &WorkerId, connection: u64) {
         let now = self.now;
         let Some(host) = self.hosts.get_mut(worker) else { return };
-        if !host.link.wanted || host.link.number != link || host.link.is_up() {
+        if !host.connection.wanted || host.connection.number != connection || host.connection.is_up() {
             return;
         }
         if host.alive && host.sshd && !host.silent && !host.wrong_key {
-            host.link.up_since = Some(now);
+            host.connection.up_since = Some(now);
             host.pushed &= host.runner_state != RunnerState::Absent;
-            self.news(worker, LinkNews::Up, Duration::ZERO);
+            self.event(worker, WorkerEvent::Connected, Duration::ZERO);
             self.tell(worker);
             self.push_configuration(worker);
-            self.soon(self.report_every(), Happening::Reports { worker: worker.clone(), link });
+            self.soon(self.report_every(), Happening::Reports { worker: worker.clone(), connection });
             self.plan_link_break(worker);
             return;
         }
         let (failure, again) = if host.alive && host.sshd && host.wrong_key {
-            (LinkFailure::WrongHostKey("ssh-ed25519 of somebody else".into()), 10_000)
+            (ConnectionFailure::WrongHostKey("ssh-ed25519 of somebody else".into()), 10_000)
         } else if host.alive && !host.sshd && !host.silent {
-            (LinkFailure::Unreachable("connection refused".into()), 2_000)
+            (ConnectionFailure::Unreachable("connection refused".into()), 2_000)
         } else {
-            (LinkFailure::Unreachable("connection timed out".into()), 5_000)
+            (ConnectionFailure::Unreachable("connection timed out".into()), 5_000)
         };
-        self.news(worker, LinkNews::Down(failure), Duration::ZERO);
-        let after = self.dice.millis(Stream::Link, again, again * 2);
-        self.soon(after, Happening::LinkAttempt { worker: worker.clone(), link });
+        self.event(worker, WorkerEvent::Disconnected(failure), Duration::ZERO);
+        let after = self.dice.millis(Stream::Connection, again, again * 2);
+        self.soon(after, Happening::LinkAttempt { worker: worker.clone(), connection });
     }
 
     /// The agent says how things stand, if somebody listens.
     pub(super) fn tell(&mut self, worker: &WorkerId) {
-        let Some(host) = self.hosts.get(worker).filter(|host| host.link.is_up() && host.alive) else { return };
+        let Some(host) = self.hosts.get(worker).filter(|host| host.connection.is_up() && host.alive) else { return };
         let report = host.report(self.now);
-        self.news(worker, LinkNews::Report(Box::new(report)), Duration::ZERO);
+        self.event(worker, WorkerEvent::Report(Box::new(report)), Duration::ZERO);
     }
 
     /// The agent says that nothing has changed.
     pub(super) fn beat(&mut self, worker: &WorkerId) {
-        let Some(host) = self.hosts.get(worker).filter(|host| host.link.is_up() && host.alive) else { return };
+        let Some(host) = self.hosts.get(worker).filter(|host| host.connection.is_up() && host.alive) else { return };
         let report = host.report(self.now);
-        let event = Event::Link { worker: worker.clone(), news: LinkNews::Report(Box::new(report)) };
-        // Half of all that happens in a lean world is beats: they take no time, unless they would overtake news.
-        if self.scenario.lean && host.link.news_until <= self.now {
+        let event = Event::Worker { worker: worker.clone(), event: WorkerEvent::Report(Box::new(report)) };
+        // Half of all that happens in a lean world is beats: they take no time, unless they would overtake event.
+        if self.scenario.lean && host.connection.news_until <= self.now {
             return self.hear(self.incarnation, event);
         }
         let (incarnation, at) = self.arrival(worker, Duration::ZERO);
@@ -146,80 +146,81 @@ impl World {
         if self.scenario.lean { LEAN_REPORT_EVERY } else { REPORT_EVERY }
     }
 
-    pub(super) fn reports_again(&mut self, worker: &WorkerId, link: u64) {
-        if self.hosts.get(worker).is_some_and(|host| host.link.is_still(link)) {
+    pub(super) fn reports_again(&mut self, worker: &WorkerId, connection: u64) {
+        if self.hosts.get(worker).is_some_and(|host| host.connection.is_still(connection)) {
             self.beat(worker);
-            self.soon(self.report_every(), Happening::Reports { worker: worker.clone(), link });
+            self.soon(self.report_every(), Happening::Reports { worker: worker.clone(), connection });
         }
     }
 
     /// The connection breaks and both sides notice at once.
     pub(super) fn link_broken(&mut self, worker: &WorkerId, why: &str) {
-        let noticed = self.dice.millis(Stream::Link, 50, 500);
+        let noticed = self.dice.millis(Stream::Connection, 50, 500);
         self.link_lost(worker, why, noticed);
     }
 
     /// Nothing comes through any more, and the manager notices only by the silence.
     pub(super) fn link_starves(&mut self, worker: &WorkerId) {
-        let noticed = self.dice.millis(Stream::Link, SILENCE_MS.0, SILENCE_MS.1);
+        let noticed = self.dice.millis(Stream::Connection, SILENCE_MS.0, SILENCE_MS.1);
         self.link_lost(worker, "nothing heard for 60 s", noticed);
     }
 
     fn link_lost(&mut self, worker: &WorkerId, why: &str, noticed: Duration) {
         let now = self.now;
-        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.link.is_up()) else { return };
-        host.link.goes_down(now);
-        let link = host.link.number;
-        self.news(worker, LinkNews::Down(LinkFailure::Unreachable(why.to_owned())), noticed);
-        let after = noticed + self.dice.millis(Stream::Link, 1_000, 3_000);
-        self.soon(after, Happening::LinkAttempt { worker: worker.clone(), link });
+        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.connection.is_up()) else { return };
+        host.connection.goes_down(now);
+        let connection = host.connection.number;
+        self.event(worker, WorkerEvent::Disconnected(ConnectionFailure::Unreachable(why.to_owned())), noticed);
+        let after = noticed + self.dice.millis(Stream::Connection, 1_000, 3_000);
+        self.soon(after, Happening::LinkAttempt { worker: worker.clone(), connection });
     }
 
     fn plan_link_break(&mut self, worker: &WorkerId) {
         if self.is_calm() {
             return;
         }
-        if let Some(after) = self.dice.until_next(Stream::Link, self.scenario.faults.link_breaks_per_hour) {
+        if let Some(after) = self.dice.until_next(Stream::Connection, self.scenario.faults.breaks_per_hour) {
             self.soon(after, Happening::LinkBreaks(worker.clone()));
         }
     }
 
     pub(super) fn link_breaks(&mut self, worker: &WorkerId) {
-        if !self.is_calm() && self.hosts.get(worker).is_some_and(|host| host.link.is_up()) {
-            self.ledger.note(self.now, Fact::Fault("a link breaks", Some(worker.clone())));
+        if !self.is_calm() && self.hosts.get(worker).is_some_and(|host| host.connection.is_up()) {
+            self.ledger.note(self.now, Fact::Fault("a connection breaks", Some(worker.clone())));
             self.link_broken(worker, "connection reset by peer");
         }
     }
 
-    /// News set out now and arrive after all earlier ones of this link.
-    fn news(&mut self, worker: &WorkerId, news: LinkNews, after: Duration) {
+    /// Events set out now and arrive after all earlier ones of this connection.
+    fn event(&mut self, worker: &WorkerId, event: WorkerEvent, after: Duration) {
         if !self.hosts.contains_key(worker) {
             return;
         }
         let (incarnation, at) = self.arrival(worker, after);
-        let event = Box::new(Event::Link { worker: worker.clone(), news });
+        let event = Box::new(Event::Worker { worker: worker.clone(), event });
         self.agenda.put(at, Happening::Hear { incarnation, event });
     }
 
-    /// When news that set out now arrive, and at which of the manager's lives.
+    /// When event that set out now arrive, and at which of the manager's lives.
     fn arrival(&mut self, worker: &WorkerId, after: Duration) -> (u32, Timestamp) {
-        let mut after = after + self.dice.millis(Stream::Link, 20, 150);
-        if self.strikes(Stream::Link, |faults| faults.answer_late) {
-            after += self.dice.millis(Stream::Link, 500, 10_000);
+        let mut after = after + self.dice.millis(Stream::Connection, 20, 150);
+        if self.strikes(Stream::Connection, |faults| faults.answer_late) {
+            after += self.dice.millis(Stream::Connection, 500, 10_000);
         }
         let at = later(self.now, after);
         let at = self.hosts.get_mut(worker).map_or(at, |host| {
-            host.link.news_until = host.link.news_until.max(at);
-            host.link.news_until
+            host.connection.news_until = host.connection.news_until.max(at);
+            host.connection.news_until
         });
         (self.incarnation, at)
     }
 
-    /// Which link an order that sets out now uses, and when it arrives; none where no link is up.
+    /// Which connection an order that sets out now uses, and when it arrives; none where no connection is up.
     pub(super) fn reserve_link(&mut self, worker: &WorkerId, after: Duration) -> Option<(u64, Timestamp)> {
         let now = self.now;
-        let link = self.hosts.get_mut(worker).map(|host| &mut host.link).filter(|link| link.is_up())?;
-        link.orders_until = link.orders_until.max(later(now, after));
-        Some((link.number, link.orders_until))
+        let connection =
+            self.hosts.get_mut(worker).map(|host| &mut host.connection).filter(|connection| connection.is_up())?;
+        connection.orders_until = connection.orders_until.max(later(now, after));
+        Some((connection.number, connection.orders_until))
     }
 }

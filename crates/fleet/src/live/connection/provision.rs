@@ -1,4 +1,4 @@
-//! What a link must know about its worker beyond its address.
+//! What a connection must know about its worker beyond its address.
 
 use secrecy::SecretString;
 
@@ -10,7 +10,7 @@ pub trait Provisioner: Send + Sync {
     /// For this worker.
     ///
     /// # Errors
-    /// One sentence for people, which becomes the link's failure; tried again with the usual back-off.
+    /// One sentence for people, which becomes the connection's failure; tried again with the usual back-off.
     fn provision(&self, runner: &RunnerName, worker: &WorkerId) -> Result<Provision, String>;
 }
 

@@ -1,11 +1,11 @@
-//! What a thousand idle links cost the manager: memory per session, and computing time.
+//! What a thousand idle connections cost the manager: memory per session, and computing time.
 //!
-//! `cargo run --release --example links -- 1000 60`: so many links, watched for so many seconds. No root is needed: the
+//! `cargo run --release --example connections -- 1000 60`: so many connections, watched for so many seconds. No root is needed: the
 //! workers are the addresses of 127.0.0.0/8, all answered by one SSH server in a second process, so that only the
 //! manager's side is measured. Every worker reports every 30 s, as the real agent does.
 //!
-//! Measured on 2 shared x86-64 cores (opt-level 2): 1,000 links heard within 2 to 3 s for 0.7 s of computing, 68 KiB
-//! resident a link, 0.6 % of one core when idle. Of the memory, up to 53 KiB are three channels inside the SSH library,
+//! Measured on 2 shared x86-64 cores (opt-level 2): 1,000 connections heard within 2 to 3 s for 0.7 s of computing, 68 KiB
+//! resident a connection, 0.6 % of one core when idle. Of the memory, up to 53 KiB are three channels inside the SSH library,
 //! each a block of 32 messages of 552 bytes: that, and nothing of ours, is what to shrink first.
 
 #![expect(clippy::print_stdout, reason = "a measurement for people")]
@@ -19,9 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runner_fleet::live::clock::Clock;
-use runner_fleet::live::link::{Links, Provision, Provisioner};
+use runner_fleet::live::connection::{Connections, Provision, Provisioner};
 use runner_fleet::ssh::ManagerKey;
-use runner_fleet_engine::{Event, LinkNews, RunnerName, WorkerId};
+use runner_fleet_engine::{Event, RunnerName, WorkerEvent, WorkerId};
 use russh::keys::PrivateKey;
 use russh::server::{self, Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId};
@@ -52,35 +52,35 @@ async fn main() -> Result<(), Failure> {
 // The manager's side.
 
 async fn measure(count: u32, watched_for: Duration) -> Result<(), Failure> {
-    let state = std::env::temp_dir().join(format!("runner-fleet-links-{:08x}", rand::random::<u32>()));
+    let state = std::env::temp_dir().join(format!("runner-fleet-connections-{:08x}", rand::random::<u32>()));
     let key = Arc::new(ManagerKey::load_or_create(&state)?);
     let mut server = Command::new(std::env::current_exe()?).arg("serve").arg(&state).stdout(Stdio::piped()).spawn()?;
     let port = port(&mut server)?;
     let shelf = Shelf { port, host_key_public: key.host_key("bench").public_openssh };
     let (sender, mut events) = mpsc::channel(1024);
-    let mut links = Links::new(sender, Clock::real(), key, Arc::new(shelf));
+    let mut connections = Connections::new(sender, Clock::real(), key, Arc::new(shelf));
     let (memory_before, cpu_before, began) = (resident_kib()?, cpu_ticks()?, Instant::now());
 
     for number in 0..count {
         let [_, b, c, d] = number.to_be_bytes();
         let address = Ipv4Addr::new(127, 1 + b, c, d.max(1));
-        links.connect(WorkerId::new(format!("i-{number:017x}")), RunnerName::new("bench"), address.into());
+        connections.connect(WorkerId::new(format!("i-{number:017x}")), RunnerName::new("bench"), address.into());
     }
     let (mut heard, mut downs, mut peak) = (BTreeSet::new(), BTreeMap::new(), 0);
     while heard.len() < count as usize {
-        if let Some(Event::Link { worker, news }) = events.recv().await {
-            match news {
-                LinkNews::Report(_) => drop(heard.insert(worker)),
-                LinkNews::Down(failure) => *downs.entry(format!("{failure:?}")).or_insert(0) += 1,
-                LinkNews::Up | LinkNews::NoAgent => {}
+        if let Some(Event::Worker { worker, event }) = events.recv().await {
+            match event {
+                WorkerEvent::Report(_) => drop(heard.insert(worker)),
+                WorkerEvent::Disconnected(failure) => *downs.entry(format!("{failure:?}")).or_insert(0) += 1,
+                WorkerEvent::Connected | WorkerEvent::NoAgent => {}
             }
         }
         peak = peak.max(resident_kib()?);
     }
     let grown = resident_kib()?.saturating_sub(memory_before);
-    println!("{count} links heard after {:?}, {} ticks of CPU", began.elapsed(), cpu_ticks()? - cpu_before);
+    println!("{count} connections heard after {:?}, {} ticks of CPU", began.elapsed(), cpu_ticks()? - cpu_before);
     println!(
-        "resident before {memory_before} KiB, peak {peak} KiB, grown by {grown} KiB: {} KiB a link",
+        "resident before {memory_before} KiB, peak {peak} KiB, grown by {grown} KiB: {} KiB a connection",
         grown / u64::from(count)
     );
     println!("told down meanwhile: {downs:?}");
@@ -96,7 +96,7 @@ async fn measure(count: u32, watched_for: Duration) -> Result<(), Failure> {
         ticks as f64 / watched_for.as_secs_f64()
     );
     println!("resident at the end {} KiB", resident_kib()?);
-    links.shutdown().await;
+    connections.shutdown().await;
     server.kill()?;
     server.wait()?;
     std::fs::remove_dir_all(state)?;

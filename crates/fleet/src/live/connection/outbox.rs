@@ -1,16 +1,16 @@
-//! A link's news on their way to the engine.
+//! A connection's event on their way to the engine.
 //!
-//! The engine's channel is bounded. When it is full, a link keeps what matters (the latest state of the connection and
+//! The engine's channel is bounded. When it is full, a connection keeps what matters (the latest state of the connection and
 //! the latest report, each of which tells everything) and hands it over as soon as there is room: nothing is lost that
-//! a level-triggered engine would miss, nothing grows, and the link goes on listening to its worker.
+//! a level-triggered engine would miss, nothing grows, and the connection goes on listening to its worker.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
-use runner_fleet_engine::{Event, LinkNews, Report, WorkerId};
+use runner_fleet_engine::{Event, Report, WorkerEvent, WorkerId};
 
-/// The news of one worker.
+/// The event of one worker.
 #[derive(Debug)]
 pub(super) struct Outbox {
     worker: WorkerId,
@@ -22,20 +22,22 @@ pub(super) struct Outbox {
 #[derive(Debug, Default)]
 struct Waiting {
     /// Up or down.
-    state: Option<LinkNews>,
+    state: Option<WorkerEvent>,
     /// Of the connection as `state` left it.
     report: Option<Box<Report>>,
 }
 
 impl Waiting {
-    fn take(&mut self) -> Option<LinkNews> {
-        self.state.take().or_else(|| self.report.take().map(LinkNews::Report))
+    fn take(&mut self) -> Option<WorkerEvent> {
+        self.state.take().or_else(|| self.report.take().map(WorkerEvent::Report))
     }
 
-    fn put(&mut self, news: LinkNews) {
-        match news {
-            LinkNews::Report(report) => self.report = Some(report),
-            LinkNews::Up | LinkNews::NoAgent | LinkNews::Down(_) => *self = Self { state: Some(news), report: None },
+    fn put(&mut self, event: WorkerEvent) {
+        match event {
+            WorkerEvent::Report(report) => self.report = Some(report),
+            WorkerEvent::Connected | WorkerEvent::NoAgent | WorkerEvent::Disconnected(_) => {
+                *self = Self { state: Some(event), report: None }
+            }
         }
     }
 
@@ -50,15 +52,15 @@ impl Outbox {
     }
 
     /// Never waits.
-    pub(super) fn post(&self, news: LinkNews) {
+    pub(super) fn post(&self, event: WorkerEvent) {
         let mut waiting = self.lock();
         if waiting.is_empty()
             && let Ok(room) = self.events.try_reserve()
         {
-            room.send(self.event(news));
+            room.send(self.event(event));
             return;
         }
-        waiting.put(news);
+        waiting.put(event);
         self.filled.notify_one();
     }
 
@@ -68,15 +70,15 @@ impl Outbox {
             self.filled.notified().await;
             while !self.lock().is_empty() {
                 let Ok(room) = self.events.reserve().await else { return };
-                if let Some(news) = self.lock().take() {
-                    room.send(self.event(news));
+                if let Some(event) = self.lock().take() {
+                    room.send(self.event(event));
                 }
             }
         }
     }
 
-    fn event(&self, news: LinkNews) -> Event {
-        Event::Link { worker: self.worker.clone(), news }
+    fn event(&self, event: WorkerEvent) -> Event {
+        Event::Worker { worker: self.worker.clone(), event }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -86,24 +88,24 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::super::agenda::tests::report;
+    use super::super::command_queue::tests::report;
     use super::*;
-    use runner_fleet_engine::{LinkFailure, RunnerState};
+    use runner_fleet_engine::{ConnectionFailure, RunnerState};
 
     fn outbox(room: usize) -> (Outbox, mpsc::Receiver<Event>) {
         let (sender, receiver) = mpsc::channel(room);
         (Outbox::new(WorkerId::new("i-1"), sender), receiver)
     }
 
-    fn said(jobs: u32) -> LinkNews {
+    fn said(jobs: u32) -> WorkerEvent {
         let mut report = report(RunnerState::Serving);
         report.jobs_by_metrics = jobs;
-        LinkNews::Report(Box::new(report))
+        WorkerEvent::Report(Box::new(report))
     }
 
-    fn news(event: Event) -> LinkNews {
+    fn event(event: Event) -> WorkerEvent {
         match event {
-            Event::Link { news, .. } => news,
+            Event::Worker { event, .. } => event,
             other => panic!("{other:?}"),
         }
     }
@@ -111,24 +113,30 @@ mod tests {
     #[tokio::test]
     async fn with_room_everything_arrives_in_order() {
         let (outbox, mut events) = outbox(3);
-        for item in [LinkNews::Up, said(1), said(2)] {
+        for item in [WorkerEvent::Connected, said(1), said(2)] {
             outbox.post(item.clone());
-            assert_eq!(news(events.recv().await.unwrap()), item);
+            assert_eq!(event(events.recv().await.unwrap()), item);
         }
     }
 
     #[tokio::test]
     async fn a_full_channel_keeps_the_latest_and_every_end_state() {
         let (outbox, mut events) = outbox(1);
-        outbox.post(LinkNews::Up);
-        for item in [said(1), LinkNews::Down(LinkFailure::Unreachable("cut".into())), LinkNews::Up, said(2), said(3)] {
+        outbox.post(WorkerEvent::Connected);
+        for item in [
+            said(1),
+            WorkerEvent::Disconnected(ConnectionFailure::Unreachable("cut".into())),
+            WorkerEvent::Connected,
+            said(2),
+            said(3),
+        ] {
             outbox.post(item);
         }
 
         let seen = async {
             let mut seen = Vec::new();
             for _ in 0..3 {
-                seen.push(news(events.recv().await.unwrap()));
+                seen.push(event(events.recv().await.unwrap()));
             }
             seen
         };
@@ -138,7 +146,7 @@ mod tests {
             () = tokio::time::sleep(std::time::Duration::from_secs(20)) => panic!("nothing was delivered"),
         };
 
-        assert_eq!(seen, [LinkNews::Up, LinkNews::Up, said(3)]);
+        assert_eq!(seen, [WorkerEvent::Connected, WorkerEvent::Connected, said(3)]);
         assert!(events.try_recv().is_err());
     }
 
@@ -146,7 +154,7 @@ mod tests {
     async fn nobody_listening_ends_the_delivery() {
         let (outbox, events) = outbox(1);
         drop(events);
-        outbox.post(LinkNews::Up);
+        outbox.post(WorkerEvent::Connected);
         outbox.deliver().await;
     }
 }

@@ -7,22 +7,22 @@ use super::worker::Instance;
 
 /// Something about a worker that others must hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum WorkerTransition {
     /// It was ready for the first time.
     Ready(WorkerId),
     /// It told of an interruption for the first time.
     Interrupted(WorkerId),
     /// It told for the first time that EC2 may take it back soon.
     Endangered(WorkerId),
-    /// Its end was asked for, its link was let go, and what the link had still to tell shows that it serves after all.
+    /// Its end was asked for, its connection was let go, and what the connection had still to tell shows that it serves after all.
     Returned(WorkerId),
     /// It has ended.
-    Ended(Box<Passing>),
+    Ended(Box<Terminated>),
 }
 
 /// What there is to tell of a worker that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Passing {
+pub(crate) struct Terminated {
     /// As last seen.
     pub(crate) instance: Instance,
     /// Whether a terminate command of ours came first.

@@ -7,14 +7,14 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::agenda::{Next, Outcome};
-use super::house::Link;
+use super::command_queue::{Next, Outcome};
 use super::provision::Provision;
 use super::retry::Ended;
+use super::worker::WorkerConnection;
 use crate::ssh::error::plain;
 use crate::ssh::stream::LineInput;
 use crate::ssh::{HostPublicKey, LineStream, RunLimits, Session, SshError};
-use runner_fleet_engine::{LinkFailure, LinkNews};
+use runner_fleet_engine::{ConnectionFailure, WorkerEvent};
 use runner_fleet_worker::agent::{self, AgentCommand, AgentExit};
 
 /// Agent commands other than `watch` print a sentence at most.
@@ -24,19 +24,19 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const NOT_FOUND: [u32; 2] = [127, 126];
 
 /// Connects, talks until something ends it, and says what.
-pub(super) async fn once(link: &Link, eager: bool) -> Ended {
-    let mut ended = Ended { failure: LinkFailure::Unreachable(String::new()), was_up: false, heard: false };
-    // Boxed, here and below: what is needed for a moment takes no room in a link that lives for days.
-    let (session, login) = match Box::pin(connect(link, eager)).await {
+pub(super) async fn once(connection: &WorkerConnection, eager: bool) -> Ended {
+    let mut ended = Ended { failure: ConnectionFailure::Unreachable(String::new()), was_up: false, heard: false };
+    // Boxed, here and below: what is needed for a moment takes no room in a connection that lives for days.
+    let (session, login) = match Box::pin(connect(connection, eager)).await {
         Ok(open) => open,
         Err(failure) => return Ended { failure, ..ended },
     };
     ended.was_up = true;
-    debug!(worker.id = %link.worker, runner.name = %link.runner, "connected to {}", link.worker);
-    link.outbox.post(LinkNews::Up);
+    debug!(worker.id = %connection.worker, runner.name = %connection.runner, "connected to {}", connection.worker);
+    connection.outbox.post(WorkerEvent::Connected);
     ended.failure = tokio::select! {
-        failure = listen(link, &session, &login, &mut ended.heard) => failure,
-        failure = carry_out(link, &session, &login) => failure,
+        failure = listen(connection, &session, &login, &mut ended.heard) => failure,
+        failure = carry_out(connection, &session, &login) => failure,
     };
     ended
 }
@@ -52,41 +52,46 @@ impl Login {
     }
 }
 
-async fn connect(link: &Link, eager: bool) -> Result<(Session, Login), LinkFailure> {
-    let house = &link.house;
+async fn connect(connection: &WorkerConnection, eager: bool) -> Result<(Session, Login), ConnectionFailure> {
+    let shared = &connection.shared;
     let Provision { user, port, host_key_public, bundle: _, sudo } =
-        house.provisioner.provision(&link.runner, &link.worker).map_err(LinkFailure::Refused)?;
+        shared.provisioner.provision(&connection.runner, &connection.worker).map_err(ConnectionFailure::Refused)?;
     let host_key = HostPublicKey::parse(&host_key_public)
-        .ok_or_else(|| LinkFailure::Refused("the pinned host key is not an ed25519 key".into()))?;
-    let address = SocketAddr::new(link.address, port);
-    let after = if eager { house.pace.eager_connect } else { house.pace.ssh.connect };
-    let stream = within(link, after, house.dialer.dial(address))
+        .ok_or_else(|| ConnectionFailure::Refused("the pinned host key is not an ed25519 key".into()))?;
+    let address = SocketAddr::new(connection.address, port);
+    let after = if eager { shared.timeouts.eager_connect } else { shared.timeouts.ssh.connect };
+    let stream = within(connection, after, shared.dialer.dial(address))
         .await
         .ok_or(SshError::Slow { what: "connecting", after })
         .and_then(|dialled| dialled.map_err(|source| SshError::Connect { address, source }))
         .map_err(failure)?;
     // After the dial, because addresses where nobody answers must not keep the others waiting.
-    let turn = house.handshakes.acquire().await;
-    let session = Session::over(stream, &user, &host_key, &house.key, &house.pace.ssh).await.map_err(failure)?;
+    let turn = shared.handshakes.acquire().await;
+    let session = Session::over(stream, &user, &host_key, &shared.key, &shared.timeouts.ssh).await.map_err(failure)?;
     drop(turn);
     let agent_user = if sudo { user } else { "root".to_owned() };
     Ok((session, Login { user: agent_user }))
 }
 
 /// Keeps `agent watch` running; the agent may not be there yet when sshd already is.
-async fn listen(link: &Link, session: &Session, login: &Login, heard: &mut bool) -> LinkFailure {
+async fn listen(
+    connection: &WorkerConnection,
+    session: &Session,
+    login: &Login,
+    heard: &mut bool,
+) -> ConnectionFailure {
     let up_since = Instant::now();
-    let pace = &link.house.pace;
+    let timeouts = &connection.shared.timeouts;
     loop {
-        match watch(link, session, login, heard).await {
+        match watch(connection, session, login, heard).await {
             Watched::Ended(failure) => return failure,
-            Watched::NoAgent if up_since.elapsed() > pace.silence => {
-                let waited = pace.silence;
-                return LinkFailure::Refused(format!("there is still no agent {waited:?} after the connection"));
+            Watched::NoAgent if up_since.elapsed() > timeouts.silence => {
+                let waited = timeouts.silence;
+                return ConnectionFailure::Refused(format!("there is still no agent {waited:?} after the connection"));
             }
             Watched::NoAgent => {
-                link.outbox.post(LinkNews::NoAgent);
-                link.house.clock.sleep(pace.agent_missing).await;
+                connection.outbox.post(WorkerEvent::NoAgent);
+                connection.shared.clock.sleep(timeouts.agent_missing).await;
             }
         }
     }
@@ -94,26 +99,26 @@ async fn listen(link: &Link, session: &Session, login: &Login, heard: &mut bool)
 
 enum Watched {
     NoAgent,
-    Ended(LinkFailure),
+    Ended(ConnectionFailure),
 }
 
-async fn watch(link: &Link, session: &Session, login: &Login, heard: &mut bool) -> Watched {
+async fn watch(connection: &WorkerConnection, session: &Session, login: &Login, heard: &mut bool) -> Watched {
     let mut lines = match session.stream(&login.line(AgentCommand::Watch), agent::LINE_MAX).await {
         Ok(lines) => lines,
         Err(error) => return Watched::Ended(failure(error)),
     };
     let input = lines.input();
     tokio::select! {
-        watched = read(link, &mut lines, heard) => watched,
-        never = beat(link, &input) => never,
+        watched = read(connection, &mut lines, heard) => watched,
+        never = beat(connection, &input) => never,
     }
 }
 
-async fn read(link: &Link, lines: &mut LineStream, heard: &mut bool) -> Watched {
-    let silence = link.house.pace.silence;
+async fn read(connection: &WorkerConnection, lines: &mut LineStream, heard: &mut bool) -> Watched {
+    let silence = connection.shared.timeouts.silence;
     loop {
-        let line = match within(link, silence, lines.next_line()).await {
-            None => return Watched::Ended(LinkFailure::Unreachable(format!("no report for {silence:?}"))),
+        let line = match within(connection, silence, lines.next_line()).await {
+            None => return Watched::Ended(ConnectionFailure::Unreachable(format!("no report for {silence:?}"))),
             Some(Err(error)) => return Watched::Ended(failure(error)),
             Some(Ok(None)) => return why_it_ended(lines, *heard),
             Some(Ok(Some(line))) => line,
@@ -121,12 +126,12 @@ async fn read(link: &Link, lines: &mut LineStream, heard: &mut bool) -> Watched 
         match agent::parse_line(&line) {
             Ok(report) => {
                 *heard = true;
-                link.agenda().heard(&report);
-                link.changed.notify_one();
-                link.outbox.post(LinkNews::Report(Box::new(report)));
-                link.house.clock.sleep(link.house.pace.report_pause).await;
+                connection.commands().heard(&report);
+                connection.changed.notify_one();
+                connection.outbox.post(WorkerEvent::Report(Box::new(report)));
+                connection.shared.clock.sleep(connection.shared.timeouts.report_pause).await;
             }
-            Err(error) => return Watched::Ended(LinkFailure::Refused(error.to_string())),
+            Err(error) => return Watched::Ended(ConnectionFailure::Refused(error.to_string())),
         }
     }
 }
@@ -137,51 +142,51 @@ fn why_it_ended(lines: &LineStream, heard: bool) -> Watched {
     }
     let words = plain(&String::from_utf8_lossy(lines.stderr()));
     match lines.status() {
-        Some(status) if !heard => Watched::Ended(LinkFailure::Refused(sentence("agent watch", status, &words))),
+        Some(status) if !heard => Watched::Ended(ConnectionFailure::Refused(sentence("agent watch", status, &words))),
         // After having made sense it was ended by something else: a reboot, a shutdown, an upgrade.
-        _ => Watched::Ended(LinkFailure::Unreachable("the agent's stream has ended".into())),
+        _ => Watched::Ended(ConnectionFailure::Unreachable("the agent's stream has ended".into())),
     }
 }
 
 /// Never ends: a beat that cannot be sent is noticed where the reports are awaited.
-async fn beat(link: &Link, input: &LineInput) -> Watched {
+async fn beat(connection: &WorkerConnection, input: &LineInput) -> Watched {
     loop {
-        let _ = within(link, link.house.pace.silence, input.send(agent::BEAT)).await;
-        link.house.clock.sleep(link.house.pace.heartbeat).await;
+        let _ = within(connection, connection.shared.timeouts.silence, input.send(agent::BEAT)).await;
+        connection.shared.clock.sleep(connection.shared.timeouts.heartbeat).await;
     }
 }
 
-/// Does what the agenda says, one command at a time, until the connection is of no more use.
-async fn carry_out(link: &Link, session: &Session, login: &Login) -> LinkFailure {
-    let pace = &link.house.pace;
+/// Does what the commands says, one command at a time, until the connection is of no more use.
+async fn carry_out(connection: &WorkerConnection, session: &Session, login: &Login) -> ConnectionFailure {
+    let timeouts = &connection.shared.timeouts;
     loop {
-        let next = link.agenda().next(pace, Instant::now());
-        let errand = match next {
+        let next = connection.commands().next(timeouts, Instant::now());
+        let command = match next {
             Next::Nothing => {
-                link.changed.notified().await;
+                connection.changed.notified().await;
                 continue;
             }
             Next::At(at) => {
                 let wait = at.saturating_duration_since(Instant::now());
-                let _ = within(link, wait, link.changed.notified()).await;
+                let _ = within(connection, wait, connection.changed.notified()).await;
                 continue;
             }
-            Next::Run(errand) => errand,
+            Next::Run(command) => command,
         };
-        let outcome = match Box::pin(run(link, session, login, errand.command)).await {
+        let outcome = match Box::pin(run(connection, session, login, command.command)).await {
             Ok(outcome) => outcome,
             Err(failure) => return failure,
         };
         let why = outcome.as_ref().err().cloned();
-        let mut agenda = link.agenda();
-        agenda.finished(errand, outcome.unwrap_or(Outcome::Failed), pace, Instant::now());
-        let failures = agenda.failures();
-        drop(agenda);
+        let mut commands = connection.commands();
+        commands.finished(command, outcome.unwrap_or(Outcome::Failed), timeouts, Instant::now());
+        let failures = commands.failures();
+        drop(commands);
         if let Some(why) = why {
-            let (worker, command) = (&link.worker, errand.command.name());
-            warn!(worker.id = %worker, runner.name = %link.runner, "{worker} failed to {command}: {why}");
-            if failures >= pace.command_failures_max {
-                return LinkFailure::Refused(why);
+            let (worker, command) = (&connection.worker, command.command.name());
+            warn!(worker.id = %worker, runner.name = %connection.runner, "{worker} failed to {command}: {why}");
+            if failures >= timeouts.command_failures_max {
+                return ConnectionFailure::Refused(why);
             }
         }
     }
@@ -189,24 +194,26 @@ async fn carry_out(link: &Link, session: &Session, login: &Login) -> LinkFailure
 
 /// Runs one command; the inner error is a sentence about its failure, the outer one says that the connection is gone.
 async fn run(
-    link: &Link,
+    connection: &WorkerConnection,
     session: &Session,
     login: &Login,
     command: AgentCommand,
-) -> Result<Result<Outcome, String>, LinkFailure> {
+) -> Result<Result<Outcome, String>, ConnectionFailure> {
     let bundle = match command {
-        AgentCommand::Configure => match link.house.provisioner.provision(&link.runner, &link.worker) {
-            Ok(provision) => provision.bundle,
-            Err(why) => return Ok(Err(why)),
-        },
+        AgentCommand::Configure => {
+            match connection.shared.provisioner.provision(&connection.runner, &connection.worker) {
+                Ok(provision) => provision.bundle,
+                Err(why) => return Ok(Err(why)),
+            }
+        }
         _ => SecretString::default(),
     };
     let stdin = bundle.expose_secret();
-    let limits = RunLimits { time: link.house.pace.command, stdout_bytes_max: ANSWER_BYTES_MAX };
+    let limits = RunLimits { time: connection.shared.timeouts.command, stdout_bytes_max: ANSWER_BYTES_MAX };
     match session.run(&login.line(command), stdin.as_bytes(), limits).await {
         Ok(output) => {
             let words = without_secrets(&plain(&String::from_utf8_lossy(&output.stderr)), stdin);
-            Ok(judge(link, command, output.status, &words))
+            Ok(judge(connection, command, output.status, &words))
         }
         Err(error) if session.is_closed() => Err(failure(error)),
         Err(error) => Ok(Err(error.to_string())),
@@ -214,20 +221,25 @@ async fn run(
 }
 
 /// What a finished command means, or one sentence about its failure.
-fn judge(link: &Link, command: AgentCommand, status: Option<u32>, words: &str) -> Result<Outcome, String> {
-    let (worker, name) = (&link.worker, command.name());
+fn judge(
+    connection: &WorkerConnection,
+    command: AgentCommand,
+    status: Option<u32>,
+    words: &str,
+) -> Result<Outcome, String> {
+    let (worker, name) = (&connection.worker, command.name());
     let Some(status) = status else { return Err(format!("agent {name} was ended by a signal")) };
     match AgentExit::of(status) {
         AgentExit::Done => {
-            info!(worker.id = %worker, runner.name = %link.runner, "{worker} did {name}");
+            info!(worker.id = %worker, runner.name = %connection.runner, "{worker} did {name}");
             Ok(Outcome::Settled)
         }
         AgentExit::Ending => {
-            info!(worker.id = %worker, runner.name = %link.runner, "{worker} is ending: no use to {name}");
+            info!(worker.id = %worker, runner.name = %connection.runner, "{worker} is ending: no use to {name}");
             Ok(Outcome::Settled)
         }
         AgentExit::NotFenced | AgentExit::Busy | AgentExit::TimedOut => {
-            debug!(worker.id = %worker, runner.name = %link.runner, "{worker} is not ready to {name} yet");
+            debug!(worker.id = %worker, runner.name = %connection.runner, "{worker} is not ready to {name} yet");
             Ok(Outcome::Later)
         }
         AgentExit::BadBundle | AgentExit::Failed(_) => Err(sentence(&format!("agent {name}"), status, words)),
@@ -260,22 +272,22 @@ pub(super) fn is_missing(status: Option<u32>, stderr: &[u8]) -> bool {
         || ["command not found", "No such file", ": not found"].iter().any(|sign| words.contains(sign))
 }
 
-pub(super) fn failure(error: SshError) -> LinkFailure {
+pub(super) fn failure(error: SshError) -> ConnectionFailure {
     let text = error.to_string();
     if error.is_wrong_host_key() {
-        LinkFailure::WrongHostKey(text)
+        ConnectionFailure::WrongHostKey(text)
     } else if error.is_refused() {
-        LinkFailure::Refused(text)
+        ConnectionFailure::Refused(text)
     } else {
-        LinkFailure::Unreachable(text)
+        ConnectionFailure::Unreachable(text)
     }
 }
 
 /// `None` when it takes longer.
-async fn within<T>(link: &Link, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+async fn within<T>(connection: &WorkerConnection, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         done = work => Some(done),
-        () = link.house.clock.sleep(limit) => None,
+        () = connection.shared.clock.sleep(limit) => None,
     }
 }
 

@@ -1,0 +1,159 @@
+//! The connections to the workers: one task per worker, one SSH connection, one streaming command.
+//!
+//! A connection carries out wishes and reports what it sees; it decides nothing that an administrator would care about. It
+//! may be told the same thing any number of times.
+//!
+//! Reading order: [`Connections`], one connection (`shared`), its task (`task`), one connection (`session`), what to run next
+//! (`command_queue`), when to try again (`retry`), how event travel (`outbox`). A `probe` is for those who only look.
+
+mod command_queue;
+mod dial;
+mod outbox;
+mod probe;
+mod provision;
+mod retry;
+mod session;
+mod task;
+mod timeouts;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::command_queue::Wish;
+use self::outbox::Outbox;
+use self::task::run;
+use self::worker::{Shared, WorkerConnection};
+use super::clock::Clock;
+use crate::ssh::ManagerKey;
+use runner_fleet_engine::{Event, RunnerName, WorkerId};
+
+pub use self::dial::{Dial, Tcp, Wire};
+pub use self::probe::probe;
+pub use self::provision::{Provision, Provisioner};
+pub use self::timeouts::Timeouts;
+
+/// Key exchanges at one time. Each takes about a millisecond of computing on both sides; the rest is waiting.
+const HANDSHAKES_MAX: usize = 64;
+
+/// All connections. Dropping it cuts them; [`Connections::shutdown`] also waits until they are gone.
+pub struct Connections {
+    shared: Arc<Shared>,
+    events: mpsc::Sender<Event>,
+    connections: BTreeMap<WorkerId, Entry>,
+    tasks: TaskTracker,
+}
+
+struct Entry {
+    connection: Arc<WorkerConnection>,
+    cancel: CancellationToken,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connections").field("connections", &self.connections.len()).finish_non_exhaustive()
+    }
+}
+
+impl Connections {
+    /// No connection yet. News go to `events` as [`Event::Worker`]; when it is full, each connection keeps its latest event and hands
+    /// them over later.
+    pub fn new(
+        events: mpsc::Sender<Event>,
+        clock: Clock,
+        key: Arc<ManagerKey>,
+        provisioner: Arc<dyn Provisioner>,
+    ) -> Self {
+        Self::with(events, clock, key, provisioner, Arc::new(Tcp), Timeouts::default())
+    }
+
+    /// The same with another network and another timeouts.
+    pub fn with(
+        events: mpsc::Sender<Event>,
+        clock: Clock,
+        key: Arc<ManagerKey>,
+        provisioner: Arc<dyn Provisioner>,
+        dialer: Arc<dyn Dial>,
+        timeouts: Timeouts,
+    ) -> Self {
+        let handshakes = Semaphore::new(HANDSHAKES_MAX);
+        let shared = Arc::new(Shared { clock, key, provisioner, dialer, timeouts, handshakes });
+        Self { shared, events, connections: BTreeMap::new(), tasks: TaskTracker::new() }
+    }
+
+    /// Opens and keeps a connection. Needs a tokio runtime. A worker that has one already keeps it, unless its runner or
+    /// address is another one now.
+    pub fn connect(&mut self, worker: WorkerId, runner: RunnerName, address: IpAddr) {
+        if self
+            .connections
+            .get(&worker)
+            .is_some_and(|Entry { connection, .. }| connection.runner == runner && connection.address == address)
+        {
+            return;
+        }
+        let outbox = Outbox::new(worker.clone(), self.events.clone());
+        let connection =
+            Arc::new(WorkerConnection::new(worker.clone(), runner, address, Arc::clone(&self.shared), outbox));
+        if let Some(wish) = self.connections.get(&worker).and_then(|former| former.connection.commands().latest_wish())
+        {
+            connection.commands().wish(wish);
+        }
+        let cancel = CancellationToken::new();
+        self.tasks.spawn(run(Arc::clone(&connection), cancel.clone()));
+        self.connections.insert(worker, Entry { connection, cancel });
+    }
+
+    /// Lets a connection go, at once and without further event.
+    pub fn disconnect(&mut self, worker: &WorkerId) {
+        self.connections.remove(worker);
+    }
+
+    /// Lets the worker's runner take no more jobs. This and the other wishes are carried out as soon as the agent can
+    /// be reached, again after a lost connection, and until another wish replaces it; a worker without a connection has none.
+    pub fn fence(&self, worker: &WorkerId) {
+        self.wish(worker, Wish::Fence);
+    }
+
+    /// Takes the fence down again.
+    pub fn unfence(&self, worker: &WorkerId) {
+        self.wish(worker, Wish::Unfence);
+    }
+
+    /// Ends the runner process, once it is fenced and empty.
+    pub fn stop(&self, worker: &WorkerId) {
+        self.wish(worker, Wish::Stop);
+    }
+
+    /// Pushes the current configuration to the runner's workers: at once to those that serve, to a fenced one after its
+    /// unfence; a worker that is yet to come gets the current one anyway.
+    pub fn reconfigure(&self, runner: &RunnerName) {
+        for Entry { connection, .. } in self.connections.values().filter(|entry| entry.connection.runner == *runner) {
+            connection.commands().reconfigure();
+            connection.changed.notify_one();
+        }
+    }
+
+    /// Cuts all connections and waits until their tasks have ended, which takes no network. Workers and jobs go on.
+    pub async fn shutdown(mut self) {
+        self.connections.clear();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn wish(&self, worker: &WorkerId, wish: Wish) {
+        if let Some(Entry { connection, .. }) = self.connections.get(worker) {
+            connection.commands().wish(wish);
+            connection.changed.notify_one();
+        }
+    }
+}
