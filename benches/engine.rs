@@ -154,7 +154,7 @@ fn step(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("nothing new", &name), |b| {
             b.iter_batched_ref(|| engine.clone(), |engine| black_box(engine.step(next, None)), BatchSize::LargeInput);
         });
-        group.bench_function(BenchmarkId::new("view", &name), |b| b.iter(|| black_box(engine.view())));
+        group.bench_function(BenchmarkId::new("snapshot", &name), |b| b.iter(|| black_box(engine.snapshot())));
     }
     group.finish();
 }

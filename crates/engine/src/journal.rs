@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::command::{Command, Termination};
 use super::ids::{RunnerName, WorkerId};
 use super::reason::Reason;
-use super::view::{Decision, DecisionKind, Totals, View};
+use super::snapshot::{Decision, DecisionKind, FleetSnapshot, Totals};
 
 /// The newest entries and the counters.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct Journal {
 impl Journal {
     /// Notes what was decided or happened; the oldest is forgotten for it.
     pub(crate) fn note(&mut self, at: Timestamp, entry: Entry) {
-        if self.decisions.len() >= View::DECISIONS_MAX {
+        if self.decisions.len() >= FleetSnapshot::DECISIONS_MAX {
             self.decisions.pop_front();
         }
         let Entry { kind, runner, worker, reason, text } = entry;

@@ -5,7 +5,7 @@
 //!     Event, Event, ...  ----------------> |  Engine::step                        |
 //!   what time it is                        |    observe:  what is known now       | --> Command, Command, ...
 //!     Timestamp  ------------------------> |    demand:   slots wanted and there  |     each with its Reason
-//!                                          |    retirement, launching: what to do | --> view(): View, for people
+//!                                          |    retirement, launching: what to do | --> view(): FleetSnapshot, for people
 //!                                          +--------------------------------------+
 //! ```
 //!
@@ -33,10 +33,10 @@ pub mod offering;
 pub mod prices;
 pub mod reason;
 pub mod settings;
+pub mod snapshot;
 pub mod text;
 pub mod trouble;
 pub mod upkeep;
-pub mod view;
 pub mod waits;
 pub mod worker;
 
@@ -54,7 +54,6 @@ mod listing;
 mod matching;
 mod observe;
 mod outdated;
-mod picture;
 mod placement;
 mod prose;
 mod queue;
@@ -65,6 +64,7 @@ mod runner;
 mod schedule;
 mod shares;
 mod state;
+mod status;
 mod step;
 mod time;
 mod token;
@@ -93,9 +93,9 @@ pub use prices::{OverPriceCap, PriceSnapshot};
 pub use reason::{Brief, Reason};
 pub use schedule::{Policy, policy_at};
 pub use settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
+pub use snapshot::FleetSnapshot;
 pub use state::Engine;
 pub use trouble::{Trouble, TroubleClass};
 pub use upkeep::{Chore, Holdings, Needs};
-pub use view::View;
 pub use waits::{JobReason, Mismatch, MismatchKind, WorkerReason};
 pub use worker::{EcrError, EndedBy, Health, Instance, InstanceState, Phase, Report, RunnerState, StateReason};

@@ -13,12 +13,12 @@ use super::offering::{Blueprint, Market, Offering};
 use super::reason::Reason;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
+use super::snapshot::DecisionKind;
 use super::state::Engine;
 use super::step::FORGET_AGAIN;
 use super::time::after;
 use super::transition::{Terminated, WorkerTransition};
 use super::trouble::Trouble;
-use super::view::DecisionKind;
 use super::worker::{EndedBy, Instance};
 use super::workers::Drain;
 

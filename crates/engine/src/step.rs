@@ -12,13 +12,13 @@ use super::ids::JobId;
 use super::job::Knowledge;
 use super::journal::Entry;
 use super::launching::Launching;
-use super::picture;
 use super::retirement::Retirement;
 use super::settings::Settings;
+use super::snapshot::{DecisionKind, FleetSnapshot, JobFate};
 use super::state::Engine;
+use super::status;
 use super::time::since;
 use super::untaken::is_left_alone;
-use super::view::{DecisionKind, JobFate, View};
 use super::why;
 use super::workers::{Connection, Ending, Standing};
 
@@ -69,9 +69,9 @@ impl Engine {
         }
     }
 
-    /// The picture after the last step, for people. Built when asked for.
-    pub fn view(&self) -> View {
-        picture::of(self)
+    /// The snapshot after the last step, for people. Built when asked for.
+    pub fn snapshot(&self) -> FleetSnapshot {
+        status::snapshot(self)
     }
 
     /// What is known of a job of this id, on each server that has runners here: at which worker it runs, or why it waits.

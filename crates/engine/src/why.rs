@@ -8,15 +8,15 @@ use super::job::{Knowledge, PendingJob, RunnerFacts, Scope};
 use super::matching::may_take;
 use super::queue::Queue;
 use super::settings::{RunnerSettings, Settings};
+use super::snapshot::{FleetSnapshot, JobFate, JobSnapshot, JobStanding, Waiting};
 use super::state::Engine;
 use super::time::{before, since};
 use super::trouble::Trouble;
-use super::view::{JobFate, JobStanding, JobView, View, Waiting};
 use super::waits::{JobReason, Mismatch, MismatchKind};
 use super::workers::{Standing, Worker};
 
-/// The jobs that wait, in queue order, at most [`View::JOBS_MAX`] of them; and what there is to say of all.
-pub(super) fn jobs(engine: &Engine) -> (Vec<JobView>, Waiting) {
+/// The jobs that wait, in queue order, at most [`FleetSnapshot::JOBS_MAX`] of them; and what there is to say of all.
+pub(super) fn jobs(engine: &Engine) -> (Vec<JobSnapshot>, Waiting) {
     let (mut views, mut waiting) = (Vec::new(), Waiting::default());
     let Some(settings) = &engine.settings else { return (views, waiting) };
     for (server, queue) in &engine.queues {
@@ -27,10 +27,10 @@ pub(super) fn jobs(engine: &Engine) -> (Vec<JobView>, Waiting) {
             waiting.longest = waiting.longest.max(waited);
             let able = explainer.able(job);
             waiting.unmatched += u32::from(able.is_none());
-            if views.len() < View::JOBS_MAX {
+            if views.len() < FleetSnapshot::JOBS_MAX {
                 let reason = Explained::at(engine.now, explainer.reason(job, able));
                 let runner = able.map(|runner| runner.name.clone());
-                views.push(JobView {
+                views.push(JobSnapshot {
                     id: job.id,
                     project: job.project,
                     name: job.name.clone(),

@@ -9,7 +9,7 @@
 //!   EC2:     listings --------+--> Event --> Engine --> Command ---+--> connect, fence, stop:     workers, by SSH
 //!   workers: reports ---------+                |                   +--> forget, retry:            GitLab
 //!                                              v
-//!                                            View --> status, dashboard, metrics, systemd
+//!                                            FleetSnapshot --> status, dashboard, metrics, systemd
 //! ```
 //!
 //! What it stands on are crates of their own: [`runner_fleet_engine`] (the heart, pure), [`runner_fleet_config`] (the

@@ -21,7 +21,7 @@ use office::Office;
 use screen::Screen;
 
 /// Between two pictures: a few a second, as much as an eye follows.
-const PICTURE: Duration = Duration::from_millis(250);
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(250);
 
 /// Show the whole service at work in a simulated world.
 ///
@@ -108,7 +108,7 @@ struct Ended {
 }
 
 async fn watch(office: &mut Office, screen: &mut Screen<'_>) -> Result<Ended, CliError> {
-    let mut pictures = tokio::time::interval(PICTURE);
+    let mut pictures = tokio::time::interval(SNAPSHOT_EVERY);
     pictures.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let interruption = interruption();
     tokio::pin!(interruption);

@@ -8,7 +8,7 @@ use comfy_table::{Cell, Color, ContentArrangement, Table};
 use serde::Serialize;
 
 use runner_fleet_engine::Brief;
-use runner_fleet_engine::view::WorkerState;
+use runner_fleet_engine::snapshot::WorkerState;
 
 use super::CliError;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::control::{Answer, Request};
-use runner_fleet_engine::view::JobFate;
-use runner_fleet_engine::{JobId, Knowledge, View};
+use runner_fleet_engine::snapshot::JobFate;
+use runner_fleet_engine::{FleetSnapshot, JobId, Knowledge};
 
 use super::output::{OutputStyle, brief, write_json, write_table};
 use super::{CliError, Global, service};
@@ -73,19 +73,19 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, out: &mut dyn Write) -> Re
         };
     }
     loop {
-        let view = match service::ask(&socket, &Request::Status)? {
-            Answer::Status { view } => view,
+        let snapshot = match service::ask(&socket, &Request::Status)? {
+            Answer::Status { snapshot } => snapshot,
             other => return Err(service::unexpected(&other)),
         };
         if args.json {
-            write_json(out, &view)?;
+            write_json(out, &snapshot)?;
             return Ok(ExitCode::SUCCESS);
         }
         if args.watch && std::io::stdout().is_terminal() {
             // Home, then clear what is below: no flicker of an empty screen.
             write!(out, "\x1b[H\x1b[2J")?;
         }
-        show(&view, OutputStyle::of_stdout(), out)?;
+        show(&snapshot, OutputStyle::of_stdout(), out)?;
         out.flush()?;
         if !args.watch {
             return Ok(ExitCode::SUCCESS);
@@ -110,25 +110,25 @@ fn show_job(jobs: &[JobFate], json: bool, out: &mut dyn Write) -> Result<ExitCod
 }
 
 /// The state as text.
-pub(crate) fn show(view: &View, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
-    if let Some(sentence) = knowledge("EC2", &view.ec2) {
+pub(crate) fn show(snapshot: &FleetSnapshot, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
+    if let Some(sentence) = knowledge("EC2", &snapshot.ec2) {
         writeln!(out, "{sentence}\n")?;
     }
-    runners(view, style, out)?;
-    workers(view, style, out)?;
-    jobs(view, style, out)?;
-    if !view.decisions.is_empty() {
+    runners(snapshot, style, out)?;
+    workers(snapshot, style, out)?;
+    jobs(snapshot, style, out)?;
+    if !snapshot.decisions.is_empty() {
         writeln!(out, "\nLast decisions")?;
-        for decision in view.decisions.iter().rev().take(ROWS_MAX).rev() {
+        for decision in snapshot.decisions.iter().rev().take(ROWS_MAX).rev() {
             writeln!(out, "  {:.0}  {}", decision.at, decision.text)?;
         }
     }
     Ok(())
 }
 
-fn runners(view: &View, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
+fn runners(snapshot: &FleetSnapshot, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
     let mut table = style.table(&["RUNNER", "RUNNING", "WAITING", "IDLE", "WORKERS", "NOTE"]);
-    for runner in &view.runners {
+    for runner in &snapshot.runners {
         let paused = runner.paused.then(|| "paused".to_owned());
         let queue = knowledge("queue", &runner.queue);
         let facts = stale("its settings in GitLab", &runner.facts);
@@ -147,17 +147,17 @@ fn runners(view: &View, style: OutputStyle, out: &mut dyn Write) -> Result<(), C
         ]);
     }
     write_table(out, &table)?;
-    for runner in &view.runners {
+    for runner in &snapshot.runners {
         if let Some(forecast) = &runner.forecast {
             writeln!(out, "{} {forecast}", runner.name)?;
         }
     }
-    for runner in &view.runners {
+    for runner in &snapshot.runners {
         for offer in &runner.over_price_cap {
             writeln!(out, "{} leaves out: {offer}", runner.name)?;
         }
     }
-    for (region, prices) in &view.prices {
+    for (region, prices) in &snapshot.prices {
         if let Some(sentence) = knowledge(&format!("spot prices of {region}"), prices) {
             writeln!(out, "{sentence}")?;
         }
@@ -165,15 +165,15 @@ fn runners(view: &View, style: OutputStyle, out: &mut dyn Write) -> Result<(), C
     Ok(())
 }
 
-fn workers(view: &View, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
-    if view.workers.is_empty() {
+fn workers(snapshot: &FleetSnapshot, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
+    if snapshot.workers.is_empty() {
         writeln!(out, "\nNo workers.")?;
         return Ok(());
     }
     writeln!(out)?;
     let mut table = style
         .table(&["WORKER", "RUNNER", "STATE", "JOBS", "AGE", "IDLE", "TYPE", "ZONE", "MARKET", "USD/H", "USD", "NOTE"]);
-    for worker in &view.workers {
+    for worker in &snapshot.workers {
         let hold = worker.hold.then(|| "held".to_owned());
         let ecr = worker.ecr_error.as_ref().map(ToString::to_string);
         let notes: Vec<_> =
@@ -194,7 +194,7 @@ fn workers(view: &View, style: OutputStyle, out: &mut dyn Write) -> Result<(), C
         ]);
     }
     write_table(out, &table)?;
-    let costs = &view.costs;
+    let costs = &snapshot.costs;
     let unpriced = match costs.unpriced_workers {
         0 => String::new(),
         1 => "; the price of 1 worker is not known".to_owned(),
@@ -209,14 +209,14 @@ fn usd(amount: Option<f64>, digits: usize) -> String {
     amount.map_or_else(|| "?".into(), |amount| format!("{amount:.digits$}"))
 }
 
-pub(super) fn jobs(view: &View, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
-    if view.jobs.is_empty() {
+pub(super) fn jobs(snapshot: &FleetSnapshot, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
+    if snapshot.jobs.is_empty() {
         writeln!(out, "\nNo job waits.")?;
         return Ok(());
     }
     writeln!(out)?;
     let mut table = style.table(&["JOB", "PROJECT", "NAME", "WAITS", "RUNNER", "WHY"]);
-    for job in view.jobs.iter().take(ROWS_MAX) {
+    for job in snapshot.jobs.iter().take(ROWS_MAX) {
         table.add_row([
             job.id.to_string(),
             job.project.to_string(),
@@ -227,7 +227,7 @@ pub(super) fn jobs(view: &View, style: OutputStyle, out: &mut dyn Write) -> Resu
         ]);
     }
     write_table(out, &table)?;
-    if let Some(more @ 1..) = (view.waiting.total as usize).checked_sub(ROWS_MAX) {
+    if let Some(more @ 1..) = (snapshot.waiting.total as usize).checked_sub(ROWS_MAX) {
         writeln!(out, "and {more} more")?;
     }
     Ok(())

@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use runner_fleet_engine::view::JobFate;
-use runner_fleet_engine::{Command, Explained, JobId, JobReason, OverPriceCap, Reason, RunnerName, View, WorkerId};
+use runner_fleet_engine::snapshot::JobFate;
+use runner_fleet_engine::{
+    Command, Explained, FleetSnapshot, JobId, JobReason, OverPriceCap, Reason, RunnerName, WorkerId,
+};
 
 /// The version of the words below. Another one is refused with a sentence that names both.
 pub const VERSION: u32 = 1;
@@ -19,7 +21,7 @@ pub const VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Request {
-    /// The picture after the last step.
+    /// The snapshot after the last step.
     Status,
     /// What a step taken now would do; changes nothing.
     Plan,
@@ -57,8 +59,8 @@ pub enum Request {
 pub enum Answer {
     /// To [`Request::Status`].
     Status {
-        /// The picture.
-        view: Box<View>,
+        /// The snapshot.
+        snapshot: Box<FleetSnapshot>,
     },
     /// To [`Request::Plan`].
     Plan {
@@ -97,7 +99,7 @@ pub struct Plan {
     #[serde(default)]
     pub left_out: Vec<LeftOut>,
     /// Jobs that wait, with the reason.
-    pub waiting: Vec<runner_fleet_engine::view::JobView>,
+    pub waiting: Vec<runner_fleet_engine::snapshot::JobSnapshot>,
 }
 
 /// A runner that gets no worker.

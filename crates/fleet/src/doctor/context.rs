@@ -14,7 +14,7 @@ pub(super) struct Patient<'c> {
     pub(super) config: &'c Config,
     pub(super) runner: &'c Runner,
     pub(super) key: Option<&'c ManagerKey>,
-    /// The running service's picture, if there is one.
-    pub(super) view: Option<&'c View>,
+    /// The running service's snapshot, if there is one.
+    pub(super) snapshot: Option<&'c FleetSnapshot>,
     pub(super) clock: Clock,
 }

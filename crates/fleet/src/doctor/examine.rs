@@ -26,10 +26,10 @@ pub async fn examine(
     let regions = Regions::default();
     let (key, finding) = ssh_key::ssh_key(config, &regions).await;
     notes.take([finding]);
-    let (view, findings) = manager::service(config).await;
+    let (snapshot, findings) = manager::service(config).await;
     notes.take(findings);
     for runner in config.runners.iter().filter(|runner| names.is_empty() || names.contains(&runner.name.to_string())) {
-        let patient = Patient { config, runner, key: key.as_ref(), view: view.as_deref(), clock };
+        let patient = Patient { config, runner, key: key.as_ref(), snapshot: snapshot.as_deref(), clock };
         patient.examine(&regions, &mut notes).await;
     }
     Diagnosis { version: 1, manager: config.fleet.manager.clone(), findings: notes.findings }

@@ -3,7 +3,7 @@
 use crate::control::{self, Answer, ClientError, Request};
 use crate::live::standing;
 use runner_fleet_config::{Config, Warning};
-use runner_fleet_engine::{Knowledge, View};
+use runner_fleet_engine::{FleetSnapshot, Knowledge};
 
 use super::finding::{Finding, Step};
 use super::limit::within;
@@ -18,12 +18,12 @@ pub(super) fn configuration(config: &Config, warnings: &[Warning]) -> Vec<Findin
 }
 
 /// What the running service says of itself.
-pub(super) async fn service(config: &Config) -> (Option<Box<View>>, Vec<Finding>) {
+pub(super) async fn service(config: &Config) -> (Option<Box<FleetSnapshot>>, Vec<Finding>) {
     let socket = &config.fleet.control_socket;
     match within(control::ask(socket, &Request::Status)).await {
-        Ok(Ok(Answer::Status { view })) => {
-            let findings = judge(&view);
-            (Some(view), findings)
+        Ok(Ok(Answer::Status { snapshot })) => {
+            let findings = judge(&snapshot);
+            (Some(snapshot), findings)
         }
         Ok(Ok(_)) => {
             let found = "it answers another question than was asked";
@@ -40,16 +40,16 @@ pub(super) async fn service(config: &Config) -> (Option<Box<View>>, Vec<Finding>
     }
 }
 
-/// What in the service's picture needs a person.
-fn judge(view: &View) -> Vec<Finding> {
-    let mut findings = vec![Finding::ok(Step::Service, format!("running; {}", standing::sentence(view)))];
+/// What in the service's snapshot needs a person.
+fn judge(snapshot: &FleetSnapshot) -> Vec<Finding> {
+    let mut findings = vec![Finding::ok(Step::Service, format!("running; {}", standing::sentence(snapshot)))];
     let log = "see its log: journalctl -u runner-fleet -n 50";
-    findings.extend(unknown(&view.ec2).map(|why| Finding::failed(Step::Service, format!("EC2: {why}"), log)));
-    if view.totals.laws_broken > 0 {
-        let found = format!("{} of the engine's laws were seen broken: a bug", view.totals.laws_broken);
+    findings.extend(unknown(&snapshot.ec2).map(|why| Finding::failed(Step::Service, format!("EC2: {why}"), log)));
+    if snapshot.totals.laws_broken > 0 {
+        let found = format!("{} of the engine's laws were seen broken: a bug", snapshot.totals.laws_broken);
         findings.push(Finding::warning(Step::Service, found, "report it, with the log"));
     }
-    for runner in &view.runners {
+    for runner in &snapshot.runners {
         let about = |finding: Finding| finding.of(&runner.name);
         findings.extend(
             unknown(&runner.queue).map(|why| about(Finding::failed(Step::Service, format!("queue: {why}"), log))),
@@ -81,11 +81,11 @@ mod tests {
 
     #[test]
     fn a_service_that_does_not_see_ec2_is_not_well() {
-        let mut view = Engine::new("ci", 1, jiff::Timestamp::UNIX_EPOCH).view();
-        assert_eq!(judge(&view).last().unwrap().verdict, Verdict::Failed);
-        view.ec2 = Knowledge::Known;
-        assert_eq!(judge(&view).last().unwrap().verdict, Verdict::Ok);
-        view.totals.laws_broken = 1;
-        assert_eq!(judge(&view).last().unwrap().verdict, Verdict::Warning);
+        let mut snapshot = Engine::new("ci", 1, jiff::Timestamp::UNIX_EPOCH).snapshot();
+        assert_eq!(judge(&snapshot).last().unwrap().verdict, Verdict::Failed);
+        snapshot.ec2 = Knowledge::Known;
+        assert_eq!(judge(&snapshot).last().unwrap().verdict, Verdict::Ok);
+        snapshot.totals.laws_broken = 1;
+        assert_eq!(judge(&snapshot).last().unwrap().verdict, Verdict::Warning);
     }
 }

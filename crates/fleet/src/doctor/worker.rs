@@ -7,7 +7,7 @@ use crate::aws::{AddressKind, Aws};
 use crate::live::recipe;
 use crate::ssh::{HostPublicKey, Limits, Output, RunLimits, Session, SshError, Target};
 use runner_fleet_config::Address;
-use runner_fleet_engine::view::WorkerState;
+use runner_fleet_engine::snapshot::WorkerState;
 use runner_fleet_engine::{Instance, InstanceState, Phase, Report, RunnerName};
 use runner_fleet_worker::{AgentCommand, LINE_MAX, parse_line};
 
@@ -84,7 +84,7 @@ fn kinds<'p>(patient: &'p Patient<'_>) -> impl Fn(&RunnerName) -> AddressKind + 
 /// One that the service knows to be ready, else the oldest: it has had the most time to boot.
 fn choose(patient: &Patient<'_>, instances: Vec<Instance>) -> Option<Instance> {
     let is_ready = |instance: &Instance| {
-        let workers = patient.view.map(|view| view.workers.as_slice()).unwrap_or_default();
+        let workers = patient.snapshot.map(|snapshot| snapshot.workers.as_slice()).unwrap_or_default();
         workers
             .iter()
             .any(|worker| worker.id == instance.id && matches!(worker.state, WorkerState::Idle | WorkerState::Busy))

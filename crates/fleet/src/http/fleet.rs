@@ -1,4 +1,4 @@
-//! The fleet's gauges, computed from the picture at each scrape: nothing to keep in step, and a series that has become
+//! The fleet's gauges, computed from the snapshot at each scrape: nothing to keep in step, and a series that has become
 //! empty reports 0 because every combination is written every time.
 //!
 //! Labels are runners (bounded by the configuration), states and markets; never ids, never messages.
@@ -14,44 +14,44 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use strum::VariantArray as _;
 use tokio::sync::watch;
 
-use runner_fleet_engine::view::{RunnerView, WorkerState};
-use runner_fleet_engine::{Knowledge, Market, View};
+use runner_fleet_engine::snapshot::{RunnerSnapshot, WorkerState};
+use runner_fleet_engine::{FleetSnapshot, Knowledge, Market};
 
-/// Reads the picture when it is scraped.
+/// Reads the snapshot when it is scraped.
 #[derive(Debug)]
 pub struct FleetCollector {
-    view: watch::Receiver<Arc<View>>,
+    snapshot: watch::Receiver<Arc<FleetSnapshot>>,
 }
 
 impl FleetCollector {
-    /// Shows the picture that arrives here.
-    pub fn new(view: watch::Receiver<Arc<View>>) -> Self {
-        Self { view }
+    /// Shows the snapshot that arrives here.
+    pub fn new(snapshot: watch::Receiver<Arc<FleetSnapshot>>) -> Self {
+        Self { snapshot }
     }
 }
 
 impl Collector for FleetCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let view = Arc::clone(&self.view.borrow());
-        workers(&mut encoder, &view)?;
-        runners(&mut encoder, &view)?;
-        held_back(&mut encoder, &view)?;
-        troubles(&mut encoder, &view)?;
-        whole(&mut encoder, &view)?;
-        totals(&mut encoder, &view)
+        let snapshot = Arc::clone(&self.snapshot.borrow());
+        workers(&mut encoder, &snapshot)?;
+        runners(&mut encoder, &snapshot)?;
+        held_back(&mut encoder, &snapshot)?;
+        troubles(&mut encoder, &snapshot)?;
+        whole(&mut encoder, &snapshot)?;
+        totals(&mut encoder, &snapshot)
     }
 }
 
-fn workers(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
+fn workers(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
     let mut family =
         encoder.encode_descriptor("workers", "Workers, by runner, state and market", None, MetricType::Gauge)?;
-    for runner in &view.runners {
+    for runner in &snapshot.runners {
         for &state in WorkerState::VARIANTS {
             for market in [Market::Spot, Market::OnDemand] {
-                let here = |w: &&runner_fleet_engine::view::WorkerView| {
+                let here = |w: &&runner_fleet_engine::snapshot::WorkerSnapshot| {
                     w.runner == runner.name && w.state == state && w.market == market
                 };
-                let count = view.workers.iter().filter(here).count() as u64;
+                let count = snapshot.workers.iter().filter(here).count() as u64;
                 let labels = [
                     ("runner", runner.name.to_string()),
                     ("state", state.as_str().to_owned()),
@@ -65,7 +65,7 @@ fn workers(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
 }
 
 /// A gauge per runner: name, help, and how it is read.
-type RunnerGauge = (&'static str, &'static str, fn(&RunnerView) -> u64);
+type RunnerGauge = (&'static str, &'static str, fn(&RunnerSnapshot) -> u64);
 
 const RUNNER_GAUGES: [RunnerGauge; 9] = [
     ("jobs_running", "Jobs that run", |r| r.running.into()),
@@ -79,10 +79,10 @@ const RUNNER_GAUGES: [RunnerGauge; 9] = [
     ("blueprint_known", "1 when the last preparation of launches was good", |r| r.blueprint.is_known().into()),
 ];
 
-fn runners(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
+fn runners(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
     for (name, help, read) in RUNNER_GAUGES {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for runner in &view.runners {
+        for runner in &snapshot.runners {
             let labels = [("runner", runner.name.to_string())];
             ConstGauge::new(read(runner)).encode(family.encode_family(&labels)?)?;
         }
@@ -91,10 +91,10 @@ fn runners(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
 }
 
 /// Nothing for a runner that is not held back: a series per kind would be a dozen zeros for each runner.
-fn held_back(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
+fn held_back(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
     let help = "1 when a worker is wanted and none is launched, and why";
     let mut family = encoder.encode_descriptor("held_back", help, None, MetricType::Gauge)?;
-    for runner in &view.runners {
+    for runner in &snapshot.runners {
         let kind = runner.held_back.as_ref().map_or("none", |held_back| held_back.reason.kind());
         let labels = [("runner", runner.name.to_string()), ("kind", kind.to_owned())];
         ConstGauge::new(u64::from(runner.held_back.is_some())).encode(family.encode_family(&labels)?)?;
@@ -103,7 +103,7 @@ fn held_back(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
 }
 
 /// What is unknown or old, with the class of what failed last.
-fn troubles(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
+fn troubles(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
     let help = "1 for what could not be read lately, by the class of the last failure";
     let mut family = encoder.encode_descriptor("trouble", help, None, MetricType::Gauge)?;
     let mut tell = |of: &str, name: &str, known: &Knowledge| match known.trouble() {
@@ -113,24 +113,24 @@ fn troubles(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
             ConstGauge::new(1_u64).encode(family.encode_family(&labels)?)
         }
     };
-    tell("ec2", "", &view.ec2)?;
-    for runner in &view.runners {
+    tell("ec2", "", &snapshot.ec2)?;
+    for runner in &snapshot.runners {
         let name = runner.name.as_str();
         tell("queue", name, &runner.queue)?;
         tell("facts", name, &runner.facts)?;
         tell("blueprint", name, &runner.blueprint)?;
     }
-    view.prices.iter().try_for_each(|(region, prices)| tell("prices", region, prices))
+    snapshot.prices.iter().try_for_each(|(region, prices)| tell("prices", region, prices))
 }
 
-fn whole(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
-    let (unwanted, longest) = (u64::from(view.waiting.unmatched), view.waiting.longest.as_secs_f64());
-    let ec2_age = match &view.ec2 {
+fn whole(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
+    let (unwanted, longest) = (u64::from(snapshot.waiting.unmatched), snapshot.waiting.longest.as_secs_f64());
+    let ec2_age = match &snapshot.ec2 {
         Knowledge::Known => 0.0,
         Knowledge::Stale { age, .. } => age.as_secs_f64(),
         Knowledge::Unknown { .. } => f64::NAN,
     };
-    gauge(encoder, "ec2_known", "1 when the last listing of EC2 is recent", u64::from(view.ec2.is_known()))?;
+    gauge(encoder, "ec2_known", "1 when the last listing of EC2 is recent", u64::from(snapshot.ec2.is_known()))?;
     gauge(
         encoder,
         "ec2_stale_seconds",
@@ -141,13 +141,13 @@ fn whole(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
         encoder,
         "cost_usd_per_hour",
         "What the workers of known price cost now; an estimate, instances alone",
-        view.costs.usd_per_hour,
+        snapshot.costs.usd_per_hour,
     )?;
-    let unpriced = u64::from(view.costs.unpriced_workers);
+    let unpriced = u64::from(snapshot.costs.unpriced_workers);
     gauge(encoder, "workers_unpriced", "Workers whose price is not known, and which the cost lacks", unpriced)?;
     gauge(encoder, "jobs_unmatched", "Waiting jobs that no runner here may take", unwanted)?;
     gauge(encoder, "job_wait_seconds_max", "The longest wait of a job that waits now", longest)?;
-    gauge(encoder, "last_step_timestamp_seconds", "When the loop stepped last", view.at.as_duration().as_secs_f64())
+    gauge(encoder, "last_step_timestamp_seconds", "When the loop stepped last", snapshot.at.as_duration().as_secs_f64())
 }
 
 fn gauge<N>(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: N) -> fmt::Result
@@ -158,8 +158,8 @@ where
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 
-fn totals(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
-    let runner_fleet_engine::view::Totals {
+fn totals(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
+    let runner_fleet_engine::snapshot::Totals {
         launches,
         workers_launched,
         launches_short,
@@ -168,7 +168,7 @@ fn totals(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
         interruptions,
         jobs_retried,
         laws_broken,
-    } = view.totals;
+    } = snapshot.totals;
     for (name, help, value) in [
         ("launches", "Launch calls", launches),
         ("workers_launched", "Workers that the launch calls gave", workers_launched),
@@ -193,8 +193,8 @@ mod tests {
 
     #[test]
     fn an_emptied_series_reports_zero() {
-        let mut view = Engine::new("ci", 1, jiff::Timestamp::UNIX_EPOCH).view();
-        view.runners.push(RunnerView {
+        let mut snapshot = Engine::new("ci", 1, jiff::Timestamp::UNIX_EPOCH).snapshot();
+        snapshot.runners.push(RunnerSnapshot {
             name: RunnerName::new("spot \"x\""),
             queue: Knowledge::Known,
             facts: Knowledge::Known,
@@ -210,7 +210,7 @@ mod tests {
             forecast: None,
             over_price_cap: Vec::new(),
         });
-        let (_keep, receiver) = watch::channel(Arc::new(view));
+        let (_keep, receiver) = watch::channel(Arc::new(snapshot));
         let mut registry = Registry::with_prefix("runner_fleet");
         registry.register_collector(Box::new(FleetCollector::new(receiver)));
         let mut text = String::new();

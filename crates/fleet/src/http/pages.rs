@@ -1,4 +1,4 @@
-//! The pages: all of them answered from the picture that the loop published last.
+//! The pages: all of them answered from the snapshot that the loop published last.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
-use runner_fleet_engine::{Knowledge, View};
+use runner_fleet_engine::{FleetSnapshot, Knowledge};
 
 /// The loop steps every second: after 30 missed ones it hangs.
 const ALIVE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
@@ -26,11 +26,11 @@ const STYLE: &str = include_str!("dashboard.css");
 /// What the pages are made from.
 #[derive(Clone)]
 pub struct Site {
-    /// The picture after the last step.
-    pub view: watch::Receiver<Arc<View>>,
+    /// The snapshot after the last step.
+    pub snapshot: watch::Receiver<Arc<FleetSnapshot>>,
     /// All that `/metrics` shows.
     pub registry: Arc<Registry>,
-    /// The present, in the same time as the picture's.
+    /// The present, in the same time as the snapshot's.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
@@ -90,7 +90,7 @@ async fn metrics(State(site): State<Site>) -> Response {
 
 /// Whether the loop steps.
 async fn healthz(State(site): State<Site>) -> Response {
-    let age = (site.now)().duration_since(site.view.borrow().at);
+    let age = (site.now)().duration_since(site.snapshot.borrow().at);
     if age <= ALIVE_WITHIN {
         (StatusCode::OK, "alive\n").into_response()
     } else {
@@ -101,7 +101,7 @@ async fn healthz(State(site): State<Site>) -> Response {
 
 /// Whether decisions rest on recent answers.
 async fn readyz(State(site): State<Site>) -> Response {
-    let unready = unready(&site.view.borrow(), (site.now)());
+    let unready = unready(&site.snapshot.borrow(), (site.now)());
     match unready.as_slice() {
         [] => (StatusCode::OK, "ready\n").into_response(),
         reasons => (StatusCode::SERVICE_UNAVAILABLE, reasons.concat()).into_response(),
@@ -109,19 +109,19 @@ async fn readyz(State(site): State<Site>) -> Response {
 }
 
 /// A line for everything that is not known recently enough. The queue of a runner that cannot see one counts as known.
-fn unready(view: &View, now: Timestamp) -> Vec<String> {
+fn unready(snapshot: &FleetSnapshot, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
-    if now.duration_since(view.at) > ALIVE_WITHIN {
+    if now.duration_since(snapshot.at) > ALIVE_WITHIN {
         lines.push("the loop does not step\n".into());
     }
-    match &view.ec2 {
+    match &snapshot.ec2 {
         Knowledge::Known => {}
         Knowledge::Stale { age, trouble } => {
             lines.push(format!("EC2 was last listed {} s ago: {trouble}\n", age.as_secs()));
         }
         Knowledge::Unknown { trouble } => lines.push(format!("EC2 was never listed: {trouble}\n")),
     }
-    for runner in &view.runners {
+    for runner in &snapshot.runners {
         match &runner.queue {
             Knowledge::Known => {}
             Knowledge::Stale { age, trouble } => {
@@ -136,14 +136,16 @@ fn unready(view: &View, now: Timestamp) -> Vec<String> {
 }
 
 async fn state(State(site): State<Site>) -> Response {
-    let view = Arc::clone(&site.view.borrow());
-    axum::Json(view.as_ref()).into_response()
+    let snapshot = Arc::clone(&site.snapshot.borrow());
+    axum::Json(snapshot.as_ref()).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runner_fleet_engine::view::{Decision, DecisionKind, JobView, RunnerView, WorkerState, WorkerView};
+    use runner_fleet_engine::snapshot::{
+        Decision, DecisionKind, JobSnapshot, RunnerSnapshot, WorkerSnapshot, WorkerState,
+    };
     use runner_fleet_engine::{
         EcrError, Engine, Explained, HeldBack, InstanceType, JobId, JobReason, Market, ProjectId, RunnerName, Trouble,
         TroubleClass, WorkerId, WorkerReason, Zone,
@@ -153,14 +155,14 @@ mod tests {
     #[test]
     fn unready_says_what_is_not_known() {
         let start = Timestamp::UNIX_EPOCH;
-        let mut view = Engine::new("ci", 1, start).view();
-        view.ec2 = Knowledge::Unknown { trouble: Trouble::awaited("the first listing") };
-        assert_eq!(unready(&view, start), ["EC2 was never listed: the first listing is awaited\n"]);
-        view.ec2 = Knowledge::Stale { age: Duration::from_secs(70), trouble: denied() };
-        assert_eq!(unready(&view, start), ["EC2 was last listed 70 s ago: denied\n"]);
-        view.ec2 = Knowledge::Known;
-        assert!(unready(&view, start).is_empty());
-        assert_eq!(unready(&view, start + SignedDuration::from_secs(31)), ["the loop does not step\n"]);
+        let mut snapshot = Engine::new("ci", 1, start).snapshot();
+        snapshot.ec2 = Knowledge::Unknown { trouble: Trouble::awaited("the first listing") };
+        assert_eq!(unready(&snapshot, start), ["EC2 was never listed: the first listing is awaited\n"]);
+        snapshot.ec2 = Knowledge::Stale { age: Duration::from_secs(70), trouble: denied() };
+        assert_eq!(unready(&snapshot, start), ["EC2 was last listed 70 s ago: denied\n"]);
+        snapshot.ec2 = Knowledge::Known;
+        assert!(unready(&snapshot, start).is_empty());
+        assert_eq!(unready(&snapshot, start + SignedDuration::from_secs(31)), ["the loop does not step\n"]);
     }
 
     #[test]
@@ -182,11 +184,11 @@ mod tests {
     }
 
     /// A state with one of each thing that the page shows.
-    fn full() -> View {
+    fn full() -> FleetSnapshot {
         let now = Timestamp::UNIX_EPOCH;
-        let mut view = Engine::new("ci", 1, now).view();
-        view.ec2 = Knowledge::Stale { age: Duration::from_secs(5), trouble: denied() };
-        view.runners.push(RunnerView {
+        let mut snapshot = Engine::new("ci", 1, now).snapshot();
+        snapshot.ec2 = Knowledge::Stale { age: Duration::from_secs(5), trouble: denied() };
+        snapshot.runners.push(RunnerSnapshot {
             name: RunnerName::new("spot"),
             queue: Knowledge::Known,
             facts: Knowledge::Known,
@@ -202,7 +204,7 @@ mod tests {
             forecast: None,
             over_price_cap: Vec::new(),
         });
-        view.workers.push(WorkerView {
+        snapshot.workers.push(WorkerSnapshot {
             id: WorkerId::new("i-1"),
             runner: RunnerName::new("spot"),
             state: WorkerState::Busy,
@@ -220,7 +222,7 @@ mod tests {
             hold: false,
             ecr_error: Some(EcrError { at: None, text: "denied".into() }),
         });
-        view.jobs.push(JobView {
+        snapshot.jobs.push(JobSnapshot {
             id: JobId(1),
             project: ProjectId(2),
             name: "test".into(),
@@ -228,7 +230,7 @@ mod tests {
             runner: None,
             reason: Explained::at(now, JobReason::NextStep),
         });
-        view.decisions.push(Decision {
+        snapshot.decisions.push(Decision {
             at: now,
             kind: DecisionKind::Launch,
             runner: None,
@@ -236,7 +238,7 @@ mod tests {
             reason: None,
             text: "launched".into(),
         });
-        view
+        snapshot
     }
 
     /// The names behind `variable.` in the page's script.

@@ -1,4 +1,4 @@
-//! The loop: events in, one step, commands out, now and then a picture published. It waits for nothing but its own wake-ups.
+//! The loop: events in, one step, commands out, now and then a snapshot published. It waits for nothing but its own wake-ups.
 //!
 //! A step follows every event, but never sooner than [`GAP`] after the last one (a thousand workers that report at
 //! once are one step, not a thousand), and at the latest [`TICK`] after it, because time alone decides things too.
@@ -14,7 +14,7 @@ use tracing::{error, info};
 
 use crate::control::ControlRequest;
 use runner_fleet_engine::laws::Laws;
-use runner_fleet_engine::{Engine, Event, View};
+use runner_fleet_engine::{Engine, Event, FleetSnapshot};
 
 use super::clock::Clock;
 use super::edge::Edge;
@@ -27,10 +27,10 @@ use super::standing::Standing;
 pub const TICK: Duration = Duration::from_secs(1);
 /// The shortest time between two steps: half of the 100 ms that a pending job may wait for its launch call.
 pub const GAP: Duration = Duration::from_millis(50);
-/// How old the picture may grow while there is something new. It is for people and scrapes, and one of 1,000 workers
+/// How old the snapshot may grow while there is something new. It is for people and scrapes, and one of 1,000 workers
 /// costs more than the step behind it: made after every step, of which their reports set off 20 a second, it would be
 /// most of the idle load.
-pub const PICTURE: Duration = Duration::from_secs(1);
+pub const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 /// Events taken into one step. Three times what 1,000 workers can say in one [`GAP`]; the rest waits for the next.
 const BATCH_MAX: usize = 4096;
 
@@ -41,8 +41,8 @@ pub struct Doors {
     pub events: mpsc::Receiver<Event>,
     /// Questions and wishes from the control socket.
     pub control: mpsc::Receiver<ControlRequest>,
-    /// The picture, at most [`PICTURE`] behind the last step.
-    pub publish: watch::Sender<Arc<View>>,
+    /// The snapshot, at most [`SNAPSHOT_EVERY`] behind the last step.
+    pub publish: watch::Sender<Arc<FleetSnapshot>>,
     /// Ends the loop at once.
     pub stop: CancellationToken,
     /// Counts what the loop does.
@@ -60,7 +60,7 @@ pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut do
         let stepped_at = clock.now();
         take_waiting(&mut doors.events, &mut batch);
         step(&mut engine, &mut laws, &mut edge, stepped_at, &mut batch, &mut doors);
-        let quiet = match picture_due(pictured_at, stepped_at) {
+        let quiet = match snapshot_due(pictured_at, stepped_at) {
             None => {
                 publish(&engine, &mut doors);
                 pictured_at = Some(stepped_at);
@@ -134,17 +134,17 @@ fn step(
     }
 }
 
-/// The time left until the next picture is due; `None`: now, also after the clock was set back.
-fn picture_due(pictured_at: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+/// The time left until the next snapshot is due; `None`: now, also after the clock was set back.
+fn snapshot_due(pictured_at: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
     let age = Duration::try_from(now.duration_since(pictured_at?)).ok()?;
-    PICTURE.checked_sub(age).filter(|left| !left.is_zero())
+    SNAPSHOT_EVERY.checked_sub(age).filter(|left| !left.is_zero())
 }
 
 /// Shows what the fleet looks like after the last step.
 fn publish(engine: &Engine, doors: &mut Doors) {
-    let view = Arc::new(engine.view());
-    doors.standing.after_step(&view);
-    doors.publish.send_replace(view);
+    let snapshot = Arc::new(engine.snapshot());
+    doors.standing.after_step(&snapshot);
+    doors.publish.send_replace(snapshot);
 }
 
 #[cfg(test)]
@@ -154,10 +154,10 @@ mod tests {
     #[test]
     fn a_picture_is_due_first_when_old_and_after_a_clock_change() {
         let then = Timestamp::UNIX_EPOCH;
-        assert_eq!(picture_due(None, then), None);
-        assert_eq!(picture_due(Some(then), then), Some(PICTURE));
-        assert_eq!(picture_due(Some(then), then + PICTURE / 4), Some(PICTURE * 3 / 4));
-        assert_eq!(picture_due(Some(then), then + PICTURE), None);
-        assert_eq!(picture_due(Some(then), then - PICTURE), None);
+        assert_eq!(snapshot_due(None, then), None);
+        assert_eq!(snapshot_due(Some(then), then), Some(SNAPSHOT_EVERY));
+        assert_eq!(snapshot_due(Some(then), then + SNAPSHOT_EVERY / 4), Some(SNAPSHOT_EVERY * 3 / 4));
+        assert_eq!(snapshot_due(Some(then), then + SNAPSHOT_EVERY), None);
+        assert_eq!(snapshot_due(Some(then), then - SNAPSHOT_EVERY), None);
     }
 }

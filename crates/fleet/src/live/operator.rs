@@ -1,50 +1,52 @@
-//! What operators ask, answered from the engine's picture; what they wish, checked and handed on as an event.
+//! What operators ask, answered from the engine's snapshot; what they wish, checked and handed on as an event.
 
 use jiff::Timestamp;
 
 use crate::control::{Action, Answer, Held, LeftOut, Plan, Request};
-use runner_fleet_engine::view::JobFate;
-use runner_fleet_engine::{Command, Engine, Explained, JobId, JobReason, OperatorWish, RunnerName, View, WorkerId};
+use runner_fleet_engine::snapshot::JobFate;
+use runner_fleet_engine::{
+    Command, Engine, Explained, FleetSnapshot, JobId, JobReason, OperatorWish, RunnerName, WorkerId,
+};
 
 /// The answer, and the wish that goes into the next step. Refused wishes go nowhere.
 pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, Option<OperatorWish>) {
-    let view = engine.view();
+    let snapshot = engine.snapshot();
     match request {
-        Request::Status => (Answer::Status { view: Box::new(view) }, None),
+        Request::Status => (Answer::Status { snapshot: Box::new(snapshot) }, None),
         Request::Plan => {
             let mut trial = engine.clone();
             let commands = trial.step(now, []);
-            (Answer::Plan { plan: plan(&trial.view(), &commands) }, None)
+            (Answer::Plan { plan: plan(&trial.snapshot(), &commands) }, None)
         }
         Request::Job { job, url } => (of_job(engine.fates(job), job, url.as_deref()), None),
-        Request::Drain { workers, force } => drain(&view, workers, force),
-        Request::Pause { runner } => of_runner(&view, runner, "takes no new workers", OperatorWish::Pause),
-        Request::Resume { runner } => of_runner(&view, runner, "takes workers again", OperatorWish::Resume),
+        Request::Drain { workers, force } => drain(&snapshot, workers, force),
+        Request::Pause { runner } => of_runner(&snapshot, runner, "takes no new workers", OperatorWish::Pause),
+        Request::Resume { runner } => of_runner(&snapshot, runner, "takes workers again", OperatorWish::Resume),
     }
 }
 
-/// The plan that these commands and this picture are.
-pub fn plan(view: &View, commands: &[Command]) -> Plan {
-    let held_back = view.runners.iter().filter_map(|runner| {
+/// The plan that these commands and this snapshot are.
+pub fn plan(snapshot: &FleetSnapshot, commands: &[Command]) -> Plan {
+    let held_back = snapshot.runners.iter().filter_map(|runner| {
         let queue = runner.queue.clone();
-        let unknown = (!queue.is_known()).then(|| Explained::at(view.at, JobReason::QueueUnknown { queue }));
+        let unknown = (!queue.is_known()).then(|| Explained::at(snapshot.at, JobReason::QueueUnknown { queue }));
         let held_back = runner.held_back.as_ref().map(|held_back| Explained {
             reason: JobReason::HeldBack { held_back: held_back.reason.clone() },
             text: held_back.text.clone(),
         });
         Some(Held { runner: runner.name.clone(), reason: held_back.or(unknown)? })
     });
-    let left_out = view.runners.iter().flat_map(|runner| {
+    let left_out = snapshot.runners.iter().flat_map(|runner| {
         let offers = runner.over_price_cap.iter();
         offers.map(|offer| LeftOut { runner: runner.name.clone(), offer: offer.clone() })
     });
     Plan {
         version: 1,
-        at: view.at,
+        at: snapshot.at,
         actions: commands.iter().flat_map(Action::of).collect(),
         held_back: held_back.collect(),
         left_out: left_out.collect(),
-        waiting: view.jobs.clone(),
+        waiting: snapshot.jobs.clone(),
     }
 }
 
@@ -62,9 +64,12 @@ fn of_job(fates: Vec<JobFate>, job: JobId, url: Option<&str>) -> Answer {
     Answer::Job { jobs }
 }
 
-fn drain(view: &View, workers: Vec<WorkerId>, force: bool) -> (Answer, Option<OperatorWish>) {
-    let strangers: Vec<_> =
-        workers.iter().filter(|id| !view.workers.iter().any(|known| known.id == **id)).map(WorkerId::as_str).collect();
+fn drain(snapshot: &FleetSnapshot, workers: Vec<WorkerId>, force: bool) -> (Answer, Option<OperatorWish>) {
+    let strangers: Vec<_> = workers
+        .iter()
+        .filter(|id| !snapshot.workers.iter().any(|known| known.id == **id))
+        .map(WorkerId::as_str)
+        .collect();
     if !strangers.is_empty() {
         let why = format!("no worker of ours is named {}; see `runner-fleet status`", strangers.join(" or "));
         return (Answer::Refused { why }, None);
@@ -72,8 +77,12 @@ fn drain(view: &View, workers: Vec<WorkerId>, force: bool) -> (Answer, Option<Op
     if workers.is_empty() {
         return (Answer::Refused { why: "no worker was named; see `runner-fleet status`".into() }, None);
     }
-    let held: Vec<_> =
-        view.workers.iter().filter(|known| known.hold && workers.contains(&known.id)).map(|w| w.id.as_str()).collect();
+    let held: Vec<_> = snapshot
+        .workers
+        .iter()
+        .filter(|known| known.hold && workers.contains(&known.id))
+        .map(|w| w.id.as_str())
+        .collect();
     if !held.is_empty() {
         let why = format!("{} is held by the tag runner-fleet:hold; remove the tag first", held.join(" and "));
         return (Answer::Refused { why }, None);
@@ -84,15 +93,15 @@ fn drain(view: &View, workers: Vec<WorkerId>, force: bool) -> (Answer, Option<Op
 }
 
 fn of_runner(
-    view: &View,
+    snapshot: &FleetSnapshot,
     name: RunnerName,
     fate: &str,
     wish: impl FnOnce(RunnerName) -> OperatorWish,
 ) -> (Answer, Option<OperatorWish>) {
-    if view.runners.iter().any(|runner| runner.name == name) {
+    if snapshot.runners.iter().any(|runner| runner.name == name) {
         return (Answer::Done { told: format!("{name} {fate}") }, Some(wish(name)));
     }
-    let known = view.runners.iter().map(|runner| runner.name.as_str()).collect::<Vec<_>>().join(", ");
+    let known = snapshot.runners.iter().map(|runner| runner.name.as_str()).collect::<Vec<_>>().join(", ");
     let why = format!(
         "no runner is named {name}; there {}",
         match known.as_str() {

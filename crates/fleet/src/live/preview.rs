@@ -65,7 +65,7 @@ pub async fn plan_once(config: Config, key: &ManagerKey, seed: u64, clock: Clock
     let events = gather(&setup, &regions, key, clock).await;
     let commands = engine.step(clock.now(), events);
     let doing: Vec<Command> = commands.into_iter().filter(|command| !is_a_look(command)).collect();
-    Ok(plan(&engine.view(), &doing))
+    Ok(plan(&engine.snapshot(), &doing))
 }
 
 /// What this very look has already done.

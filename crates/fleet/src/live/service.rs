@@ -91,16 +91,16 @@ pub async fn serve(path: PathBuf, config: Config) -> Result<(), ServiceError> {
     let listener = listen(config.listen_address).await?;
     let (regions, seed) = (Regions::default(), rand::random());
     let unborn = Engine::new(&config.fleet.manager, seed, clock.now());
-    let (publish, view) = watch::channel(Arc::new(unborn.view()));
+    let (publish, snapshot) = watch::channel(Arc::new(unborn.snapshot()));
     let (events, from_world) = mpsc::channel(EVENTS_MAX);
     let (requests, mut from_operators) = mpsc::channel(REQUESTS_MAX);
     let mut registry = Registry::with_prefix("runner_fleet");
-    registry.register_collector(Box::new(FleetCollector::new(view.clone())));
+    registry.register_collector(Box::new(FleetCollector::new(snapshot.clone())));
     let metrics = LoopMetrics::new(&mut registry);
 
     let operators = tokio::spawn(socket.serve(requests, stop.clone()));
     if let Some(listener) = listener {
-        let site = Site { view, registry: Arc::new(registry), now: Arc::new(move || clock.now()) };
+        let site = Site { snapshot, registry: Arc::new(registry), now: Arc::new(move || clock.now()) };
         tokio::spawn(http::serve(listener, http::router(site), DoorLimits::default(), stop.clone()));
     }
     let mut standing = Standing::to_systemd(clock.now());

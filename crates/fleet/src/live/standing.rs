@@ -6,7 +6,7 @@ use sd_notify::NotifyState;
 use tracing::{debug, info, warn};
 
 use runner_fleet_engine::View;
-use runner_fleet_engine::view::WorkerState;
+use runner_fleet_engine::snapshot::WorkerState;
 
 /// Ready by then at the latest, even if EC2 does not answer: the unit must not be restarted for somebody else's
 /// outage, which a restart cannot mend. Below systemd's `TimeoutStartSec` of 90 s.
@@ -33,24 +33,24 @@ impl Standing {
     }
 
     /// The loop is alive, and the fleet is so.
-    pub fn after_step(&mut self, view: &View) {
-        let became_ready = self.tell(view, sentence(view));
-        if became_ready && view.ec2.is_known() {
-            info!(workers = view.workers.len(), "ready: {}", self.told);
+    pub fn after_step(&mut self, snapshot: &FleetSnapshot) {
+        let became_ready = self.tell(snapshot, sentence(snapshot));
+        if became_ready && snapshot.ec2.is_known() {
+            info!(workers = snapshot.workers.len(), "ready: {}", self.told);
         } else if became_ready {
             warn!("started, but EC2 has not answered yet: nothing is launched or ended until it does");
         }
     }
 
-    /// Something that the service cannot begin without is awaited, for the reason that EC2 is unknown in this picture.
-    pub fn before_start(&mut self, view: &View) {
-        let why = view.ec2.trouble().map(|trouble| trouble.text.clone()).unwrap_or_default();
-        self.tell(view, why);
+    /// Something that the service cannot begin without is awaited, for the reason that EC2 is unknown in this snapshot.
+    pub fn before_start(&mut self, snapshot: &FleetSnapshot) {
+        let why = snapshot.ec2.trouble().map(|trouble| trouble.text.clone()).unwrap_or_default();
+        self.tell(snapshot, why);
     }
 
     /// The sign of life; the sentence where it is another one; and once, that we are ready: whether this was the time.
-    fn tell(&mut self, view: &View, sentence: String) -> bool {
-        let becomes_ready = !self.ready && is_ready(self.started_at, view);
+    fn tell(&mut self, snapshot: &FleetSnapshot, sentence: String) -> bool {
+        let becomes_ready = !self.ready && is_ready(self.started_at, snapshot);
         let mut say = vec![NotifyState::Watchdog];
         if becomes_ready {
             say.push(NotifyState::Ready);
@@ -76,25 +76,28 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
-fn is_ready(started_at: Timestamp, view: &View) -> bool {
-    view.ec2.is_known() || view.at.duration_since(started_at) >= READY_AT_LATEST
+fn is_ready(started_at: Timestamp, snapshot: &FleetSnapshot) -> bool {
+    snapshot.ec2.is_known() || snapshot.at.duration_since(started_at) >= READY_AT_LATEST
 }
 
 /// The fleet in one sentence.
-pub fn sentence(view: &View) -> String {
-    let count = |state| view.workers.iter().filter(|worker| worker.state == state).count();
+pub fn sentence(snapshot: &FleetSnapshot) -> String {
+    let count = |state| snapshot.workers.iter().filter(|worker| worker.state == state).count();
     let (busy, idle, booting) = (count(WorkerState::Busy), count(WorkerState::Idle), count(WorkerState::Booting));
-    let total = view.workers.len();
+    let total = snapshot.workers.len();
     let s = if total == 1 { "" } else { "s" };
-    let mut said =
-        format!("{total} worker{s} ({busy} busy, {idle} idle, {booting} booting), {} waiting jobs", view.waiting.total);
-    if !view.ec2.is_known() {
+    let mut said = format!(
+        "{total} worker{s} ({busy} busy, {idle} idle, {booting} booting), {} waiting jobs",
+        snapshot.waiting.total
+    );
+    if !snapshot.ec2.is_known() {
         said.push_str("; EC2 does not answer");
     }
-    if let Some(blind) = view.runners.iter().find(|runner| !runner.queue.is_known()) {
+    if let Some(blind) = snapshot.runners.iter().find(|runner| !runner.queue.is_known()) {
         said.push_str(&format!("; the queue of {} is not known", blind.name));
     }
-    if let Some(held) = view.runners.iter().find_map(|runner| runner.held_back.as_ref().map(|why| (&runner.name, why)))
+    if let Some(held) =
+        snapshot.runners.iter().find_map(|runner| runner.held_back.as_ref().map(|why| (&runner.name, why)))
     {
         said.push_str(&format!("; {}: {}", held.0, held.1));
     }
@@ -110,18 +113,18 @@ mod tests {
     #[test]
     fn ready_after_the_first_full_look_or_after_a_minute() {
         let start = Timestamp::UNIX_EPOCH;
-        let mut view = Engine::new("ci", 1, start).view();
-        assert!(!is_ready(start, &view));
-        view.at = start + READY_AT_LATEST;
-        assert!(is_ready(start, &view));
-        view.at = start;
-        view.ec2 = Knowledge::Known;
-        assert!(is_ready(start, &view));
+        let mut snapshot = Engine::new("ci", 1, start).snapshot();
+        assert!(!is_ready(start, &snapshot));
+        snapshot.at = start + READY_AT_LATEST;
+        assert!(is_ready(start, &snapshot));
+        snapshot.at = start;
+        snapshot.ec2 = Knowledge::Known;
+        assert!(is_ready(start, &snapshot));
     }
 
     #[test]
     fn the_sentence_says_what_is_wrong() {
-        let view = Engine::new("ci", 1, Timestamp::UNIX_EPOCH).view();
-        assert_eq!(sentence(&view), "0 workers (0 busy, 0 idle, 0 booting), 0 waiting jobs; EC2 does not answer");
+        let snapshot = Engine::new("ci", 1, Timestamp::UNIX_EPOCH).snapshot();
+        assert_eq!(sentence(&snapshot), "0 workers (0 busy, 0 idle, 0 booting), 0 waiting jobs; EC2 does not answer");
     }
 }

@@ -15,7 +15,7 @@ use tracing::{error, warn};
 use crate::control::{Answer, ControlRequest, Request};
 use runner_fleet_config::Config;
 use runner_fleet_engine::trouble::chain;
-use runner_fleet_engine::{Knowledge, Trouble, TroubleClass, View};
+use runner_fleet_engine::{FleetSnapshot, Knowledge, Trouble, TroubleClass};
 
 use super::clock::Clock;
 use super::complaint::Pauses;
@@ -36,8 +36,8 @@ pub struct Starting<'a> {
     pub stop: &'a CancellationToken,
     /// Operators: their `status` is answered, everything else refused.
     pub control: &'a mut mpsc::Receiver<ControlRequest>,
-    /// The picture, with a fresh time every [`TICK`]: EC2 is unknown in it, for what is awaited.
-    pub publish: &'a watch::Sender<Arc<View>>,
+    /// The snapshot, with a fresh time every [`TICK`]: EC2 is unknown in it, for what is awaited.
+    pub publish: &'a watch::Sender<Arc<FleetSnapshot>>,
     /// What systemd is told.
     pub standing: &'a mut Standing,
 }
@@ -100,21 +100,21 @@ impl Starting<'_> {
     /// What the service cannot begin without.
     fn tell(&mut self, why: &str) {
         let trouble = Trouble::new(TroubleClass::Awaited, format!("not started yet: cannot {why}"));
-        self.publish.send_modify(|view| Arc::make_mut(view).ec2 = Knowledge::Unknown { trouble });
+        self.publish.send_modify(|snapshot| Arc::make_mut(snapshot).ec2 = Knowledge::Unknown { trouble });
         self.alive();
     }
 
-    /// The picture is of now, and systemd gets its sign of life.
+    /// The snapshot is of now, and systemd gets its sign of life.
     fn alive(&mut self) {
         let now = self.clock.now();
-        self.publish.send_modify(|view| Arc::make_mut(view).at = now);
+        self.publish.send_modify(|snapshot| Arc::make_mut(snapshot).at = now);
         self.standing.before_start(&self.publish.borrow());
     }
 
     fn answer(&self, asked: ControlRequest) {
-        let view = View::clone(&self.publish.borrow());
-        let answer = match (asked.request, &view.ec2) {
-            (Request::Status, _) => Answer::Status { view: Box::new(view) },
+        let snapshot = View::clone(&self.publish.borrow());
+        let answer = match (asked.request, &snapshot.ec2) {
+            (Request::Status, _) => Answer::Status { snapshot: Box::new(snapshot) },
             (_, Knowledge::Unknown { trouble }) => Answer::Refused { why: trouble.text.clone() },
             (_, Knowledge::Known | Knowledge::Stale { .. }) => Answer::Refused { why: "not started yet".into() },
         };

@@ -23,7 +23,7 @@ use runner_fleet::live::starting::Starting;
 use runner_fleet::live::{self, Doors};
 use runner_fleet_config::Config;
 use runner_fleet_engine::{
-    Command, Engine, Event, Knowledge, RunnerName, Settings, Trouble, TroubleClass, View, WorkerId,
+    Command, Engine, Event, FleetSnapshot, Knowledge, RunnerName, Settings, Trouble, TroubleClass, WorkerId,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -70,8 +70,8 @@ async fn a_flood_of_events_becomes_few_steps() {
     let began = service.view_after(Timestamp::MIN).await.at;
     for _ in 0..2_000 {
         service.events.send(look_that_failed()).await.unwrap();
-        steps += u32::from(service.view.has_changed().unwrap());
-        service.view.mark_unchanged();
+        steps += u32::from(service.snapshot.has_changed().unwrap());
+        service.snapshot.mark_unchanged();
     }
     let took = now().duration_since(began);
     let most = took.as_millis() / 50 + 2;
@@ -104,7 +104,7 @@ async fn an_operator_is_answered_at_the_socket() {
     let nobody = control::ask(&path, &Request::Pause { runner: RunnerName::new("nope") }).await.unwrap_err();
 
     assert_eq!(mode, 0o660);
-    assert!(matches!(&status, Answer::Status { view } if view.version == 1), "{status:?}");
+    assert!(matches!(&status, Answer::Status { snapshot } if snapshot.version == 1), "{status:?}");
     assert!(matches!(&plan, Answer::Plan { plan } if plan.version == 1), "{plan:?}");
     assert_eq!(stranger.to_string(), "no worker of ours is named i-unknown; see `runner-fleet status`");
     assert_eq!(nobody.to_string(), "no runner is named nope; there is none yet");
@@ -175,7 +175,7 @@ async fn the_pages_answer() {
 
     let page = site.get("/").await;
     let metrics = site.get("/metrics").await;
-    let state: View = serde_json::from_str(&site.get("/api/v1/state").await.body).unwrap();
+    let state: FleetSnapshot = serde_json::from_str(&site.get("/api/v1/state").await.body).unwrap();
 
     assert_eq!(page.status, 200);
     assert!(page.body.contains("<title>runner-fleet</title>"));
@@ -207,9 +207,9 @@ async fn a_listener_can_change_nothing() {
 
 #[tokio::test]
 async fn health_tells_a_hung_loop_and_readiness_what_is_unknown() {
-    let mut view = Engine::new("ci", 1, now()).view();
-    view.ec2 = Knowledge::Known;
-    let (publish, service) = Service::hanging(view.clone());
+    let mut snapshot = Engine::new("ci", 1, now()).snapshot();
+    snapshot.ec2 = Knowledge::Known;
+    let (publish, service) = Service::hanging(snapshot.clone());
     let late = move || now() + SignedDuration::from_secs(31);
 
     let present = service.pages(DoorLimits::default(), now).await;
@@ -218,9 +218,9 @@ async fn health_tells_a_hung_loop_and_readiness_what_is_unknown() {
     assert_eq!(present.get("/readyz").await.status, 200);
     assert_eq!(later.get("/healthz").await.status, 503);
     assert_eq!(later.get("/readyz").await.body, "the loop does not step\n");
-    view.ec2 =
+    snapshot.ec2 =
         Knowledge::Stale { age: Duration::from_secs(90), trouble: Trouble::new(TroubleClass::Denied, "access denied") };
-    publish.send_replace(Arc::new(view));
+    publish.send_replace(Arc::new(snapshot));
     assert_eq!(present.get("/readyz").await.body, "EC2 was last listed 90 s ago: access denied\n");
 }
 
@@ -249,15 +249,15 @@ async fn what_a_start_lacks_is_awaited_told_and_found_later() {
     let token = folder.path().join("token");
     let (mut waiting, outcome) = Waiting::begin(folder.path(), &format!("file:{}", token.display()));
 
-    let view = waiting
-        .view
-        .wait_for(|view| matches!(&view.ec2, Knowledge::Unknown { trouble } if trouble.text.contains("token")));
-    let first = timeout(DEADLINE, view).await.expect("nobody hears what is awaited").unwrap().at;
-    let later = timeout(DEADLINE, waiting.view.wait_for(|view| view.at > first)).await.is_ok();
+    let snapshot = waiting
+        .snapshot
+        .wait_for(|snapshot| matches!(&snapshot.ec2, Knowledge::Unknown { trouble } if trouble.text.contains("token")));
+    let first = timeout(DEADLINE, snapshot).await.expect("nobody hears what is awaited").unwrap().at;
+    let later = timeout(DEADLINE, waiting.snapshot.wait_for(|snapshot| snapshot.at > first)).await.is_ok();
     let status = waiting.ask(Request::Status).await;
     let pause = waiting.ask(Request::Pause { runner: RunnerName::new("spot") }).await;
 
-    assert!(later, "the picture does not age: /healthz would call the service dead");
+    assert!(later, "the snapshot does not age: /healthz would call the service dead");
     assert!(matches!(status, Answer::Status { .. }), "{status:?}");
     let Answer::Refused { why } = pause else { panic!("{pause:?}") };
     assert!(why.starts_with("not started yet: cannot read the token of runner spot"), "{why}");
@@ -271,9 +271,9 @@ async fn what_a_start_lacks_is_awaited_told_and_found_later() {
 async fn a_reload_mends_what_a_start_lacks_and_a_bad_file_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let (mut waiting, outcome) = Waiting::begin(folder.path(), "file:/nowhere/token");
-    let told = waiting
-        .view
-        .wait_for(|view| matches!(&view.ec2, Knowledge::Unknown { trouble } if trouble.text.contains("nowhere")));
+    let told = waiting.snapshot.wait_for(
+        |snapshot| matches!(&snapshot.ec2, Knowledge::Unknown { trouble } if trouble.text.contains("nowhere")),
+    );
     timeout(DEADLINE, told).await.expect("nobody hears what is awaited").unwrap();
 
     std::fs::write(&waiting.path, "concurrent = \"many\"").unwrap();
@@ -297,7 +297,7 @@ async fn a_start_that_waits_can_be_stopped() {
 /// A start that waits for the token of its only runner.
 struct Waiting {
     path: std::path::PathBuf,
-    view: watch::Receiver<Arc<View>>,
+    snapshot: watch::Receiver<Arc<FleetSnapshot>>,
     control: mpsc::Sender<control::ControlRequest>,
     reload: mpsc::Sender<()>,
     stop: CancellationToken,
@@ -310,11 +310,11 @@ impl Waiting {
             good_configuration(folder, 3).replace("token = \"env:PATH\"\nexec", &format!("token = \"{token}\"\nexec"));
         let config = runner_fleet_config::parse(&text, "config.toml").unwrap().config;
         let clock = Clock::faster(100.0);
-        let (publish, view) = watch::channel(Arc::new(Engine::new("ci", 1, clock.now()).view()));
+        let (publish, snapshot) = watch::channel(Arc::new(Engine::new("ci", 1, clock.now()).snapshot()));
         let (control, mut asked) = mpsc::channel(1);
         let (reload, mut reload_asked) = mpsc::channel(1);
         let stop = CancellationToken::new();
-        let waiting = Self { path: path.clone(), view, control, reload, stop: stop.clone() };
+        let waiting = Self { path: path.clone(), snapshot, control, reload, stop: stop.clone() };
         let runtime = tokio::runtime::Handle::current();
         let outcome = tokio::task::spawn_blocking(move || {
             let mut standing = Standing::to_nobody(clock.now());
@@ -439,7 +439,7 @@ async fn talk(path: &Path, bytes: &[u8]) -> String {
 struct Service {
     events: mpsc::Sender<Event>,
     control: mpsc::Sender<control::ControlRequest>,
-    view: watch::Receiver<Arc<View>>,
+    snapshot: watch::Receiver<Arc<FleetSnapshot>>,
     commands: mpsc::UnboundedReceiver<Command>,
     registry: Arc<Registry>,
     stop: CancellationToken,
@@ -457,12 +457,12 @@ impl Edge for Recording {
 impl Service {
     fn start(clock: Clock) -> Self {
         let engine = Engine::new("ci", 1, clock.now());
-        let (publish, mut service) = Self::hanging(engine.view());
+        let (publish, mut service) = Self::hanging(engine.snapshot());
         let (events, from_world) = mpsc::channel(64);
         let (control, from_operators) = mpsc::channel(64);
         let (record, commands) = mpsc::unbounded_channel();
         let mut registry = Registry::with_prefix("runner_fleet");
-        registry.register_collector(Box::new(FleetCollector::new(service.view.clone())));
+        registry.register_collector(Box::new(FleetCollector::new(service.snapshot.clone())));
         let doors = Doors {
             events: from_world,
             control: from_operators,
@@ -476,13 +476,13 @@ impl Service {
         Self { events, control, commands, registry: Arc::new(registry), ..service }
     }
 
-    /// A picture, and no loop behind it.
-    fn hanging(view: View) -> (watch::Sender<Arc<View>>, Self) {
-        let (publish, view) = watch::channel(Arc::new(view));
+    /// A snapshot, and no loop behind it.
+    fn hanging(snapshot: FleetSnapshot) -> (watch::Sender<Arc<FleetSnapshot>>, Self) {
+        let (publish, snapshot) = watch::channel(Arc::new(snapshot));
         let service = Self {
             events: mpsc::channel(1).0,
             control: mpsc::channel(1).0,
-            view,
+            snapshot,
             commands: mpsc::unbounded_channel().1,
             registry: Arc::default(),
             stop: CancellationToken::new(),
@@ -491,16 +491,16 @@ impl Service {
         (publish, service)
     }
 
-    /// The first picture that is newer than this.
-    async fn view_after(&mut self, time: Timestamp) -> View {
+    /// The first snapshot that is newer than this.
+    async fn view_after(&mut self, time: Timestamp) -> FleetSnapshot {
         let newer = timeout(DEADLINE, async {
             if time == Timestamp::MIN {
-                self.view.changed().await.unwrap();
+                self.snapshot.changed().await.unwrap();
             }
-            self.view.wait_for(|view| view.at > time).await.unwrap().clone()
+            self.snapshot.wait_for(|snapshot| snapshot.at > time).await.unwrap().clone()
         });
-        let view = newer.await.expect("no further step");
-        View::clone(&view)
+        let snapshot = newer.await.expect("no further step");
+        View::clone(&snapshot)
     }
 
     async fn listen(&self, path: &Path) {
@@ -512,7 +512,7 @@ impl Service {
     async fn pages(&self, limits: DoorLimits, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Pages {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let site = Site { view: self.view.clone(), registry: Arc::clone(&self.registry), now: Arc::new(now) };
+        let site = Site { snapshot: self.snapshot.clone(), registry: Arc::clone(&self.registry), now: Arc::new(now) };
         let stop = self.stop.clone();
         let serving = async move {
             runner_fleet::http::serve(listener, runner_fleet::http::router(site), limits, stop).await.unwrap();

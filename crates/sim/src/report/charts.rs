@@ -21,7 +21,7 @@ pub struct Chart {
     pub name: &'static str,
     /// What it shows, in a sentence.
     pub caption: String,
-    /// The picture.
+    /// The snapshot.
     pub svg: String,
 }
 

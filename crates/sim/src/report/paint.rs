@@ -37,7 +37,7 @@ pub(super) fn text(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK)
 }
 
-/// Makes what was drawn follow the page's colours; where the page is the picture itself, it brings its own.
+/// Makes what was drawn follow the page's colours; where the page is the snapshot itself, it brings its own.
 pub(super) fn finish(svg: &str) -> String {
     let style = "<style>svg{color:#1f2328;background:#ffffff}\
                  @media (prefers-color-scheme: dark){svg{color:#e6e6e6;background:#16181d}}</style>";

@@ -354,7 +354,7 @@ fn force_ends_a_worker_that_is_out_of_reach_and_one_that_boots() {
         stage.pass(10);
         stage.list();
     }
-    let reason = stage.engine.view().workers[0].reason.clone().unwrap();
+    let reason = stage.engine.snapshot().workers[0].reason.clone().unwrap();
     assert!(matches!(reason.reason, WorkerReason::Silent { healthy: true, .. }), "{reason:?}");
     assert!(reason.text.contains("drain --force"), "{reason}");
     let force = |worker: &WorkerId| Event::Operator(OperatorWish::Drain { workers: vec![worker.clone()], force: true });

@@ -52,8 +52,8 @@ fn no_launch_goes_beyond_max_workers_nor_beyond_concurrent() {
     let mut stage = Stage::with(vec![RunnerSettings { max_workers: 2, ..runner() }]);
     let commands = stage.queue(&[1, 2, 3, 4, 5]);
     assert_eq!(words(&commands), ["launch 2 spot"]);
-    let view = stage.engine.view();
-    let held_back = view.runners[0].held_back.as_ref().map(|held_back| &held_back.reason);
+    let snapshot = stage.engine.snapshot();
+    let held_back = snapshot.runners[0].held_back.as_ref().map(|held_back| &held_back.reason);
     assert_eq!(held_back, Some(&HeldBack::MaxWorkers { max_workers: 2 }));
 
     let many: Vec<u64> = (1..=300).collect();
@@ -132,7 +132,7 @@ fn a_refused_launch_waits_and_says_why() {
     stage.step(vec![Event::Launched { token: launch.token, answer }]);
     stage.pass(3);
     assert!(launches(&stage.queue(&[1])).is_empty());
-    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap().reason;
+    let held_back = stage.engine.snapshot().runners[0].held_back.clone().unwrap().reason;
     let said = "UnauthorizedOperation: not allowed";
     assert!(matches!(&held_back, HeldBack::Refused { last, .. } if last == said), "{held_back:?}");
     stage.pass(60);
@@ -151,7 +151,7 @@ fn three_failed_boots_open_the_breaker_which_tries_one() {
     stage.pass(301);
     stage.list();
     stage.queue(&[1, 2, 3]);
-    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap().reason;
+    let held_back = stage.engine.snapshot().runners[0].held_back.clone().unwrap().reason;
     assert!(matches!(held_back, HeldBack::Breaker { boots: 3, .. }), "{held_back:?}");
     stage.instances.retain(|instance| !workers.contains(&instance.id));
 
@@ -164,7 +164,7 @@ fn three_failed_boots_open_the_breaker_which_tries_one() {
             return;
         }
     }
-    panic!("the breaker never closed again: {:#?}", stage.engine.view());
+    panic!("the breaker never closed again: {:#?}", stage.engine.snapshot());
 }
 
 /// What is said to the connections of workers, and the ends: `connect i-0001`.

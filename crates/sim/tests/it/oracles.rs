@@ -279,7 +279,7 @@ fn idle_wanted(schedule: Vec<ScheduleEntry>, at: Timestamp) -> u32 {
         RunnerSettings { schedule, idle: IdlePolicy { count: IdleCount::Fixed(0), ..runner().idle }, ..runner() };
     let mut engine = Engine::new("ci", 7, at);
     engine.step(at, vec![Event::Configured(super::stage::settings(vec![settings]))]);
-    engine.view().runners[0].idle_wanted
+    engine.snapshot().runners[0].idle_wanted
 }
 
 fn entry(period: &str, idle_count: u32) -> ScheduleEntry {

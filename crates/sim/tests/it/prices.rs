@@ -31,7 +31,7 @@ fn spot_offers_dearer_than_on_demand_are_left_out_and_told() {
     let launch = launches(&stage.queue(&[1, 2])).remove(0);
     let zones: Vec<&str> = launch.offerings.iter().map(|offering| offering.zone.as_str()).collect();
     assert_eq!((launch.market, zones), (Market::Spot, vec!["b"]));
-    let told = stage.engine.view().runners[0].over_price_cap.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let told = stage.engine.snapshot().runners[0].over_price_cap.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(told, ["spot c8g.large in a costs 0.1000 USD/h, on demand it is 0.0900"]);
 }
 
@@ -48,7 +48,7 @@ fn where_spot_is_over_the_cap_on_demand_serves_or_nobody() {
     let snapshot = prices(&stage, 0.03, 0.04);
     stage.step(vec![snapshot]);
     assert_eq!(words(&stage.queue(&[1, 2])), Vec::<String>::new());
-    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap().text;
+    let held_back = stage.engine.snapshot().runners[0].held_back.clone().unwrap().text;
     let expected = "every spot offer costs more than it may, even the cheapest: spot c8g.large in a costs 0.0300 USD/h, spot_max_price is 0.02";
     assert_eq!(held_back, expected);
     let snapshot = prices(&stage, 0.015, 0.04);
@@ -60,16 +60,16 @@ fn workers_show_their_cost_and_unknown_is_not_zero() {
     let mut stage = Stage::with(vec![runner()]);
     let workers = stage.with_ready_workers(1);
     stage.report(&workers[0], serving(0));
-    let view = stage.engine.view();
-    assert_eq!((view.workers[0].usd_per_hour, view.workers[0].usd_estimated), (None, None));
-    assert_eq!(view.costs.unpriced_workers, 1);
+    let snapshot = stage.engine.snapshot();
+    assert_eq!((snapshot.workers[0].usd_per_hour, snapshot.workers[0].usd_estimated), (None, None));
+    assert_eq!(snapshot.costs.unpriced_workers, 1);
 
     let snapshot = prices(&stage, 0.03, 0.03);
     stage.step(vec![snapshot]);
-    let view = stage.engine.view();
-    assert_eq!((view.workers[0].usd_per_hour, view.costs.unpriced_workers), (Some(0.03), 0));
-    assert!(view.workers[0].usd_estimated.unwrap() > 0.0004, "a minute at least: {view:?}");
-    assert!((view.costs.usd_per_hour - 0.03).abs() < 1e-9);
+    let snapshot = stage.engine.snapshot();
+    assert_eq!((snapshot.workers[0].usd_per_hour, snapshot.costs.unpriced_workers), (Some(0.03), 0));
+    assert!(snapshot.workers[0].usd_estimated.unwrap() > 0.0004, "a minute at least: {snapshot:?}");
+    assert!((snapshot.costs.usd_per_hour - 0.03).abs() < 1e-9);
 }
 
 #[test]

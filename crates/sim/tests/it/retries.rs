@@ -99,7 +99,7 @@ fn gitlab_is_asked_once_the_job_has_left_until_it_knows() {
         stage.pass(60);
         assert_eq!(asked(&stage.list()), []);
     }
-    assert_eq!(stage.engine.view().totals.jobs_retried, 1);
+    assert_eq!(stage.engine.snapshot().totals.jobs_retried, 1);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_refusal_is_told_once_and_our_retry_not_retried() {
         Event::Retried { server: Server::new(SERVER), job: JobId(9), outcome: RetryOutcome::Refused(forbidden()) };
     stage.step(vec![other]);
     let told =
-        stage.engine.view().decisions.iter().filter(|decision| decision.text.contains("cannot be retried")).count();
+        stage.engine.snapshot().decisions.iter().filter(|decision| decision.text.contains("cannot be retried")).count();
     assert_eq!(told, 1);
 
     let (mut stage, worker, report) = under_notice();

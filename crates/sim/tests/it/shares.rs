@@ -59,8 +59,13 @@ fn room_goes_to_the_runner_that_has_least() {
     let asked: Vec<(String, u32)> =
         launches(&stage.step(vec![event])).iter().map(|launch| (launch.runner.to_string(), launch.count)).collect();
     assert_eq!(asked, [("a".to_owned(), 20), ("b".to_owned(), 20)], "max_workers is what limits");
-    let held =
-        stage.engine.view().runners.iter().map(|runner| runner.held_back.clone().unwrap().reason).collect::<Vec<_>>();
+    let held = stage
+        .engine
+        .snapshot()
+        .runners
+        .iter()
+        .map(|runner| runner.held_back.clone().unwrap().reason)
+        .collect::<Vec<_>>();
     assert!(held.iter().all(|why| matches!(why, HeldBack::MaxWorkers { .. })), "{held:?}");
 }
 

@@ -47,7 +47,7 @@ fn a_failed_queue_ends_no_idle_worker_and_launches_none() {
         let failed = Event::Queue { server: Server::new(SERVER), snapshot: Err(bad_gateway()) };
         assert!(words(&stage.step(vec![failed])).is_empty());
     }
-    let queue = &stage.engine.view().runners[0].queue;
+    let queue = &stage.engine.snapshot().runners[0].queue;
     assert!(!queue.is_known(), "{queue:?}");
 }
 
@@ -79,7 +79,7 @@ fn failed_listings_stop_launches_and_retirement() {
         stage.step(vec![failed]);
     }
     assert!(words(&stage.queue(&[1, 2])).is_empty());
-    let held_back = stage.engine.view().runners[0].held_back.clone().unwrap().reason;
+    let held_back = stage.engine.snapshot().runners[0].held_back.clone().unwrap().reason;
     assert_eq!(held_back, HeldBack::NoListing { trouble: throttled });
 }
 
@@ -123,10 +123,10 @@ fn an_instance_that_ends_by_itself_is_noticed_and_replaced() {
     stage.instances[0].state = InstanceState::Terminated;
     stage.instances[0].state_reason = Some(taken_back());
     stage.list();
-    let told = stage.engine.view().decisions.iter().any(|decision| {
+    let told = stage.engine.snapshot().decisions.iter().any(|decision| {
         decision.text == format!("{worker} has ended by itself, with 1 running jobs: Server.SpotInstanceTermination")
     });
-    assert!(told, "{:?}", stage.engine.view().decisions);
+    assert!(told, "{:?}", stage.engine.snapshot().decisions);
 }
 
 #[test]

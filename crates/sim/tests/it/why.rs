@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use runner_fleet_engine::view::JobStanding;
+use runner_fleet_engine::snapshot::JobStanding;
 use runner_fleet_engine::{
-    Event, JobId, PendingJob, QueueSnapshot, Report, RunnerName, RunnerSettings, Server, TroubleClass, View,
+    Event, FleetSnapshot, JobId, PendingJob, QueueSnapshot, Report, RunnerName, RunnerSettings, Server, TroubleClass,
 };
 
 use super::stage::{RUNNER, SERVER, Stage, bad_gateway, facts, launches, runner, serving};
@@ -65,16 +65,19 @@ fn the_picture_is_bounded_and_counts_all() {
     let mut stage = Stage::with(vec![runner()]);
     let ids: Vec<u64> = (1..=3_000).collect();
     stage.queue(&ids);
-    let view = stage.engine.view();
-    assert_eq!((view.jobs.len(), view.waiting.total, view.waiting.unmatched), (View::JOBS_MAX, 3_000, 0));
+    let snapshot = stage.engine.snapshot();
+    assert_eq!(
+        (snapshot.jobs.len(), snapshot.waiting.total, snapshot.waiting.unmatched),
+        (FleetSnapshot::JOBS_MAX, 3_000, 0)
+    );
 }
 
 #[test]
 fn an_unknown_queue_alone_holds_nothing_back() {
     let mut stage = Stage::with(vec![runner()]);
     stage.step(vec![Event::Queue { server: Server::new(SERVER), snapshot: Err(bad_gateway()) }]);
-    let view = stage.engine.view();
-    assert_eq!(view.runners[0].held_back, None);
-    let trouble = view.runners[0].queue.trouble().unwrap();
+    let snapshot = stage.engine.snapshot();
+    assert_eq!(snapshot.runners[0].held_back, None);
+    let trouble = snapshot.runners[0].queue.trouble().unwrap();
     assert_eq!(trouble.class, TroubleClass::ServerError);
 }

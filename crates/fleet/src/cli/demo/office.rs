@@ -15,7 +15,7 @@ use crate::live::clock::Clock;
 use crate::live::driver::{self, Doors};
 use crate::live::metrics::LoopMetrics;
 use crate::live::standing::Standing;
-use runner_fleet_engine::{Engine, Event, IdleCount, View};
+use runner_fleet_engine::{Engine, Event, FleetSnapshot, IdleCount};
 
 use super::edge::{SharedWorld, SimEdge};
 use runner_fleet_sim::check::Check;
@@ -32,7 +32,7 @@ pub(super) struct Office {
     pub(super) start: Timestamp,
     world: SharedWorld,
     events: mpsc::Sender<Event>,
-    view: watch::Receiver<Arc<View>>,
+    snapshot: watch::Receiver<Arc<FleetSnapshot>>,
     tasks: JoinSet<()>,
     stop: CancellationToken,
     check: Check,
@@ -48,7 +48,7 @@ impl Office {
         let start = clock.now();
         let scenario = workload::morning(start, seed);
         let engine = Engine::new(&scenario.manager, seed, start);
-        let (publish, view) = watch::channel(Arc::new(engine.view().clone()));
+        let (publish, snapshot) = watch::channel(Arc::new(engine.snapshot().clone()));
         let (events, heard) = mpsc::channel(EVENTS_MAX);
         let configured = Event::Configured(scenario.settings.clone());
         // The channel is empty: there is room.
@@ -65,8 +65,9 @@ impl Office {
             metrics: LoopMetrics::new(&mut registry),
             standing: Standing::to_nobody(start),
         };
-        registry.register_collector(Box::new(FleetCollector::new(view.clone())));
-        let site = Site { view: view.clone(), registry: Arc::new(registry), now: Arc::new(move || clock.now()) };
+        registry.register_collector(Box::new(FleetCollector::new(snapshot.clone())));
+        let site =
+            Site { snapshot: snapshot.clone(), registry: Arc::new(registry), now: Arc::new(move || clock.now()) };
         let mut tasks = JoinSet::new();
         tasks.spawn(driver::drive(engine, SimEdge::new(world.clone()), clock, doors));
         tasks.spawn(world.clone().live(clock, events.clone()));
@@ -76,7 +77,7 @@ impl Office {
             let _ = http::serve(listener, http::router(site), DoorLimits::default(), closing).await;
         });
         let (check, broken) = (Check::default(), Vec::new());
-        Self { clock, start, world, events, view, tasks, stop, check, broken, evening: false, told: 0 }
+        Self { clock, start, world, events, snapshot, tasks, stop, check, broken, evening: false, told: 0 }
     }
 
     /// Looks whether all is lawful and whether the morning is over: everything done and nothing left, or long overdue.
@@ -115,14 +116,14 @@ impl Office {
         Duration::try_from(self.clock.now().duration_since(self.start)).unwrap_or_default()
     }
 
-    /// The engine's picture.
-    pub(super) fn view(&self) -> Arc<View> {
-        Arc::clone(&self.view.borrow())
+    /// The engine's snapshot.
+    pub(super) fn snapshot(&self) -> Arc<FleetSnapshot> {
+        Arc::clone(&self.snapshot.borrow())
     }
 
     /// The sums so far.
     pub(super) fn summary(&self) -> Summary {
-        let laws_broken = self.broken.len() as u64 + self.view().totals.laws_broken;
+        let laws_broken = self.broken.len() as u64 + self.snapshot().totals.laws_broken;
         Summary::of(&self.world.lock(), laws_broken)
     }
 

@@ -8,7 +8,7 @@ use comfy_table::Table;
 
 use crate::cli::CliError;
 use crate::cli::output::{OutputStyle, brief};
-use runner_fleet_engine::view::{View, WorkerState};
+use runner_fleet_engine::snapshot::{FleetSnapshot, WorkerState};
 use runner_fleet_sim::Summary;
 
 use super::DemoArgs;
@@ -30,7 +30,7 @@ pub(super) struct Screen<'a> {
     out: &'a mut dyn Write,
     /// `None`: no terminal.
     live: Option<OutputStyle>,
-    /// Lines of the last picture, to be drawn over.
+    /// Lines of the last snapshot, to be drawn over.
     drawn: usize,
     pictures: u32,
     news: Vec<String>,
@@ -70,13 +70,13 @@ impl<'a> Screen<'a> {
     /// Shows how things stand.
     pub(super) fn show(&mut self, office: &mut Office) -> Result<(), CliError> {
         let news: Vec<String> = office.news().into_iter().map(|(at, said)| format!("{}  {said}", clock(at))).collect();
-        let head = headline(office.passed(), &office.view(), &office.summary());
+        let head = headline(office.passed(), &office.snapshot(), &office.summary());
         match self.live {
             Some(style) => {
                 self.news.extend(news);
                 let surplus = self.news.len().saturating_sub(NEWS_MAX);
                 self.news.drain(..surplus);
-                let picture = picture(&head, &office.view(), &self.news, style);
+                let picture = picture(&head, &office.snapshot(), &self.news, style);
                 self.redraw(&picture)?;
             }
             None => {
@@ -102,7 +102,7 @@ impl<'a> Screen<'a> {
         Ok(())
     }
 
-    /// Leaves the last picture as it is, and the terminal as it was.
+    /// Leaves the last snapshot as it is, and the terminal as it was.
     pub(super) fn close(&mut self) -> Result<(), CliError> {
         if self.live.take().is_some() {
             write!(self.out, "{SHOW_CURSOR}")?;
@@ -122,10 +122,10 @@ impl Drop for Screen<'_> {
     }
 }
 
-fn picture(head: &str, view: &View, news: &[String], style: OutputStyle) -> Vec<String> {
+fn picture(head: &str, snapshot: &FleetSnapshot, news: &[String], style: OutputStyle) -> Vec<String> {
     let width = usize::from(style.width.unwrap_or(WIDTH));
     let mut lines = vec![head.to_owned(), String::new()];
-    let mut shown: Vec<_> = view.workers.iter().collect();
+    let mut shown: Vec<_> = snapshot.workers.iter().collect();
     shown.sort_by_key(|worker| (order(worker.state), &worker.id));
     let mut table = style.table(&["WORKER", "STATE", "JOBS", "AGE", "IDLE", "TYPE", "ZONE", "MARKET"]);
     for worker in shown.iter().take(WORKERS_MAX) {
@@ -171,15 +171,15 @@ fn order(state: WorkerState) -> u8 {
     }
 }
 
-/// A line that would wrap would spoil the next picture.
+/// A line that would wrap would spoil the next snapshot.
 fn cut(line: &str, width: usize) -> String {
     line.chars().take(width.saturating_sub(1)).collect()
 }
 
-fn headline(passed: Duration, view: &View, sums: &Summary) -> String {
-    let count = |state| view.workers.iter().filter(|worker| worker.state == state).count();
-    let running: u32 = view.runners.iter().map(|runner| runner.running).sum();
-    let waiting: u32 = view.runners.iter().map(|runner| runner.waiting).sum();
+fn headline(passed: Duration, snapshot: &FleetSnapshot, sums: &Summary) -> String {
+    let count = |state| snapshot.workers.iter().filter(|worker| worker.state == state).count();
+    let running: u32 = snapshot.runners.iter().map(|runner| runner.running).sum();
+    let waiting: u32 = snapshot.runners.iter().map(|runner| runner.waiting).sum();
     format!(
         "{}  jobs: {waiting} waiting, {running} running, {} done   workers: {} busy, {} idle, {} booting   ${:.2}",
         clock(passed),

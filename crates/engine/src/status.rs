@@ -1,4 +1,4 @@
-//! The [`View`], built from what the engine knows: every reason as data and in words.
+//! The [`FleetSnapshot`], built from what the engine knows: every reason as data and in words.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use super::offering::{Market, Offering};
 use super::placement;
 use super::prices::{self, OverPriceCap};
 use super::settings::{IdleCount, RunnerSettings};
+use super::snapshot::{Costs, FleetSnapshot, RunnerSnapshot, WorkerSnapshot, WorkerState};
 use super::state::Engine;
 use super::time::since;
 use super::trouble::Trouble;
-use super::view::{Costs, RunnerView, View, WorkerState, WorkerView};
 use super::waits::WorkerReason;
 use super::why;
 use super::worker::{EcrError, Health};
 use super::workers::{Connection, Standing, Worker};
 
-/// The engine's picture after its last step.
-pub(super) fn of(engine: &Engine) -> View {
-    let mut workers: Vec<WorkerView> =
-        engine.fleet.workers.values().map(|worker| worker_view(engine, worker)).collect();
+/// The engine's snapshot after its last step.
+pub(super) fn snapshot(engine: &Engine) -> FleetSnapshot {
+    let mut workers: Vec<WorkerSnapshot> =
+        engine.fleet.workers.values().map(|worker| worker_snapshot(engine, worker)).collect();
     workers.sort_by(|one, other| (&one.runner, other.age, &one.id).cmp(&(&other.runner, one.age, &other.id)));
     let (jobs, waiting) = why::jobs(engine);
     let costs = costs(&workers);
-    View {
+    FleetSnapshot {
         version: 1,
         at: engine.now,
         ec2: engine.listing.knowledge(engine.now),
@@ -44,7 +44,7 @@ pub(super) fn of(engine: &Engine) -> View {
     }
 }
 
-fn costs(workers: &[WorkerView]) -> Costs {
+fn costs(workers: &[WorkerSnapshot]) -> Costs {
     workers.iter().fold(Costs::default(), |mut sum, worker| {
         match worker.usd_per_hour {
             Some(price) => sum.usd_per_hour += price,
@@ -54,18 +54,18 @@ fn costs(workers: &[WorkerView]) -> Costs {
     })
 }
 
-fn runners(engine: &Engine) -> Vec<RunnerView> {
+fn runners(engine: &Engine) -> Vec<RunnerSnapshot> {
     let configured = engine.settings.iter().flat_map(|settings| &settings.runners);
-    let mut views: Vec<RunnerView> = configured
-        .filter_map(|runner| Some(runner_view(engine, runner, engine.assessment.demands.get(&runner.name)?)))
+    let mut views: Vec<RunnerSnapshot> = configured
+        .filter_map(|runner| Some(runner_snapshot(engine, runner, engine.assessment.demands.get(&runner.name)?)))
         .collect();
     let mut orphans: BTreeMap<&RunnerName, u32> = BTreeMap::new();
     for worker in engine.fleet.workers.values() {
-        if !views.iter().any(|view| view.name == worker.instance.runner) {
+        if !views.iter().any(|snapshot| snapshot.name == worker.instance.runner) {
             *orphans.entry(&worker.instance.runner).or_default() += 1;
         }
     }
-    views.extend(orphans.into_iter().map(|(name, workers)| RunnerView {
+    views.extend(orphans.into_iter().map(|(name, workers)| RunnerSnapshot {
         name: name.clone(),
         // It has none to read any more.
         queue: Knowledge::Known,
@@ -85,7 +85,7 @@ fn runners(engine: &Engine) -> Vec<RunnerView> {
     views
 }
 
-fn runner_view(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> RunnerView {
+fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> RunnerSnapshot {
     let Demand { policy, queue, running, waiting, idle_wanted, workers, .. } = demand;
     let known = engine.runners.get(&runner.name);
     let awaited = || Knowledge::Unknown { trouble: Trouble::awaited("the next step") };
@@ -94,7 +94,7 @@ fn runner_view(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> Run
         .workers
         .values()
         .filter(|worker| worker.instance.runner == runner.name && worker.standing(engine.now) == Standing::Serving);
-    RunnerView {
+    RunnerSnapshot {
         name: runner.name.clone(),
         queue: queue.clone(),
         facts: known.map_or_else(awaited, |known| known.facts.knowledge(engine.now)),
@@ -122,7 +122,7 @@ fn over_price_cap(engine: &Engine, runner: &RunnerSettings) -> Vec<Explained<Ove
     over.into_iter().map(|offer| Explained::at(engine.now, offer)).collect()
 }
 
-fn worker_view(engine: &Engine, worker: &Worker) -> WorkerView {
+fn worker_snapshot(engine: &Engine, worker: &Worker) -> WorkerSnapshot {
     let standing = worker.standing(engine.now);
     let jobs = worker.jobs();
     let state = match standing {
@@ -136,7 +136,7 @@ fn worker_view(engine: &Engine, worker: &Worker) -> WorkerView {
     let instance = &worker.instance;
     let usd_per_hour = engine.prices.hourly(instance.market, &instance.instance_type, &instance.zone, engine.now);
     let age = worker.age(engine.now);
-    WorkerView {
+    WorkerSnapshot {
         id: instance.id.clone(),
         runner: instance.runner.clone(),
         state,

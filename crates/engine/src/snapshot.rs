@@ -1,4 +1,4 @@
-//! The engine's picture of the fleet, for people: what `status`, the dashboard and the metrics show.
+//! The engine's snapshot of the fleet, for people: what `status`, the dashboard and the metrics show.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::worker::{EcrError, Phase};
 
 /// Everything, as of one step. Its JSON form is `/api/v1/state` and `status --json`: stable, and versioned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct View {
+pub struct FleetSnapshot {
     /// Of this JSON form; 1.
     pub version: u32,
     /// The time of the step.
@@ -28,11 +28,11 @@ pub struct View {
     /// What is known of EC2's instances.
     pub ec2: Knowledge,
     /// In file order; runners that are no longer configured but still have workers come last.
-    pub runners: Vec<RunnerView>,
+    pub runners: Vec<RunnerSnapshot>,
     /// By runner, then by launch time.
-    pub workers: Vec<WorkerView>,
+    pub workers: Vec<WorkerSnapshot>,
     /// Jobs that wait, in queue order; at most [`View::JOBS_MAX`].
-    pub jobs: Vec<JobView>,
+    pub jobs: Vec<JobSnapshot>,
     /// What there is to say of all that wait.
     #[serde(default)]
     pub waiting: Waiting,
@@ -56,7 +56,7 @@ pub struct Costs {
     pub unpriced_workers: u32,
 }
 
-impl View {
+impl FleetSnapshot {
     /// A screenful and a half: what was decided in the last minutes of a busy fleet.
     pub const DECISIONS_MAX: usize = 100;
     /// More than anyone reads, and at 200 bytes each a document that is still sent in a moment.
@@ -65,7 +65,7 @@ impl View {
 
 /// A runner and what holds it back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunnerView {
+pub struct RunnerSnapshot {
     /// The section's name.
     pub name: RunnerName,
     /// What is known of its queue.
@@ -98,7 +98,7 @@ pub struct RunnerView {
 
 /// A worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WorkerView {
+pub struct WorkerSnapshot {
     /// Instance id.
     pub id: WorkerId,
     /// Its runner.
@@ -166,7 +166,7 @@ impl WorkerState {
 
 /// A waiting job and why it waits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct JobView {
+pub struct JobSnapshot {
     /// The job.
     pub id: JobId,
     /// Its project.

@@ -17,10 +17,10 @@ fn a_failed_ecr_login_is_shown_for_an_hour() {
     let report = Report { ecr_error: Some(error.clone()), ..serving(0) };
 
     stage.report(&worker, report.clone());
-    assert_eq!(stage.engine.view().workers[0].ecr_error, Some(error.clone()));
+    assert_eq!(stage.engine.snapshot().workers[0].ecr_error, Some(error.clone()));
 
     stage.pass(3601);
     stage.report(&worker, report);
-    let view = stage.engine.view();
-    assert_eq!(view.workers.first().and_then(|worker| worker.ecr_error.clone()), None);
+    let snapshot = stage.engine.snapshot();
+    assert_eq!(snapshot.workers.first().and_then(|worker| worker.ecr_error.clone()), None);
 }
