@@ -10,7 +10,7 @@ use std::time::Duration;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use runner_fleet_engine::{
-    Blueprint, ConfigHash, Engine, Event, Health, IdleCount, Instance, InstanceState, InstanceType, JobId, Market,
+    ConfigHash, Engine, Event, Health, IdleCount, Instance, InstanceState, InstanceType, JobId, LaunchPlan, Market,
     PendingJob, Phase, Place, ProjectId, QueueSnapshot, Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState,
     Scope, Server, Settings, SubnetId, TemplateName, WorkerEvent, WorkerId, Zone,
 };
@@ -49,7 +49,7 @@ fn facts(number: u32) -> RunnerFacts {
     }
 }
 
-fn blueprint() -> Blueprint {
+fn plan() -> LaunchPlan {
     let places = ["a", "b", "c"].into_iter().flat_map(|zone| {
         ["c8g.large", "c7g.large", "m8g.large"].into_iter().map(move |instance_type| Place {
             instance_type: InstanceType::new(instance_type),
@@ -57,7 +57,7 @@ fn blueprint() -> Blueprint {
             subnet: SubnetId::new(format!("subnet-{zone}")),
         })
     });
-    Blueprint { config: ConfigHash::new("c1"), template: TemplateName::new("t"), places: places.collect() }
+    LaunchPlan { config: ConfigHash::new("c1"), template: TemplateName::new("t"), places: places.collect() }
 }
 
 fn instance(number: u32, now: Timestamp) -> Instance {
@@ -120,7 +120,7 @@ fn full_fleet(workers: u32, jobs: u64) -> (Engine, Timestamp) {
     for number in 0..RUNNERS {
         let runner = runner_name(number);
         events.push(Event::Runner { runner: runner.clone(), facts: Ok(facts(number)) });
-        events.push(Event::Blueprint { runner, blueprint: Ok(blueprint()) });
+        events.push(Event::LaunchPlan { runner, plan: Ok(plan()) });
     }
     engine.step(now, events);
     for _ in 0..2 {

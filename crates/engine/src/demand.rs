@@ -161,7 +161,7 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
         fixed: 0,
         share: 0,
     };
-    let wants = known.and_then(|known| known.blueprint.known()).map(|blueprint| &blueprint.config);
+    let wants = known.and_then(|known| known.plan.known()).map(|plan| &plan.config);
     for worker in scene.fleet.workers.values().filter(|worker| worker.instance.runner == runner.name) {
         demand.workers += 1;
         let standing = worker.standing(now);
@@ -342,11 +342,11 @@ impl<'a> Candidate<'a> {
 
 /// Whether a launch for it could be made now, its ceilings aside.
 fn can_grow(scene: Scene<'_>, known: &Runner, runner: &RunnerSettings, now: Timestamp) -> bool {
-    let Some(blueprint) = known.blueprint.known() else { return false };
+    let Some(plan) = known.plan.known() else { return false };
     !known.paused
         && known.refused.closed_until(now).is_none()
         && known.breaker_open_until(now).is_none()
-        && is_offered(&blueprint.places, Wish::of(runner, 1), scene.cooldowns, scene.prices, now)
+        && is_offered(&plan.places, Wish::of(runner, 1), scene.cooldowns, scene.prices, now)
 }
 
 /// Adds what follows from the counts: wanted idle slots, and the runner's own limit on jobs.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{InstanceType, JobId, LaunchToken, RunnerName, Server, WorkerId, Zone};
 use super::job::{QueueSnapshot, RunnerFacts};
-use super::offering::{Blueprint, Market, Offering};
+use super::offering::{LaunchPlan, Market, Offering};
 use super::prices::PriceSnapshot;
 use super::settings::Settings;
 use super::trouble::Trouble;
@@ -31,11 +31,11 @@ pub enum Event {
         snapshot: Result<QueueSnapshot, Trouble>,
     },
     /// The launch of a runner's workers was prepared: image resolved, launch template found or created.
-    Blueprint {
+    LaunchPlan {
         /// The section.
         runner: RunnerName,
         /// What a worker launched now is made of, or why none can be launched.
-        blueprint: Result<Blueprint, Trouble>,
+        plan: Result<LaunchPlan, Trouble>,
     },
     /// EC2 was asked for all instances with our manager tag, the ended ones too.
     Instances {

@@ -35,7 +35,7 @@ pub enum HeldBack {
         trouble: Trouble,
     },
     /// Its launches could not be prepared.
-    NoBlueprint {
+    NoLaunchPlan {
         /// What EC2 answered last.
         trouble: Trouble,
     },

@@ -132,8 +132,8 @@ impl Launching<'_> {
             .ok_or_else(|| HeldBack::NoFacts { trouble: Trouble::awaited("GitLab's answer about the runner") })?;
         self.forbidden(known)?;
         // Room that it could not use is not kept for it.
-        if let Some(blueprint) = known.blueprint.known() {
-            let placement = place(&blueprint.places, Wish::of(runner, 1), self.cooldowns, self.prices, self.now);
+        if let Some(plan) = known.plan.known() {
+            let placement = place(&plan.places, Wish::of(runner, 1), self.cooldowns, self.prices, self.now);
             if placement.asks.is_empty() {
                 return Err(Self::nothing_to_ask_for(&placement));
             }
@@ -165,8 +165,8 @@ impl Launching<'_> {
         if let Some(trouble) = known.facts.missing() {
             return Err(HeldBack::NoFacts { trouble: trouble.clone() });
         }
-        if let Some(trouble) = known.blueprint.missing() {
-            return Err(HeldBack::NoBlueprint { trouble: trouble.clone() });
+        if let Some(trouble) = known.plan.missing() {
+            return Err(HeldBack::NoLaunchPlan { trouble: trouble.clone() });
         }
         if let Some(until) = self.slow_until {
             return Err(HeldBack::Slow { until });
@@ -232,12 +232,12 @@ impl Launching<'_> {
     /// The launches of one runner: at most one per market, and none on a market where one is still in flight, so that
     /// what is wanted meanwhile is gathered into the next.
     fn launch(&mut self, runner: &RunnerSettings, demand: &Demand, workers: u32) -> Result<Vec<Launch>, HeldBack> {
-        let blueprint = self
+        let plan = self
             .runners
             .get(&runner.name)
-            .and_then(|known| known.blueprint.known())
-            .ok_or_else(|| HeldBack::NoBlueprint { trouble: Trouble::awaited("the launch template") })?;
-        let placement = place(&blueprint.places, Wish::of(runner, workers), self.cooldowns, self.prices, self.now);
+            .and_then(|known| known.plan.known())
+            .ok_or_else(|| HeldBack::NoLaunchPlan { trouble: Trouble::awaited("the launch template") })?;
+        let placement = place(&plan.places, Wish::of(runner, workers), self.cooldowns, self.prices, self.now);
         if placement.asks.is_empty() {
             return Err(Self::nothing_to_ask_for(&placement));
         }
@@ -260,8 +260,8 @@ impl Launching<'_> {
                 count: ask.count,
                 market: ask.market,
                 offerings: ask.offerings,
-                template: blueprint.template.clone(),
-                config: blueprint.config.clone(),
+                template: plan.template.clone(),
+                config: plan.config.clone(),
                 spot_max_price: runner.spot_max_price.clone(),
                 tags: runner.tags.clone(),
                 reason,

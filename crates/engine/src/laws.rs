@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::command::{Command, Launch, Termination};
 use super::event::{Event, LaunchErrorClass, Leftover, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, WorkerId};
-use super::offering::Blueprint;
+use super::offering::LaunchPlan;
 use super::reason::Reason;
 use super::settings::{RunnerSettings, Settings};
 use super::time::since;
@@ -64,7 +64,7 @@ pub struct Laws {
     settings: Option<Settings>,
     /// As last configured, of runners that are gone too.
     capacities: BTreeMap<RunnerName, u32>,
-    blueprints: BTreeMap<RunnerName, Blueprint>,
+    plans: BTreeMap<RunnerName, LaunchPlan>,
     /// Everything that a listing or a launch's answer has shown and that is not terminated.
     instances: BTreeMap<WorkerId, Option<Instance>>,
     /// Those that a listing has shown as terminated; a late answer to a launch may still name them.
@@ -101,9 +101,9 @@ impl Laws {
                 self.capacities.extend(settings.runners.iter().map(|runner| (runner.name.clone(), runner.capacity)));
                 self.settings = Some(settings.clone());
             }
-            Event::Blueprint { runner, blueprint: Ok(blueprint) } => {
+            Event::LaunchPlan { runner, plan: Ok(plan) } => {
                 // What was refused may have been the old one.
-                if self.blueprints.insert(runner.clone(), blueprint.clone()).as_ref() != Some(blueprint) {
+                if self.plans.insert(runner.clone(), plan.clone()).as_ref() != Some(plan) {
                     self.refused_at.remove(runner);
                 }
             }
@@ -153,7 +153,7 @@ impl Laws {
             | Event::Worker { .. }
             | Event::Runner { .. }
             | Event::Queue { .. }
-            | Event::Blueprint { .. }
+            | Event::LaunchPlan { .. }
             | Event::TerminateFailed { .. }
             | Event::Retried { .. }
             | Event::Forgotten { .. } => {}

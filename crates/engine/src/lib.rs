@@ -88,7 +88,7 @@ pub use ids::{
 pub use job::{Knowledge, PendingJob, QueueSnapshot, RunnerFacts, Scope};
 pub use listing::SETTLING;
 pub use money::UsdPerHour;
-pub use offering::{Blueprint, Market, Offering, Place};
+pub use offering::{LaunchPlan, Market, Offering, Place};
 pub use prices::{OverPriceCap, PriceSnapshot};
 pub use reason::{Brief, Reason};
 pub use schedule::{Policy, policy_at};

@@ -9,7 +9,7 @@ use super::job::{Knowledge, QueueSnapshot};
 use super::journal::Entry;
 use super::launching::{LAUNCH_AGAIN, SLOW};
 use super::matching::may_take;
-use super::offering::{Blueprint, Market, Offering};
+use super::offering::{LaunchPlan, Market, Offering};
 use super::reason::Reason;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
@@ -37,7 +37,7 @@ impl Engine {
                 self.learn_from(&server, &snapshot);
                 self.queues.entry(server).or_default().answered(snapshot);
             }
-            Event::Blueprint { runner, blueprint } => self.blueprint(&runner, blueprint),
+            Event::LaunchPlan { runner, plan } => self.plan(&runner, plan),
             Event::Instances { asked_at, listing } => return self.listed(asked_at, listing),
             Event::Launched { token, answer } => self.launched(&token, &answer),
             Event::TerminateFailed { workers, trouble } => self.terminate_failed(&workers, &trouble),
@@ -103,12 +103,12 @@ impl Engine {
         });
     }
 
-    fn blueprint(&mut self, runner: &RunnerName, blueprint: Result<Blueprint, Trouble>) {
+    fn plan(&mut self, runner: &RunnerName, plan: Result<LaunchPlan, Trouble>) {
         let Some(known) = self.runners.get_mut(runner) else { return };
-        let before = known.blueprint.known().cloned();
-        known.blueprint.take(blueprint, self.now);
+        let before = known.plan.known().cloned();
+        known.plan.take(plan, self.now);
         // What was refused may have been the old image or group: a new template deserves a try of its own.
-        if known.blueprint.known() != before.as_ref() {
+        if known.plan.known() != before.as_ref() {
             known.refused.succeed();
         }
     }
@@ -220,13 +220,13 @@ impl Engine {
         self.cooldowns.close(offering, class, self.now);
     }
 
-    /// The offering that an instance came from; its subnet is that of the runner's blueprint in the instance's zone.
+    /// The offering that an instance came from; its subnet is that of the runner's launch plan in the instance's zone.
     fn offering_of(&self, instance: &Instance) -> Offering {
         let subnet = self
             .runners
             .get(&instance.runner)
-            .and_then(|runner| runner.blueprint.known())
-            .and_then(|blueprint| blueprint.places.iter().find(|place| place.zone == instance.zone))
+            .and_then(|runner| runner.plan.known())
+            .and_then(|plan| plan.places.iter().find(|place| place.zone == instance.zone))
             .map_or_else(|| super::ids::SubnetId::new(""), |place| place.subnet.clone());
         Offering {
             market: instance.market,

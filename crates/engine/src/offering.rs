@@ -46,7 +46,7 @@ impl fmt::Display for Offering {
 
 /// All that a runner's next worker is made of, resolved and ready to be launched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Blueprint {
+pub struct LaunchPlan {
     /// What the tag `runner-fleet:config` of a worker launched now will say.
     pub config: ConfigHash,
     /// The launch template; it exists in EC2.

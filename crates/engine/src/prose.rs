@@ -21,7 +21,7 @@ impl Sentence for HeldBack {
             Self::Concurrent { concurrent } => format!("the workers of all runners fill concurrent = {concurrent}"),
             Self::MaxBooting { max_booting } => format!("{max_booting} workers boot already (max_booting)"),
             Self::InFlight => "a launch is on its way".into(),
-            Self::NoFacts { trouble } | Self::NoBlueprint { trouble } => format!("not ready to launch: {trouble}"),
+            Self::NoFacts { trouble } | Self::NoLaunchPlan { trouble } => format!("not ready to launch: {trouble}"),
             Self::NoListing { trouble } => format!("the instances in EC2 are not known: {trouble}"),
             Self::Slow { until } => format!("EC2 is throttling or unwell, next launch in {}", left(until)),
             Self::Refused { until, last } => format!("EC2 refused the launch ({last}), next try in {}", left(until)),

@@ -54,8 +54,8 @@ impl Retirement<'_> {
             self.drain_idle(runner, demand, surplus);
             self.drain_emptiest(runner, demand, surplus);
             if self.may_retire(demand) {
-                let blueprint = self.runners.get(&runner.name).and_then(|known| known.blueprint.known());
-                roll(self.fleet, runner, demand, blueprint.map(|blueprint| &blueprint.config), self.now);
+                let plan = self.runners.get(&runner.name).and_then(|known| known.plan.known());
+                roll(self.fleet, runner, demand, plan.map(|plan| &plan.config), self.now);
             }
         }
         Yielding { now: self.now, settings: self.settings, fleet: self.fleet, held_back: self.held_back }
@@ -120,7 +120,7 @@ impl Retirement<'_> {
             return;
         }
         let now = self.now;
-        let wants = self.runners.get(&runner.name).and_then(|known| known.blueprint.known()).map(|known| &known.config);
+        let wants = self.runners.get(&runner.name).and_then(|known| known.plan.known()).map(|known| &known.config);
         let mut idle: Vec<Idle<'_>> = self
             .fleet
             .workers

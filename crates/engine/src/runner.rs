@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::backoff::{Backoff, Jitter, Pace};
 use super::job::{Knowledge, RunnerFacts};
-use super::offering::Blueprint;
+use super::offering::LaunchPlan;
 use super::trouble::Trouble;
 
 /// After a launch that is refused or malformed: somebody has to change something, but perhaps just did.
@@ -57,7 +57,7 @@ impl<T> Answer<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Runner {
     pub(crate) facts: Answer<RunnerFacts>,
-    pub(crate) blueprint: Answer<Blueprint>,
+    pub(crate) plan: Answer<LaunchPlan>,
     /// An operator has paused it.
     pub(crate) paused: bool,
     /// Since when it has had a whole worker's slots more than wanted.
@@ -75,7 +75,7 @@ impl Runner {
     pub(crate) fn new() -> Self {
         Self {
             facts: Answer::awaited("GitLab's answer about the runner"),
-            blueprint: Answer::awaited("the launch template"),
+            plan: Answer::awaited("the launch template"),
             paused: false,
             spare_since: None,
             refused: Backoff::default(),

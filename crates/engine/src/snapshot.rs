@@ -31,12 +31,12 @@ pub struct FleetSnapshot {
     pub runners: Vec<RunnerSnapshot>,
     /// By runner, then by launch time.
     pub workers: Vec<WorkerSnapshot>,
-    /// Jobs that wait, in queue order; at most [`View::JOBS_MAX`].
+    /// Jobs that wait, in queue order; at most [`FleetSnapshot::JOBS_MAX`].
     pub jobs: Vec<JobSnapshot>,
     /// What there is to say of all that wait.
     #[serde(default)]
     pub waiting: Waiting,
-    /// The newest decisions, newest last; at most [`View::DECISIONS_MAX`].
+    /// The newest decisions, newest last; at most [`FleetSnapshot::DECISIONS_MAX`].
     pub decisions: Vec<Decision>,
     /// Counters since the manager's start.
     pub totals: Totals,
@@ -73,7 +73,7 @@ pub struct RunnerSnapshot {
     /// What is known of it in GitLab (tags, scope, whether it is paused); decisions rest on a stale answer, too.
     pub facts: Knowledge,
     /// What is known of its launches (image, subnets, template); launches are made from a stale answer, too.
-    pub blueprint: Knowledge,
+    pub launch_plan: Knowledge,
     /// Jobs that run.
     pub running: u32,
     /// Jobs that wait and are counted for it.

@@ -70,7 +70,7 @@ fn runners(engine: &Engine) -> Vec<RunnerSnapshot> {
         // It has none to read any more.
         queue: Knowledge::Known,
         facts: Knowledge::Known,
-        blueprint: Knowledge::Known,
+        launch_plan: Knowledge::Known,
         running: 0,
         waiting: 0,
         idle_wanted: 0,
@@ -98,7 +98,7 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
         name: runner.name.clone(),
         queue: queue.clone(),
         facts: known.map_or_else(awaited, |known| known.facts.knowledge(engine.now)),
-        blueprint: known.map_or_else(awaited, |known| known.blueprint.knowledge(engine.now)),
+        launch_plan: known.map_or_else(awaited, |known| known.plan.knowledge(engine.now)),
         running: *running,
         waiting: *waiting,
         idle_wanted: *idle_wanted,
@@ -114,9 +114,9 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
 
 /// The spot offers that a launch now would leave out for their price.
 fn over_price_cap(engine: &Engine, runner: &RunnerSettings) -> Vec<Explained<OverPriceCap>> {
-    let blueprint = engine.runners.get(&runner.name).and_then(|known| known.blueprint.known());
-    let Some(blueprint) = blueprint.filter(|_| runner.market == Market::Spot) else { return Vec::new() };
-    let offerings: Vec<Offering> = blueprint.places.iter().map(|place| place.on(Market::Spot)).collect();
+    let plan = engine.runners.get(&runner.name).and_then(|known| known.plan.known());
+    let Some(plan) = plan.filter(|_| runner.market == Market::Spot) else { return Vec::new() };
+    let offerings: Vec<Offering> = plan.places.iter().map(|place| place.on(Market::Spot)).collect();
     let max = runner.spot_max_price.as_ref().map(UsdPerHour::value);
     let over = placement::over_price_cap(&offerings, max, &engine.prices, engine.now);
     over.into_iter().map(|offer| Explained::at(engine.now, offer)).collect()

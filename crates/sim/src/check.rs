@@ -48,7 +48,7 @@ pub enum Violation {
     LeftWorker(WorkerId),
     /// At the end: fewer workers than the idle policy's floor.
     BelowFloor(RunnerName),
-    /// At the end: a worker made from an outdated blueprint.
+    /// At the end: a worker made from an outdated launch plan.
     LeftDrifted(WorkerId),
     /// At the end: a runner-manager row without a worker.
     LeftRow(SystemId),
@@ -107,7 +107,7 @@ impl fmt::Display for Violation {
             Self::LeftWorker(worker) => write!(f, "at the end worker {worker} is left"),
             Self::BelowFloor(runner) => write!(f, "at the end {runner} has fewer workers than its idle policy wants"),
             Self::LeftDrifted(worker) => {
-                write!(f, "at the end worker {worker} is left, which is made from an old blueprint")
+                write!(f, "at the end worker {worker} is left, which is made from an old launch plan")
             }
             Self::LeftRow(row) => write!(f, "at the end runner-manager row {row} is left"),
             Self::LeftTemplate(name) => write!(f, "at the end launch template {name} is left, which nothing needs"),
@@ -287,7 +287,7 @@ fn left(world: &World, runner: &RunnerSettings) -> Vec<Violation> {
     let live: Vec<_> = world.live().filter(|(_, machine)| machine.runner == runner.name && !machine.hold).collect();
     let spare = live.iter().skip(most).map(|(id, _)| Violation::LeftWorker((*id).clone()));
     let missing = (live.len() < floor).then(|| Violation::BelowFloor(runner.name.clone()));
-    let wants = world.scenario().blueprints.get(&runner.name).map(|blueprint| &blueprint.config);
+    let wants = world.scenario().plans.get(&runner.name).map(|plan| &plan.config);
     let drifted = live
         .iter()
         .filter(|(_, machine)| wants.is_some_and(|wants| *wants != machine.config))

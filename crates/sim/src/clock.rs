@@ -43,7 +43,7 @@ impl HostClock {
             Event::Queue { .. }
             | Event::Configured(_)
             | Event::Runner { .. }
-            | Event::Blueprint { .. }
+            | Event::LaunchPlan { .. }
             | Event::Launched { .. }
             | Event::TerminateFailed { .. }
             | Event::Worker { .. }

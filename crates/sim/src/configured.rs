@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use runner_fleet_config::Config;
 use runner_fleet_engine::{
-    Blueprint, ConfigHash, Place, ProjectId, RunnerFacts, RunnerName, Scope, TemplateName, Zone,
+    ConfigHash, LaunchPlan, Place, ProjectId, RunnerFacts, RunnerName, Scope, TemplateName, Zone,
 };
 
 use super::assumptions::Assumptions;
@@ -38,7 +38,7 @@ pub fn setting(
     scenario.manager = config.fleet.manager.clone();
     scenario.settings = config.settings();
     scenario.facts.clear();
-    scenario.blueprints.clear();
+    scenario.plans.clear();
     let all_tags = workload.tags();
     for (number, runner) in config.runners.iter().enumerate() {
         let facts = RunnerFacts {
@@ -58,12 +58,12 @@ pub fn setting(
                 subnet: subnet.clone(),
             })
         });
-        let blueprint = Blueprint {
+        let plan = LaunchPlan {
             config: ConfigHash::new("simulated"),
             template: TemplateName::new(format!("runner-fleet-{}-{}", config.fleet.manager, runner.name)),
             places: places.collect(),
         };
-        scenario.blueprints.insert(runner.name.clone(), blueprint);
+        scenario.plans.insert(runner.name.clone(), plan);
     }
     scenario.jobs = jobs(workload, start, assumed.retries);
     scenario.boot = assumed.boot;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use runner_fleet_engine::{
-    Blueprint, Command, Event, Instance, JobId, Launch, LaunchToken, Leftover, Market, PendingJob, Reason, Report,
+    Command, Event, Instance, JobId, Launch, LaunchPlan, LaunchToken, Leftover, Market, PendingJob, Reason, Report,
     RunnerName, RunnerState, Settings, SystemId, Termination, WorkerEvent, WorkerId,
 };
 
@@ -49,7 +49,7 @@ pub(crate) enum Vice {
 pub(crate) struct Plain {
     vice: Vice,
     settings: Option<Settings>,
-    blueprint: Option<Blueprint>,
+    plan: Option<LaunchPlan>,
     pending: Vec<PendingJob>,
     workers: BTreeMap<WorkerId, Worker>,
     in_flight: BTreeMap<LaunchToken, Launch>,
@@ -80,7 +80,7 @@ impl Plain {
         Self {
             vice,
             settings: None,
-            blueprint: None,
+            plan: None,
             pending: Vec::new(),
             workers: BTreeMap::new(),
             in_flight: BTreeMap::new(),
@@ -101,7 +101,7 @@ impl Plain {
                 self.pending = snapshot.jobs;
                 self.seen_at = Some(snapshot.as_of);
             }
-            Event::Blueprint { blueprint: Ok(blueprint), .. } => self.blueprint = Some(blueprint),
+            Event::LaunchPlan { plan: Ok(plan), .. } => self.plan = Some(plan),
             Event::Instances { listing: Ok(listing), .. } => listing.into_iter().for_each(|one| self.listed(one)),
             Event::Launched { token, answer } => {
                 let launch = self.in_flight.remove(&token);
@@ -121,7 +121,7 @@ impl Plain {
             }
             Event::Runner { .. }
             | Event::Queue { .. }
-            | Event::Blueprint { .. }
+            | Event::LaunchPlan { .. }
             | Event::Instances { .. }
             | Event::Worker { .. }
             | Event::Forgotten { .. }
@@ -139,8 +139,8 @@ impl Plain {
     }
 
     fn launch(&mut self, commands: &mut Vec<Command>) {
-        let (Some(blueprint), Some(runner)) =
-            (self.blueprint.clone(), self.settings.as_ref().and_then(|settings| settings.runners.first()))
+        let (Some(plan), Some(runner)) =
+            (self.plan.clone(), self.settings.as_ref().and_then(|settings| settings.runners.first()))
         else {
             return;
         };
@@ -165,9 +165,9 @@ impl Plain {
                 runner: runner.name.clone(),
                 count: missing,
                 market: Market::Spot,
-                offerings: blueprint.places.iter().map(|place| place.on(Market::Spot)).collect(),
-                template: blueprint.template,
-                config: blueprint.config,
+                offerings: plan.places.iter().map(|place| place.on(Market::Spot)).collect(),
+                template: plan.template,
+                config: plan.config,
                 spot_max_price: None,
                 tags: BTreeMap::new(),
                 reason: Reason::Demand { running: 0, waiting, idle: 0, slots: free },

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use runner_fleet_engine::{
-    Blueprint, ConfigHash, Holdings, InstanceType, Market, Place, ProjectId, RunnerFacts, RunnerName, RunnerSettings,
+    ConfigHash, Holdings, InstanceType, LaunchPlan, Market, Place, ProjectId, RunnerFacts, RunnerName, RunnerSettings,
     Scope, Server, Settings, SubnetId, TemplateName, Zone,
 };
 
@@ -24,7 +24,7 @@ pub struct Scenario {
     /// What GitLab says about each runner.
     pub facts: BTreeMap<RunnerName, RunnerFacts>,
     /// What each runner's workers are made of.
-    pub blueprints: BTreeMap<RunnerName, Blueprint>,
+    pub plans: BTreeMap<RunnerName, LaunchPlan>,
     /// Launch templates and key pairs that an earlier installation of this manager has left.
     pub inherited: Holdings,
     /// What is queued, when; in any order.
@@ -122,7 +122,7 @@ impl Scenario {
             start,
             settings: Settings { concurrent: 100, check_interval: Duration::from_secs(3), runners: Vec::new() },
             facts: BTreeMap::new(),
-            blueprints: BTreeMap::new(),
+            plans: BTreeMap::new(),
             inherited: Holdings::default(),
             jobs: Vec::new(),
             boot: Duration::from_secs(45),
@@ -151,7 +151,7 @@ impl Scenario {
             scope: Scope::Everything,
         };
         self.facts.insert(name.clone(), facts);
-        self.blueprints.insert(name.clone(), blueprint(&name));
+        self.plans.insert(name.clone(), plan(&name));
         self.settings.runners.push(settings);
     }
 
@@ -196,7 +196,7 @@ pub fn runner(name: &str) -> RunnerSettings {
     RunnerSettings::new(RunnerName::new(name), Server::new("https://gitlab.example.com"))
 }
 
-fn blueprint(runner: &RunnerName) -> Blueprint {
+fn plan(runner: &RunnerName) -> LaunchPlan {
     let zones = [("eu-central-1a", "subnet-a"), ("eu-central-1b", "subnet-b")];
     let places = ["c8g.large", "c7g.large"].into_iter().flat_map(|instance_type| {
         zones.into_iter().map(move |(zone, subnet)| Place {
@@ -205,7 +205,7 @@ fn blueprint(runner: &RunnerName) -> Blueprint {
             subnet: SubnetId::new(subnet),
         })
     });
-    Blueprint {
+    LaunchPlan {
         config: ConfigHash::new("c0ffee"),
         template: TemplateName::new(format!("runner-fleet-sim-{runner}-c0ffee")),
         places: places.collect(),

@@ -4,14 +4,13 @@
 //! vocabulary comes back. No SDK type appears in a signature (but for [`Aws::from_sdk_config`], the door for tests).
 //!
 //! Reading order: the door ([`client`]) and what it asks once (`cache`), what can go wrong ([`error`], [`meaning`]);
-//! what a worker is made of ([`spec`], [`image`], [`subnet`], [`key`], [`template`], together the [`blueprint`], and
+//! what a worker is made of ([`spec`], [`image`], [`subnet`], [`key`], [`template`], together the [`launch plan`], and
 //! what is kept for it, [`upkeep`]); the launch ([`fleet`], [`fleet_answer`]), the listing ([`listing`]), the end
 //! ([`terminate`]); what it costs ([`prices`], [`on_demand`]); secrets ([`parameter`]); the rights that all of this
 //! needs ([`policy`], [`mod@worker_policy`]). What only `doctor` asks: [`dry_run`], [`network`], [`role`], [`quota`].
 //!
 //! Deliberately absent: choosing a zone or a market, repeating a launch, and any call for a single worker.
 
-pub mod blueprint;
 pub(crate) mod cache;
 pub mod calls;
 pub mod client;
@@ -21,6 +20,7 @@ pub mod fleet;
 pub mod fleet_answer;
 pub mod image;
 pub mod key;
+pub mod launch_plan;
 pub mod listing;
 pub mod meaning;
 pub mod network;

@@ -62,7 +62,7 @@ impl Aws {
     }
 
     /// Where the types can be had. Only an optimisation: EC2 tells the same with every launch, at the price of a
-    /// failed offering; so that a failed call is no failure, and is repeated with the next blueprint.
+    /// failed offering; so that a failed call is no failure, and is repeated with the next launch plan.
     async fn offered(&self, types: &[InstanceType]) -> Offered {
         let mut known = self.cache.offered.lock().await;
         let missing: Vec<InstanceType> = types.iter().filter(|kind| !known.contains_key(*kind)).cloned().collect();

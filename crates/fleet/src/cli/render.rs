@@ -49,7 +49,7 @@ pub(super) fn run(global: &Global, args: &RenderArgs, out: &mut dyn Write) -> Re
     }
     let name = args.runner.as_deref().unwrap_or_default();
     let runner = service::runner_named(&config, name)?;
-    let spec = recipe::worker_spec(&config, runner, host_key(&config, &runner.name));
+    let spec = worker_spec::worker_spec(&config, runner, host_key(&config, &runner.name));
     let rendered = worker::render(&spec, &WorkerId::new("i-0123456789abcdef0"));
     if args.json {
         let value = json!({
@@ -89,6 +89,6 @@ fn host_key(config: &Config, runner: &RunnerName) -> HostKey {
     let known = state_dir.join(KEY_FILE).exists().then(|| ManagerKey::load(state_dir).ok()).flatten();
     known.map_or_else(
         || HostKey { private: SecretString::from(""), public: "ssh-ed25519 (made at the first start)".into() },
-        |key| recipe::host_key(runner, &key),
+        |key| worker_spec::host_key(runner, &key),
     )
 }

@@ -84,7 +84,7 @@ fn target(config: &Config, instance: &Instance, key: &ManagerKey) -> Result<Targ
         );
         return Err(CliError::Failed(why));
     };
-    let public = recipe::host_key(&instance.runner, key).public;
+    let public = worker_spec::host_key(&instance.runner, key).public;
     let Some(host_key) = HostPublicKey::parse(&public) else {
         return Err(CliError::Failed("the host key cannot be derived from the manager's key".into()));
     };

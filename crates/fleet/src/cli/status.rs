@@ -132,8 +132,8 @@ fn runners(snapshot: &FleetSnapshot, style: OutputStyle, out: &mut dyn Write) ->
         let paused = runner.paused.then(|| "paused".to_owned());
         let queue = knowledge("queue", &runner.queue);
         let facts = stale("its settings in GitLab", &runner.facts);
-        let blueprint = stale("its image, subnets and template", &runner.blueprint);
-        let notes: Vec<_> = [paused, queue, facts, blueprint, runner.held_back.as_ref().map(ToString::to_string)]
+        let plan = stale("its image, subnets and template", &runner.launch_plan);
+        let notes: Vec<_> = [paused, queue, facts, plan, runner.held_back.as_ref().map(ToString::to_string)]
             .into_iter()
             .flatten()
             .collect();

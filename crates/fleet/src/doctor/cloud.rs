@@ -73,8 +73,8 @@ pub(super) async fn examine(patient: &Patient<'_>, aws: &Aws) -> Vec<Finding> {
 fn spec(patient: &Patient<'_>) -> Result<LaunchSpec, Finding> {
     let Patient { config, runner, key, .. } = patient;
     let spec = match key {
-        Some(key) => recipe::launch_spec(config, runner, key),
-        None => recipe::spec_without_key(config, runner, HostKey { private: "".into(), public: String::new() }),
+        Some(key) => worker_spec::launch_spec(config, runner, key),
+        None => worker_spec::spec_without_key(config, runner, HostKey { private: "".into(), public: String::new() }),
     };
     spec.map_err(|error| Finding::failed(Step::Launch, told(&error), "shorten setup_script, or bake it into the image"))
 }

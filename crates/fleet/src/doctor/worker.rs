@@ -57,7 +57,7 @@ pub(super) async fn sample(patient: &Patient<'_>, aws: &Aws) -> Sample {
     let Some(key) = patient.key else {
         return nothing(Finding::not_checked(Step::Worker, "without the manager's SSH key no worker can be reached"));
     };
-    let public = recipe::host_key(&patient.runner.name, key).public;
+    let public = worker_spec::host_key(&patient.runner.name, key).public;
     let (Some(host_key), Some(address)) = (HostPublicKey::parse(&public), instance.address) else {
         return nothing(Finding::not_checked(Step::Worker, format!("{} has no address yet", instance.id)));
     };

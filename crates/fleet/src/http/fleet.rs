@@ -76,7 +76,7 @@ const RUNNER_GAUGES: [RunnerGauge; 9] = [
     ("paused", "1 when an operator has paused the runner", |r| r.paused.into()),
     ("queue_known", "1 when the last poll of the queue is recent", |r| r.queue.is_known().into()),
     ("facts_known", "1 when GitLab's last answer about the runner was good", |r| r.facts.is_known().into()),
-    ("blueprint_known", "1 when the last preparation of launches was good", |r| r.blueprint.is_known().into()),
+    ("launch_plan_known", "1 when the last preparation of launches was good", |r| r.launch_plan.is_known().into()),
 ];
 
 fn runners(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
@@ -118,7 +118,7 @@ fn troubles(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fm
         let name = runner.name.as_str();
         tell("queue", name, &runner.queue)?;
         tell("facts", name, &runner.facts)?;
-        tell("blueprint", name, &runner.blueprint)?;
+        tell("launch-plan", name, &runner.launch_plan)?;
     }
     snapshot.prices.iter().try_for_each(|(region, prices)| tell("prices", region, prices))
 }
@@ -198,7 +198,7 @@ mod tests {
             name: RunnerName::new("spot \"x\""),
             queue: Knowledge::Known,
             facts: Knowledge::Known,
-            blueprint: Knowledge::Known,
+            plan: Knowledge::Known,
             running: 2,
             waiting: 0,
             idle_wanted: 0,

@@ -2,12 +2,11 @@
 //!
 //! Reading order: the loop ([`driver`]) between the engine and an [`edge`], with its [`clock`], what it tells systemd
 //! ([`standing`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs to
-//! be acted on ([`ssh_key`], [`setup`], [`regions`], [`recipe`]), what is watched (queues, facts about runners, blueprints, prices), calls to EC2,
+//! be acted on ([`ssh_key`], [`setup`], [`regions`], [`worker_spec`]), what is watched (queues, facts about runners, launch plans, prices), calls to EC2,
 //! and the [`connection`]s to the workers. At last the [`service`] that puts all of it together, what it waits for
 //! before it begins ([`starting`]), and its [`reload`]; and one [`preview`] without all that, for a plan while the service does
 //! not run.
 
-mod blueprints;
 pub mod clock;
 mod complaint;
 pub mod connection;
@@ -17,6 +16,7 @@ pub mod edge;
 mod facts;
 mod in_time;
 pub mod journal;
+mod launch_plans;
 pub mod metrics;
 pub mod operator;
 mod outcome;
@@ -24,7 +24,6 @@ pub mod past;
 pub mod preview;
 mod prices;
 mod queues;
-pub mod recipe;
 pub mod regions;
 pub mod reload;
 pub mod service;
@@ -32,6 +31,7 @@ pub mod setup;
 pub mod ssh_key;
 pub mod standing;
 pub mod starting;
+pub mod worker_spec;
 pub mod world;
 
 pub use driver::{Doors, drive};

@@ -86,15 +86,14 @@ fn is_a_look(command: &Command) -> bool {
 async fn gather(setup: &Setup, regions: &Regions, key: &ManagerKey, clock: Clock) -> Vec<Event> {
     let mut events = vec![Event::Configured(setup.settings.clone())];
     let began = clock.now();
-    let (facts, blueprints, first) =
-        tokio::join!(all_facts(setup), previews(setup, key), instances(setup, regions, clock));
+    let (facts, plans, first) = tokio::join!(all_facts(setup), previews(setup, key), instances(setup, regions, clock));
     let (findings, facts) = facts;
     let running = match &first {
         Event::Instances { listing: Ok(listing), .. } => listing.clone(),
         _ => Vec::new(),
     };
     events.extend(facts);
-    events.extend(blueprints);
+    events.extend(plans);
     events.push(first);
     events.extend(glances(setup, key, running).await);
     events.extend(all_queues(setup, findings, clock).await);
@@ -122,11 +121,11 @@ async fn previews(setup: &Setup, key: &ManagerKey) -> Vec<Event> {
 }
 
 async fn preview(setup: &Setup, runner: &RunnerSetup, key: &ManagerKey) -> Event {
-    let blueprint = match recipe::launch_spec(&setup.config, &runner.runner, key) {
+    let plan = match worker_spec::launch_spec(&setup.config, &runner.runner, key) {
         Err(error) => Err(error.into()),
         Ok(spec) => in_time(PREVIEW_MAX, runner.aws.preview(&spec)).await,
     };
-    Event::Blueprint { runner: runner.runner.name.clone(), blueprint }
+    Event::LaunchPlan { runner: runner.runner.name.clone(), plan }
 }
 
 async fn instances(setup: &Setup, regions: &Regions, clock: Clock) -> Event {

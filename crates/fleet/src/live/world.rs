@@ -25,7 +25,7 @@ use super::facts::{self, Findings};
 use super::in_time::in_time;
 use super::regions::Regions;
 use super::setup::{RunnerSetup, Setup};
-use super::{blueprints, prices, queues, recipe};
+use super::{plans, prices, queues, recipe};
 
 /// A backstop: the client has its own, shorter time-outs.
 const CALL_MAX: Duration = Duration::from_secs(60);
@@ -183,7 +183,7 @@ fn watches(setup: &Arc<Setup>, key: &Arc<ManagerKey>, events: &mpsc::Sender<Even
     let mut servers: BTreeMap<Server, Vec<_>> = BTreeMap::new();
     for runner in &setup.runners {
         tasks.spawn(facts::run(Arc::clone(runner), manager.clone(), findings.clone(), events.clone(), clock));
-        tasks.spawn(blueprints::run(Arc::clone(setup), Arc::clone(runner), Arc::clone(key), events.clone(), clock));
+        tasks.spawn(launch_plans::run(Arc::clone(setup), Arc::clone(runner), Arc::clone(key), events.clone(), clock));
         servers.entry(runner.runner.server.clone()).or_default().push(Arc::clone(runner));
     }
     for (server, runners) in servers {
@@ -214,7 +214,7 @@ impl Provisioner for Recipes {
 
 /// How to log in to a worker of this runner, and what it is configured with.
 pub(super) fn provision(config: &Config, runner: &RunnerSetup, key: &ManagerKey, worker: &WorkerId) -> Provision {
-    let spec = recipe::worker_spec(config, &runner.runner, recipe::host_key(&runner.runner.name, key));
+    let spec = worker_spec::worker_spec(config, &runner.runner, worker_spec::host_key(&runner.runner.name, key));
     let config_toml = worker::runner_config(&spec, &runner.token, worker);
     Provision {
         user: spec.ssh_user.clone(),

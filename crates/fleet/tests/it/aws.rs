@@ -16,7 +16,7 @@ use aws_sdk_ssm::types::ParameterType;
 use jiff::Timestamp;
 use runner_fleet::aws::{AddressKind, Ami, Arch, Aws, LaunchSpec, ManagerPolicy, RootVolume, manager_policy};
 use runner_fleet_engine::{
-    Blueprint, Health, Instance, InstanceState, InstanceType, Launch, LaunchErrorClass, LaunchToken, Leftover, Market,
+    Health, Instance, InstanceState, InstanceType, Launch, LaunchErrorClass, LaunchPlan, LaunchToken, Leftover, Market,
     Reason, RunnerName, SubnetId, TemplateName, WorkerId,
 };
 use secrecy::ExposeSecret;
@@ -28,8 +28,8 @@ async fn preparing_twice_gives_one_template_and_one_key_pair() {
     let world = World::new("eu-central-1").await;
     let spec = world.spec("arm");
 
-    let first = world.aws.blueprint(&spec).await.unwrap();
-    let by_another_process = world.another_door().blueprint(&spec).await.unwrap();
+    let first = world.aws.plan(&spec).await.unwrap();
+    let by_another_process = world.another_door().plan(&spec).await.unwrap();
 
     assert_eq!(first, by_another_process);
     assert_eq!(world.templates().await, [first.template.as_str()]);
@@ -41,12 +41,12 @@ async fn preparing_twice_gives_one_template_and_one_key_pair() {
 async fn a_changed_runner_gets_a_new_template_the_old_one_goes() {
     let world = World::new("eu-west-1").await;
     let mut spec = world.spec("arm");
-    let first = world.aws.blueprint(&spec).await.unwrap();
-    let other = world.aws.blueprint(&world.spec("other")).await.unwrap();
+    let first = world.aws.plan(&spec).await.unwrap();
+    let other = world.aws.plan(&world.spec("other")).await.unwrap();
 
     spec.user_data = b"#cloud-config\n{packages: [jq]}".to_vec();
     spec.key_fingerprint = "SHA256:def".to_owned();
-    let second = world.aws.blueprint(&spec).await.unwrap();
+    let second = world.aws.plan(&spec).await.unwrap();
     assert_ne!(first.template, second.template);
     assert_ne!(first.config, second.config);
 
@@ -68,10 +68,10 @@ async fn a_changed_runner_gets_a_new_template_the_old_one_goes() {
 #[tokio::test]
 async fn three_workers_are_launched_listed_and_ended() {
     let world = World::new("us-east-1").await;
-    let blueprint = world.aws.blueprint(&world.spec("arm")).await.unwrap();
-    world.foreign_instance(&blueprint).await;
+    let plan = world.aws.plan(&world.spec("arm")).await.unwrap();
+    world.foreign_instance(&plan).await;
 
-    let launch = a_launch(&blueprint, "token-3", 3, Market::Spot);
+    let launch = a_launch(&plan, "token-3", 3, Market::Spot);
     let answer = world.launch(&launch).await;
 
     assert_eq!(answer.launched.len(), 3, "{answer:?}");
@@ -81,7 +81,7 @@ async fn three_workers_are_launched_listed_and_ended() {
     assert_eq!(ids(&listed), answer.launched.iter().map(|worker| worker.id.clone()).collect());
     for instance in &listed {
         assert_eq!(instance.runner, launch.runner);
-        assert_eq!(instance.config, blueprint.config);
+        assert_eq!(instance.config, plan.config);
         assert_eq!(instance.launch.as_ref(), Some(&launch.token));
         assert_eq!(instance.state, InstanceState::Running);
         assert_eq!(instance.market, Market::Spot);
@@ -90,7 +90,7 @@ async fn three_workers_are_launched_listed_and_ended() {
         let is_asked = |place: &&runner_fleet_engine::Place| {
             place.instance_type == instance.instance_type && place.zone == instance.zone
         };
-        assert!(blueprint.places.iter().any(|place| is_asked(&place)), "{instance:?}");
+        assert!(plan.places.iter().any(|place| is_asked(&place)), "{instance:?}");
         assert!(!instance.hold && instance.state_reason.is_none());
     }
 
@@ -109,8 +109,8 @@ async fn three_workers_are_launched_listed_and_ended() {
 async fn on_demand_a_missing_address_and_a_hold_are_seen() {
     let world = World::new("us-west-2").await;
     let spec = LaunchSpec { public_address: true, ..world.spec("arm") };
-    let blueprint = world.aws.blueprint(&spec).await.unwrap();
-    let answer = world.launch(&a_launch(&blueprint, "token", 1, Market::OnDemand)).await;
+    let plan = world.aws.plan(&spec).await.unwrap();
+    let answer = world.launch(&a_launch(&plan, "token", 1, Market::OnDemand)).await;
     let id = answer.launched[0].id.as_str();
     let hold = Tag::builder().key("runner-fleet:hold").value("").build();
     world.ec2.create_tags().resources(id).tags(hold).send().await.unwrap();
@@ -125,10 +125,10 @@ async fn on_demand_a_missing_address_and_a_hold_are_seen() {
 #[tokio::test]
 async fn a_fleet_of_several_pages_is_listed_whole() {
     let world = World::new("eu-north-1").await;
-    let blueprint = world.aws.blueprint(&world.spec("arm")).await.unwrap();
+    let plan = world.aws.plan(&world.spec("arm")).await.unwrap();
     let aws = world.another_door().with_instances_per_page(25);
 
-    let answer = world.launch(&a_launch(&blueprint, "many", 60, Market::Spot)).await;
+    let answer = world.launch(&a_launch(&plan, "many", 60, Market::Spot)).await;
     let listed = aws.instances(MANAGER, &|_| AddressKind::Private, false).await.unwrap();
 
     assert_eq!((answer.launched.len(), listed.len()), (60, 60));
@@ -143,8 +143,8 @@ async fn a_fleet_of_several_pages_is_listed_whole() {
 async fn a_hundred_workers_cost_at_most_fifteen_calls() {
     let world = World::new("eu-west-3").await;
 
-    let blueprint = world.aws.blueprint(&world.spec("arm")).await.unwrap();
-    let answer = world.launch(&a_launch(&blueprint, "hundred", 100, Market::Spot)).await;
+    let plan = world.aws.plan(&world.spec("arm")).await.unwrap();
+    let answer = world.launch(&a_launch(&plan, "hundred", 100, Market::Spot)).await;
     let running = world.list().await.iter().filter(|instance| instance.state == InstanceState::Running).count();
     // As the service does beside it, every ten minutes.
     world.aws.spot_prices(&BTreeSet::from([InstanceType::new("c7g.large")]), at_some_time()).await.unwrap();
@@ -157,7 +157,7 @@ async fn a_hundred_workers_cost_at_most_fifteen_calls() {
 #[tokio::test]
 async fn what_the_configuration_gets_wrong_is_told_by_name() {
     let world = World::new("ca-central-1").await;
-    let told = async |spec: LaunchSpec| world.aws.blueprint(&spec).await.unwrap_err().to_string();
+    let told = async |spec: LaunchSpec| world.aws.plan(&spec).await.unwrap_err().to_string();
 
     let subnets = vec![SubnetId::new("subnet-0123456789abcdef0")];
     let error = told(LaunchSpec { subnets, ..world.spec("arm") }).await;
@@ -176,25 +176,25 @@ async fn what_the_configuration_gets_wrong_is_told_by_name() {
 }
 
 #[tokio::test]
-async fn a_vanished_template_is_mended_by_the_next_blueprint() {
+async fn a_vanished_template_is_mended_by_the_next_plan() {
     let world = World::new("sa-east-1").await;
-    let blueprint = world.aws.blueprint(&world.spec("arm")).await.unwrap();
-    world.ec2.delete_launch_template().launch_template_name(blueprint.template.as_str()).send().await.unwrap();
+    let plan = world.aws.plan(&world.spec("arm")).await.unwrap();
+    world.ec2.delete_launch_template().launch_template_name(plan.template.as_str()).send().await.unwrap();
 
-    let answer = world.launch(&a_launch(&blueprint, "gone", 1, Market::Spot)).await;
+    let answer = world.launch(&a_launch(&plan, "gone", 1, Market::Spot)).await;
 
     assert_eq!((answer.launched.len(), answer.leftover), (0, Leftover::None));
     assert_eq!(answer.errors[0].class, LaunchErrorClass::Invalid, "{answer:?}");
     assert!(world.templates().await.is_empty());
-    assert_eq!(world.aws.blueprint(&world.spec("arm")).await.unwrap(), blueprint);
-    assert_eq!(world.templates().await, [blueprint.template.as_str()]);
+    assert_eq!(world.aws.plan(&world.spec("arm")).await.unwrap(), plan);
+    assert_eq!(world.templates().await, [plan.template.as_str()]);
 }
 
 #[tokio::test]
 async fn an_unknown_id_does_not_keep_the_others_alive() {
     let world = World::new("eu-south-1").await;
-    let blueprint = world.aws.blueprint(&world.spec("arm")).await.unwrap();
-    let launched = world.launch(&a_launch(&blueprint, "two", 2, Market::Spot)).await.launched;
+    let plan = world.aws.plan(&world.spec("arm")).await.unwrap();
+    let launched = world.launch(&a_launch(&plan, "two", 2, Market::Spot)).await.launched;
     let unknown = WorkerId::new("i-0123456789abcdef0");
     let ids = [launched[0].id.clone(), unknown.clone(), launched[1].id.clone()];
 
@@ -213,10 +213,10 @@ async fn secrets_and_image_ids_come_from_parameters() {
 
     let secret = world.aws.secret("/ci/token").await.unwrap();
     let spec = LaunchSpec { ami: Ami::Parameter("/ci/image".to_owned()), ..world.spec("arm") };
-    let by_parameter = world.aws.blueprint(&spec).await.unwrap();
+    let by_parameter = world.aws.plan(&spec).await.unwrap();
 
     assert_eq!(secret.expose_secret(), "glrt-secret");
-    assert_eq!(by_parameter, world.aws.blueprint(&world.spec("arm")).await.unwrap());
+    assert_eq!(by_parameter, world.aws.plan(&world.spec("arm")).await.unwrap());
     let error = world.aws.secret("/ci/none").await.unwrap_err();
     assert!(error.to_string().contains("the SSM parameter /ci/none does not exist in ap-south-1"), "{error}");
 }
@@ -226,16 +226,16 @@ async fn every_call_of_a_fleets_life_is_in_the_policy() {
     let world = World::new("eu-south-2").await;
     world.parameter("/ci/image", &world.image, ParameterType::String).await;
     let mut spec = LaunchSpec { ami: Ami::Parameter("/ci/image".to_owned()), ..world.spec("arm") };
-    let blueprint = world.aws.blueprint(&spec).await.unwrap();
-    let launched = world.launch(&a_launch(&blueprint, "life", 1, Market::Spot)).await.launched;
+    let plan = world.aws.plan(&spec).await.unwrap();
+    let launched = world.launch(&a_launch(&plan, "life", 1, Market::Spot)).await.launched;
     world.list().await;
     world.aws.spot_prices(&spec.instance_types.iter().cloned().collect(), at_some_time()).await.unwrap();
     world.aws.terminate(&[launched[0].id.clone()]).await;
     spec.key_fingerprint = "SHA256:def".to_owned();
-    world.another_door().blueprint(&spec).await.unwrap();
+    world.another_door().plan(&spec).await.unwrap();
     let changed = world.another_door();
     spec.key_fingerprint = "SHA256:ghi".to_owned();
-    let present = changed.blueprint(&spec).await.unwrap().template;
+    let present = changed.plan(&spec).await.unwrap().template;
     changed.tidy(&spec, &present, &BTreeSet::new()).await.unwrap();
 
     let policy = manager_policy(&ManagerPolicy {
@@ -265,8 +265,8 @@ async fn every_call_of_a_fleets_life_is_in_the_policy() {
 async fn what_doctor_asks_is_understood_and_changes_nothing() {
     let world = World::new("ap-northeast-1").await;
     let spec = world.spec("arm");
-    let blueprint = world.aws.blueprint(&spec).await.unwrap();
-    let place = &blueprint.places[0];
+    let plan = world.aws.plan(&spec).await.unwrap();
+    let place = &plan.places[0];
     let new_key = LaunchSpec { key_fingerprint: "SHA256:new".to_owned(), ..spec.clone() };
 
     let who = world.aws.identity().await.unwrap();
@@ -274,7 +274,7 @@ async fn what_doctor_asks_is_understood_and_changes_nothing() {
     let groups = world.aws.look_at_groups(&spec.security_groups).await.unwrap();
     let vcpus = world.aws.vcpus(&spec.instance_types).await.unwrap();
     world.aws.may_run(&spec, &world.image, place).await.unwrap();
-    world.aws.may_launch(&spec, &blueprint.template, Market::Spot, &blueprint.places).await.unwrap();
+    world.aws.may_launch(&spec, &plan.template, Market::Spot, &plan.places).await.unwrap();
     world.aws.may_import_key(&new_key).await.unwrap();
     let no_profile = world.aws.role_of("nobody").await.unwrap_err();
     let no_group = world.aws.look_at_groups(&["sg-0123".to_owned()]).await.unwrap_err();
@@ -312,12 +312,12 @@ async fn an_unreachable_endpoint_is_transient_and_may_have_launched() {
     let aws = Aws::from_sdk_config(&settings(&format!("http://127.0.0.1:{port}"), "eu-central-1")).unwrap();
 
     let error = aws.instances(MANAGER, &|_| AddressKind::Private, false).await.unwrap_err();
-    let blueprint = Blueprint {
+    let plan = LaunchPlan {
         config: runner_fleet_engine::ConfigHash::new("c"),
         template: TemplateName::new("t"),
         places: Vec::new(),
     };
-    let answer = aws.launch(MANAGER, &a_launch(&blueprint, "token", 1, Market::Spot)).await;
+    let answer = aws.launch(MANAGER, &a_launch(&plan, "token", 1, Market::Spot)).await;
 
     assert!(error.is_transient() && !error.is_denied(), "{error}");
     assert!(error.to_string().contains("cannot list workers in eu-central-1: ec2:DescribeInstances"), "{error}");
@@ -420,8 +420,8 @@ impl World {
     }
 
     /// An instance of the same image without our tags.
-    async fn foreign_instance(&self, blueprint: &Blueprint) {
-        let kind = blueprint.places[0].instance_type.as_str().into();
+    async fn foreign_instance(&self, plan: &LaunchPlan) {
+        let kind = plan.places[0].instance_type.as_str().into();
         let call = self.ec2.run_instances().image_id(&self.image).instance_type(kind).min_count(1).max_count(1);
         call.send().await.unwrap();
     }
@@ -444,15 +444,15 @@ impl World {
 
 const PUBLIC_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILqNbRxEmMl7cCOcC2Xwq7Vhfjpr8GvlHb/mA0AlTp5Y manager";
 
-fn a_launch(blueprint: &Blueprint, token: &str, count: u32, market: Market) -> Launch {
+fn a_launch(plan: &LaunchPlan, token: &str, count: u32, market: Market) -> Launch {
     Launch {
         token: LaunchToken::new(token),
         runner: RunnerName::new("arm"),
         count,
         market,
-        offerings: blueprint.places.iter().map(|place| place.on(market)).collect(),
-        template: blueprint.template.clone(),
-        config: blueprint.config.clone(),
+        offerings: plan.places.iter().map(|place| place.on(market)).collect(),
+        template: plan.template.clone(),
+        config: plan.config.clone(),
         spot_max_price: None,
         tags: BTreeMap::new(),
         reason: Reason::SpotMissing { missing: count },

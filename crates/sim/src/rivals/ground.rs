@@ -59,7 +59,7 @@ impl<'a, T> Ground<'a, T> {
     pub(super) fn new(setting: &'a Setting, seed: u64) -> Self {
         let scenario = &setting.scenario;
         let market = scenario.settings.runners.first().map_or(Market::Spot, |runner| runner.market);
-        let first = scenario.settings.runners.first().and_then(|runner| scenario.blueprints.get(&runner.name));
+        let first = scenario.settings.runners.first().and_then(|runner| scenario.plans.get(&runner.name));
         Self {
             now: scenario.start,
             agenda: Agenda::default(),
@@ -70,7 +70,7 @@ impl<'a, T> Ground<'a, T> {
             arrived: 0,
             open: 0,
             limit: later(scenario.start, scenario.limit()),
-            offerings: first.iter().flat_map(|blueprint| &blueprint.places).map(|place| place.on(market)).collect(),
+            offerings: first.iter().flat_map(|plan| &plan.places).map(|place| place.on(market)).collect(),
             market,
             poll: None,
             polls: 0,

@@ -17,7 +17,7 @@ pub fn section_by_section(setting: &Setting, mut run: impl FnMut(&Setting) -> Ta
         let own: BTreeMap<usize, &JobSpec> = left.extract_if(.., |_, job| may_take(facts, job)).collect();
         let mut part = setting.clone();
         part.scenario.settings.runners = vec![section.clone()];
-        part.scenario.blueprints.retain(|name, _| *name == section.name);
+        part.scenario.plans.retain(|name, _| *name == section.name);
         part.scenario.jobs = own.values().map(|job| (*job).clone()).collect();
         let places: Vec<usize> = own.into_keys().collect();
         whole.add(run(&part), &places);

@@ -183,7 +183,7 @@ fn every_section_scales_by_itself_and_every_job_is_told_once() {
     let mut facts = setting.scenario.facts[&first.name].clone();
     facts.tags = ["big".to_owned()].into();
     setting.scenario.facts.insert(second.clone(), facts);
-    setting.scenario.blueprints.insert(second.clone(), setting.scenario.blueprints[&first.name].clone());
+    setting.scenario.plans.insert(second.clone(), setting.scenario.plans[&first.name].clone());
     setting.scenario.settings.runners.push(runner_fleet_engine::RunnerSettings { name: second, ..first });
     setting.scenario.jobs[1].tags = ["big".to_owned()].into();
     setting.scenario.jobs[2].tags = ["nobody's".to_owned()].into();

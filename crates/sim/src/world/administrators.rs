@@ -135,9 +135,9 @@ impl World {
     pub fn drift(&mut self, runner: &RunnerName) {
         self.wishes.drifts += 1;
         let number = self.wishes.drifts;
-        if let Some(blueprint) = self.scenario.blueprints.get_mut(runner) {
-            blueprint.config = ConfigHash::new(format!("c0ffee-{number}"));
-            blueprint.template = TemplateName::new(format!("runner-fleet-sim-{runner}-c0ffee-{number}"));
+        if let Some(plan) = self.scenario.plans.get_mut(runner) {
+            plan.config = ConfigHash::new(format!("c0ffee-{number}"));
+            plan.template = TemplateName::new(format!("runner-fleet-sim-{runner}-c0ffee-{number}"));
         }
         self.administer(format!("{runner} gets another image"));
         let after = self.dice.millis(Stream::Admin, 100, 60_000);

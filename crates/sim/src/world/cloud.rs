@@ -422,7 +422,7 @@ impl World {
 
     /// Workers that may stand beside those which they replace: one for each outdated one, a tenth of all at one time.
     fn successors(&self, runner: &RunnerName, live: u32) -> u32 {
-        let wants = self.scenario.blueprints.get(runner).map(|blueprint| &blueprint.config);
+        let wants = self.scenario.plans.get(runner).map(|plan| &plan.config);
         let section = self.scenario.settings.section(runner);
         let is_outdated = |machine: &Machine| {
             let too_old = section.is_some_and(|section| self.now >= later(machine.launched_at, section.max_age));

@@ -38,7 +38,7 @@ impl World {
     /// A zone's name is its region's and a letter.
     fn places_by_region(&self) -> BTreeMap<String, BTreeSet<Place>> {
         let mut regions: BTreeMap<String, BTreeSet<Place>> = BTreeMap::new();
-        for place in self.scenario.blueprints.values().flat_map(|blueprint| &blueprint.places) {
+        for place in self.scenario.plans.values().flat_map(|plan| &plan.places) {
             let region = place.zone.as_str().trim_end_matches(|letter: char| letter.is_ascii_lowercase());
             regions.entry(region.to_owned()).or_default().insert(place.clone());
         }

@@ -5,7 +5,7 @@ use crate::run::simulate;
 use crate::scenario::{JobSpec, Shortage};
 use crate::workload;
 use runner_fleet_engine::{
-    Blueprint, Chore, ConnectionFailure, Holdings, InstanceState, KeyPairName, Launch, LaunchAnswer, LaunchErrorClass,
+    Chore, ConnectionFailure, Holdings, InstanceState, KeyPairName, Launch, LaunchAnswer, LaunchErrorClass, LaunchPlan,
     LaunchToken, Leftover, Market, Reason, Report, RetryOutcome, RunnerName, RunnerState, TemplateName, Termination,
     WorkerEvent,
 };
@@ -106,7 +106,7 @@ impl Stage {
 /// Everything that a launch needs is there already.
 fn scenario() -> Scenario {
     let mut scenario = Scenario::new(Timestamp::UNIX_EPOCH);
-    let templates = scenario.blueprints.iter().map(|(runner, blueprint)| (blueprint.template.clone(), runner.clone()));
+    let templates = scenario.plans.iter().map(|(runner, plan)| (plan.template.clone(), runner.clone()));
     scenario.inherited = Holdings { key_pairs: [key_pair()].into(), templates: templates.collect() };
     scenario.settings.check_interval = Duration::from_secs(3);
     scenario
@@ -126,7 +126,7 @@ fn job(after: u64, takes: u64) -> JobSpec {
 
 fn launch(scenario: &Scenario, token: &str, count: u32) -> Launch {
     let runner = RunnerName::new("spot");
-    let Blueprint { config, template, places } = scenario.blueprints[&runner].clone();
+    let LaunchPlan { config, template, places } = scenario.plans[&runner].clone();
     Launch {
         token: LaunchToken::new(token),
         runner,
@@ -398,7 +398,7 @@ fn listings_and_looks_fail_when_told_to() {
     stage.tell(Command::ListInstances { with_health: false }).pass(10);
     assert!(stage.heard.iter().any(|e| matches!(e, Event::Instances { listing: Err(_), .. })));
     assert!(stage.heard.iter().any(|e| matches!(e, Event::Queue { snapshot: Err(_), .. })));
-    assert!(stage.heard.iter().any(|e| matches!(e, Event::Blueprint { blueprint: Err(_), .. })));
+    assert!(stage.heard.iter().any(|e| matches!(e, Event::LaunchPlan { plan: Err(_), .. })));
     assert!(stage.heard.iter().any(|e| matches!(e, Event::Runner { facts: Err(_), .. })));
     assert!(!stage.heard.iter().any(|e| matches!(e, Event::Queue { snapshot: Ok(_), .. })));
 }
@@ -557,7 +557,7 @@ fn a_world_whose_prices_differ_tells_them_as_they_are_paid() {
     let snapshot = told(Some(3)).remove(0);
     assert_eq!(snapshot.region, "eu-central-1");
     let scenario = scenario();
-    let places = &scenario.blueprints[&RunnerName::new("spot")].places;
+    let places = &scenario.plans[&RunnerName::new("spot")].places;
     let spot = snapshot.spot.unwrap();
     assert_eq!(spot.len(), places.len());
     for place in places {
@@ -579,15 +579,15 @@ fn inherited(faults: Faults, seed: u64) -> Stage {
 
 /// The template that launches need at first, and the key pair.
 fn needed(stage: &Stage) -> Holdings {
-    let (runner, blueprint) = stage.world.scenario.blueprints.iter().next().unwrap();
-    Holdings { key_pairs: [key_pair()].into(), templates: [(blueprint.template.clone(), runner.clone())].into() }
+    let (runner, plan) = stage.world.scenario.plans.iter().next().unwrap();
+    Holdings { key_pairs: [key_pair()].into(), templates: [(plan.template.clone(), runner.clone())].into() }
 }
 
 #[test]
 fn launch_needs_are_made_first_and_the_rest_goes_later() {
     let mut stage = inherited(Faults::default(), 1);
     stage.pass(3);
-    assert!(stage.heard.iter().any(|event| matches!(event, Event::Blueprint { blueprint: Ok(_), .. })));
+    assert!(stage.heard.iter().any(|event| matches!(event, Event::LaunchPlan { plan: Ok(_), .. })));
     let there = stage.world.holdings();
     assert_eq!((there.templates.len(), there.key_pairs.len()), (3, 2));
     stage.pass(40);

@@ -10,7 +10,7 @@ use crate::dice::Stream;
 use crate::ledger::Fact;
 use crate::scenario::Scenario;
 use runner_fleet_engine::{
-    Blueprint, Chore, Event, Holdings, KeyPairName, Launch, Needs, RunnerName, RunnerSettings, TemplateName, Trouble,
+    Chore, Event, Holdings, KeyPairName, Launch, LaunchPlan, Needs, RunnerName, RunnerSettings, TemplateName, Trouble,
 };
 
 use super::agenda::Happening;
@@ -144,8 +144,8 @@ impl World {
         self.ledger.calls("ec2 prepare", READS);
         let latency = self.dice.millis(Stream::Latency, 500, 2_000);
         if self.strikes(Stream::Answers, |faults| faults.preparation_fails) {
-            let blueprint = Err(failures::limit_exceeded());
-            self.answer(self.incarnation, latency, Event::Blueprint { runner: runner.clone(), blueprint });
+            let plan = Err(failures::limit_exceeded());
+            self.answer(self.incarnation, latency, Event::LaunchPlan { runner: runner.clone(), plan });
             return self.soon(AGAIN_AFTER, Happening::Prepare { round, runner });
         }
         let seen = Box::new(self.look_at_stock());
@@ -170,22 +170,22 @@ impl World {
         if !self.goes_on(round, &runner) {
             return;
         }
-        let blueprint = self.made(&runner, seen);
-        let template = blueprint.as_ref().ok().map(|blueprint| blueprint.template.clone());
-        self.answer(self.incarnation, Duration::ZERO, Event::Blueprint { runner: runner.clone(), blueprint });
+        let plan = self.made(&runner, seen);
+        let template = plan.as_ref().ok().map(|plan| plan.template.clone());
+        self.answer(self.incarnation, Duration::ZERO, Event::LaunchPlan { runner: runner.clone(), plan });
         match template {
             Some(template) => self.soon(SETTLED, Happening::Tidy { round, runner, template }),
             None => self.soon(AGAIN_AFTER, Happening::Prepare { round, runner }),
         }
     }
 
-    fn made(&mut self, runner: &RunnerName, seen: &Holdings) -> Result<Blueprint, Trouble> {
-        let blueprint = self.scenario.blueprints.get(runner).cloned().ok_or_else(failures::no_such_image)?;
+    fn made(&mut self, runner: &RunnerName, seen: &Holdings) -> Result<LaunchPlan, Trouble> {
+        let plan = self.scenario.plans.get(runner).cloned().ok_or_else(failures::no_such_image)?;
         let key_pair = self.key_pair();
-        for chore in seen.missing(Needs { key_pair: &key_pair, runner, template: &blueprint.template }) {
+        for chore in seen.missing(Needs { key_pair: &key_pair, runner, template: &plan.template }) {
             self.chore(&chore, runner)?;
         }
-        Ok(blueprint)
+        Ok(plan)
     }
 
     /// It deletes what nothing needs any more.
@@ -233,8 +233,8 @@ impl World {
 
     /// Whether a configured runner's workers are launched from it.
     pub fn is_template_needed(&self, name: &TemplateName) -> bool {
-        let of = |runner: &RunnerSettings| self.scenario.blueprints.get(&runner.name);
-        self.scenario.settings.runners.iter().filter_map(of).any(|blueprint| blueprint.template == *name)
+        let of = |runner: &RunnerSettings| self.scenario.plans.get(&runner.name);
+        self.scenario.settings.runners.iter().filter_map(of).any(|plan| plan.template == *name)
     }
 
     fn look_at_stock(&mut self) -> Holdings {

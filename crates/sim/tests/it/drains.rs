@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use runner_fleet_engine::{
-    Blueprint, Command, ConfigHash, Event, IdleCount, IdlePolicy, OperatorWish, Report, RunnerName, RunnerSettings,
+    Command, ConfigHash, Event, IdleCount, IdlePolicy, LaunchPlan, OperatorWish, Report, RunnerName, RunnerSettings,
     RunnerState, WorkerEvent, WorkerId, WorkerReason,
 };
 
-use super::stage::{RUNNER, Stage, blueprint, launches, runner, serving, settings, words};
+use super::stage::{RUNNER, Stage, launches, plan, runner, serving, settings, words};
 
 fn idle_for(seconds: u64) -> Report {
     Report { idle_seconds: seconds, ..serving(0) }
@@ -148,8 +148,8 @@ fn a_late_boot_is_fenced_as_its_config_may_be_under_way() {
 
 /// A new template: workers made from the old one are outdated.
 fn new_template(stage: &mut Stage) -> Vec<Command> {
-    let new = Blueprint { config: ConfigHash::new("c2"), ..blueprint() };
-    stage.step(vec![Event::Blueprint { runner: RunnerName::new(RUNNER), blueprint: Ok(new) }])
+    let new = LaunchPlan { config: ConfigHash::new("c2"), ..plan() };
+    stage.step(vec![Event::LaunchPlan { runner: RunnerName::new(RUNNER), plan: Ok(new) }])
 }
 
 fn idle_count(count: u32) -> RunnerSettings {
@@ -232,10 +232,10 @@ fn surplus_outdated_workers_go_before_long_idle_ones() {
     workers.iter().zip([0, 0, 3600]).for_each(|(worker, seconds)| drop(stage.report(worker, idle_for(seconds))));
     // The third is made from the new template, and only one is wanted now.
     stage.instances[2].config = ConfigHash::new("c2");
-    let blueprint = Blueprint { config: ConfigHash::new("c2"), ..blueprint() };
+    let plan = LaunchPlan { config: ConfigHash::new("c2"), ..plan() };
     let commands = stage.step(vec![
         Event::Configured(settings(vec![idle_count(1)])),
-        Event::Blueprint { runner: RunnerName::new(RUNNER), blueprint: Ok(blueprint) },
+        Event::LaunchPlan { runner: RunnerName::new(RUNNER), plan: Ok(plan) },
         Event::Instances { asked_at: stage.now, listing: Ok(stage.instances.clone()) },
     ]);
     assert_eq!(words(&commands), [format!("fence {}", workers[0])]);

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use runner_fleet_engine::{
-    Blueprint, Command, ConfigHash, Event, IdleCount, IdlePolicy, Instance, InstanceState, LaunchAnswer,
+    Command, ConfigHash, Event, IdleCount, IdlePolicy, Instance, InstanceState, LaunchAnswer, LaunchPlan,
     LaunchedWorker, Leftover, QueueSnapshot, Report, RunnerName, RunnerSettings, RunnerState, Server, WorkerEvent,
     WorkerId,
 };
 
-use super::stage::{SERVER, Stage, blueprint, runner, serving};
+use super::stage::{SERVER, Stage, plan, runner, serving};
 
 /// Rounds after which everybody must be at rest: a drifted worker takes four (fence, stop, terminate, replace), and they
 /// roll one at a time.
@@ -147,7 +147,7 @@ impl Perfect {
 
 fn rest(settings: RunnerSettings, concurrent: u32, workers: &[Found], jobs: u64) -> Result<(), TestCaseError> {
     let mut stage = Stage::with_concurrent(vec![settings.clone()], concurrent);
-    let new = Blueprint { config: ConfigHash::new("c2"), ..blueprint() };
+    let new = LaunchPlan { config: ConfigHash::new("c2"), ..plan() };
     let opening = std::mem::take(&mut stage.opening);
     let mut perfect = Perfect { stage, reports: BTreeMap::new(), jobs: (1..=jobs).collect(), launched: 0 };
     opening.into_iter().for_each(|command| perfect.carry_out(command));
@@ -159,8 +159,8 @@ fn rest(settings: RunnerSettings, concurrent: u32, workers: &[Found], jobs: u64)
         perfect.reports.insert(instance.id.clone(), report(*found, settings.capacity, perfect.stage.now));
         perfect.stage.instances.push(Instance { config, hold: held, ..instance });
     }
-    let blueprint = Event::Blueprint { runner: RunnerName::new(settings.name.as_str()), blueprint: Ok(new) };
-    let first = perfect.stage.step(vec![blueprint]);
+    let plan = Event::LaunchPlan { runner: RunnerName::new(settings.name.as_str()), plan: Ok(new) };
+    let first = perfect.stage.step(vec![plan]);
     first.into_iter().for_each(|command| perfect.carry_out(command));
 
     let rounds = (workers.len() + 12) * ROUNDS_PER_WORKER;

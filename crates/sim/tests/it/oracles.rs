@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use runner_fleet_engine::{
-    Blueprint, Engine, Event, IdleCount, IdlePolicy, JobId, PendingJob, ProjectId, QueueSnapshot, RunnerFacts,
+    Engine, Event, IdleCount, IdlePolicy, JobId, LaunchPlan, PendingJob, ProjectId, QueueSnapshot, RunnerFacts,
     RunnerName, RunnerSettings, ScheduleEntry, Scope, Server, Settings,
 };
 
-use super::stage::{SERVER, blueprint, launches, runner};
+use super::stage::{SERVER, launches, plan, runner};
 
 /// A runner as a person would write it down.
 #[derive(Clone, Debug)]
@@ -184,8 +184,8 @@ fn decided(sections: &[Section], jobs: &[Waiting], concurrent: u32) -> Vec<u32> 
             scope,
         };
         events.push(Event::Runner { runner: name(index), facts: Ok(facts) });
-        let blueprint = Blueprint { config: runner_fleet_engine::ConfigHash::new("c1"), ..blueprint() };
-        events.push(Event::Blueprint { runner: name(index), blueprint: Ok(blueprint) });
+        let plan = LaunchPlan { config: runner_fleet_engine::ConfigHash::new("c1"), ..plan() };
+        events.push(Event::LaunchPlan { runner: name(index), plan: Ok(plan) });
     }
     let jobs = jobs.iter().enumerate().map(|(id, job)| PendingJob {
         id: JobId(id as u64 + 1),

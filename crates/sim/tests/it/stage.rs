@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runner_fleet_engine::laws::Laws;
 use runner_fleet_engine::{
-    Blueprint, Command, ConfigHash, EndedBy, Engine, Event, Health, Instance, InstanceState, InstanceType, JobId,
-    Launch, LaunchAnswer, LaunchedWorker, Leftover, Market, PendingJob, Phase, Place, ProjectId, QueueSnapshot, Report,
-    RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, StateReason, SubnetId, TemplateName,
-    Trouble, TroubleClass, WorkerEvent, WorkerId, Zone,
+    Command, ConfigHash, EndedBy, Engine, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch,
+    LaunchAnswer, LaunchPlan, LaunchedWorker, Leftover, Market, PendingJob, Phase, Place, ProjectId, QueueSnapshot,
+    Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, StateReason, SubnetId,
+    TemplateName, Trouble, TroubleClass, WorkerEvent, WorkerId, Zone,
 };
 
 pub(crate) const SERVER: &str = "https://gitlab.example.com";
@@ -58,8 +58,8 @@ pub(crate) fn place(zone: &str) -> Place {
     }
 }
 
-pub(crate) fn blueprint() -> Blueprint {
-    Blueprint {
+pub(crate) fn plan() -> LaunchPlan {
+    LaunchPlan {
         config: ConfigHash::new("c1"),
         template: TemplateName::new("runner-fleet-ci-graviton-c1"),
         places: vec![place("a"), place("b")],
@@ -121,7 +121,7 @@ impl Stage {
         for runner in names {
             stage.step(vec![
                 Event::Runner { runner: runner.clone(), facts: Ok(facts()) },
-                Event::Blueprint { runner, blueprint: Ok(blueprint()) },
+                Event::LaunchPlan { runner, plan: Ok(plan()) },
             ]);
         }
         stage.list();

@@ -5,9 +5,7 @@ use runner_fleet_engine::{
     TroubleClass, WorkerEvent,
 };
 
-use super::stage::{
-    RUNNER, SERVER, Stage, bad_gateway, blueprint, facts, runner, serving, settings, taken_back, words,
-};
+use super::stage::{RUNNER, SERVER, Stage, bad_gateway, facts, plan, runner, serving, settings, taken_back, words};
 
 #[test]
 fn nothing_is_launched_before_two_good_listings() {
@@ -19,7 +17,7 @@ fn nothing_is_launched_before_two_good_listings() {
     let mut events = vec![
         Event::Configured(settings(vec![runner()])),
         Event::Runner { runner: name.clone(), facts: Ok(facts()) },
-        Event::Blueprint { runner: name, blueprint: Ok(blueprint()) },
+        Event::LaunchPlan { runner: name, plan: Ok(plan()) },
     ];
     for second in 0..12 {
         let snapshot = QueueSnapshot { as_of: now, jobs: jobs.clone(), complete: true };

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tracing::info;
 
 use crate::ssh::ManagerKey;
-use runner_fleet_engine::{Blueprint, Event, RunnerName, Trouble};
+use runner_fleet_engine::{Event, LaunchPlan, RunnerName, Trouble};
 
 use super::clock::Clock;
 use super::complaint::{Complaint, Pauses};
@@ -38,22 +38,22 @@ pub(super) async fn keep(
     let (mut preparing, mut tidying) = (Complaint::default(), Complaint::default());
     let (mut pauses, mut before) = (Pauses::default(), None);
     loop {
-        let blueprint = prepare(&setup, &runner, &key).await;
-        preparing.about(&format!("preparing launches for {name}"), &blueprint);
-        if let Ok(blueprint) = &blueprint
-            && before.as_ref() != Some(blueprint)
+        let plan = prepare(&setup, &runner, &key).await;
+        preparing.about(&format!("preparing launches for {name}"), &plan);
+        if let Ok(plan) = &plan
+            && before.as_ref() != Some(plan)
         {
-            let (template, config) = (blueprint.template.as_str(), blueprint.config.as_str());
+            let (template, config) = (plan.template.as_str(), plan.config.as_str());
             info!(runner.name = %name, launch.template = template, launch.config = config, "launch template for {name} ready: {template}");
-            before = Some(blueprint.clone());
+            before = Some(plan.clone());
         }
-        if events.send(Event::Blueprint { runner: name.clone(), blueprint: blueprint.clone() }).await.is_err() {
+        if events.send(Event::LaunchPlan { runner: name.clone(), plan: plan.clone() }).await.is_err() {
             return;
         }
-        let outcome = match &blueprint {
-            Ok(blueprint) => {
+        let outcome = match &plan {
+            Ok(plan) => {
                 clock.sleep(SETTLED).await;
-                let tidied = tidy(&setup, &runner, &key, blueprint, &configured).await;
+                let tidied = tidy(&setup, &runner, &key, plan, &configured).await;
                 tidying.about(&format!("deleting what launches for {name} needed formerly"), &tidied);
                 tidied
             }
@@ -71,18 +71,18 @@ pub(super) async fn keep(
     }
 }
 
-async fn prepare(setup: &Setup, runner: &RunnerSetup, key: &ManagerKey) -> Result<Blueprint, Trouble> {
-    let spec = recipe::launch_spec(&setup.config, &runner.runner, key)?;
-    in_time(PREPARE_MAX, runner.aws.blueprint(&spec)).await
+async fn prepare(setup: &Setup, runner: &RunnerSetup, key: &ManagerKey) -> Result<LaunchPlan, Trouble> {
+    let spec = worker_spec::launch_spec(&setup.config, &runner.runner, key)?;
+    in_time(PREPARE_MAX, runner.aws.plan(&spec)).await
 }
 
 async fn tidy(
     setup: &Setup,
     runner: &RunnerSetup,
     key: &ManagerKey,
-    blueprint: &Blueprint,
+    plan: &LaunchPlan,
     configured: &BTreeSet<RunnerName>,
 ) -> Result<usize, Trouble> {
-    let spec = recipe::launch_spec(&setup.config, &runner.runner, key)?;
-    in_time(PREPARE_MAX, runner.aws.tidy(&spec, &blueprint.template, configured)).await
+    let spec = worker_spec::launch_spec(&setup.config, &runner.runner, key)?;
+    in_time(PREPARE_MAX, runner.aws.tidy(&spec, &plan.template, configured)).await
 }

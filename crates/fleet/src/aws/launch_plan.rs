@@ -1,4 +1,4 @@
-//! From what a runner's workers shall be made of to a [`Blueprint`]: image resolved, key pair and launch template there.
+//! From what a runner's workers shall be made of to a [`LaunchPlan`]: image resolved, key pair and launch template there.
 //!
 //! Of images and types of zones is asked once, since they do not change; doing this hourly and after a reload costs four
 //! reads (image parameter, subnets, key pairs, templates). What somebody deleted is thereby made again.
@@ -11,7 +11,7 @@ use super::key;
 use super::spec::LaunchSpec;
 use super::template::{self, Content};
 use runner_fleet_engine::text::short_hex;
-use runner_fleet_engine::{Blueprint, ConfigHash, Needs, Place};
+use runner_fleet_engine::{ConfigHash, LaunchPlan, Needs, Place};
 
 /// Digits of a config hash: enough to tell a runner's last thousand configurations apart, short enough to read.
 const CONFIG_HASH_DIGITS: usize = 12;
@@ -25,22 +25,22 @@ impl Aws {
     /// # Errors
     /// A call failed, or the spec does not fit to what AWS says (unknown image, subnet or parameter, another
     /// architecture, too much user-data).
-    pub async fn blueprint(&self, spec: &LaunchSpec) -> Result<Blueprint, AwsError> {
+    pub async fn plan(&self, spec: &LaunchSpec) -> Result<LaunchPlan, AwsError> {
         let image = self.image(spec).await?;
         let places = self.places(spec).await?;
         let key_pair = key::name(&spec.manager, &spec.key_fingerprint);
         let content = Content::new(spec, &image, key_pair.as_str())?;
-        let blueprint = of_content(spec, &content, places);
-        let needs = Needs { key_pair: &key_pair, runner: &spec.runner, template: &blueprint.template };
+        let plan = of_content(spec, &content, places);
+        let needs = Needs { key_pair: &key_pair, runner: &spec.runner, template: &plan.template };
         self.make_missing(spec, &content, needs).await?;
-        Ok(blueprint)
+        Ok(plan)
     }
 
-    /// What [`Self::blueprint`] would answer; makes neither key pair nor template.
+    /// What [`Self::launch plan`] would answer; makes neither key pair nor template.
     ///
     /// # Errors
-    /// As [`Self::blueprint`].
-    pub async fn preview(&self, spec: &LaunchSpec) -> Result<Blueprint, AwsError> {
+    /// As [`Self::launch plan`].
+    pub async fn preview(&self, spec: &LaunchSpec) -> Result<LaunchPlan, AwsError> {
         let image = self.image(spec).await?;
         let places = self.places(spec).await?;
         let key_pair = key::name(&spec.manager, &spec.key_fingerprint);
@@ -48,10 +48,10 @@ impl Aws {
     }
 }
 
-/// The blueprint whose template has this content.
-fn of_content(spec: &LaunchSpec, content: &Content<'_>, places: Vec<Place>) -> Blueprint {
+/// The launch plan whose template has this content.
+fn of_content(spec: &LaunchSpec, content: &Content<'_>, places: Vec<Place>) -> LaunchPlan {
     let hash = content.hash();
-    Blueprint { config: config_hash(&hash, &spec.extra_hash), template: template::name(spec, &hash), places }
+    LaunchPlan { config: config_hash(&hash, &spec.extra_hash), template: template::name(spec, &hash), places }
 }
 
 /// One hash of the template's and the runner configuration's.
@@ -82,9 +82,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_second_blueprint_asks_only_for_what_may_change() {
+    async fn a_second_plan_asks_only_for_what_may_change() {
         let (aws, replay) = fresh([Answer::xml(200, CREATED)]);
-        let made = aws.blueprint(&a_spec()).await.unwrap();
+        let made = aws.plan(&a_spec()).await.unwrap();
         assert!(made.template.as_str().starts_with("runner-fleet-ci-eu-arm-"), "{made:?}");
         assert_eq!(made.config.as_str().len(), 12);
         insta::assert_snapshot!("create_launch_template", replay.wire(6));
@@ -96,16 +96,16 @@ mod tests {
         let templates =
             NO_TEMPLATE.replace("<launchTemplates/>", &format!("<launchTemplates>{template}</launchTemplates>"));
         let (aws, replay) = fresh([CREATED, SUBNETS, &pairs, &templates].map(|body| Answer::xml(200, body)));
-        aws.blueprint(&a_spec()).await.unwrap();
+        aws.plan(&a_spec()).await.unwrap();
 
-        assert_eq!(aws.blueprint(&a_spec()).await.unwrap(), made);
+        assert_eq!(aws.plan(&a_spec()).await.unwrap(), made);
         assert_eq!(replay.bodies().len(), 10);
     }
 
     #[tokio::test]
-    async fn a_preview_is_the_same_blueprint_and_only_asks() {
+    async fn a_preview_is_the_same_plan_and_only_asks() {
         let (aws, _) = fresh([Answer::xml(200, CREATED)]);
-        let made = aws.blueprint(&a_spec()).await.unwrap();
+        let made = aws.plan(&a_spec()).await.unwrap();
 
         let (aws, replay) = aws_with([IMAGE, SUBNETS, TYPES].map(|body| Answer::xml(200, body)));
         assert_eq!(aws.preview(&a_spec()).await.unwrap(), made);
@@ -115,15 +115,15 @@ mod tests {
     #[tokio::test]
     async fn a_template_that_someone_else_created_first_is_taken() {
         let (aws, _) = fresh([Answer::ec2_error(400, "InvalidLaunchTemplateName.AlreadyExistsException", "in use")]);
-        aws.blueprint(&a_spec()).await.unwrap();
+        aws.plan(&a_spec()).await.unwrap();
     }
 
     #[tokio::test]
     async fn the_runners_config_changes_the_hash_not_the_template() {
         let (aws, _) =
             fresh([CREATED, SUBNETS, KEYS, NO_TEMPLATE, IMPORTED, CREATED].map(|body| Answer::xml(200, body)));
-        let one = aws.blueprint(&a_spec()).await.unwrap();
-        let two = aws.blueprint(&LaunchSpec { extra_hash: "other".to_owned(), ..a_spec() }).await.unwrap();
+        let one = aws.plan(&a_spec()).await.unwrap();
+        let two = aws.plan(&LaunchSpec { extra_hash: "other".to_owned(), ..a_spec() }).await.unwrap();
         assert_eq!(one.template, two.template);
         assert_ne!(one.config, two.config);
     }
