@@ -20,13 +20,13 @@ use super::matching::{is_open_to, tags_fit};
 use super::outdated::{at_once, is_rolled, outdated};
 use super::placement::{Wish, is_offered};
 use super::prices::Prices;
+use super::quarantine::Quarantine;
 use super::queue::Queue;
 use super::runner::Runner;
 use super::schedule::{Policy, policy_at};
 use super::settings::{IdleCount, RunnerSettings, Settings};
 use super::shares::{Claim, share};
 use super::trouble::Trouble;
-use super::untaken::Untaken;
 use super::workers::{Standing, Worker};
 
 /// What one runner needs and has.
@@ -106,7 +106,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) runners: &'a BTreeMap<RunnerName, Runner>,
     pub(crate) queues: &'a BTreeMap<Server, Queue>,
     pub(crate) fleet: &'a Fleet,
-    pub(crate) untaken: &'a Untaken,
+    pub(crate) quarantine: &'a Quarantine,
     pub(crate) cooldowns: &'a Cooldowns,
     pub(crate) prices: &'a Prices,
     pub(crate) forecasts: &'a Forecasts,
@@ -210,7 +210,7 @@ fn waiting_by_server<'a>(scene: Scene<'a>, now: Timestamp) -> Vec<(&'a Server, V
     for (server, queue) in scene.queues {
         let mut jobs: Vec<&PendingJob> = queue
             .fresh_jobs(now, scene.settings.check_interval)
-            .filter(|job| !running.contains(&job.id) && !scene.untaken.is_set_aside(server, job.id, now))
+            .filter(|job| !running.contains(&job.id) && !scene.quarantine.is_quarantined(server, job.id, now))
             .collect();
         jobs.sort_by_key(|job| job.id);
         jobs.dedup_by_key(|job| job.id);

@@ -114,7 +114,7 @@ impl Sentence for JobReason {
                 format!("no runner here may take it: {}", mismatches.join("; "))
             }
             Self::QueueUnknown { queue } => queue_unknown(queue),
-            Self::Untaken => "an idle worker asks for jobs, and GitLab does not hand it this one".into(),
+            Self::Unassignable => "an idle worker asks for jobs, and GitLab does not hand it this one".into(),
             Self::FreeSlot { worker } => format!("{worker} has a free slot and takes it at its next request"),
             Self::Booting { worker, since: at, step, held_back } => {
                 and_more(format!("waits for {worker}, booting for {} ({step})", Brief(since(now, *at))), held_back)

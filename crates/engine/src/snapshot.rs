@@ -266,7 +266,7 @@ pub enum DecisionKind {
     /// EC2 says that it may take a worker back soon.
     Rebalance,
     /// A job is left alone because GitLab does not hand it out.
-    JobSetAside,
+    JobQuarantined,
     /// What came of asking GitLab to retry a job.
     JobRetry,
     /// An operator wanted it.

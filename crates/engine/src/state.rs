@@ -14,12 +14,12 @@ use super::ids::{RunnerName, Server};
 use super::journal::Journal;
 use super::listing::Listing;
 use super::prices::Prices;
+use super::quarantine::Quarantine;
 use super::queue::Queue;
 use super::retries::Retries;
 use super::runner::Runner;
 use super::settings::Settings;
 use super::token::TokenMint;
-use super::untaken::Untaken;
 
 /// The state machine. What it holds cannot be read again from the world (launches in flight, cool-downs, drains that
 /// were begun), and all of it is safe to lose.
@@ -33,7 +33,7 @@ pub struct Engine {
     pub(super) cooldowns: Cooldowns,
     pub(super) prices: Prices,
     pub(super) forecasts: Forecasts,
-    pub(super) untaken: Untaken,
+    pub(super) quarantine: Quarantine,
     pub(super) retries: Retries,
     /// EC2 asks for patience with launches.
     pub(super) slow: Backoff,
@@ -58,7 +58,7 @@ impl Engine {
             cooldowns: Cooldowns::default(),
             prices: Prices::default(),
             forecasts: Forecasts::default(),
-            untaken: Untaken::default(),
+            quarantine: Quarantine::default(),
             retries: Retries::default(),
             slow: Backoff::default(),
             jitter: Jitter::seeded(seed),

@@ -12,13 +12,13 @@ use super::ids::JobId;
 use super::job::Knowledge;
 use super::journal::Entry;
 use super::launching::Launching;
+use super::quarantine::is_left_alone;
 use super::retirement::Retirement;
 use super::settings::Settings;
 use super::snapshot::{DecisionKind, FleetSnapshot, JobFate};
 use super::state::Engine;
 use super::status;
 use super::time::since;
-use super::untaken::is_left_alone;
 use super::why;
 use super::workers::{Connection, Ending, Standing};
 
@@ -132,7 +132,7 @@ impl Engine {
     fn balance(&mut self, settings: &Settings, now: Timestamp) -> Vec<Command> {
         let ec2 = self.listing.knowledge(now);
         self.retirement(settings, &ec2).drain_those_that_must_go();
-        self.set_aside_the_untaken(settings, now);
+        self.quarantine_unassignable_jobs(settings, now);
         let assessment = self.assess(settings, now);
         self.note_spare(settings, &assessment, now);
         let mut commands = self.retirement(settings, &ec2).decide(&assessment);
@@ -172,12 +172,12 @@ impl Engine {
     }
 
     fn assess(&self, settings: &Settings, now: Timestamp) -> Assessment {
-        let Self { runners, queues, fleet, untaken, cooldowns, prices, forecasts, .. } = self;
-        assess(Scene { settings, runners, queues, fleet, untaken, cooldowns, prices, forecasts }, now)
+        let Self { runners, queues, fleet, quarantine, cooldowns, prices, forecasts, .. } = self;
+        assess(Scene { settings, runners, queues, fleet, quarantine, cooldowns, prices, forecasts }, now)
     }
 
-    /// Sets aside jobs that idle, asking workers have left alone for long.
-    fn set_aside_the_untaken(&mut self, settings: &Settings, now: Timestamp) {
+    /// Quarantines jobs that idle, asking workers have left alone for long.
+    fn quarantine_unassignable_jobs(&mut self, settings: &Settings, now: Timestamp) {
         for runner in settings.runners.iter().filter(|runner| runner.sees_queue) {
             if self.queues.get(&runner.server).is_none_or(|queue| queue.jobs().next().is_none()) {
                 continue;
@@ -198,17 +198,17 @@ impl Engine {
                 queue.fresh_jobs(now, settings.check_interval).filter(|job| is_left_alone(job, asking_since, now))
             {
                 if super::matching::may_take(&runner.name, facts, job)
-                    && self.untaken.judge(&runner.server, job, asking_since, now)
+                    && self.quarantine.judge(&runner.server, job, asking_since, now)
                 {
                     let text = format!(
-                        "job {} is set aside: an idle worker of {} asks, and GitLab does not hand it out",
+                        "job {} is quarantined: an idle worker of {} asks, and GitLab does not hand it out",
                         job.id, runner.name
                     );
-                    self.journal.note(now, Entry::new(DecisionKind::JobSetAside, text).of(&runner.name));
+                    self.journal.note(now, Entry::new(DecisionKind::JobQuarantined, text).of(&runner.name));
                 }
             }
         }
-        self.untaken.tidy(now);
+        self.quarantine.tidy(now);
     }
 
     /// Deletes the runner-manager rows of workers that have ended, a few at a time.

@@ -25,7 +25,7 @@ pub enum JobReason {
         queue: Knowledge,
     },
     /// An idle worker asks for jobs, and GitLab does not hand it this one.
-    Untaken,
+    Unassignable,
     /// A worker has a free slot.
     FreeSlot {
         /// That worker.

@@ -132,8 +132,8 @@ impl<'a> Explainer<'a> {
         if !self.queue.is_known() {
             return JobReason::QueueUnknown { queue: self.queue.clone() };
         }
-        if self.engine.untaken.is_set_aside(self.server, job.id, self.engine.now) {
-            return JobReason::Untaken;
+        if self.engine.quarantine.is_quarantined(self.server, job.id, self.engine.now) {
+            return JobReason::Unassignable;
         }
         let engine = self.engine;
         self.by_runner.entry(&runner.name).or_insert_with(|| of_runner(engine, runner)).clone()
