@@ -12,7 +12,7 @@ use super::reason::Reason;
 use super::settings::{BOOT_TIMEOUT, Settings};
 use super::time::since;
 use super::worker::{Health, InstanceState, Phase};
-use super::workers::{Connection, Standing, Worker};
+use super::workers::{Connection, Worker, WorkerStatus};
 
 /// A stock image may answer with keys of its own for a moment before cloud-init has installed those that it was given.
 const HOST_KEY_PATIENCE: Duration = Duration::from_secs(15);
@@ -30,7 +30,7 @@ pub(crate) fn dead_end(worker: &Worker, settings: &Settings, now: Timestamp) -> 
     if worker.boot_watched && !worker.served {
         return failed_boot(worker, settings, now);
     }
-    let lost = worker.standing(now) == Standing::Unreachable && worker.instance.health == Health::Impaired;
+    let lost = worker.status(now) == WorkerStatus::Unreachable && worker.instance.health == Health::Impaired;
     lost.then_some(Reason::Lost)
 }
 

@@ -27,7 +27,7 @@ use super::schedule::{Policy, policy_at};
 use super::settings::{IdleCount, RunnerSettings, Settings};
 use super::shares::{Claim, share};
 use super::trouble::Trouble;
-use super::workers::{Standing, Worker};
+use super::workers::{Worker, WorkerStatus};
 
 /// What one runner needs and has.
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ pub(crate) fn assess(scene: Scene<'_>, now: Timestamp) -> Assessment {
         .settings
         .runners
         .iter()
-        .map(|runner| (runner.name.clone(), standing_demand(scene, runner, now)))
+        .map(|runner| (runner.name.clone(), demand_without_jobs(scene, runner, now)))
         .collect();
     for (server, waiting) in waiting_by_server(scene, now) {
         count_waiting(scene, server, waiting, &mut demands, now);
@@ -134,7 +134,7 @@ pub(crate) fn assess(scene: Scene<'_>, now: Timestamp) -> Assessment {
 }
 
 /// A runner's demand without its waiting jobs.
-fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) -> Demand {
+fn demand_without_jobs(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) -> Demand {
     let queue = scene.queues.get(&runner.server);
     let check_interval = scene.settings.check_interval;
     let coming = scene.fleet.coming(&runner.name);
@@ -164,22 +164,22 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
     let wants = known.and_then(|known| known.plan.known()).map(|plan| &plan.config);
     for worker in scene.fleet.workers.values().filter(|worker| worker.instance.runner == runner.name) {
         demand.workers += 1;
-        let standing = worker.standing(now);
-        if is_fixed(worker.instance.hold, standing) {
+        let status = worker.status(now);
+        if is_fixed(worker.instance.hold, status) {
             demand.fixed += runner.capacity;
         }
         demand.rolling += u32::from(is_rolled(worker) && worker.jobs() == 0);
-        match standing {
-            Standing::Booting => {
+        match status {
+            WorkerStatus::Booting => {
                 demand.booting += 1;
                 demand.slots += runner.capacity;
             }
-            Standing::Serving => {
+            WorkerStatus::Serving => {
                 demand.running += worker.jobs();
                 demand.slots += runner.capacity.max(worker.jobs());
                 demand.outdated += u32::from(outdated(worker, runner, wants, now).is_some());
             }
-            Standing::Draining | Standing::Unreachable | Standing::Ending => demand.leaving += 1,
+            WorkerStatus::Draining | WorkerStatus::Unreachable | WorkerStatus::Ending => demand.leaving += 1,
         }
         if !runner.sees_queue {
             demand.waiting = demand.waiting.max(worker.queue_hint(now));
@@ -189,8 +189,8 @@ fn standing_demand(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) ->
 }
 
 /// Whether nothing that is decided here can end it now.
-fn is_fixed(hold: bool, standing: Standing) -> bool {
-    hold || standing == Standing::Unreachable
+fn is_fixed(hold: bool, status: WorkerStatus) -> bool {
+    hold || status == WorkerStatus::Unreachable
 }
 
 /// The jobs of each server that wait and run nowhere yet, in queue order, each once.
@@ -401,7 +401,7 @@ fn want_replacements(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand
 fn share_out(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand>, now: Timestamp) {
     let is_stray = |worker: &&Worker| {
         let configured = scene.settings.section(&worker.instance.runner).is_some();
-        !configured && is_fixed(worker.instance.hold, worker.standing(now))
+        !configured && is_fixed(worker.instance.hold, worker.status(now))
     };
     let strays = scene.fleet.workers.values().filter(is_stray);
     let strays: u32 = strays

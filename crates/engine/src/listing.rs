@@ -8,7 +8,7 @@ use super::fleet::Fleet;
 use super::job::Knowledge;
 use super::time::since;
 use super::trouble::Trouble;
-use super::workers::{Connection, Standing};
+use super::workers::{Connection, WorkerStatus};
 
 /// Between two listings while an address, an end or the outcome of a launch is awaited. One call a fleet, whatever its
 /// size: 20 a minute at most, of the hundreds that EC2 allows for Describe calls.
@@ -85,7 +85,7 @@ impl Listing {
             return None;
         }
         let worried = fleet.workers.values().any(|worker| {
-            worker.standing(now) == Standing::Unreachable
+            worker.status(now) == WorkerStatus::Unreachable
                 || (worker.heard.is_some() && matches!(worker.connection, Connection::Down { .. }))
         });
         let settling = self.knowledge(now) != Knowledge::Known;

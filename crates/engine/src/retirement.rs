@@ -22,7 +22,7 @@ use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::time::since;
 use super::worker::{Instance, Phase, RunnerState};
-use super::workers::{Drain, Ending, Standing, Worker};
+use super::workers::{Drain, Ending, Worker, WorkerStatus};
 use super::yielding::Yielding;
 
 /// Begins drains, carries on those that were begun, ends what is empty.
@@ -74,12 +74,12 @@ impl Retirement<'_> {
             let is_paused = || self.runners.get(&worker.instance.runner).is_some_and(|known| known.paused);
             let must = must_go(worker, section, self.now);
             let Some(reason) = must.or_else(|| is_paused().then_some(Reason::Paused)) else { continue };
-            match worker.standing(self.now) {
-                Standing::Ending => {}
+            match worker.status(self.now) {
+                WorkerStatus::Ending => {}
                 // One that boots has no job to lose and takes none: it is looked at again when it is ready, so that a
                 // pause which is short costs no worker.
-                Standing::Booting if reason == Reason::Paused => {}
-                Standing::Booting | Standing::Serving | Standing::Draining | Standing::Unreachable => {
+                WorkerStatus::Booting if reason == Reason::Paused => {}
+                WorkerStatus::Booting | WorkerStatus::Serving | WorkerStatus::Draining | WorkerStatus::Unreachable => {
                     worker.drain = Some(Drain::begun(reason, self.now));
                 }
             }
@@ -126,7 +126,7 @@ impl Retirement<'_> {
             .workers
             .values_mut()
             .filter(|worker| worker.instance.runner == runner.name && !worker.instance.hold)
-            .filter(|worker| worker.standing(now) == Standing::Serving)
+            .filter(|worker| worker.status(now) == WorkerStatus::Serving)
             .filter_map(|worker| {
                 let (since, outdated) = (worker.idle(now)?, outdated(worker, runner, wants, now));
                 Some(Idle { since, outdated, worker })
@@ -159,7 +159,7 @@ impl Retirement<'_> {
             .workers
             .values_mut()
             .filter(|worker| worker.instance.runner == runner.name && !worker.instance.hold)
-            .filter(|worker| worker.standing(now) == Standing::Serving)
+            .filter(|worker| worker.status(now) == WorkerStatus::Serving)
             .collect();
         serving.sort_by_key(|worker| (worker.jobs(), worker.instance.launched_at, worker.instance.id.clone()));
         for worker in serving {

@@ -13,7 +13,7 @@ use super::fleet::Fleet;
 use super::ids::ConfigHash;
 use super::outdated::{at_once, is_rolled, outdated};
 use super::settings::RunnerSettings;
-use super::workers::{Drain, Standing};
+use super::workers::{Drain, WorkerStatus};
 
 /// Begins the drains of a runner's outdated workers.
 pub(crate) fn roll(
@@ -33,7 +33,7 @@ pub(crate) fn roll(
             going += 1;
             going_idle += u32::from(worker.jobs() == 0);
         }
-        if worker.standing(now) == Standing::Serving {
+        if worker.status(now) == WorkerStatus::Serving {
             ready += section.capacity.max(worker.jobs());
             if let Some(reason) = outdated(worker, section, wants, now) {
                 candidates.push((worker, reason));

@@ -196,13 +196,13 @@ pub struct Waiting {
 
 /// What is known of one job on one server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct JobFate {
+pub struct JobStatus {
     /// The server.
     pub server: Server,
     /// The job.
     pub id: JobId,
     /// Where it is in its life, as far as we see.
-    pub standing: JobStanding,
+    pub state: JobState,
     /// The runner that it is counted for, or that runs it.
     pub runner: Option<RunnerName>,
     /// The worker that runs it.
@@ -217,7 +217,7 @@ pub struct JobFate {
 /// Where a job is in its life, as far as we see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum JobStanding {
+pub enum JobState {
     /// It is pending in GitLab.
     Waiting,
     /// A worker of ours runs it.

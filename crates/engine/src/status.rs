@@ -20,7 +20,7 @@ use super::trouble::Trouble;
 use super::waits::WorkerReason;
 use super::why;
 use super::worker::{EcrError, Health};
-use super::workers::{Connection, Standing, Worker};
+use super::workers::{Connection, Worker, WorkerStatus};
 
 /// The engine's snapshot after its last step.
 pub(super) fn snapshot(engine: &Engine) -> FleetSnapshot {
@@ -89,11 +89,10 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
     let Demand { policy, queue, running, waiting, idle_wanted, workers, .. } = demand;
     let known = engine.runners.get(&runner.name);
     let awaited = || Knowledge::Unknown { trouble: Trouble::awaited("the next step") };
-    let serving = engine
-        .fleet
-        .workers
-        .values()
-        .filter(|worker| worker.instance.runner == runner.name && worker.standing(engine.now) == Standing::Serving);
+    let serving =
+        engine.fleet.workers.values().filter(|worker| {
+            worker.instance.runner == runner.name && worker.status(engine.now) == WorkerStatus::Serving
+        });
     RunnerSnapshot {
         name: runner.name.clone(),
         queue: queue.clone(),
@@ -123,15 +122,15 @@ fn over_price_cap(engine: &Engine, runner: &RunnerSettings) -> Vec<Explained<Ove
 }
 
 fn worker_snapshot(engine: &Engine, worker: &Worker) -> WorkerSnapshot {
-    let standing = worker.standing(engine.now);
+    let status = worker.status(engine.now);
     let jobs = worker.jobs();
-    let state = match standing {
-        Standing::Booting => WorkerState::Booting,
-        Standing::Serving if jobs > 0 => WorkerState::Busy,
-        Standing::Serving => WorkerState::Idle,
-        Standing::Draining => WorkerState::Draining,
-        Standing::Unreachable => WorkerState::Unreachable,
-        Standing::Ending => WorkerState::Terminating,
+    let state = match status {
+        WorkerStatus::Booting => WorkerState::Booting,
+        WorkerStatus::Serving if jobs > 0 => WorkerState::Busy,
+        WorkerStatus::Serving => WorkerState::Idle,
+        WorkerStatus::Draining => WorkerState::Draining,
+        WorkerStatus::Unreachable => WorkerState::Unreachable,
+        WorkerStatus::Ending => WorkerState::Terminating,
     };
     let instance = &worker.instance;
     let usd_per_hour = engine.prices.hourly(instance.market, &instance.instance_type, &instance.zone, engine.now);
@@ -140,12 +139,12 @@ fn worker_snapshot(engine: &Engine, worker: &Worker) -> WorkerSnapshot {
         id: instance.id.clone(),
         runner: instance.runner.clone(),
         state,
-        reason: reason(engine, worker, standing).map(|reason| Explained::at(engine.now, reason)),
+        reason: reason(engine, worker, status).map(|reason| Explained::at(engine.now, reason)),
         phase: worker.report().map(|report| report.phase.clone()),
         jobs,
         job_ids: worker.report().map(|report| report.job_ids.iter().copied().collect()).unwrap_or_default(),
         age,
-        idle: worker.idle(engine.now).filter(|_| standing == Standing::Serving),
+        idle: worker.idle(engine.now).filter(|_| status == WorkerStatus::Serving),
         instance_type: instance.instance_type.clone(),
         zone: instance.zone.clone(),
         market: instance.market,
@@ -165,29 +164,29 @@ fn recent(engine: &Engine, error: &EcrError) -> Option<EcrError> {
     is_recent.then(|| error.clone())
 }
 
-fn reason(engine: &Engine, worker: &Worker, standing: Standing) -> Option<WorkerReason> {
+fn reason(engine: &Engine, worker: &Worker, status: WorkerStatus) -> Option<WorkerReason> {
     let failure = match &worker.connection {
         Connection::Down { failure, .. } => Some(failure.clone()),
         Connection::None { .. } | Connection::Up => None,
     };
-    match standing {
-        Standing::Booting => Some(match failure {
+    match status {
+        WorkerStatus::Booting => Some(match failure {
             Some(failure @ (ConnectionFailure::WrongHostKey(_) | ConnectionFailure::Refused(_))) => {
                 WorkerReason::NotLetIn { failure }
             }
             Some(ConnectionFailure::Unreachable(_)) | None => WorkerReason::Booting { step: worker.boot_step() },
         }),
-        Standing::Serving => None,
-        Standing::Draining => {
+        WorkerStatus::Serving => None,
+        WorkerStatus::Draining => {
             worker.drain.as_ref().map(|drain| WorkerReason::Draining { because: drain.reason.clone() })
         }
-        Standing::Unreachable => {
+        WorkerStatus::Unreachable => {
             let since = worker.silent_since(engine.now).unwrap_or(engine.now);
             // It is never ended on a guess: it may be running a job.
             let healthy = worker.instance.health == Health::Ok;
             Some(WorkerReason::Silent { since, failure, healthy })
         }
-        Standing::Ending => {
+        WorkerStatus::Ending => {
             worker.ending.as_ref().map(|ending| WorkerReason::Ending { because: ending.reason.clone() })
         }
     }

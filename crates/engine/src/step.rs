@@ -15,12 +15,12 @@ use super::launching::Launching;
 use super::quarantine::is_left_alone;
 use super::retirement::Retirement;
 use super::settings::Settings;
-use super::snapshot::{DecisionKind, FleetSnapshot, JobFate};
+use super::snapshot::{DecisionKind, FleetSnapshot, JobStatus};
 use super::state::Engine;
 use super::status;
 use super::time::since;
 use super::why;
-use super::workers::{Connection, Ending, Standing};
+use super::workers::{Connection, Ending, WorkerStatus};
 
 /// A connection that was asked for and of which nothing was heard is asked for again.
 const CONNECT_AGAIN: Duration = Duration::from_secs(120);
@@ -75,8 +75,8 @@ impl Engine {
     }
 
     /// What is known of a job of this id, on each server that has runners here: at which worker it runs, or why it waits.
-    pub fn fates(&self, job: JobId) -> Vec<JobFate> {
-        why::fates(self, job)
+    pub fn job_statuses(&self, job: JobId) -> Vec<JobStatus> {
+        why::job_statuses(self, job)
     }
 
     /// Notes a broken law, for the counters and for people.
@@ -95,7 +95,7 @@ impl Engine {
         let mut commands = Vec::new();
         for (id, worker) in &mut self.fleet.workers {
             let Some(address) = worker.instance.address else { continue };
-            if worker.ending.is_some() || worker.standing(now) == Standing::Ending {
+            if worker.ending.is_some() || worker.status(now) == WorkerStatus::Ending {
                 continue;
             }
             let Connection::None { asked_at } = &mut worker.connection else { continue };
@@ -186,7 +186,7 @@ impl Engine {
                 .fleet
                 .workers
                 .values()
-                .filter(|worker| worker.instance.runner == runner.name && worker.standing(now) == Standing::Serving)
+                .filter(|worker| worker.instance.runner == runner.name && worker.status(now) == WorkerStatus::Serving)
                 .filter_map(|worker| worker.idle(now))
                 .max()
                 .map(|idle| super::time::before(now, idle));

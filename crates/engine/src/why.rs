@@ -8,7 +8,7 @@ use super::job::{Knowledge, PendingJob, RunnerFacts, Scope};
 use super::matching::may_take;
 use super::queue::Queue;
 use super::settings::{RunnerSettings, Settings};
-use super::snapshot::{FleetSnapshot, JobFate, JobSnapshot, JobStanding, Waiting};
+use super::snapshot::{FleetSnapshot, JobSnapshot, JobState, JobStatus, Waiting};
 use super::state::Engine;
 use super::time::{before, since};
 use super::trouble::Trouble;
@@ -45,19 +45,19 @@ pub(super) fn jobs(engine: &Engine) -> (Vec<JobSnapshot>, Waiting) {
 }
 
 /// What is known of a job of this id, on every server that has runners here.
-pub(super) fn fates(engine: &Engine, id: JobId) -> Vec<JobFate> {
+pub(super) fn job_statuses(engine: &Engine, id: JobId) -> Vec<JobStatus> {
     let Some(settings) = &engine.settings else { return Vec::new() };
     let mut servers: Vec<&Server> = settings.runners.iter().map(|runner| &runner.server).collect();
     servers.sort();
     servers.dedup();
-    servers.into_iter().map(|server| fate(engine, settings, server, id)).collect()
+    servers.into_iter().map(|server| job_status(engine, settings, server, id)).collect()
 }
 
-fn fate(engine: &Engine, settings: &Settings, server: &Server, id: JobId) -> JobFate {
-    let tell = |standing, runner: Option<RunnerName>, worker: Option<WorkerId>, reason: JobReason| JobFate {
+fn job_status(engine: &Engine, settings: &Settings, server: &Server, id: JobId) -> JobStatus {
+    let tell = |state, runner: Option<RunnerName>, worker: Option<WorkerId>, reason: JobReason| JobStatus {
         server: server.clone(),
         id,
-        standing,
+        state,
         runner,
         worker,
         waited: None,
@@ -71,15 +71,15 @@ fn fate(engine: &Engine, settings: &Settings, server: &Server, id: JobId) -> Job
     if let Some(worker) = engine.fleet.workers.values().find(is_here) {
         let (runner, worker) = (worker.instance.runner.clone(), worker.instance.id.clone());
         let reason = JobReason::Running { worker: worker.clone(), runner: runner.clone() };
-        return tell(JobStanding::Running, Some(runner), Some(worker), reason);
+        return tell(JobState::Running, Some(runner), Some(worker), reason);
     }
     let queue = engine.queues.get(server);
     if let Some((queue, job)) = queue.and_then(|queue| Some((queue, queue.jobs().find(|job| job.id == id)?))) {
         let mut explainer = Explainer::new(engine, settings, server, queue);
         let able = explainer.able(job);
         let reason = explainer.reason(job, able);
-        let fate = tell(JobStanding::Waiting, able.map(|runner| runner.name.clone()), None, reason);
-        return JobFate { waited: Some(since(engine.now, job.queued_at)), ..fate };
+        let status = tell(JobState::Waiting, able.map(|runner| runner.name.clone()), None, reason);
+        return JobStatus { waited: Some(since(engine.now, job.queued_at)), ..status };
     }
     let sees = settings.runners.iter().any(|runner| runner.server == *server && runner.sees_queue);
     let knowledge = match queue {
@@ -91,7 +91,7 @@ fn fate(engine: &Engine, settings: &Settings, server: &Server, id: JobId) -> Job
         Knowledge::Known => JobReason::NotSeen,
         queue @ (Knowledge::Stale { .. } | Knowledge::Unknown { .. }) => JobReason::QueueUnknown { queue },
     };
-    tell(JobStanding::Unknown, None, None, reason)
+    tell(JobState::Unknown, None, None, reason)
 }
 
 /// Finds the reasons of the jobs of one server; what depends on the runner alone is worked out once.
@@ -169,8 +169,8 @@ impl<'a> Explainer<'a> {
 fn of_runner(engine: &Engine, runner: &RunnerSettings) -> JobReason {
     let now = engine.now;
     let workers = || engine.fleet.workers.values().filter(|worker| worker.instance.runner == runner.name);
-    let has_slot = |worker: &&Worker| worker.standing(now) == Standing::Serving && worker.jobs() < runner.capacity;
-    let booting = workers().filter(|worker| worker.standing(now) == Standing::Booting).max_by_key(|w| w.age(now));
+    let has_slot = |worker: &&Worker| worker.status(now) == WorkerStatus::Serving && worker.jobs() < runner.capacity;
+    let booting = workers().filter(|worker| worker.status(now) == WorkerStatus::Booting).max_by_key(|w| w.age(now));
     let missing = engine.assessment.demands.get(&runner.name).map_or(0, super::demand::Demand::missing_for_jobs);
     if let Some(worker) = workers().find(has_slot).filter(|_| missing == 0) {
         return JobReason::FreeSlot { worker: worker.instance.id.clone() };

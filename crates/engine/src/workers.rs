@@ -72,7 +72,7 @@ pub(crate) struct Ending {
 
 /// Where a worker stands, as far as decisions care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Standing {
+pub(crate) enum WorkerStatus {
     /// Not ready yet; its slots are coming.
     Booting,
     /// Asks for jobs; its slots count.
@@ -248,28 +248,28 @@ impl Worker {
     }
 
     /// Where it stands.
-    pub(crate) fn standing(&self, now: Timestamp) -> Standing {
+    pub(crate) fn status(&self, now: Timestamp) -> WorkerStatus {
         let Instance { state, .. } = &self.instance;
         if self.ending.is_some() || !matches!(state, InstanceState::Pending | InstanceState::Running) {
-            return Standing::Ending;
+            return WorkerStatus::Ending;
         }
         // One that was adopted and is young may still be booting; it is given the time that a boot takes.
         let may_boot = self.boot_watched || (self.heard.is_none() && self.age(now) < BOOT_TIMEOUT);
         if self.silent_since(now).is_some() && (self.served || !may_boot) {
-            return Standing::Unreachable;
+            return WorkerStatus::Unreachable;
         }
         if self.drain.is_some() {
-            return Standing::Draining;
+            return WorkerStatus::Draining;
         }
         match self.report().map(|report| (&report.phase, report.runner)) {
-            Some((Phase::Ready, RunnerState::Serving)) => Standing::Serving,
-            Some((Phase::Ready, RunnerState::Fenced)) if self.returns(now) => Standing::Serving,
+            Some((Phase::Ready, RunnerState::Serving)) => WorkerStatus::Serving,
+            Some((Phase::Ready, RunnerState::Fenced)) if self.returns(now) => WorkerStatus::Serving,
             Some((
                 Phase::Ready,
                 RunnerState::Fenced | RunnerState::Stopping | RunnerState::Stopped | RunnerState::Failed,
-            )) => Standing::Draining,
+            )) => WorkerStatus::Draining,
             Some((Phase::Ready, RunnerState::Absent) | (Phase::Booting { .. } | Phase::Failed { .. }, _)) | None => {
-                Standing::Booting
+                WorkerStatus::Booting
             }
         }
     }

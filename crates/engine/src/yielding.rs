@@ -18,7 +18,7 @@ use super::ids::{RunnerName, WorkerId};
 use super::reason::Reason;
 use super::settings::Settings;
 use super::time::since;
-use super::workers::{Drain, Standing, Worker};
+use super::workers::{Drain, Worker, WorkerStatus};
 
 /// How long a busy worker that yields may take to end. One whose job takes longer is not waited for: another
 /// yields too, as long as its runner stays above its share.
@@ -84,13 +84,13 @@ impl Yielding<'_> {
 
     /// Slots of workers that end soon.
     fn leaving(&self) -> u32 {
-        let leaves = |worker: &&Worker| match worker.standing(self.now) {
-            Standing::Ending => true,
-            Standing::Draining => {
+        let leaves = |worker: &&Worker| match worker.status(self.now) {
+            WorkerStatus::Ending => true,
+            WorkerStatus::Draining => {
                 let waited = worker.drain.as_ref().map_or(Duration::ZERO, |drain| since(self.now, drain.begun_at));
                 worker.jobs() == 0 || waited < PATIENCE
             }
-            Standing::Booting | Standing::Serving | Standing::Unreachable => false,
+            WorkerStatus::Booting | WorkerStatus::Serving | WorkerStatus::Unreachable => false,
         };
         let workers = self.fleet.workers.values().filter(leaves);
         workers.map(|worker| self.fleet.capacity_of(self.settings, &worker.instance.runner)).sum()
@@ -109,7 +109,7 @@ impl Yielding<'_> {
             .workers
             .iter_mut()
             .filter(|(_, worker)| worker.instance.runner != *to && !worker.instance.hold)
-            .filter(|(_, worker)| worker.standing(self.now) == Standing::Serving)
+            .filter(|(_, worker)| worker.status(self.now) == WorkerStatus::Serving)
             .map(|(id, worker)| {
                 let idle = worker.idle(self.now);
                 (idle.is_none(), worker.jobs(), Reverse(idle.unwrap_or_default()), id, worker)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::control::{Answer, Request};
-use runner_fleet_engine::snapshot::JobFate;
+use runner_fleet_engine::snapshot::JobStatus;
 use runner_fleet_engine::{FleetSnapshot, JobId, Knowledge};
 
 use super::output::{OutputStyle, brief, write_json, write_table};
@@ -95,7 +95,7 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, out: &mut dyn Write) -> Re
 }
 
 /// What is known of a job, a line for each server.
-fn show_job(jobs: &[JobFate], json: bool, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+fn show_job(jobs: &[JobStatus], json: bool, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     if json {
         write_json(out, &serde_json::json!({ "version": 1, "jobs": jobs }))?;
         return Ok(ExitCode::SUCCESS);

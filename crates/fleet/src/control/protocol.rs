@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use runner_fleet_engine::snapshot::JobFate;
+use runner_fleet_engine::snapshot::JobStatus;
 use runner_fleet_engine::{
     Command, Explained, FleetSnapshot, JobId, JobReason, OverPriceCap, Reason, RunnerName, WorkerId,
 };
@@ -70,7 +70,7 @@ pub enum Answer {
     /// To [`Request::Job`].
     Job {
         /// What is known, server by server.
-        jobs: Vec<JobFate>,
+        jobs: Vec<JobStatus>,
     },
     /// The request was accepted.
     Done {

@@ -1,7 +1,7 @@
 //! The manager itself: its file, its running service.
 
 use crate::control::{self, Answer, ClientError, Request};
-use crate::live::standing;
+use crate::live::systemd;
 use runner_fleet_config::{Config, Warning};
 use runner_fleet_engine::{FleetSnapshot, Knowledge};
 
@@ -42,7 +42,7 @@ pub(super) async fn service(config: &Config) -> (Option<Box<FleetSnapshot>>, Vec
 
 /// What in the service's snapshot needs a person.
 fn judge(snapshot: &FleetSnapshot) -> Vec<Finding> {
-    let mut findings = vec![Finding::ok(Step::Service, format!("running; {}", standing::sentence(snapshot)))];
+    let mut findings = vec![Finding::ok(Step::Service, format!("running; {}", systemd::sentence(snapshot)))];
     let log = "see its log: journalctl -u runner-fleet -n 50";
     findings.extend(unknown(&snapshot.ec2).map(|why| Finding::failed(Step::Service, format!("EC2: {why}"), log)));
     if snapshot.totals.laws_broken > 0 {

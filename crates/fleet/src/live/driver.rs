@@ -21,7 +21,7 @@ use super::edge::Edge;
 use super::journal;
 use super::metrics::LoopMetrics;
 use super::operator;
-use super::standing::Standing;
+use super::systemd::SystemdNotifier;
 
 /// The longest time without a step: every time-out of the engine is a matter of at least seconds.
 pub const TICK: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ pub struct Doors {
     /// Counts what the loop does.
     pub metrics: LoopMetrics,
     /// What systemd is told.
-    pub standing: Standing,
+    pub systemd: SystemdNotifier,
 }
 
 /// Steps until told to stop.
@@ -88,7 +88,7 @@ pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut do
         }
     }
     publish(&engine, &mut doors);
-    doors.standing.stopping();
+    doors.systemd.stopping();
     info!("stopping; workers and their jobs go on, and the next start adopts them");
 }
 
@@ -143,7 +143,7 @@ fn snapshot_due(pictured_at: Option<Timestamp>, now: Timestamp) -> Option<Durati
 /// Shows what the fleet looks like after the last step.
 fn publish(engine: &Engine, doors: &mut Doors) {
     let snapshot = Arc::new(engine.snapshot());
-    doors.standing.after_step(&snapshot);
+    doors.systemd.after_step(&snapshot);
     doors.publish.send_replace(snapshot);
 }
 

@@ -1,7 +1,7 @@
 //! The live driver: ticks, wake-ups and signals; commands become calls, answers become events.
 //!
 //! Reading order: the loop ([`driver`]) between the engine and an [`edge`], with its [`clock`], what it tells systemd
-//! ([`standing`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs to
+//! ([`systemd`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs to
 //! be acted on ([`ssh_key`], [`setup`], [`regions`], [`worker_spec`]), what is watched (queues, facts about runners, launch plans, prices), calls to EC2,
 //! and the [`connection`]s to the workers. At last the [`service`] that puts all of it together, what it waits for
 //! before it begins ([`starting`]), and its [`reload`]; and one [`preview`] without all that, for a plan while the service does
@@ -29,8 +29,8 @@ pub mod reload;
 pub mod service;
 pub mod setup;
 pub mod ssh_key;
-pub mod standing;
 pub mod starting;
+pub mod systemd;
 pub mod worker_spec;
 pub mod world;
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::control::{Action, Answer, Held, LeftOut, Plan, Request};
-use runner_fleet_engine::snapshot::JobFate;
+use runner_fleet_engine::snapshot::JobStatus;
 use runner_fleet_engine::{
     Command, Engine, Explained, FleetSnapshot, JobId, JobReason, OperatorWish, RunnerName, WorkerId,
 };
@@ -18,7 +18,7 @@ pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, O
             let commands = trial.step(now, []);
             (Answer::Plan { plan: plan(&trial.snapshot(), &commands) }, None)
         }
-        Request::Job { job, url } => (of_job(engine.fates(job), job, url.as_deref()), None),
+        Request::Job { job, url } => (of_job(engine.job_statuses(job), job, url.as_deref()), None),
         Request::Drain { workers, force } => drain(&snapshot, workers, force),
         Request::Pause { runner } => of_runner(&snapshot, runner, "takes no new workers", OperatorWish::Pause),
         Request::Resume { runner } => of_runner(&snapshot, runner, "takes workers again", OperatorWish::Resume),
@@ -51,11 +51,11 @@ pub fn plan(snapshot: &FleetSnapshot, commands: &[Command]) -> Plan {
 }
 
 /// What is known of a job on the servers that its page's address fits.
-fn of_job(fates: Vec<JobFate>, job: JobId, url: Option<&str>) -> Answer {
-    let fits = |fate: &JobFate| {
+fn of_job(job_statuses: Vec<JobStatus>, job: JobId, url: Option<&str>) -> Answer {
+    let fits = |fate: &JobStatus| {
         url.is_none_or(|url| url.strip_prefix(fate.server.as_str()).is_some_and(|path| path.starts_with('/')))
     };
-    let (jobs, others): (Vec<_>, Vec<_>) = fates.into_iter().partition(fits);
+    let (jobs, others): (Vec<_>, Vec<_>) = job_statuses.into_iter().partition(fits);
     if jobs.is_empty() {
         let servers = others.iter().map(|fate| fate.server.as_str()).collect::<Vec<_>>().join(", ");
         let why = format!("no runner here serves the GitLab of job {job}; there are runners of: {servers}");

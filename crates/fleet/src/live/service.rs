@@ -28,8 +28,8 @@ use super::regions::Regions;
 use super::reload::reload_when_asked;
 use super::setup::{Setup, SetupError};
 use super::ssh_key::{self, SshKeyError};
-use super::standing::Standing;
 use super::starting::Starting;
+use super::systemd::SystemdNotifier;
 use super::world::World;
 
 /// Answers that may wait for the loop: a report of every one of 1,000 workers, four times over. Whoever finds it full
@@ -103,9 +103,9 @@ pub async fn serve(path: PathBuf, config: Config) -> Result<(), ServiceError> {
         let site = Site { snapshot, registry: Arc::new(registry), now: Arc::new(move || clock.now()) };
         tokio::spawn(http::serve(listener, http::router(site), DoorLimits::default(), stop.clone()));
     }
-    let mut standing = Standing::to_systemd(clock.now());
+    let mut systemd = SystemdNotifier::to_systemd(clock.now());
     let starting =
-        Starting { clock, stop: &stop, control: &mut from_operators, publish: &publish, standing: &mut standing };
+        Starting { clock, stop: &stop, control: &mut from_operators, publish: &publish, systemd: &mut systemd };
     let attempt = async |config: Config| Prepared::attempt(config, &regions, seed).await;
     let Some(prepared) = starting.until_it_works(config, &path, &mut reload_asked, attempt).await else {
         return leave(operators).await;
@@ -116,7 +116,7 @@ pub async fn serve(path: PathBuf, config: Config) -> Result<(), ServiceError> {
     let (replace_setup, setup) = watch::channel(Arc::new(setup));
     tokio::spawn(reload_when_asked(path, reload_asked, replace_setup, regions.clone(), seed));
     let world = World::new(setup, regions, Arc::new(key), events, clock);
-    let doors = Doors { events: from_world, control: from_operators, publish, stop: stop.clone(), metrics, standing };
+    let doors = Doors { events: from_world, control: from_operators, publish, stop: stop.clone(), metrics, systemd };
     drive(engine, world, clock, doors).await;
     leave(operators).await
 }

@@ -21,7 +21,7 @@ use super::clock::Clock;
 use super::complaint::Pauses;
 use super::driver::TICK;
 use super::reload;
-use super::standing::Standing;
+use super::systemd::SystemdNotifier;
 
 /// The longest pause between two attempts: whoever has mended what was missing waits no longer than this, and a
 /// parameter that is asked for once a minute costs nobody anything.
@@ -39,7 +39,7 @@ pub struct Starting<'a> {
     /// The snapshot, with a fresh time every [`TICK`]: EC2 is unknown in it, for what is awaited.
     pub publish: &'a watch::Sender<Arc<FleetSnapshot>>,
     /// What systemd is told.
-    pub standing: &'a mut Standing,
+    pub systemd: &'a mut SystemdNotifier,
 }
 
 impl Starting<'_> {
@@ -108,7 +108,7 @@ impl Starting<'_> {
     fn alive(&mut self) {
         let now = self.clock.now();
         self.publish.send_modify(|snapshot| Arc::make_mut(snapshot).at = now);
-        self.standing.before_start(&self.publish.borrow());
+        self.systemd.before_start(&self.publish.borrow());
     }
 
     fn answer(&self, asked: ControlRequest) {

@@ -18,8 +18,8 @@ use runner_fleet::live::metrics::LoopMetrics;
 use runner_fleet::live::regions::Regions;
 use runner_fleet::live::reload::{attempt, reload_when_asked};
 use runner_fleet::live::setup::Setup;
-use runner_fleet::live::standing::Standing;
 use runner_fleet::live::starting::Starting;
+use runner_fleet::live::systemd::SystemdNotifier;
 use runner_fleet::live::{self, Doors};
 use runner_fleet_config::Config;
 use runner_fleet_engine::{
@@ -317,9 +317,9 @@ impl Waiting {
         let waiting = Self { path: path.clone(), snapshot, control, reload, stop: stop.clone() };
         let runtime = tokio::runtime::Handle::current();
         let outcome = tokio::task::spawn_blocking(move || {
-            let mut standing = Standing::to_nobody(clock.now());
+            let mut systemd = SystemdNotifier::to_nobody(clock.now());
             let starting =
-                Starting { clock, stop: &stop, control: &mut asked, publish: &publish, standing: &mut standing };
+                Starting { clock, stop: &stop, control: &mut asked, publish: &publish, systemd: &mut systemd };
             let regions = Regions::default();
             let attempt = async |config: Config| Setup::prepare(config, None, &regions, 1).await;
             runtime.block_on(starting.until_it_works(config, &path, &mut reload_asked, attempt))
@@ -469,7 +469,7 @@ impl Service {
             publish,
             stop: service.stop.clone(),
             metrics: LoopMetrics::new(&mut registry),
-            standing: Standing::to_nobody(clock.now()),
+            systemd: SystemdNotifier::to_nobody(clock.now()),
         };
         let looping = tokio::spawn(live::drive(engine, Recording(record), clock, doors));
         service.tasks.get_mut().unwrap().push(looping);

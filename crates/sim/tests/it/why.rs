@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use runner_fleet_engine::snapshot::JobStanding;
+use runner_fleet_engine::snapshot::JobState;
 use runner_fleet_engine::{
     Event, FleetSnapshot, JobId, PendingJob, QueueSnapshot, Report, RunnerName, RunnerSettings, Server, TroubleClass,
 };
 
 use super::stage::{RUNNER, SERVER, Stage, bad_gateway, facts, launches, runner, serving};
 
-fn why(stage: &Stage, job: u64) -> (JobStanding, String) {
-    let fates = stage.engine.fates(JobId(job));
-    assert_eq!(fates.len(), 1, "{fates:?}");
-    (fates[0].standing, fates[0].reason.text.clone())
+fn why(stage: &Stage, job: u64) -> (JobState, String) {
+    let job_statuses = stage.engine.job_statuses(JobId(job));
+    assert_eq!(job_statuses.len(), 1, "{job_statuses:?}");
+    (job_statuses[0].state, job_statuses[0].reason.text.clone())
 }
 
 fn says(stage: &Stage, job: u64, words: &str) {
@@ -35,9 +35,9 @@ fn a_jobs_way_in_sentences() {
     stage.queue(&[1]);
     says(&stage, 1, &format!("{worker} has a free slot and takes it at its next request"));
     stage.report(&worker, Report { job_ids: [JobId(1)].into(), ..serving(1) });
-    assert_eq!(why(&stage, 1), (JobStanding::Running, format!("it runs on {worker}, a worker of {RUNNER}")));
+    assert_eq!(why(&stage, 1), (JobState::Running, format!("it runs on {worker}, a worker of {RUNNER}")));
     stage.queue(&[]);
-    assert_eq!(why(&stage, 9).0, JobStanding::Unknown);
+    assert_eq!(why(&stage, 9).0, JobState::Unknown);
     says(&stage, 9, "is not among the jobs that wait");
     stage.queue(&[3]);
     stage.pass(60);

@@ -14,7 +14,7 @@ use crate::http::{self, DoorLimits, FleetCollector, Site};
 use crate::live::clock::Clock;
 use crate::live::driver::{self, Doors};
 use crate::live::metrics::LoopMetrics;
-use crate::live::standing::Standing;
+use crate::live::systemd::SystemdNotifier;
 use runner_fleet_engine::{Engine, Event, FleetSnapshot, IdleCount};
 
 use super::edge::{SharedWorld, SimEdge};
@@ -63,7 +63,7 @@ impl Office {
             publish,
             stop: stop.clone(),
             metrics: LoopMetrics::new(&mut registry),
-            standing: Standing::to_nobody(start),
+            systemd: SystemdNotifier::to_nobody(start),
         };
         registry.register_collector(Box::new(FleetCollector::new(snapshot.clone())));
         let site =

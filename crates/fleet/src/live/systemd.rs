@@ -14,14 +14,14 @@ const READY_AT_LATEST: SignedDuration = SignedDuration::from_secs(60);
 
 /// What systemd knows of us.
 #[derive(Debug)]
-pub struct Standing {
+pub struct SystemdNotifier {
     started_at: Timestamp,
     ready: bool,
     told: String,
     send: fn(&[NotifyState<'_>]),
 }
 
-impl Standing {
+impl SystemdNotifier {
     /// Speaks to the systemd that started us; to nobody when none did.
     pub fn to_systemd(started_at: Timestamp) -> Self {
         Self { started_at, ready: false, told: String::new(), send: notify }
