@@ -15,7 +15,7 @@
 //! Reading order: the vocabulary ([`ids`], [`offering`], [`job`], [`worker`], [`settings`]), what comes in ([`event`]),
 //! what goes out ([`command`]), why ([`reason`], [`held_back`], [`waits`], [`trouble`]; their sentences: `prose`), what
 //! people see ([`view`]), then the decisions: `step`, `observe`, `demand`, `launching`, `retirement`, `drains`; beside
-//! them, what launches are prepared from ([`upkeep`]), and the [`laws`], an observer that no step may displease.
+//! them, what launches are prepared from ([`resources`]), and the [`laws`], an observer that no step may displease.
 //!
 //! Deliberately absent: a clock, a random source beyond the seed, I/O, async, a logger (what is worth knowing is in the
 //! commands and the view), collections in hash order, and anything saved: what an engine holds is safe to lose.
@@ -32,11 +32,11 @@ pub mod money;
 pub mod offering;
 pub mod prices;
 pub mod reason;
+pub mod resources;
 pub mod settings;
 pub mod snapshot;
 pub mod text;
 pub mod trouble;
-pub mod upkeep;
 pub mod waits;
 pub mod worker;
 
@@ -91,11 +91,11 @@ pub use money::UsdPerHour;
 pub use offering::{LaunchPlan, Market, Offering, Place};
 pub use prices::{OverPriceCap, PriceSnapshot};
 pub use reason::{Brief, Reason};
+pub use resources::{Inventory, Required, ResourceAction};
 pub use schedule::{Policy, policy_at};
 pub use settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
 pub use snapshot::FleetSnapshot;
 pub use state::Engine;
 pub use trouble::{Trouble, TroubleClass};
-pub use upkeep::{Chore, Holdings, Needs};
 pub use waits::{JobReason, Mismatch, MismatchKind, WorkerReason};
 pub use worker::{EcrError, EndedBy, Health, Instance, InstanceState, Phase, Report, RunnerState, StateReason};

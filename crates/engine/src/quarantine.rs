@@ -57,7 +57,7 @@ impl Quarantine {
     }
 
     /// Forgets jobs that were judged so long ago that they must have gone.
-    pub(crate) fn tidy(&mut self, now: Timestamp) {
+    pub(crate) fn forget_the_gone(&mut self, now: Timestamp) {
         self.0.retain(|_, stay| since(now, stay.seen_at) < QUARANTINE.longest * 2);
     }
 }

@@ -208,7 +208,7 @@ impl Engine {
                 }
             }
         }
-        self.quarantine.tidy(now);
+        self.quarantine.forget_the_gone(now);
     }
 
     /// Deletes the runner-manager rows of workers that have ended, a few at a time.

@@ -13,7 +13,7 @@ use super::state::Engine;
 use super::time::{before, since};
 use super::trouble::Trouble;
 use super::waits::{JobReason, Mismatch, MismatchKind};
-use super::workers::{Standing, Worker};
+use super::workers::{Worker, WorkerStatus};
 
 /// The jobs that wait, in queue order, at most [`FleetSnapshot::JOBS_MAX`] of them; and what there is to say of all.
 pub(super) fn jobs(engine: &Engine) -> (Vec<JobSnapshot>, Waiting) {

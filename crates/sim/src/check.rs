@@ -10,8 +10,8 @@ use cronexpr::{Crontab, MakeTimestamp};
 use jiff::{SignedDuration, Timestamp};
 
 use runner_fleet_engine::{
-    Chore, Command, IdleCount, JobId, KeyPairName, Reason, RunnerName, RunnerSettings, RunnerState, ScheduleEntry,
-    SystemId, TemplateName, WorkerId,
+    Command, IdleCount, JobId, KeyPairName, Reason, ResourceAction, RunnerName, RunnerSettings, RunnerState,
+    ScheduleEntry, SystemId, TemplateName, WorkerId,
 };
 
 use super::ledger::{Bounds, Ending, Fact, Killer, LaunchTruth, TouchTruth};
@@ -57,7 +57,7 @@ pub enum Violation {
     /// At the end: a key pair that is not that of the manager's key.
     LeftKeyPair(KeyPairName),
     /// A launch template or key pair was deleted that launches need.
-    NeededDeleted(Chore),
+    NeededDeleted(ResourceAction),
     /// The observer of the engine's laws saw one broken.
     EngineLaw(String),
 }
@@ -112,7 +112,7 @@ impl fmt::Display for Violation {
             Self::LeftRow(row) => write!(f, "at the end runner-manager row {row} is left"),
             Self::LeftTemplate(name) => write!(f, "at the end launch template {name} is left, which nothing needs"),
             Self::LeftKeyPair(name) => write!(f, "at the end key pair {name} is left, which nothing needs"),
-            Self::NeededDeleted(chore) => write!(f, "launches need what is no more: {chore}"),
+            Self::NeededDeleted(action) => write!(f, "launches need what is no more: {action}"),
             Self::EngineLaw(what) => f.write_str(what),
         }
     }
@@ -139,7 +139,7 @@ impl Check {
             Fact::TerminateRead(touch) => terminated(world, touch),
             Fact::Touched(what, touch) => touched(what, touch),
             Fact::LaunchRead(truth) => launched(truth),
-            Fact::Tidied { chore, needed: true } => Some(Violation::NeededDeleted(chore.clone())),
+            Fact::Tidied { action, needed: true } => Some(Violation::NeededDeleted(action.clone())),
             Fact::JobRetried { old, new: None } => Some(Violation::WrongRetry(*old)),
             Fact::JobRetried { old, new: Some(_) } => (!was_lost(world, *old)).then_some(Violation::WrongRetry(*old)),
             Fact::Commanded(command) => match **command {
@@ -194,7 +194,7 @@ impl Check {
 
 /// Templates and key pairs that no launch needs.
 fn unneeded(world: &World) -> Vec<Violation> {
-    let there = world.holdings();
+    let there = world.inventory();
     let templates = there.templates.into_keys().filter(|name| !world.is_template_needed(name));
     let key_pairs = there.key_pairs.into_iter().filter(|name| *name != world.key_pair());
     templates.map(Violation::LeftTemplate).chain(key_pairs.map(Violation::LeftKeyPair)).collect()

@@ -28,7 +28,7 @@ pub(crate) enum Stream {
     /// Administrators, operators, the manager's clock, lies.
     Admin,
     /// Launch templates and key pairs: calls that fail, listings that lag, people who delete.
-    Upkeep,
+    Resources,
 }
 
 const STREAMS: usize = 9;
@@ -50,7 +50,7 @@ impl Dice {
     }
 
     fn of(&mut self, stream: Stream) -> &mut SmallRng {
-        let [latency, boot, market, jobs, connection, answers, fate, admin, upkeep] = &mut self.streams;
+        let [latency, boot, market, jobs, connection, answers, fate, admin, resources] = &mut self.streams;
         match stream {
             Stream::Latency => latency,
             Stream::Boot => boot,
@@ -60,7 +60,7 @@ impl Dice {
             Stream::Answers => answers,
             Stream::Fate => fate,
             Stream::Admin => admin,
-            Stream::Upkeep => upkeep,
+            Stream::Resources => resources,
         }
     }
 

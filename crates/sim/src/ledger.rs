@@ -5,7 +5,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use runner_fleet_engine::{Chore, Command, JobId, Market, Reason, RunnerName, RunnerState, SystemId, WorkerId};
+use runner_fleet_engine::{
+    Command, JobId, Market, Reason, ResourceAction, RunnerName, RunnerState, SystemId, WorkerId,
+};
 
 /// Everything that happened, in order, and counters.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,7 +89,7 @@ pub enum Fact {
     /// The manager deleted a launch template or a key pair.
     Tidied {
         /// Which.
-        chore: Chore,
+        action: ResourceAction,
         /// Whether the next launch of some runner would have needed it.
         needed: bool,
     },
@@ -210,7 +212,7 @@ impl fmt::Display for Fact {
             Self::Fault(what, None) => write!(f, "FAULT {what}"),
             Self::Hold(worker, true) => write!(f, "a person holds {worker}"),
             Self::Hold(worker, false) => write!(f, "a person releases {worker}"),
-            Self::Tidied { chore, .. } => write!(f, "> {chore}"),
+            Self::Tidied { action, .. } => write!(f, "> {action}"),
             Self::Administered(what) => f.write_str(what),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use runner_fleet_engine::{
-    ConfigHash, Holdings, InstanceType, LaunchPlan, Market, Place, ProjectId, RunnerFacts, RunnerName, RunnerSettings,
+    ConfigHash, InstanceType, Inventory, LaunchPlan, Market, Place, ProjectId, RunnerFacts, RunnerName, RunnerSettings,
     Scope, Server, Settings, SubnetId, TemplateName, Zone,
 };
 
@@ -26,7 +26,7 @@ pub struct Scenario {
     /// What each runner's workers are made of.
     pub plans: BTreeMap<RunnerName, LaunchPlan>,
     /// Launch templates and key pairs that an earlier installation of this manager has left.
-    pub inherited: Holdings,
+    pub inherited: Inventory,
     /// What is queued, when; in any order.
     pub jobs: Vec<JobSpec>,
     /// From launch to ready, for the middle boot; others take between 0.7 and 2 times as long.
@@ -123,7 +123,7 @@ impl Scenario {
             settings: Settings { concurrent: 100, check_interval: Duration::from_secs(3), runners: Vec::new() },
             facts: BTreeMap::new(),
             plans: BTreeMap::new(),
-            inherited: Holdings::default(),
+            inherited: Inventory::default(),
             jobs: Vec::new(),
             boot: Duration::from_secs(45),
             orphan_timeout: Duration::from_secs(30 * 60),

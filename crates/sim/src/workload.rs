@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use runner_fleet_engine::{
-    Holdings, IdleCount, IdlePolicy, InstanceType, KeyPairName, Market, ProjectId, RunnerName, TemplateName,
+    IdleCount, IdlePolicy, InstanceType, Inventory, KeyPairName, Market, ProjectId, RunnerName, TemplateName,
 };
 
 use super::dice::{Dice, Stream};
@@ -19,9 +19,9 @@ pub const MORNING: Duration = Duration::from_secs(3 * 3600);
 
 /// What a manager of the same name has left: the templates of an earlier version and of a runner that is configured no
 /// more, and the key pair of a lost key.
-fn inherited() -> Holdings {
+fn inherited() -> Inventory {
     let templates = [("runner-fleet-sim-spot-0ld", "spot"), ("runner-fleet-sim-bygone-c0ffee", "bygone")];
-    Holdings {
+    Inventory {
         key_pairs: [KeyPairName::new("runner-fleet-sim-l0st")].into(),
         templates: templates.map(|(name, runner)| (TemplateName::new(name), RunnerName::new(runner))).into(),
     }

@@ -18,10 +18,10 @@ mod failures;
 mod gitlab;
 mod host;
 mod prices;
+mod resources;
 #[cfg(test)]
 mod tests;
 mod troubles;
-mod upkeep;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,7 +44,7 @@ use gitlab::GitLab;
 pub(crate) use gitlab::may_take;
 pub use gitlab::{Job, JobState};
 pub use host::{Host, Lie};
-use upkeep::Stock;
+use resources::Stock;
 
 /// The world.
 #[derive(Clone, Debug)]
@@ -281,7 +281,7 @@ impl World {
             Happening::ReadRunner { incarnation, runner } => self.read_runner(incarnation, runner),
             Happening::Prepare { round, runner } => self.prepare(round, runner),
             Happening::Make { round, runner, seen } => self.make(round, runner, &seen),
-            Happening::Tidy { round, runner, template } => self.tidy(round, runner, &template),
+            Happening::CollectGarbage { round, runner, template } => self.collect_garbage(round, runner, &template),
             Happening::SomeDeletion => self.some_deletion(),
             Happening::ReadConfiguration { incarnation } => self.read_configuration(incarnation),
             Happening::LookAtPrices { incarnation } => self.look_at_prices(incarnation),

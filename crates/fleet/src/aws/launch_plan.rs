@@ -11,7 +11,7 @@ use super::key;
 use super::spec::LaunchSpec;
 use super::template::{self, Content};
 use runner_fleet_engine::text::short_hex;
-use runner_fleet_engine::{ConfigHash, LaunchPlan, Needs, Place};
+use runner_fleet_engine::{ConfigHash, LaunchPlan, Place, Required};
 
 /// Digits of a config hash: enough to tell a runner's last thousand configurations apart, short enough to read.
 const CONFIG_HASH_DIGITS: usize = 12;
@@ -20,7 +20,7 @@ impl Aws {
     /// Prepares the launch of a runner's workers.
     ///
     /// The config hash covers the template's content and `extra_hash`, but neither instance types nor subnets: a worker
-    /// of a type that is no longer listed is as good as before. What the new template replaces stays until [`Aws::tidy`].
+    /// of a type that is no longer listed is as good as before. What the new template replaces stays until [`Aws::collect_garbage`].
     ///
     /// # Errors
     /// A call failed, or the spec does not fit to what AWS says (unknown image, subnet or parameter, another
@@ -31,8 +31,8 @@ impl Aws {
         let key_pair = key::name(&spec.manager, &spec.key_fingerprint);
         let content = Content::new(spec, &image, key_pair.as_str())?;
         let plan = of_content(spec, &content, places);
-        let needs = Needs { key_pair: &key_pair, runner: &spec.runner, template: &plan.template };
-        self.make_missing(spec, &content, needs).await?;
+        let required = Required { key_pair: &key_pair, runner: &spec.runner, template: &plan.template };
+        self.make_missing(spec, &content, required).await?;
         Ok(plan)
     }
 

@@ -5,7 +5,7 @@
 //!
 //! Reading order: the door ([`client`]) and what it asks once (`cache`), what can go wrong ([`error`], [`meaning`]);
 //! what a worker is made of ([`spec`], [`image`], [`subnet`], [`key`], [`template`], together the [`launch plan`], and
-//! what is kept for it, [`upkeep`]); the launch ([`fleet`], [`fleet_answer`]), the listing ([`listing`]), the end
+//! what is kept for it, [`resources`]); the launch ([`fleet`], [`fleet_answer`]), the listing ([`listing`]), the end
 //! ([`terminate`]); what it costs ([`prices`], [`on_demand`]); secrets ([`parameter`]); the rights that all of this
 //! needs ([`policy`], [`mod@worker_policy`]). What only `doctor` asks: [`dry_run`], [`network`], [`role`], [`quota`].
 //!
@@ -32,13 +32,13 @@ pub mod prices;
 pub mod quota;
 #[cfg(test)]
 mod replay;
+pub mod resources;
 pub mod role;
 pub mod spec;
 pub mod subnet;
 pub mod tag;
 pub mod template;
 pub mod terminate;
-pub mod upkeep;
 mod whole;
 pub mod worker_policy;
 

@@ -35,7 +35,7 @@ pub(super) async fn keep(
 ) {
     let name = &runner.runner.name;
     let configured: BTreeSet<_> = setup.runners.iter().map(|setup| setup.runner.name.clone()).collect();
-    let (mut preparing, mut tidying) = (Complaint::default(), Complaint::default());
+    let (mut preparing, mut collecting) = (Complaint::default(), Complaint::default());
     let (mut pauses, mut before) = (Pauses::default(), None);
     loop {
         let plan = prepare(&setup, &runner, &key).await;
@@ -53,8 +53,8 @@ pub(super) async fn keep(
         let outcome = match &plan {
             Ok(plan) => {
                 clock.sleep(SETTLED).await;
-                let tidied = tidy(&setup, &runner, &key, plan, &configured).await;
-                tidying.about(&format!("deleting what launches for {name} needed formerly"), &tidied);
+                let tidied = collect_garbage(&setup, &runner, &key, plan, &configured).await;
+                collecting.about(&format!("deleting what launches for {name} needed formerly"), &tidied);
                 tidied
             }
             Err(trouble) => Err(trouble.clone()),
@@ -76,7 +76,7 @@ async fn prepare(setup: &Setup, runner: &RunnerSetup, key: &ManagerKey) -> Resul
     in_time(PREPARE_MAX, runner.aws.plan(&spec)).await
 }
 
-async fn tidy(
+async fn collect_garbage(
     setup: &Setup,
     runner: &RunnerSetup,
     key: &ManagerKey,
@@ -84,5 +84,5 @@ async fn tidy(
     configured: &BTreeSet<RunnerName>,
 ) -> Result<usize, Trouble> {
     let spec = worker_spec::launch_spec(&setup.config, &runner.runner, key)?;
-    in_time(PREPARE_MAX, runner.aws.tidy(&spec, &plan.template, configured)).await
+    in_time(PREPARE_MAX, runner.aws.collect_garbage(&spec, &plan.template, configured)).await
 }

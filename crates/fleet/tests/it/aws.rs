@@ -53,16 +53,16 @@ async fn a_changed_runner_gets_a_new_template_the_old_one_goes() {
     // A launch from the former one may be on its way; later it goes.
     assert_eq!((world.templates().await.len(), world.key_pairs().await.len()), (3, 2));
     let both = ["arm", "other"].map(RunnerName::new).into();
-    assert_eq!(world.aws.tidy(&spec, &second.template, &both).await.unwrap(), 2);
+    assert_eq!(world.aws.collect_garbage(&spec, &second.template, &both).await.unwrap(), 2);
     let mut left = [second.template.as_str(), other.template.as_str()];
     left.sort_unstable();
     assert_eq!(world.templates().await, left);
     assert_eq!(world.key_pairs().await, ["runner-fleet-it-def"]);
 
     let one = BTreeSet::from([RunnerName::new("arm")]);
-    assert_eq!(world.aws.tidy(&spec, &second.template, &one).await.unwrap(), 1);
+    assert_eq!(world.aws.collect_garbage(&spec, &second.template, &one).await.unwrap(), 1);
     assert_eq!(world.templates().await, [second.template.as_str()]);
-    assert_eq!(world.aws.tidy(&spec, &second.template, &one).await.unwrap(), 0);
+    assert_eq!(world.aws.collect_garbage(&spec, &second.template, &one).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -236,7 +236,7 @@ async fn every_call_of_a_fleets_life_is_in_the_policy() {
     let changed = world.another_door();
     spec.key_fingerprint = "SHA256:ghi".to_owned();
     let present = changed.plan(&spec).await.unwrap().template;
-    changed.tidy(&spec, &present, &BTreeSet::new()).await.unwrap();
+    changed.collect_garbage(&spec, &present, &BTreeSet::new()).await.unwrap();
 
     let policy = manager_policy(&ManagerPolicy {
         partition: "aws".to_owned(),

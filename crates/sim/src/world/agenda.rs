@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use runner_fleet_engine::{
-    Event, Holdings, JobId, Launch, RunnerName, Server, SystemId, TemplateName, Termination, WorkerId,
+    Event, Inventory, JobId, Launch, RunnerName, Server, SystemId, TemplateName, Termination, WorkerId,
 };
 
 /// Something that is going to happen.
@@ -15,8 +15,8 @@ pub(super) enum Happening {
     LookAtQueue { incarnation: u32, server: Server },
     ReadRunner { incarnation: u32, runner: RunnerName },
     Prepare { round: u32, runner: RunnerName },
-    Make { round: u32, runner: RunnerName, seen: Box<Holdings> },
-    Tidy { round: u32, runner: RunnerName, template: TemplateName },
+    Make { round: u32, runner: RunnerName, seen: Box<Inventory> },
+    CollectGarbage { round: u32, runner: RunnerName, template: TemplateName },
     SomeDeletion,
     ReadConfiguration { incarnation: u32 },
     LookAtPrices { incarnation: u32 },

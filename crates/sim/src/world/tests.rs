@@ -5,9 +5,9 @@ use crate::run::simulate;
 use crate::scenario::{JobSpec, Shortage};
 use crate::workload;
 use runner_fleet_engine::{
-    Chore, ConnectionFailure, Holdings, InstanceState, KeyPairName, Launch, LaunchAnswer, LaunchErrorClass, LaunchPlan,
-    LaunchToken, Leftover, Market, Reason, Report, RetryOutcome, RunnerName, RunnerState, TemplateName, Termination,
-    WorkerEvent,
+    ConnectionFailure, InstanceState, Inventory, KeyPairName, Launch, LaunchAnswer, LaunchErrorClass, LaunchPlan,
+    LaunchToken, Leftover, Market, Reason, Report, ResourceAction, RetryOutcome, RunnerName, RunnerState, TemplateName,
+    Termination, WorkerEvent,
 };
 
 /// A world and what its manager has heard.
@@ -107,7 +107,7 @@ impl Stage {
 fn scenario() -> Scenario {
     let mut scenario = Scenario::new(Timestamp::UNIX_EPOCH);
     let templates = scenario.plans.iter().map(|(runner, plan)| (plan.template.clone(), runner.clone()));
-    scenario.inherited = Holdings { key_pairs: [key_pair()].into(), templates: templates.collect() };
+    scenario.inherited = Inventory { key_pairs: [key_pair()].into(), templates: templates.collect() };
     scenario.settings.check_interval = Duration::from_secs(3);
     scenario
 }
@@ -570,7 +570,7 @@ fn a_world_whose_prices_differ_tells_them_as_they_are_paid() {
 fn inherited(faults: Faults, seed: u64) -> Stage {
     let mut scenario = scenario().with_faults(faults);
     let templates = [("former", "spot"), ("bygone", "bygone")];
-    scenario.inherited = Holdings {
+    scenario.inherited = Inventory {
         key_pairs: [KeyPairName::new("lost")].into(),
         templates: templates.map(|(name, runner)| (TemplateName::new(name), RunnerName::new(runner))).into(),
     };
@@ -578,9 +578,9 @@ fn inherited(faults: Faults, seed: u64) -> Stage {
 }
 
 /// The template that launches need at first, and the key pair.
-fn needed(stage: &Stage) -> Holdings {
+fn needed(stage: &Stage) -> Inventory {
     let (runner, plan) = stage.world.scenario.plans.iter().next().unwrap();
-    Holdings { key_pairs: [key_pair()].into(), templates: [(plan.template.clone(), runner.clone())].into() }
+    Inventory { key_pairs: [key_pair()].into(), templates: [(plan.template.clone(), runner.clone())].into() }
 }
 
 #[test]
@@ -588,10 +588,10 @@ fn launch_needs_are_made_first_and_the_rest_goes_later() {
     let mut stage = inherited(Faults::default(), 1);
     stage.pass(3);
     assert!(stage.heard.iter().any(|event| matches!(event, Event::LaunchPlan { plan: Ok(_), .. })));
-    let there = stage.world.holdings();
+    let there = stage.world.inventory();
     assert_eq!((there.templates.len(), there.key_pairs.len()), (3, 2));
     stage.pass(40);
-    assert_eq!(stage.world.holdings(), needed(&stage));
+    assert_eq!(stage.world.inventory(), needed(&stage));
 }
 
 #[test]
@@ -600,7 +600,7 @@ fn a_call_that_fails_is_made_again_whether_it_worked_or_not() {
         let faults = Faults { chore_fails: 0.7, until: Duration::from_secs(600), ..Faults::default() };
         let mut stage = inherited(faults, seed);
         stage.pass(1000);
-        assert_eq!(stage.world.holdings(), needed(&stage), "seed {seed}");
+        assert_eq!(stage.world.inventory(), needed(&stage), "seed {seed}");
     }
 }
 
@@ -611,22 +611,25 @@ fn a_manager_that_dies_leaves_what_the_next_one_deletes() {
     let now = stage.world.now();
     stage.world.manager_dies(now);
     stage.pass(600);
-    assert_eq!(stage.world.holdings().templates.len(), 3);
+    assert_eq!(stage.world.inventory().templates.len(), 3);
     stage.world.manager_starts(later(now, Duration::from_secs(600)));
     stage.pass(60);
-    assert_eq!(stage.world.holdings(), needed(&stage));
+    assert_eq!(stage.world.inventory(), needed(&stage));
 }
 
 #[test]
 fn a_launch_from_what_is_gone_is_refused_and_has_it_made_again() {
-    for (chore, code) in [
-        (Chore::DeleteTemplate(needed(&Stage::new(scenario())).templates.into_keys().next().unwrap()), "Template"),
-        (Chore::DeleteKeyPair(key_pair()), "KeyPair"),
+    for (action, code) in [
+        (
+            ResourceAction::DeleteTemplate(needed(&Stage::new(scenario())).templates.into_keys().next().unwrap()),
+            "Template",
+        ),
+        (ResourceAction::DeleteKeyPair(key_pair()), "KeyPair"),
     ] {
         let mut stage = Stage::new(scenario());
         stage.pass(60);
         let now = stage.world.now();
-        stage.world.stock.carry_out(&chore, &RunnerName::new("spot"), now);
+        stage.world.stock.carry_out(&action, &RunnerName::new("spot"), now);
         stage.launch("t", 1).pass(10);
         let refused = &stage.answers()[0].errors[0];
         assert!(refused.code.contains(code) && refused.class == LaunchErrorClass::Invalid, "{refused:?}");

@@ -91,7 +91,7 @@ impl Connections {
         Self { shared, events, connections: BTreeMap::new(), tasks: TaskTracker::new() }
     }
 
-    /// Opens and keeps a connection. Needs a tokio runtime. A worker that has one already keeps it, unless its runner or
+    /// Opens and keeps a connection. Required a tokio runtime. A worker that has one already keeps it, unless its runner or
     /// address is another one now.
     pub fn connect(&mut self, worker: WorkerId, runner: RunnerName, address: IpAddr) {
         if self

@@ -1,5 +1,5 @@
 //! What launches are prepared from, in EC2: the manager's key pair and the runners' launch templates. What is made and
-//! deleted says production code ([`Holdings`]); here the calls fail, listings lag, and people delete by hand.
+//! deleted says production code ([`Inventory`]); here the calls fail, listings lag, and people delete by hand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,7 +10,8 @@ use crate::dice::Stream;
 use crate::ledger::Fact;
 use crate::scenario::Scenario;
 use runner_fleet_engine::{
-    Chore, Event, Holdings, KeyPairName, Launch, LaunchPlan, Needs, RunnerName, RunnerSettings, TemplateName, Trouble,
+    Event, Inventory, KeyPairName, Launch, LaunchPlan, Required, ResourceAction, RunnerName, RunnerSettings,
+    TemplateName, Trouble,
 };
 
 use super::agenda::Happening;
@@ -63,7 +64,7 @@ impl Stock {
     /// With what an earlier installation has left.
     pub(super) fn inherited(scenario: &Scenario) -> Self {
         let life = Life::since(scenario.start);
-        let Holdings { key_pairs, templates } = scenario.inherited.clone();
+        let Inventory { key_pairs, templates } = scenario.inherited.clone();
         Self {
             key_pairs: key_pairs.into_iter().map(|name| (name, life)).collect(),
             templates: templates.into_iter().map(|(name, runner)| (name, (runner, life))).collect(),
@@ -76,26 +77,28 @@ impl Stock {
         self.rounds.clear();
     }
 
-    fn shown_at(&self, at: Timestamp) -> Holdings {
+    fn shown_at(&self, at: Timestamp) -> Inventory {
         let key_pairs = self.key_pairs.iter().filter(|(_, life)| life.exists_at(at)).map(|(name, _)| name.clone());
         let templates = self.templates.iter().filter(|(_, (_, life))| life.exists_at(at));
-        Holdings {
+        Inventory {
             key_pairs: key_pairs.collect(),
             templates: templates.map(|(name, (runner, _))| (name.clone(), runner.clone())).collect(),
         }
     }
 
-    pub(super) fn carry_out(&mut self, chore: &Chore, runner: &RunnerName, now: Timestamp) {
+    pub(super) fn carry_out(&mut self, action: &ResourceAction, runner: &RunnerName, now: Timestamp) {
         let delete = |life: &mut Life| {
             life.deleted_at.get_or_insert(now);
         };
-        match chore {
-            Chore::ImportKeyPair(name) => make(&mut self.key_pairs, name, Life::since(now), |life| life, now),
-            Chore::CreateTemplate(name) => {
+        match action {
+            ResourceAction::ImportKeyPair(name) => make(&mut self.key_pairs, name, Life::since(now), |life| life, now),
+            ResourceAction::CreateTemplate(name) => {
                 make(&mut self.templates, name, (runner.clone(), Life::since(now)), |(_, life)| life, now);
             }
-            Chore::DeleteTemplate(name) => self.templates.get_mut(name).map(|(_, life)| life).map_or((), delete),
-            Chore::DeleteKeyPair(name) => self.key_pairs.get_mut(name).map_or((), delete),
+            ResourceAction::DeleteTemplate(name) => {
+                self.templates.get_mut(name).map(|(_, life)| life).map_or((), delete)
+            }
+            ResourceAction::DeleteKeyPair(name) => self.key_pairs.get_mut(name).map_or((), delete),
         }
     }
 }
@@ -109,7 +112,7 @@ fn make<K: Ord + Clone, V>(kept: &mut BTreeMap<K, V>, name: &K, new: V, life: im
 
 impl World {
     /// What exists now, whatever a listing shows.
-    pub fn holdings(&self) -> Holdings {
+    pub fn inventory(&self) -> Inventory {
         self.stock.shown_at(self.now)
     }
 
@@ -166,7 +169,7 @@ impl World {
     }
 
     /// It makes what it has not seen, and tells the engine.
-    pub(super) fn make(&mut self, round: u32, runner: RunnerName, seen: &Holdings) {
+    pub(super) fn make(&mut self, round: u32, runner: RunnerName, seen: &Inventory) {
         if !self.goes_on(round, &runner) {
             return;
         }
@@ -174,32 +177,32 @@ impl World {
         let template = plan.as_ref().ok().map(|plan| plan.template.clone());
         self.answer(self.incarnation, Duration::ZERO, Event::LaunchPlan { runner: runner.clone(), plan });
         match template {
-            Some(template) => self.soon(SETTLED, Happening::Tidy { round, runner, template }),
+            Some(template) => self.soon(SETTLED, Happening::CollectGarbage { round, runner, template }),
             None => self.soon(AGAIN_AFTER, Happening::Prepare { round, runner }),
         }
     }
 
-    fn made(&mut self, runner: &RunnerName, seen: &Holdings) -> Result<LaunchPlan, Trouble> {
+    fn made(&mut self, runner: &RunnerName, seen: &Inventory) -> Result<LaunchPlan, Trouble> {
         let plan = self.scenario.plans.get(runner).cloned().ok_or_else(failures::no_such_image)?;
         let key_pair = self.key_pair();
-        for chore in seen.missing(Needs { key_pair: &key_pair, runner, template: &plan.template }) {
-            self.chore(&chore, runner)?;
+        for action in seen.missing(Required { key_pair: &key_pair, runner, template: &plan.template }) {
+            self.action(&action, runner)?;
         }
         Ok(plan)
     }
 
     /// It deletes what nothing needs any more.
-    pub(super) fn tidy(&mut self, round: u32, runner: RunnerName, template: &TemplateName) {
+    pub(super) fn collect_garbage(&mut self, round: u32, runner: RunnerName, template: &TemplateName) {
         if !self.goes_on(round, &runner) {
             return;
         }
         let (key_pair, configured) = (self.key_pair(), self.configured());
-        let needs = Needs { key_pair: &key_pair, runner: &runner, template };
-        let mut failed = self.strikes(Stream::Upkeep, |faults| faults.preparation_fails);
+        let required = Required { key_pair: &key_pair, runner: &runner, template };
+        let mut failed = self.strikes(Stream::Resources, |faults| faults.preparation_fails);
         if !failed {
             self.ledger.calls("ec2 prepare", 2);
-            for chore in self.look_at_stock().leftovers(needs, &configured) {
-                failed |= self.chore(&chore, &runner).is_err();
+            for action in self.look_at_stock().leftovers(required, &configured) {
+                failed |= self.action(&action, &runner).is_err();
             }
         }
         let began_at = self.stock.rounds.get(&runner).map_or(self.now, |round| round.began_at);
@@ -208,12 +211,12 @@ impl World {
     }
 
     /// A call that changes something; one that fails may have worked.
-    fn chore(&mut self, chore: &Chore, runner: &RunnerName) -> Result<(), Trouble> {
+    fn action(&mut self, action: &ResourceAction, runner: &RunnerName) -> Result<(), Trouble> {
         self.ledger.calls("ec2 prepare", 1);
-        let failed = self.strikes(Stream::Upkeep, |faults| faults.chore_fails);
-        if !failed || self.dice.chance(Stream::Upkeep, 0.5) {
-            self.stock.carry_out(chore, runner, self.now);
-            self.note_deletion(chore);
+        let failed = self.strikes(Stream::Resources, |faults| faults.chore_fails);
+        if !failed || self.dice.chance(Stream::Resources, 0.5) {
+            self.stock.carry_out(action, runner, self.now);
+            self.note_deletion(action);
         }
         if failed {
             self.ledger.note(self.now, Fact::Fault("making or deleting a template or key pair fails", None));
@@ -222,13 +225,13 @@ impl World {
         Ok(())
     }
 
-    fn note_deletion(&mut self, chore: &Chore) {
-        let needed = match chore {
-            Chore::ImportKeyPair(_) | Chore::CreateTemplate(_) => return,
-            Chore::DeleteKeyPair(name) => *name == self.key_pair(),
-            Chore::DeleteTemplate(name) => self.is_template_needed(name),
+    fn note_deletion(&mut self, action: &ResourceAction) {
+        let needed = match action {
+            ResourceAction::ImportKeyPair(_) | ResourceAction::CreateTemplate(_) => return,
+            ResourceAction::DeleteKeyPair(name) => *name == self.key_pair(),
+            ResourceAction::DeleteTemplate(name) => self.is_template_needed(name),
         };
-        self.ledger.note(self.now, Fact::Tidied { chore: chore.clone(), needed });
+        self.ledger.note(self.now, Fact::Tidied { action: action.clone(), needed });
     }
 
     /// Whether a configured runner's workers are launched from it.
@@ -237,8 +240,8 @@ impl World {
         self.scenario.settings.runners.iter().filter_map(of).any(|plan| plan.template == *name)
     }
 
-    fn look_at_stock(&mut self) -> Holdings {
-        let lag = self.dice.between(Stream::Upkeep, Duration::ZERO, self.scenario.consistency);
+    fn look_at_stock(&mut self) -> Inventory {
+        let lag = self.dice.between(Stream::Resources, Duration::ZERO, self.scenario.consistency);
         self.stock.shown_at(self.now.saturating_sub(lag).unwrap_or(self.now))
     }
 
@@ -248,7 +251,7 @@ impl World {
 
     /// What EC2 answers to a launch from something that is not there.
     pub(super) fn missing_for(&self, launch: &Launch) -> Option<(&'static str, &'static str)> {
-        let there = self.holdings();
+        let there = self.inventory();
         if !there.templates.contains_key(&launch.template) {
             Some(("InvalidLaunchTemplateName.NotFoundException", "No such template."))
         } else if !there.key_pairs.contains(&self.key_pair()) {
@@ -267,7 +270,8 @@ impl World {
 
     pub(super) fn plan_deletion_by_hand(&mut self) {
         if !self.is_calm()
-            && let Some(after) = self.dice.until_next(Stream::Upkeep, self.scenario.faults.deletions_by_hand_per_hour)
+            && let Some(after) =
+                self.dice.until_next(Stream::Resources, self.scenario.faults.deletions_by_hand_per_hour)
         {
             self.soon(after, Happening::SomeDeletion);
         }
@@ -276,14 +280,15 @@ impl World {
     /// A person deletes one of our templates or key pairs.
     pub(super) fn some_deletion(&mut self) {
         self.plan_deletion_by_hand();
-        let there = self.holdings();
-        let templates = there.templates.into_keys().map(Chore::DeleteTemplate);
-        let mut all: Vec<Chore> = templates.chain(there.key_pairs.into_iter().map(Chore::DeleteKeyPair)).collect();
+        let there = self.inventory();
+        let templates = there.templates.into_keys().map(ResourceAction::DeleteTemplate);
+        let mut all: Vec<ResourceAction> =
+            templates.chain(there.key_pairs.into_iter().map(ResourceAction::DeleteKeyPair)).collect();
         if self.is_calm() || all.is_empty() {
             return;
         }
-        let chore = all.swap_remove(self.dice.pick(Stream::Upkeep, all.len()));
-        self.stock.carry_out(&chore, &RunnerName::new(""), self.now);
-        self.ledger.note(self.now, Fact::Administered(format!("somebody does by hand: {chore}")));
+        let action = all.swap_remove(self.dice.pick(Stream::Resources, all.len()));
+        self.stock.carry_out(&action, &RunnerName::new(""), self.now);
+        self.ledger.note(self.now, Fact::Administered(format!("somebody does by hand: {action}")));
     }
 }

@@ -1,5 +1,5 @@
 //! The key pairs and launch templates that carry our manager tag: looked at, made, deleted. What is to be done is the
-//! engine's to say ([`Holdings`]); a call that finds its work done already has done it.
+//! engine's to say ([`Inventory`]); a call that finds its work done already has done it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::key;
 use super::spec::LaunchSpec;
 use super::tag;
 use super::template::Content;
-use runner_fleet_engine::{Chore, Holdings, Needs, RunnerName, TemplateName};
+use runner_fleet_engine::{Inventory, Required, ResourceAction, RunnerName, TemplateName};
 
 const DESCRIBE: &str = "ec2:DescribeLaunchTemplates";
 const CREATE: &str = "ec2:CreateLaunchTemplate";
@@ -28,14 +28,14 @@ impl Aws {
         &self,
         spec: &LaunchSpec,
         content: &Content<'_>,
-        needs: Needs<'_>,
+        required: Required<'_>,
     ) -> Result<(), AwsError> {
         let _turn = self.cache.preparing.lock().await;
-        for chore in self.holdings(&spec.manager).await?.missing(needs) {
-            match chore {
-                Chore::ImportKeyPair(name) => self.import_key_pair(spec, &name).await?,
-                Chore::CreateTemplate(name) => self.create_template(content, &name).await?,
-                Chore::DeleteTemplate(_) | Chore::DeleteKeyPair(_) => {}
+        for action in self.inventory(&spec.manager).await?.missing(required) {
+            match action {
+                ResourceAction::ImportKeyPair(name) => self.import_key_pair(spec, &name).await?,
+                ResourceAction::CreateTemplate(name) => self.create_template(content, &name).await?,
+                ResourceAction::DeleteTemplate(_) | ResourceAction::DeleteKeyPair(_) => {}
             }
         }
         Ok(())
@@ -46,20 +46,20 @@ impl Aws {
     ///
     /// # Errors
     /// The listing failed, or the first deletion that did; the others were tried all the same.
-    pub async fn tidy(
+    pub async fn collect_garbage(
         &self,
         spec: &LaunchSpec,
         template: &TemplateName,
         configured: &BTreeSet<RunnerName>,
     ) -> Result<usize, AwsError> {
         let key_pair = key::name(&spec.manager, &spec.key_fingerprint);
-        let needs = Needs { key_pair: &key_pair, runner: &spec.runner, template };
+        let required = Required { key_pair: &key_pair, runner: &spec.runner, template };
         let (mut deleted, mut failure) = (0, None);
-        for chore in self.holdings(&spec.manager).await?.leftovers(needs, configured) {
-            let outcome = match chore {
-                Chore::DeleteTemplate(name) => self.delete_template(&name).await,
-                Chore::DeleteKeyPair(name) => self.delete_key_pair(&name).await,
-                Chore::ImportKeyPair(_) | Chore::CreateTemplate(_) => continue,
+        for action in self.inventory(&spec.manager).await?.leftovers(required, configured) {
+            let outcome = match action {
+                ResourceAction::DeleteTemplate(name) => self.delete_template(&name).await,
+                ResourceAction::DeleteKeyPair(name) => self.delete_key_pair(&name).await,
+                ResourceAction::ImportKeyPair(_) | ResourceAction::CreateTemplate(_) => continue,
             };
             match outcome {
                 Ok(()) => deleted += 1,
@@ -70,8 +70,8 @@ impl Aws {
     }
 
     /// What is there.
-    async fn holdings(&self, manager: &str) -> Result<Holdings, AwsError> {
-        Ok(Holdings { key_pairs: self.key_pairs(manager).await?, templates: self.templates(manager).await? })
+    async fn inventory(&self, manager: &str) -> Result<Inventory, AwsError> {
+        Ok(Inventory { key_pairs: self.key_pairs(manager).await?, templates: self.templates(manager).await? })
     }
 
     /// The templates that carry our manager tag, and their runners' names.
@@ -155,7 +155,7 @@ mod tests {
     async fn former_ones_of_ours_are_deleted_and_nobody_elses() {
         let (aws, replay) = aws_with([KEYS, TEMPLATES, DELETED, KEY_DELETED].map(|body| Answer::xml(200, body)));
 
-        let deleted = aws.tidy(&a_spec(), &TemplateName::new("now"), &configured(&["arm"])).await.unwrap();
+        let deleted = aws.collect_garbage(&a_spec(), &TemplateName::new("now"), &configured(&["arm"])).await.unwrap();
 
         assert_eq!(deleted, 2);
         insta::assert_snapshot!("delete_launch_template", replay.wire(2));
@@ -172,7 +172,7 @@ mod tests {
         let answers = [Answer::xml(200, KEYS), Answer::xml(200, TEMPLATES), denied, Answer::xml(200, KEY_DELETED)];
         let (aws, replay) = aws_with(answers);
 
-        let error = aws.tidy(&a_spec(), &TemplateName::new("now"), &configured(&[])).await.unwrap_err();
+        let error = aws.collect_garbage(&a_spec(), &TemplateName::new("now"), &configured(&[])).await.unwrap_err();
 
         assert!(error.to_string().contains("ec2:DeleteLaunchTemplate is denied"), "{error}");
         assert_eq!(replay.bodies().len(), 4);
@@ -183,12 +183,12 @@ mod tests {
         let gone = Answer::ec2_error(400, "InvalidLaunchTemplateName.NotFoundException", "gone");
         let answers = [Answer::xml(200, KEYS), Answer::xml(200, TEMPLATES), gone, Answer::xml(200, KEY_DELETED)];
         let (aws, _) = aws_with(answers);
-        assert_eq!(aws.tidy(&a_spec(), &TemplateName::new("now"), &configured(&["arm"])).await.unwrap(), 2);
+        assert_eq!(aws.collect_garbage(&a_spec(), &TemplateName::new("now"), &configured(&["arm"])).await.unwrap(), 2);
     }
 
     #[tokio::test]
     async fn the_present_template_stays() {
         let (aws, _) = aws_with([KEYS, TEMPLATES, KEY_DELETED].map(|body| Answer::xml(200, body)));
-        assert_eq!(aws.tidy(&a_spec(), &TemplateName::new(FORMER), &configured(&["arm"])).await.unwrap(), 1);
+        assert_eq!(aws.collect_garbage(&a_spec(), &TemplateName::new(FORMER), &configured(&["arm"])).await.unwrap(), 1);
     }
 }

@@ -13,7 +13,7 @@ use super::ids::{KeyPairName, RunnerName, TemplateName};
 /// What EC2 shows of ours, by the manager's tag. Quotas make it worth keeping small: 5,000 key pairs and 5,000 launch
 /// templates for a region (EC2 User Guide, "Amazon EC2 service quotas").
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Holdings {
+pub struct Inventory {
     /// The key pairs.
     pub key_pairs: BTreeSet<KeyPairName>,
     /// The launch templates, and whose workers each is for.
@@ -22,7 +22,7 @@ pub struct Holdings {
 
 /// What the launches of one runner need.
 #[derive(Clone, Copy, Debug)]
-pub struct Needs<'a> {
+pub struct Required<'a> {
     /// The key pair of the manager's present key.
     pub key_pair: &'a KeyPairName,
     /// Whose workers.
@@ -33,7 +33,7 @@ pub struct Needs<'a> {
 
 /// One call that changes something. Each may be repeated: what is there already, or gone already, is as good as done.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Chore {
+pub enum ResourceAction {
     /// ImportKeyPair, with the manager's public key.
     ImportKeyPair(KeyPairName),
     /// CreateLaunchTemplate.
@@ -44,7 +44,7 @@ pub enum Chore {
     DeleteKeyPair(KeyPairName),
 }
 
-impl fmt::Display for Chore {
+impl fmt::Display for ResourceAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ImportKeyPair(name) => write!(f, "import key pair {name}"),
@@ -55,12 +55,13 @@ impl fmt::Display for Chore {
     }
 }
 
-impl Holdings {
+impl Inventory {
     /// What must be made before workers of this runner can be launched, in this order.
-    pub fn missing(&self, needs: Needs<'_>) -> Vec<Chore> {
-        let key_pair = (!self.key_pairs.contains(needs.key_pair)).then(|| Chore::ImportKeyPair(needs.key_pair.clone()));
-        let template =
-            (!self.templates.contains_key(needs.template)).then(|| Chore::CreateTemplate(needs.template.clone()));
+    pub fn missing(&self, required: Required<'_>) -> Vec<ResourceAction> {
+        let key_pair = (!self.key_pairs.contains(required.key_pair))
+            .then(|| ResourceAction::ImportKeyPair(required.key_pair.clone()));
+        let template = (!self.templates.contains_key(required.template))
+            .then(|| ResourceAction::CreateTemplate(required.template.clone()));
         key_pair.into_iter().chain(template).collect()
     }
 
@@ -69,14 +70,14 @@ impl Holdings {
     /// only its own look knows which one it needs.
     ///
     /// To be asked some time after the engine has heard of the new template: a launch from the former one may be on its way.
-    pub fn leftovers(&self, needs: Needs<'_>, configured: &BTreeSet<RunnerName>) -> Vec<Chore> {
+    pub fn leftovers(&self, required: Required<'_>, configured: &BTreeSet<RunnerName>) -> Vec<ResourceAction> {
         let is_left = |name: &TemplateName, of: &RunnerName| {
-            name != needs.template && (of == needs.runner || !configured.contains(of))
+            name != required.template && (of == required.runner || !configured.contains(of))
         };
         let templates = self.templates.iter().filter(|(name, of)| is_left(name, of));
-        let templates = templates.map(|(name, _)| Chore::DeleteTemplate(name.clone()));
-        let key_pairs = self.key_pairs.iter().filter(|name| *name != needs.key_pair).cloned();
-        templates.chain(key_pairs.map(Chore::DeleteKeyPair)).collect()
+        let templates = templates.map(|(name, _)| ResourceAction::DeleteTemplate(name.clone()));
+        let key_pairs = self.key_pairs.iter().filter(|name| *name != required.key_pair).cloned();
+        templates.chain(key_pairs.map(ResourceAction::DeleteKeyPair)).collect()
     }
 }
 
@@ -94,7 +95,7 @@ mod tests {
 
     /// The runners `arm` and `x86`; `bygone` is not configured any more.
     struct Case {
-        holdings: Holdings,
+        inventory: Inventory,
         key: KeyPairName,
         runner: RunnerName,
         template: TemplateName,
@@ -105,7 +106,7 @@ mod tests {
         fn new(key_pairs: &[&str], templates: &[(&str, &str)]) -> Self {
             let templates = templates.iter().map(|(name, of)| (template(name), RunnerName::new(*of)));
             Self {
-                holdings: Holdings {
+                inventory: Inventory {
                     key_pairs: key_pairs.iter().map(|name| key(name)).collect(),
                     templates: templates.collect(),
                 },
@@ -116,23 +117,26 @@ mod tests {
             }
         }
 
-        fn missing(&self) -> Vec<Chore> {
-            self.holdings.missing(self.needs())
+        fn missing(&self) -> Vec<ResourceAction> {
+            self.inventory.missing(self.needs())
         }
 
-        fn leftovers(&self) -> Vec<Chore> {
-            self.holdings.leftovers(self.needs(), &self.configured)
+        fn leftovers(&self) -> Vec<ResourceAction> {
+            self.inventory.leftovers(self.needs(), &self.configured)
         }
 
-        fn needs(&self) -> Needs<'_> {
-            Needs { key_pair: &self.key, runner: &self.runner, template: &self.template }
+        fn needs(&self) -> Required<'_> {
+            Required { key_pair: &self.key, runner: &self.runner, template: &self.template }
         }
     }
 
     #[test]
     fn from_nothing_key_and_template_are_made() {
         let case = Case::new(&[], &[]);
-        assert_eq!(case.missing(), [Chore::ImportKeyPair(key("now")), Chore::CreateTemplate(template("arm-2"))]);
+        assert_eq!(
+            case.missing(),
+            [ResourceAction::ImportKeyPair(key("now")), ResourceAction::CreateTemplate(template("arm-2"))]
+        );
         assert_eq!(case.leftovers(), []);
     }
 
@@ -146,7 +150,10 @@ mod tests {
     #[test]
     fn only_what_is_needed_now_counts_as_there() {
         let case = Case::new(&["former"], &[("arm-1", "arm"), ("x86-1", "x86")]);
-        assert_eq!(case.missing(), [Chore::ImportKeyPair(key("now")), Chore::CreateTemplate(template("arm-2"))]);
+        assert_eq!(
+            case.missing(),
+            [ResourceAction::ImportKeyPair(key("now")), ResourceAction::CreateTemplate(template("arm-2"))]
+        );
     }
 
     #[test]
@@ -157,9 +164,9 @@ mod tests {
         assert_eq!(
             case.leftovers(),
             [
-                Chore::DeleteTemplate(template("arm-1")),
-                Chore::DeleteTemplate(template("bygone-1")),
-                Chore::DeleteKeyPair(key("former"))
+                ResourceAction::DeleteTemplate(template("arm-1")),
+                ResourceAction::DeleteTemplate(template("bygone-1")),
+                ResourceAction::DeleteKeyPair(key("former"))
             ]
         );
     }
