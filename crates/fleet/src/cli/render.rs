@@ -8,7 +8,7 @@ use clap::Args;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::live::recipe;
+use crate::live::worker_spec;
 use crate::ssh::ManagerKey;
 use crate::ssh::keys::KEY_FILE;
 use runner_fleet_config::Config;

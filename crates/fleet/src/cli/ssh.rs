@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::aws::AddressKind;
-use crate::live::recipe;
 use crate::live::regions::Regions;
+use crate::live::worker_spec;
 use crate::ssh::shell::{Shell, known_hosts_path};
 use crate::ssh::{HostPublicKey, ManagerKey, Target};
 use runner_fleet_config::{Address, Config};

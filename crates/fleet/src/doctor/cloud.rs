@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::aws::cache::Image;
 use crate::aws::{Aws, AwsError, GroupSeen, LaunchSpec, SubnetSeen};
-use crate::live::recipe;
+use crate::live::worker_spec;
 use runner_fleet_config::RunnerFleet;
 use runner_fleet_engine::{Market, Place};
 use runner_fleet_worker::HostKey;

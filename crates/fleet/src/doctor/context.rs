@@ -3,7 +3,7 @@
 use crate::live::clock::Clock;
 use crate::ssh::ManagerKey;
 use runner_fleet_config::{Config, Runner};
-use runner_fleet_engine::View;
+use runner_fleet_engine::FleetSnapshot;
 
 /// How to let `doctor` see what the service itself never looks at.
 pub(super) const STATEMENT: &str =

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::aws::{AddressKind, Aws};
-use crate::live::recipe;
+use crate::live::worker_spec;
 use crate::ssh::{HostPublicKey, Limits, Output, RunLimits, Session, SshError, Target};
 use runner_fleet_config::Address;
 use runner_fleet_engine::snapshot::WorkerState;

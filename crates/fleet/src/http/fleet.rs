@@ -198,7 +198,7 @@ mod tests {
             name: RunnerName::new("spot \"x\""),
             queue: Knowledge::Known,
             facts: Knowledge::Known,
-            plan: Knowledge::Known,
+            launch_plan: Knowledge::Known,
             running: 2,
             waiting: 0,
             idle_wanted: 0,

@@ -192,7 +192,7 @@ mod tests {
             name: RunnerName::new("spot"),
             queue: Knowledge::Known,
             facts: Knowledge::Known,
-            plan: Knowledge::Known,
+            launch_plan: Knowledge::Known,
             running: 0,
             waiting: 1,
             idle_wanted: 0,

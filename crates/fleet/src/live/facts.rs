@@ -39,7 +39,7 @@ pub(super) struct Found {
 }
 
 /// Looks at one runner for as long as it is configured.
-pub(super) async fn keep(
+pub(super) async fn run(
     setup: Arc<RunnerSetup>,
     manager: SystemId,
     findings: watch::Sender<Findings>,

@@ -14,8 +14,8 @@ use runner_fleet_engine::{Event, LaunchPlan, RunnerName, Trouble};
 use super::clock::Clock;
 use super::complaint::{Complaint, Pauses};
 use super::in_time::in_time;
-use super::recipe;
 use super::setup::{RunnerSetup, Setup};
+use super::worker_spec;
 
 /// A new image is drift within the hour.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -26,7 +26,7 @@ const PREPARE_MAX: Duration = Duration::from_secs(180);
 const SETTLED: Duration = Duration::from_secs(30);
 
 /// Prepares one runner's launches for as long as the configuration stands.
-pub(super) async fn keep(
+pub(super) async fn run(
     setup: Arc<Setup>,
     runner: Arc<RunnerSetup>,
     key: Arc<ManagerKey>,

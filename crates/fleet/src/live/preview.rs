@@ -25,7 +25,7 @@ use super::operator::plan;
 use super::regions::Regions;
 use super::setup::{RunnerSetup, Setup, SetupError};
 use super::world::provision;
-use super::{queues, recipe};
+use super::{queues, worker_spec};
 
 /// Secrets of all runners are read one by one; each call has its own limits.
 const PREPARE_MAX: Duration = Duration::from_secs(300);

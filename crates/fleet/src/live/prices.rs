@@ -57,7 +57,7 @@ impl Types {
 }
 
 /// Watches one region for as long as the configuration stands.
-pub(super) async fn keep(types: Types, events: mpsc::Sender<Event>, clock: Clock) {
+pub(super) async fn run(types: Types, events: mpsc::Sender<Event>, clock: Clock) {
     let region = types.aws.region();
     let mut complaint = Complaint::default();
     loop {

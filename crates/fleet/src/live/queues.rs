@@ -22,7 +22,7 @@ use super::setup::RunnerSetup;
 const POLL_MAX: Duration = Duration::from_secs(120);
 
 /// Looks at one server for as long as the configuration stands.
-pub(super) async fn keep(
+pub(super) async fn run(
     server: Server,
     runners: Vec<Arc<RunnerSetup>>,
     findings: watch::Receiver<Findings>,

@@ -112,7 +112,7 @@ impl Starting<'_> {
     }
 
     fn answer(&self, asked: ControlRequest) {
-        let snapshot = View::clone(&self.publish.borrow());
+        let snapshot = FleetSnapshot::clone(&self.publish.borrow());
         let answer = match (asked.request, &snapshot.ec2) {
             (Request::Status, _) => Answer::Status { snapshot: Box::new(snapshot) },
             (_, Knowledge::Unknown { trouble }) => Answer::Refused { why: trouble.text.clone() },

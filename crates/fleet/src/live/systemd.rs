@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use sd_notify::NotifyState;
 use tracing::{debug, info, warn};
 
-use runner_fleet_engine::View;
+use runner_fleet_engine::FleetSnapshot;
 use runner_fleet_engine::snapshot::WorkerState;
 
 /// Ready by then at the latest, even if EC2 does not answer: the unit must not be restarted for somebody else's

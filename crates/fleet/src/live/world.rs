@@ -25,7 +25,7 @@ use super::facts::{self, Findings};
 use super::in_time::in_time;
 use super::regions::Regions;
 use super::setup::{RunnerSetup, Setup};
-use super::{plans, prices, queues, recipe};
+use super::{launch_plans, prices, queues, worker_spec};
 
 /// A backstop: the client has its own, shorter time-outs.
 const CALL_MAX: Duration = Duration::from_secs(60);

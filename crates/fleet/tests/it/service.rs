@@ -416,7 +416,7 @@ limit = 3
 fn look_that_failed() -> Event {
     Event::Queue {
         server: runner_fleet_engine::Server::new("https://gitlab.example.com"),
-        look: Err(Trouble::new(TroubleClass::ServerError, "GitLab sleeps")),
+        snapshot: Err(Trouble::new(TroubleClass::ServerError, "GitLab sleeps")),
     }
 }
 
@@ -500,7 +500,7 @@ impl Service {
             self.snapshot.wait_for(|snapshot| snapshot.at > time).await.unwrap().clone()
         });
         let snapshot = newer.await.expect("no further step");
-        View::clone(&snapshot)
+        FleetSnapshot::clone(&snapshot)
     }
 
     async fn listen(&self, path: &Path) {

@@ -3,8 +3,8 @@
 //! A connection carries out wishes and reports what it sees; it decides nothing that an administrator would care about. It
 //! may be told the same thing any number of times.
 //!
-//! Reading order: [`Connections`], one connection (`shared`), its task (`task`), one connection (`session`), what to run next
-//! (`command_queue`), when to try again (`retry`), how event travel (`outbox`). A `probe` is for those who only look.
+//! Reading order: [`Connections`], one worker's connection (`worker`), its task (`task`), one session (`session`), what to run next
+//! (`command_queue`), when to try again (`retry`), how events travel (`outbox`). A `probe` is for those who only look.
 
 mod command_queue;
 mod dial;
@@ -15,6 +15,7 @@ mod retry;
 mod session;
 mod task;
 mod timeouts;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

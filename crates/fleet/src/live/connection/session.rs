@@ -24,7 +24,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const NOT_FOUND: [u32; 2] = [127, 126];
 
 /// Connects, talks until something ends it, and says what.
-pub(super) async fn once(connection: &WorkerConnection, eager: bool) -> Ended {
+pub(super) async fn run(connection: &WorkerConnection, eager: bool) -> Ended {
     let mut ended = Ended { failure: ConnectionFailure::Unreachable(String::new()), was_up: false, heard: false };
     // Boxed, here and below: what is needed for a moment takes no room in a connection that lives for days.
     let (session, login) = match Box::pin(connect(connection, eager)).await {
@@ -173,7 +173,7 @@ async fn carry_out(connection: &WorkerConnection, session: &Session, login: &Log
             }
             Next::Run(command) => command,
         };
-        let outcome = match Box::pin(run(connection, session, login, command.command)).await {
+        let outcome = match Box::pin(execute(connection, session, login, command.command)).await {
             Ok(outcome) => outcome,
             Err(failure) => return failure,
         };
@@ -193,7 +193,7 @@ async fn carry_out(connection: &WorkerConnection, session: &Session, login: &Log
 }
 
 /// Runs one command; the inner error is a sentence about its failure, the outer one says that the connection is gone.
-async fn run(
+async fn execute(
     connection: &WorkerConnection,
     session: &Session,
     login: &Login,

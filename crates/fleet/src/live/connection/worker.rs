@@ -8,8 +8,8 @@ use tokio::sync::{Notify, Semaphore};
 use super::command_queue::CommandQueue;
 use super::dial::Dial;
 use super::outbox::Outbox;
-use super::timeouts::Timeouts;
 use super::provision::Provisioner;
+use super::timeouts::Timeouts;
 use crate::live::clock::Clock;
 use crate::ssh::ManagerKey;
 use runner_fleet_engine::{RunnerName, WorkerId};
@@ -45,7 +45,15 @@ impl WorkerConnection {
         shared: Arc<Shared>,
         outbox: Outbox,
     ) -> Self {
-        Self { worker, runner, address, shared, outbox, changed: Notify::new(), commands: Mutex::new(CommandQueue::new()) }
+        Self {
+            worker,
+            runner,
+            address,
+            shared,
+            outbox,
+            changed: Notify::new(),
+            commands: Mutex::new(CommandQueue::new()),
+        }
     }
 
     pub(super) fn commands(&self) -> MutexGuard<'_, CommandQueue> {
