@@ -8,14 +8,14 @@ use super::time::after;
 
 /// First wait and longest wait of a series of failures.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct Doubling {
     /// After the first failure.
     pub(crate) first: Duration,
     /// However many failures there were.
     pub(crate) longest: Duration,
 }
 
-impl Pace {
+impl Doubling {
     /// The wait after `failures` failures in a row (at least 1), before jitter.
     pub(crate) fn wait(self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(20);
@@ -32,7 +32,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// One more failure: nothing may be tried before the returned time.
-    pub(crate) fn fail(&mut self, now: Timestamp, pace: Pace, jitter: &mut Jitter) -> Timestamp {
+    pub(crate) fn fail(&mut self, now: Timestamp, pace: Doubling, jitter: &mut Jitter) -> Timestamp {
         self.failures = self.failures.saturating_add(1);
         let until = after(now, jitter.stretch(pace.wait(self.failures)));
         self.until = Some(until);
@@ -87,7 +87,7 @@ impl Jitter {
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
+    const PACE: Doubling = Doubling { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
 
     #[test]
     fn waits_double_up_to_the_longest() {

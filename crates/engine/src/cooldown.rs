@@ -10,18 +10,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backoff::Pace;
+use super::backoff::Doubling;
 use super::event::LaunchErrorClass;
 use super::ids::{InstanceType, LaunchToken, SubnetId, Zone};
 use super::offering::{Market, Offering};
 use super::time::after;
 
 /// None of that type in that zone: three minutes at first, half an hour at most.
-const CAPACITY: Pace = Pace { first: Duration::from_secs(180), longest: Duration::from_secs(1800) };
+const CAPACITY: Doubling = Doubling { first: Duration::from_secs(180), longest: Duration::from_secs(1800) };
 /// Never offered there: a working day is long enough to ask again, short enough to notice when AWS adds it.
-const UNSUPPORTED: Pace = Pace { first: Duration::from_secs(6 * 3600), longest: Duration::from_secs(24 * 3600) };
+const UNSUPPORTED: Doubling =
+    Doubling { first: Duration::from_secs(6 * 3600), longest: Duration::from_secs(24 * 3600) };
 /// An account limit: a person has to act, but terminated workers free some of it at any moment.
-const QUOTA: Pace = Pace { first: Duration::from_secs(120), longest: Duration::from_secs(900) };
+const QUOTA: Doubling = Doubling { first: Duration::from_secs(120), longest: Duration::from_secs(900) };
 
 /// What runs out together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

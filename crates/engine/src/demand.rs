@@ -18,7 +18,7 @@ use super::ids::{JobId, RunnerName, Server};
 use super::job::{Knowledge, PendingJob};
 use super::matching::{is_open_to, tags_fit};
 use super::outdated::{at_once, is_rolled, outdated};
-use super::placement::{Wish, is_offered};
+use super::placement::{Request, is_offered};
 use super::prices::Prices;
 use super::quarantine::Quarantine;
 use super::queue::Queue;
@@ -346,7 +346,7 @@ fn can_grow(scene: Scene<'_>, known: &Runner, runner: &RunnerSettings, now: Time
     !known.paused
         && known.refused.closed_until(now).is_none()
         && known.breaker_open_until(now).is_none()
-        && is_offered(&plan.places, Wish::of(runner, 1), scene.cooldowns, scene.prices, now)
+        && is_offered(&plan.places, Request::of(runner, 1), scene.cooldowns, scene.prices, now)
 }
 
 /// Adds what follows from the counts: wanted idle slots, and the runner's own limit on jobs.

@@ -84,7 +84,7 @@ pub enum Event {
     /// The prices of a region were looked at.
     Prices(PriceSnapshot),
     /// Someone at the control socket wants something.
-    Operator(OperatorWish),
+    Operator(OperatorRequest),
 }
 
 /// What came of asking for a job's retry.
@@ -207,7 +207,7 @@ pub enum ConnectionFailure {
 
 /// An operator's request, from the control socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OperatorWish {
+pub enum OperatorRequest {
     /// Retire these workers: fence, let their jobs finish, terminate. With `force`, terminate at once.
     Drain {
         /// Which.

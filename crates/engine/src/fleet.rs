@@ -82,7 +82,7 @@ impl Fleet {
         asked_at: Timestamp,
         listing: Vec<Instance>,
     ) -> Vec<WorkerTransition> {
-        let mut event = Vec::new();
+        let mut transitions = Vec::new();
         for instance in listing {
             if let Some(token) = &instance.launch
                 && let Some(flight) = self.flights.get_mut(token)
@@ -90,13 +90,13 @@ impl Fleet {
                 flight.seen.insert(instance.id.clone());
             }
             if instance.state == InstanceState::Terminated {
-                event.extend(self.end(instance, asked_at));
+                transitions.extend(self.end(instance, asked_at));
             } else {
                 self.see(now, asked_at, instance);
             }
         }
-        event.extend(self.miss(now, asked_at));
-        event
+        transitions.extend(self.miss(now, asked_at));
+        transitions
     }
 
     fn see(&mut self, now: Timestamp, asked_at: Timestamp, instance: Instance) {
@@ -165,11 +165,11 @@ impl Fleet {
         &mut self,
         now: Timestamp,
         id: &WorkerId,
-        link_news: WorkerEvent,
+        event: WorkerEvent,
     ) -> Vec<WorkerTransition> {
-        let mut event = Vec::new();
-        let Some(worker) = self.workers.get_mut(id) else { return event };
-        match link_news {
+        let mut transitions = Vec::new();
+        let Some(worker) = self.workers.get_mut(id) else { return transitions };
+        match event {
             WorkerEvent::Connected => worker.connection = Connection::Up,
             WorkerEvent::NoAgent => {
                 worker.connection = Connection::Up;
@@ -192,19 +192,19 @@ impl Fleet {
                     worker.connection = Connection::Up;
                 }
                 if was_given_up && worker.ending.is_none() {
-                    event.push(WorkerTransition::Returned(id.clone()));
+                    transitions.push(WorkerTransition::Returned(id.clone()));
                 }
                 if !was_ready && worker.served {
-                    event.push(WorkerTransition::Ready(id.clone()));
+                    transitions.push(WorkerTransition::Ready(id.clone()));
                 }
                 if !was_interrupted && worker.interruption().is_some() {
-                    event.push(WorkerTransition::Interrupted(id.clone()));
+                    transitions.push(WorkerTransition::Interrupted(id.clone()));
                 } else if !was_endangered && is_endangered {
-                    event.push(WorkerTransition::Endangered(id.clone()));
+                    transitions.push(WorkerTransition::Endangered(id.clone()));
                 }
             }
         }
-        event
+        transitions
     }
 
     /// Slots of everything not yet terminated, whatever its state, launches in flight included: what `concurrent` caps.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backoff::Pace;
+use super::backoff::Doubling;
 use super::command::Launch;
 use super::cooldown::Cooldowns;
 use super::demand::{Assessment, Demand};
@@ -14,7 +14,7 @@ use super::held_back::HeldBack;
 use super::ids::RunnerName;
 use super::job::Knowledge;
 use super::offering::Market;
-use super::placement::{Placement, Wish, place};
+use super::placement::{Placement, Request, place};
 use super::prices::Prices;
 use super::reason::Reason;
 use super::runner::Runner;
@@ -25,7 +25,7 @@ use super::token::TokenMint;
 use super::trouble::Trouble;
 
 /// EC2 says "slow down": seconds at first, a minute at most, because jobs wait meanwhile.
-pub(crate) const SLOW: Pace = Pace { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
+pub(crate) const SLOW: Doubling = Doubling { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
 /// When a launch without any answer is repeated; the call's own time-out is shorter.
 const UNANSWERED: Duration = Duration::from_secs(90);
 /// A launch whose outcome is open is repeated no sooner than this.
@@ -133,7 +133,7 @@ impl Launching<'_> {
         self.forbidden(known)?;
         // Room that it could not use is not kept for it.
         if let Some(plan) = known.plan.known() {
-            let placement = place(&plan.places, Wish::of(runner, 1), self.cooldowns, self.prices, self.now);
+            let placement = place(&plan.places, Request::of(runner, 1), self.cooldowns, self.prices, self.now);
             if placement.asks.is_empty() {
                 return Err(Self::nothing_to_ask_for(&placement));
             }
@@ -237,7 +237,7 @@ impl Launching<'_> {
             .get(&runner.name)
             .and_then(|known| known.plan.known())
             .ok_or_else(|| HeldBack::NoLaunchPlan { trouble: Trouble::awaited("the launch template") })?;
-        let placement = place(&plan.places, Wish::of(runner, workers), self.cooldowns, self.prices, self.now);
+        let placement = place(&plan.places, Request::of(runner, workers), self.cooldowns, self.prices, self.now);
         if placement.asks.is_empty() {
             return Err(Self::nothing_to_ask_for(&placement));
         }

@@ -144,7 +144,7 @@ impl Laws {
             Event::Worker { worker, event: WorkerEvent::Report(report) } => {
                 self.reports.insert(worker.clone(), (**report).clone());
             }
-            Event::Operator(super::event::OperatorWish::Drain { workers, force: true }) => {
+            Event::Operator(super::event::OperatorRequest::Drain { workers, force: true }) => {
                 self.forced.extend(workers.iter().cloned());
             }
             Event::Operator(_)

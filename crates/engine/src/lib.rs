@@ -76,7 +76,7 @@ mod yielding;
 
 pub use command::{Command, Launch, Termination};
 pub use event::{
-    ConnectionFailure, Event, LaunchAnswer, LaunchError, LaunchErrorClass, LaunchedWorker, Leftover, OperatorWish,
+    ConnectionFailure, Event, LaunchAnswer, LaunchError, LaunchErrorClass, LaunchedWorker, Leftover, OperatorRequest,
     RetryOutcome, WorkerEvent,
 };
 pub use explained::{Explained, Sentence};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::command::Command;
-use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, OperatorWish, WorkerEvent};
+use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, OperatorRequest, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, Server, WorkerId};
 use super::job::{Knowledge, QueueSnapshot};
 use super::journal::Entry;
@@ -55,7 +55,7 @@ impl Engine {
                 text.into_iter().for_each(|text| self.journal.note(now, Entry::new(DecisionKind::JobRetry, text)));
             }
             Event::Prices(snapshot) => self.prices.answered(snapshot),
-            Event::Operator(wish) => self.wished(wish),
+            Event::Operator(request) => self.operator_request(request),
         }
         Vec::new()
     }
@@ -125,8 +125,8 @@ impl Engine {
             Ok(_) if asked_at > now || self.listing.is_overtaken(asked_at) => Vec::new(),
             Ok(instances) => {
                 self.listing.answered(asked_at, None);
-                let event = self.fleet.listed(now, asked_at, instances);
-                event.into_iter().filter_map(|event| self.heard(event)).collect()
+                let transitions = self.fleet.listed(now, asked_at, instances);
+                transitions.into_iter().filter_map(|transition| self.follow_up(transition)).collect()
             }
         }
     }
@@ -138,9 +138,9 @@ impl Engine {
         {
             self.forecasts.reported(&known.instance.runner, before, report, self.now);
         }
-        let heard = self.fleet.worker_event(self.now, worker, event);
+        let transitions = self.fleet.worker_event(self.now, worker, event);
         self.note_endangered_jobs(worker);
-        heard.into_iter().filter_map(|event| self.heard(event)).collect()
+        transitions.into_iter().filter_map(|transition| self.follow_up(transition)).collect()
     }
 
     /// Jobs that a worker runs under an interruption notice may have to be retried.
@@ -151,9 +151,9 @@ impl Engine {
     }
 
     /// Follows up what is new about a worker.
-    fn heard(&mut self, event: WorkerTransition) -> Option<Command> {
+    fn follow_up(&mut self, transition: WorkerTransition) -> Option<Command> {
         let now = self.now;
-        match event {
+        match transition {
             WorkerTransition::Ready(id) => {
                 let worker = self.fleet.workers.get(&id)?;
                 if let Some(runner) = self.runners.get_mut(&worker.instance.runner)
@@ -309,17 +309,17 @@ impl Engine {
         self.journal.note(self.now, Entry::new(DecisionKind::TerminateFailed, text));
     }
 
-    fn wished(&mut self, wish: OperatorWish) {
-        match wish {
-            OperatorWish::Drain { workers, force } => {
+    fn operator_request(&mut self, request: OperatorRequest) {
+        match request {
+            OperatorRequest::Drain { workers, force } => {
                 for id in workers {
                     if let Some(worker) = self.fleet.workers.get_mut(&id) {
                         worker.drain = Some(Drain::begun(Reason::Drained { force }, self.now));
                     }
                 }
             }
-            OperatorWish::Pause(name) => self.pause(&name, true),
-            OperatorWish::Resume(name) => self.pause(&name, false),
+            OperatorRequest::Pause(name) => self.pause(&name, true),
+            OperatorRequest::Resume(name) => self.pause(&name, false),
         }
     }
 

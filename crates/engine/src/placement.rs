@@ -38,7 +38,7 @@ pub(crate) struct Placement {
 
 /// How many workers, and where a runner wants them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wish {
+pub(crate) struct Request {
     pub(crate) count: u32,
     pub(crate) market: Market,
     /// On-demand takes what spot cannot give.
@@ -47,7 +47,7 @@ pub(crate) struct Wish {
     pub(crate) spot_max_price: Option<f64>,
 }
 
-impl Wish {
+impl Request {
     /// `count` of a runner's workers.
     pub(crate) fn of(runner: &RunnerSettings, count: u32) -> Self {
         Self {
@@ -68,12 +68,18 @@ impl Wish {
     }
 }
 
-/// Places the workers of a wish.
-pub(crate) fn place(places: &[Place], wish: Wish, cooldowns: &Cooldowns, prices: &Prices, now: Timestamp) -> Placement {
-    let mut placement = Placement { unplaced: wish.count, ..Placement::default() };
-    for market in wish.markets() {
+/// Places the workers of a request.
+pub(crate) fn place(
+    places: &[Place],
+    request: Request,
+    cooldowns: &Cooldowns,
+    prices: &Prices,
+    now: Timestamp,
+) -> Placement {
+    let mut placement = Placement { unplaced: request.count, ..Placement::default() };
+    for market in request.markets() {
         let mut offerings: Vec<Offering> = places.iter().map(|place| place.on(*market)).collect();
-        let dear = over_price_cap(&offerings, wish.spot_max_price, prices, now);
+        let dear = over_price_cap(&offerings, request.spot_max_price, prices, now);
         offerings.retain(|offering| dear.iter().all(|dear| dear.offering != *offering));
         placement.over_price_cap.extend(dear);
         placement.take_from(offerings, *market, cooldowns, now);
@@ -82,11 +88,17 @@ pub(crate) fn place(places: &[Place], wish: Wish, cooldowns: &Cooldowns, prices:
 }
 
 /// Whether [`place`] would find something to ask for. Every step wants to know this; few launch anything.
-pub(crate) fn is_offered(places: &[Place], wish: Wish, cooldowns: &Cooldowns, prices: &Prices, now: Timestamp) -> bool {
-    wish.markets().iter().any(|market| {
+pub(crate) fn is_offered(
+    places: &[Place],
+    request: Request,
+    cooldowns: &Cooldowns,
+    prices: &Prices,
+    now: Timestamp,
+) -> bool {
+    request.markets().iter().any(|market| {
         places.iter().map(|place| place.on(*market)).any(|offering| {
             !matches!(cooldowns.openness(&offering, now), Openness::Closed { .. })
-                && prices.over_price_cap(&offering, wish.spot_max_price, now).is_none()
+                && prices.over_price_cap(&offering, request.spot_max_price, now).is_none()
         })
     })
 }
@@ -172,9 +184,9 @@ mod tests {
     }
 
     fn priced(fallback: bool, cooldowns: &Cooldowns, prices: &Prices, now: Timestamp) -> Placement {
-        let wish = Wish { count: 5, market: Market::Spot, fallback, spot_max_price: Some(0.05) };
-        let placement = place(&places(), wish, cooldowns, prices, now);
-        assert_eq!(is_offered(&places(), wish, cooldowns, prices, now), !placement.asks.is_empty());
+        let request = Request { count: 5, market: Market::Spot, fallback, spot_max_price: Some(0.05) };
+        let placement = place(&places(), request, cooldowns, prices, now);
+        assert_eq!(is_offered(&places(), request, cooldowns, prices, now), !placement.asks.is_empty());
         placement
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backoff::Pace;
+use super::backoff::Doubling;
 use super::ids::{JobId, Server};
 use super::job::PendingJob;
 use super::time::{after, since};
@@ -18,7 +18,7 @@ use super::time::{after, since};
 /// most. Two polls without it are an answer.
 const LEFT_ALONE: Duration = Duration::from_secs(120);
 /// How long a job is quarantined; doubling, because each trial may cost a worker's boot.
-const QUARANTINE: Pace = Pace { first: Duration::from_secs(900), longest: Duration::from_secs(4 * 3600) };
+const QUARANTINE: Doubling = Doubling { first: Duration::from_secs(900), longest: Duration::from_secs(4 * 3600) };
 
 #[derive(Clone, Debug)]
 struct Stay {

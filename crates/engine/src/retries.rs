@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backoff::Pace;
+use super::backoff::Doubling;
 use super::command::Command;
 use super::event::RetryOutcome;
 use super::fleet::Fleet;
@@ -32,7 +32,7 @@ use super::trouble::TroubleClass;
 use super::worker::RunnerState;
 
 /// Between two questions about a job that GitLab takes for running, or after a failure.
-const AGAIN: Pace = Pace { first: Duration::from_secs(10), longest: Duration::from_secs(300) };
+const AGAIN: Doubling = Doubling { first: Duration::from_secs(10), longest: Duration::from_secs(300) };
 /// When a question without an answer is asked again; the calls' own time-outs are shorter.
 const UNANSWERED: Duration = Duration::from_secs(90);
 /// Questions on their way at one time: a zone that EC2 empties is no reason to use up GitLab's patience.

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backoff::{Backoff, Jitter, Pace};
+use super::backoff::{Backoff, Doubling, Jitter};
 use super::job::{Knowledge, RunnerFacts};
 use super::offering::LaunchPlan;
 use super::trouble::Trouble;
 
 /// After a launch that is refused or malformed: somebody has to change something, but perhaps just did.
-const REFUSED: Pace = Pace { first: Duration::from_secs(30), longest: Duration::from_secs(600) };
+const REFUSED: Doubling = Doubling { first: Duration::from_secs(30), longest: Duration::from_secs(600) };
 /// How many boots in a row must fail before the breaker opens: one bad host or two is weather.
 pub(crate) const BREAKER_AFTER: u32 = 3;
 /// How long the breaker stays open: five minutes of a broken image cost one worker, not a hundred.
-const BREAKER: Pace = Pace { first: Duration::from_secs(300), longest: Duration::from_secs(3600) };
+const BREAKER: Doubling = Doubling { first: Duration::from_secs(300), longest: Duration::from_secs(3600) };
 
 /// What is asked again and again and changes rarely: the last good answer holds until a better one comes, however many
 /// questions fail in between.

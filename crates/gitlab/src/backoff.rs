@@ -33,8 +33,8 @@ impl Backoff {
     pub(crate) fn check(&self, now: Timestamp) -> Result<(), GitLabError> {
         match &self.pause {
             Some((until, why)) if now < *until => {
-                let resting = ErrorKind::Resting { until: *until, why: Box::new(why.clone()) };
-                Err(GitLabError::new("", "", resting))
+                let backing_off = ErrorKind::BackingOff { until: *until, why: Box::new(why.clone()) };
+                Err(GitLabError::new("", "", backing_off))
             }
             _ => Ok(()),
         }

@@ -99,7 +99,7 @@ pub(crate) enum ErrorKind {
     },
     /// We do not ask, because of an earlier error.
     #[error("not asked again before {until:.0}, because of an earlier error: {why}")]
-    Resting {
+    BackingOff {
         /// Until then.
         until: Timestamp,
         /// The earlier error.
@@ -187,7 +187,7 @@ impl GitLabError {
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         match self.kind() {
             ErrorKind::Throttled(throttle) => Some(throttle.wait(now)),
-            ErrorKind::Resting { until, .. } => Some(between(now, *until)),
+            ErrorKind::BackingOff { until, .. } => Some(between(now, *until)),
             _ => None,
         }
     }
@@ -196,7 +196,7 @@ impl GitLabError {
     pub fn is_throttled(&self) -> bool {
         match self.kind() {
             ErrorKind::Throttled(_) => true,
-            ErrorKind::Resting { why, .. } => why.is_throttled(),
+            ErrorKind::BackingOff { why, .. } => why.is_throttled(),
             _ => false,
         }
     }
@@ -208,7 +208,7 @@ impl GitLabError {
             | ErrorKind::Unauthenticated(_)
             | ErrorKind::ScopeTooSmall(_)
             | ErrorKind::Forbidden(_) => true,
-            ErrorKind::Resting { why, .. } => why.is_denied(),
+            ErrorKind::BackingOff { why, .. } => why.is_denied(),
             _ => false,
         }
     }
@@ -228,7 +228,7 @@ impl GitLabError {
             | ErrorKind::Malformed(_)
             | ErrorKind::Throttled(_)
             | ErrorKind::ServerError { .. } => true,
-            ErrorKind::Resting { why, .. } => why.is_transient(),
+            ErrorKind::BackingOff { why, .. } => why.is_transient(),
             ErrorKind::Setup(_)
             | ErrorKind::NoApiToken
             | ErrorKind::Untrusted(_)
@@ -260,7 +260,7 @@ impl GitLabError {
             }
             ErrorKind::NotFound(_) => TroubleClass::NotFound,
             ErrorKind::TooLarge(_) | ErrorKind::Malformed(_) | ErrorKind::TooManyPages(_) => TroubleClass::Other,
-            ErrorKind::Resting { why, .. } => why.class(),
+            ErrorKind::BackingOff { why, .. } => why.class(),
         }
     }
 
@@ -282,7 +282,7 @@ impl GitLabError {
 
 impl fmt::Display for GitLabError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let ErrorKind::Resting { .. } = self.kind() {
+        if let ErrorKind::BackingOff { .. } = self.kind() {
             return write!(f, "{}", self.kind);
         }
         write!(f, "cannot {} at {}: {}", self.doing, self.server, self.kind)?;
@@ -356,11 +356,11 @@ mod tests {
         let now = at("2026-08-22T10:00:47Z");
         let why = Box::new(throttled(Throttle::Endpoint));
         let until = at("2026-08-22T10:01:02Z");
-        let resting = GitLabError::new("s", "d", ErrorKind::Resting { until, why });
-        assert!(resting.is_throttled());
-        assert_eq!(resting.retry_after(now), Some(Duration::from_secs(15)));
+        let backing_off = GitLabError::new("s", "d", ErrorKind::BackingOff { until, why });
+        assert!(backing_off.is_throttled());
+        assert_eq!(backing_off.retry_after(now), Some(Duration::from_secs(15)));
         assert_eq!(
-            resting.to_string(),
+            backing_off.to_string(),
             "not asked again before 2026-08-22T10:01:02Z, because of an earlier error: cannot list things at \
              https://gitlab.example.com: GitLab asks us to slow down: the limit of this endpoint is used up for this minute"
         );

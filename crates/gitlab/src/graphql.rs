@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
+use super::answer;
 use super::client::GitLab;
 use super::error::{ErrorKind, GitLabError, Says};
 use super::http::{Answer, Request};
-use super::meaning;
 use runner_fleet_engine::{JobId, PendingJob, ProjectId, RunnerName};
 
 /// Pages of 100 jobs: as many as of one project.
@@ -193,7 +193,7 @@ fn read(answer: &Answer) -> Result<Page, GitLabError> {
 
 fn page(Envelope { data, errors }: Envelope) -> Result<Page, ErrorKind> {
     if let Some(problem) = errors.into_iter().flatten().next() {
-        let words = problem.message.map(|message| meaning::quotable(&message, None));
+        let words = problem.message.map(|message| answer::quotable(&message, None));
         return Err(ErrorKind::Refused { status: 200, says: Says(words) });
     }
     let words = "no list of jobs for this token".to_owned();
@@ -273,7 +273,7 @@ mod tests {
             {"id":"gid://gitlab/Ci::Build/3","project":{"id":"gid://gitlab/Project/4"},"queuedAt":"2099-01-01T00:00:00Z"},
             {"id":"gid://gitlab/Ci::Bridge/2","project":{"id":"gid://gitlab/Project/4"}},
             {"id":"gid://gitlab/Ci::Build/1","project":{"id":"gid://gitlab/Project/4"},"runner":{"id":"x"}}]}}}"#;
-        let page = page(meaning::json(body.as_bytes()).unwrap()).unwrap();
+        let page = page(answer::json(body.as_bytes()).unwrap()).unwrap();
         let offered: Vec<_> = page.nodes.into_iter().filter_map(|node| node.offered(at(0))).collect();
         assert_eq!(offered.len(), 1);
         assert_eq!((offered[0].id, offered[0].project, offered[0].queued_at), (JobId(3), ProjectId(4), at(0)));
@@ -287,7 +287,7 @@ mod tests {
             r#"{"data":null}"#,
             "{}",
         ] {
-            let refused = page(meaning::json(body.as_bytes()).unwrap());
+            let refused = page(answer::json(body.as_bytes()).unwrap());
             assert!(matches!(refused, Err(ErrorKind::Refused { .. })), "{body}");
         }
     }
@@ -313,7 +313,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(body in proptest::collection::vec(any::<u8>(), 0..300), id in ".{0,30}") {
-            let _ = meaning::json::<Envelope>(&body).map(page);
+            let _ = answer::json::<Envelope>(&body).map(page);
             let body = json!({"data":{"jobs":{"pageInfo":{"hasNextPage":true},"nodes":[{"id":id,"project":{"id":id}}]}}});
             let page = page(serde_json::from_value(body).unwrap()).unwrap();
             prop_assert!(page.nodes.into_iter().filter_map(|node| node.offered(at(0))).count() == 0);

@@ -14,8 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::answer;
 use super::error::{ErrorKind, GitLabError};
-use super::meaning;
 use runner_fleet_engine::Server;
 
 const USER_AGENT: &str = concat!("runner-fleet/", env!("CARGO_PKG_VERSION"));
@@ -110,7 +110,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// The body as what we need of it; unknown fields are ignored.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, GitLabError> {
-        meaning::json(&self.body).map_err(|kind| self.error(kind))
+        answer::json(&self.body).map_err(|kind| self.error(kind))
     }
 
     /// An error about this answer.
@@ -216,7 +216,7 @@ impl Http {
         }
         Err(match redirected_to(status, &response) {
             Some(origin) => ErrorKind::Redirected(origin),
-            None => meaning::of_failure(status, response.headers(), &body, Some(credential.secret())),
+            None => answer::of_failure(status, response.headers(), &body, Some(credential.secret())),
         })
     }
 
@@ -304,7 +304,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         }
         cause = error.source();
     }
-    meaning::quotable(&parts.join(": "), None)
+    answer::quotable(&parts.join(": "), None)
 }
 
 #[cfg(test)]

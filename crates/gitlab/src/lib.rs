@@ -16,6 +16,7 @@
 //! Deliberately absent: matching jobs to runners (the engine does it), `DELETE /runners` (it would delete the runner
 //! with all its workers), and the runner's side of the protocol (the official runner on every worker speaks it).
 
+mod answer;
 mod backoff;
 pub mod budget;
 pub mod client;
@@ -24,7 +25,6 @@ pub mod error;
 mod graphql;
 pub mod history;
 pub mod http;
-mod meaning;
 pub mod own_token;
 mod page;
 mod protected;

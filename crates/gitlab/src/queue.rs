@@ -1,22 +1,22 @@
 //! What waits on a GitLab server: one [`QueueReader`] per server and api token, merged over all projects.
 //!
 //! No REST endpoint lists the pending jobs of a group or an instance, so projects are asked one by one, within the
-//! budget: `turn` says whose turn it is, `row` reads the answer. Where the token may, one GraphQL request per runner
+//! budget: `project_poll` says whose turn it is, `row` reads the answer. Where the token may, one GraphQL request per runner
 //! replaces all that (`graphql`). A project that fails keeps its older jobs, with their older `seen_at`, and makes
 //! the poll incomplete; it is never taken for empty.
 //!
 //! Nothing is decided here: whether a job is ours is the engine's business.
 
+mod project_poll;
 mod row;
-mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
 use jiff::Timestamp;
 
+use self::project_poll::{Last, ProjectPoll};
 use self::row::{Asked, JobRow};
-use self::turn::{Last, Turn};
 use super::backoff::Backoff;
 use super::client::GitLab;
 use super::error::{ErrorKind, GitLabError};
@@ -70,7 +70,7 @@ pub struct RunnerInQueue {
 pub struct QueueReader {
     gitlab: GitLab,
     scope: QueueScope,
-    turns: BTreeMap<ProjectId, Turn>,
+    polls: BTreeMap<ProjectId, ProjectPoll>,
     rest: Backoff,
     shortcut: Shortcut,
     protections: Protections,
@@ -80,18 +80,18 @@ impl QueueReader {
     /// A reader that has seen nothing: its polls are incomplete until every project had a turn.
     pub fn new(gitlab: GitLab, scope: QueueScope) -> Self {
         let rest = Backoff::new(gitlab.seed());
-        let (turns, shortcut, protections) = Default::default();
-        let mut reader = Self { gitlab, scope: QueueScope::default(), turns, rest, shortcut, protections };
+        let (polls, shortcut, protections) = Default::default();
+        let mut reader = Self { gitlab, scope: QueueScope::default(), polls, rest, shortcut, protections };
         reader.set_scope(scope);
         reader
     }
 
     /// A newer discovery; what is known of projects that stay is kept.
     pub fn set_scope(&mut self, scope: QueueScope) {
-        self.turns.retain(|project, _| scope.projects.contains(project));
+        self.polls.retain(|project, _| scope.projects.contains(project));
         self.protections.keep(|project| scope.projects.contains(project));
         for project in &scope.projects {
-            self.turns.entry(*project).or_default();
+            self.polls.entry(*project).or_default();
         }
         self.scope = scope;
     }
@@ -99,7 +99,7 @@ impl QueueReader {
     /// Projects that GitLab does not show to this token (no access, too small a role, deleted since), and what it says.
     /// They count neither as empty nor as failed: tell the administrator.
     pub fn blind_spots(&self) -> impl Iterator<Item = (ProjectId, &GitLabError)> {
-        self.turns.iter().filter_map(|(project, turn)| match &turn.last {
+        self.polls.iter().filter_map(|(project, poll)| match &poll.last {
             Last::Blind(error) => Some((*project, error)),
             _ => None,
         })
@@ -130,26 +130,26 @@ impl QueueReader {
         let now = clock();
         // After a failure a few are asked first: a server that is still down costs little of the budget.
         let wanted = if self.rest.is_recovering() { CONCURRENCY } else { usize::MAX };
-        let places = self.gitlab.budget().take_up_to(turn::open(&self.turns, now).min(wanted));
-        let chosen = turn::choose(&self.turns, now, places);
+        let places = self.gitlab.budget().take_up_to(project_poll::open(&self.polls, now).min(wanted));
+        let chosen = project_poll::choose(&self.polls, now, places);
         let gitlab = self.gitlab.clone();
         let mut answers = futures::stream::iter(chosen.into_iter().map(|project| ask(&gitlab, project, clock)))
             .buffer_unordered(CONCURRENCY);
         let mut tally = Tally::default();
         // Every answer is taken in before the next is awaited: a poll that is dropped here leaves all in order.
         while let Some((project, asked_at, answer)) = answers.next().await {
-            let Some(turn) = self.turns.get_mut(&project) else { continue };
+            let Some(poll) = self.polls.get_mut(&project) else { continue };
             match answer {
                 Ok(page) => {
                     tally.answered += 1;
-                    turn.answered(asked_at, page.waiting, page.any, page.whole);
+                    poll.answered(asked_at, page.waiting, page.any, page.whole);
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Forbidden(_) | ErrorKind::NotFound(_)) => {
                     tally.blind += 1;
-                    turn.blind(asked_at, error);
+                    poll.blind(asked_at, error);
                 }
                 Err(error) => {
-                    turn.failed(asked_at, error.clone());
+                    poll.failed(asked_at, error.clone());
                     tally.failed.push((project, error));
                     if tally.is_hopeless() {
                         break;
@@ -174,8 +174,8 @@ impl QueueReader {
             return Err(error.clone());
         }
         for (project, error) in &failed {
-            if let Some(turn) = self.turns.get_mut(project).filter(|_| !error.is_throttled()) {
-                turn.pause(now);
+            if let Some(poll) = self.polls.get_mut(project).filter(|_| !error.is_throttled()) {
+                poll.pause(now);
             }
         }
         self.something_is_known()
@@ -184,8 +184,8 @@ impl QueueReader {
     /// Looks that asked nobody (no budget left, all paused) still repeat what was known; if nothing was, they say why.
     fn something_is_known(&self) -> Result<(), GitLabError> {
         let mut why = None;
-        for turn in self.turns.values() {
-            match &turn.last {
+        for poll in self.polls.values() {
+            match &poll.last {
                 Last::Whole | Last::Part => return Ok(()),
                 Last::Failed(error) | Last::Blind(error) => why = Some(error),
                 Last::Never => {}
@@ -198,7 +198,7 @@ impl QueueReader {
         if !self.scope.needs_protection {
             return;
         }
-        let with_jobs = self.turns.iter().filter(|(_, turn)| !turn.waiting.is_empty()).map(|(project, _)| *project);
+        let with_jobs = self.polls.iter().filter(|(_, poll)| !poll.waiting.is_empty()).map(|(project, _)| *project);
         if let Err(throttled) = self.protections.refresh(&self.gitlab, with_jobs, clock()).await {
             self.rest.failed(clock(), &throttled);
         }
@@ -207,13 +207,13 @@ impl QueueReader {
     /// All that is known of the projects, as one poll.
     fn merged(&self, now: Timestamp) -> QueueSnapshot {
         let mut jobs = BTreeMap::new();
-        for (project, turn) in &self.turns {
-            for (id, waiting) in &turn.waiting {
+        for (project, poll) in &self.polls {
+            for (id, waiting) in &poll.waiting {
                 let protected = self.protections.of(*project, &waiting.on).filter(|_| self.scope.needs_protection);
                 jobs.insert(*id, PendingJob { protected, ..waiting.job.clone() });
             }
         }
-        let complete = self.turns.values().all(|turn| matches!(turn.last, Last::Whole | Last::Blind(_)));
+        let complete = self.polls.values().all(|poll| matches!(poll.last, Last::Whole | Last::Blind(_)));
         finished(jobs, complete, now)
     }
 
@@ -252,7 +252,7 @@ impl QueueReader {
         self.rest.succeeded();
         self.shortcut.walked();
         // What the projects once showed is old by now: when they are asked again, they start afresh.
-        self.turns.values_mut().for_each(|turn| *turn = Turn::default());
+        self.polls.values_mut().for_each(|poll| *poll = ProjectPoll::default());
         Ok(Some(finished(jobs, complete, now)))
     }
 

@@ -14,7 +14,7 @@ use runner_fleet_engine::{
     ScheduleEntry, SystemId, TemplateName, WorkerId,
 };
 
-use super::ledger::{Bounds, Ending, Fact, Killer, LaunchTruth, TouchTruth};
+use super::event_log::{Bounds, Ending, Fact, Killer, LaunchTruth, TouchTruth};
 use super::world::{JobState, World};
 
 /// Calls of one kind in one minute: twice what one every check interval of 3 s makes. More is a stampede.
@@ -118,7 +118,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Reads a world's ledger as it grows.
+/// Reads a world's log as it grows.
 #[derive(Debug, Default)]
 pub struct Check {
     read: usize,
@@ -129,7 +129,7 @@ pub struct Check {
 impl Check {
     /// What was broken since the last poll.
     pub fn newly_broken(&mut self, world: &World) -> Vec<(Timestamp, Violation)> {
-        let facts = world.ledger().facts.get(self.read..).unwrap_or_default();
+        let facts = world.log().facts.get(self.read..).unwrap_or_default();
         self.read += facts.len();
         facts.iter().filter_map(|(at, fact)| self.judge(world, *at, fact).map(|violation| (*at, violation))).collect()
     }

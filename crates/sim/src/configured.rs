@@ -11,8 +11,8 @@ use runner_fleet_engine::{
 
 use super::assumptions::Assumptions;
 use super::faults::Faults;
+use super::recording::Recording;
 use super::scenario::{JobSpec, Scenario};
-use super::tape::Tape;
 use super::workloads::Workload;
 
 /// What a simulation is made of.
@@ -101,7 +101,7 @@ impl Setting {
     }
 
     /// The production engine.
-    pub fn replay(&self, seed: u64, progress: &mut dyn FnMut(Timestamp)) -> Tape {
+    pub fn replay(&self, seed: u64, progress: &mut dyn FnMut(Timestamp)) -> Recording {
         super::replay::replay(self.scenario.clone(), seed, self.end(), progress)
     }
 }

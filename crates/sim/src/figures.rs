@@ -1,4 +1,4 @@
-//! The numbers of one run: waits, money, use, interruptions, calls. Read from a [`Tape`] alone, for every policy alike.
+//! The numbers of one run: waits, money, use, interruptions, calls. Read from a [`Recording`] alone, for every policy alike.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use runner_fleet_engine::{Market, prices::cost as billed};
 
 use super::prices::{self, GIB_HOUR};
-use super::tape::{Fate, JobRun, MachineRun, Tape};
+use super::recording::{JobOutcome, JobRun, MachineRun, Recording};
 
 /// Upper ends of the histogram's classes, in seconds; one more class lies above the last.
 pub const CLASSES: [u32; 11] = [1, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600];
@@ -110,7 +110,7 @@ pub struct MachineFigures {
     pub lost_hours: f64,
 }
 
-/// What money depends on besides the tape.
+/// What money depends on besides the recording.
 #[derive(Clone, Copy, Debug)]
 pub struct Tariff {
     /// Of each machine's root volume.
@@ -119,13 +119,13 @@ pub struct Tariff {
     pub price_seed: Option<u64>,
 }
 
-/// The numbers of `tape`, of a run that ended at `end`.
-pub fn figures(policy: String, tape: &Tape, end: Timestamp, tariff: Tariff) -> Figures {
-    let jobs = job_figures(tape);
-    let busy = busy_hours(tape, end);
+/// The numbers of `recording`, of a run that ended at `end`.
+pub fn figures(policy: String, recording: &Recording, end: Timestamp, tariff: Tariff) -> Figures {
+    let jobs = job_figures(recording);
+    let busy = busy_hours(recording, end);
     let mut hours = HourFigures { busy: busy.iter().sum(), ..HourFigures::default() };
     let mut cost = CostFigures::default();
-    for (machine, busy) in tape.machines.iter().zip(&busy) {
+    for (machine, busy) in recording.machines.iter().zip(&busy) {
         let lived = machine.lived(end);
         if lived.is_zero() {
             continue;
@@ -148,23 +148,23 @@ pub fn figures(policy: String, tape: &Tape, end: Timestamp, tariff: Tariff) -> F
     Figures {
         policy,
         jobs,
-        wait_seconds: wait_figures(tape),
+        wait_seconds: wait_figures(recording),
         cost_usd: cost.rounded(),
         machine_hours: hours.rounded(),
-        machines: machine_figures(tape, end),
-        calls: tape.calls.clone(),
+        machines: machine_figures(recording, end),
+        calls: recording.calls.clone(),
     }
 }
 
 /// When the last job was over; the latest of `least` and that.
-pub fn end_of(tape: &Tape, least: Timestamp) -> Timestamp {
-    tape.jobs.iter().filter_map(|job| job.ended_at).fold(least, Timestamp::max)
+pub fn end_of(recording: &Recording, least: Timestamp) -> Timestamp {
+    recording.jobs.iter().filter_map(|job| job.ended_at).fold(least, Timestamp::max)
 }
 
-fn job_figures(tape: &Tape) -> JobFigures {
+fn job_figures(recording: &Recording) -> JobFigures {
     let mut last: BTreeMap<usize, &JobRun> = BTreeMap::new();
     let mut sums = JobFigures::default();
-    for job in &tape.jobs {
+    for job in &recording.jobs {
         sums.again += u64::from(job.attempt > 0);
         let newest = last.entry(job.index).or_insert(job);
         if job.attempt > newest.attempt {
@@ -173,18 +173,18 @@ fn job_figures(tape: &Tape) -> JobFigures {
     }
     sums.queued = last.len() as u64;
     for job in last.values() {
-        match job.fate {
-            Fate::Done => sums.done += 1,
-            Fate::Lost => sums.lost += 1,
-            Fate::NoMachine => sums.no_machine += 1,
-            Fate::Open => sums.open += 1,
+        match job.outcome {
+            JobOutcome::Done => sums.done += 1,
+            JobOutcome::Lost => sums.lost += 1,
+            JobOutcome::NoMachine => sums.no_machine += 1,
+            JobOutcome::Open => sums.open += 1,
         }
     }
     sums
 }
 
-fn wait_figures(tape: &Tape) -> WaitFigures {
-    let mut waits: Vec<f64> = tape.jobs.iter().filter_map(JobRun::wait).map(|wait| wait.as_secs_f64()).collect();
+fn wait_figures(recording: &Recording) -> WaitFigures {
+    let mut waits: Vec<f64> = recording.jobs.iter().filter_map(JobRun::wait).map(|wait| wait.as_secs_f64()).collect();
     waits.sort_by(f64::total_cmp);
     let mut histogram = vec![0; CLASSES.len() + 1];
     for wait in &waits {
@@ -205,9 +205,9 @@ pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// The hours that each machine's slots ran jobs.
-fn busy_hours(tape: &Tape, end: Timestamp) -> Vec<f64> {
-    let mut busy = vec![0.0; tape.machines.len()];
-    for job in &tape.jobs {
+fn busy_hours(recording: &Recording, end: Timestamp) -> Vec<f64> {
+    let mut busy = vec![0.0; recording.machines.len()];
+    for job in &recording.jobs {
         if let (Some(machine), Some(started_at)) = (job.machine.and_then(|at| busy.get_mut(at)), job.started_at) {
             *machine += in_hours(between(started_at, job.ended_at.unwrap_or(end)));
         }
@@ -215,8 +215,8 @@ fn busy_hours(tape: &Tape, end: Timestamp) -> Vec<f64> {
     busy
 }
 
-fn machine_figures(tape: &Tape, end: Timestamp) -> MachineFigures {
-    let real: Vec<&MachineRun> = tape.machines.iter().filter(|machine| !machine.lived(end).is_zero()).collect();
+fn machine_figures(recording: &Recording, end: Timestamp) -> MachineFigures {
+    let real: Vec<&MachineRun> = recording.machines.iter().filter(|machine| !machine.lived(end).is_zero()).collect();
     let mut changes: Vec<(Timestamp, i64)> =
         real.iter().flat_map(|machine| [(machine.launched_at, 1), (machine.ended_at.unwrap_or(end), -1)]).collect();
     changes.sort_unstable();
@@ -226,7 +226,7 @@ fn machine_figures(tape: &Tape, end: Timestamp) -> MachineFigures {
         now += change;
         peak = peak.max(now);
     }
-    let lost = tape.jobs.iter().filter(|job| job.fate == Fate::Lost);
+    let lost = recording.jobs.iter().filter(|job| job.outcome == JobOutcome::Lost);
     let lost = lost.filter_map(|job| Some(in_hours(between(job.started_at?, job.ended_at?))));
     // Not `sum`, whose nothing is -0.
     let lost_hours = lost.fold(0.0, |sum, hours| sum + hours);
@@ -304,18 +304,18 @@ mod tests {
         }
     }
 
-    fn job(index: usize, attempt: u32, times: [i64; 3], fate: Fate) -> JobRun {
+    fn job(index: usize, attempt: u32, times: [i64; 3], outcome: JobOutcome) -> JobRun {
         let [queued_at, started_at, ended_at] = times.map(at);
         let (started_at, ended_at) = (Some(started_at), Some(ended_at));
-        JobRun { index, attempt, queued_at, started_at, ended_at, fate, machine: Some(0) }
+        JobRun { index, attempt, queued_at, started_at, ended_at, outcome, machine: Some(0) }
     }
 
     #[test]
     fn an_hour_of_one_machine_with_half_an_hour_of_jobs() {
-        let jobs = vec![job(0, 0, [0, 60, 960], Fate::Lost), job(0, 1, [970, 1000, 1900], Fate::Done)];
-        let tape = Tape { jobs, machines: vec![machine(0, 3600)], calls: BTreeMap::new() };
+        let jobs = vec![job(0, 0, [0, 60, 960], JobOutcome::Lost), job(0, 1, [970, 1000, 1900], JobOutcome::Done)];
+        let recording = Recording { jobs, machines: vec![machine(0, 3600)], calls: BTreeMap::new() };
         let tariff = Tariff { root_volume_gib: 73, price_seed: None };
-        let figures = figures("x".into(), &tape, at(3600), tariff);
+        let figures = figures("x".into(), &recording, at(3600), tariff);
 
         assert_eq!(figures.jobs, JobFigures { queued: 1, done: 1, again: 1, ..JobFigures::default() });
         assert_eq!((figures.machine_hours.busy, figures.machine_hours.utilisation), (0.5, 0.5));

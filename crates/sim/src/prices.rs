@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::dice::{Dice, Stream};
+use crate::rng::{Rng, Stream};
 use runner_fleet_engine::{InstanceType, Market, Offering};
 
 /// Spot costs about this share of the list price (the usual discount on Graviton is 60 to 70 %).
@@ -44,7 +44,7 @@ pub fn rate(seed: Option<u64>, offering: &Offering, at: Timestamp) -> f64 {
             let day = at.as_second().div_euclid(86_400);
             let text = offering.instance_type.as_str().bytes().chain(offering.zone.as_str().bytes());
             let place = text.fold(seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-            let chance = Dice::new(place ^ day.unsigned_abs().wrapping_mul(0x9e37_79b9)).unit(Stream::Market);
+            let chance = Rng::new(place ^ day.unsigned_abs().wrapping_mul(0x9e37_79b9)).unit(Stream::Market);
             usual * (0.85 + 0.3 * chance)
         }
         (Market::Spot, None) | (Market::OnDemand, _) => usual,

@@ -12,9 +12,9 @@ use jiff::Timestamp;
 
 use runner_fleet_engine::{Engine, Event, JobId, WorkerId};
 
-use super::ledger::Ending;
+use super::event_log::Ending;
+use super::recording::{JobOutcome, JobRun, MachineRun, Recording};
 use super::scenario::Scenario;
-use super::tape::{Fate, JobRun, MachineRun, Tape};
 use super::world::{Job, JobState, Machine, World, later};
 
 /// The shortest time between two steps.
@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_secs(3);
 
 /// Runs the scenario's jobs until all are over and `end` is reached; given up at [`Scenario::limit`]. `progress` hears the
 /// virtual time now and then.
-pub fn replay(scenario: Scenario, seed: u64, end: Timestamp, progress: &mut dyn FnMut(Timestamp)) -> Tape {
+pub fn replay(scenario: Scenario, seed: u64, end: Timestamp, progress: &mut dyn FnMut(Timestamp)) -> Recording {
     let scenario = Scenario { lean: true, ..scenario };
     let limit = later(scenario.start, scenario.limit()).max(end);
     let mut now = scenario.start;
@@ -55,7 +55,7 @@ pub fn replay(scenario: Scenario, seed: u64, end: Timestamp, progress: &mut dyn 
 const PROGRESS_EVERY: Duration = Duration::from_secs(1800);
 
 /// Writes down what happened in a world.
-fn read(world: &World) -> Tape {
+fn read(world: &World) -> Recording {
     let capacity = |machine: &Machine| world.scenario().settings.capacity_of(&machine.runner).unwrap_or(1);
     let mut machines: Vec<(&WorkerId, &Machine)> = world.machines().collect();
     machines.sort_by_key(|(id, machine)| (machine.launched_at, *id));
@@ -72,10 +72,10 @@ fn read(world: &World) -> Tape {
             next = job.retried_as.and_then(|id| jobs.get(&id).copied());
         }
     }
-    Tape {
+    Recording {
         jobs: runs,
         machines: machines.iter().map(|(_, machine)| machine_run(machine, capacity(machine))).collect(),
-        calls: world.ledger().calls.clone(),
+        calls: world.log().calls.clone(),
     }
 }
 
@@ -86,10 +86,10 @@ fn job_run(index: usize, attempt: u32, job: &Job, places: &BTreeMap<&WorkerId, u
         queued_at: job.queued_at,
         started_at: job.taken_at,
         ended_at: job.ended_at,
-        fate: match job.state {
-            JobState::Pending | JobState::Running => Fate::Open,
-            JobState::Succeeded | JobState::Failed => Fate::Done,
-            JobState::Killed(_) => Fate::Lost,
+        outcome: match job.state {
+            JobState::Pending | JobState::Running => JobOutcome::Open,
+            JobState::Succeeded | JobState::Failed => JobOutcome::Done,
+            JobState::Killed(_) => JobOutcome::Lost,
         },
         machine: job.worker.as_ref().and_then(|worker| places.get(worker).copied()),
     }

@@ -9,8 +9,8 @@ use runner_fleet_engine::{Command, Engine, Event};
 
 use super::check::{Check, Violation};
 use super::clock::HostClock;
-use super::dice::{Dice, Stream};
-use super::ledger::Fact;
+use super::event_log::Fact;
+use super::rng::{Rng, Stream};
 use super::scenario::Scenario;
 use super::summary::{Summary, transcript};
 use super::world::{World, later};
@@ -112,7 +112,7 @@ pub fn simulate<B: Brain>(
         manager: Manager::Down { until: scenario.start },
         starts: 0,
         check: Check::default(),
-        dice: Dice::new(seed ^ 0x5eed_0f7e_3a11),
+        rng: Rng::new(seed ^ 0x5eed_0f7e_3a11),
         resting_since: None,
         next_crash: None,
         next_jump: None,
@@ -140,7 +140,7 @@ struct Run<B, F> {
     manager: Manager<B>,
     starts: u64,
     check: Check,
-    dice: Dice,
+    rng: Rng,
     resting_since: Option<Timestamp>,
     next_crash: Option<Timestamp>,
     next_jump: Option<Timestamp>,
@@ -220,8 +220,8 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
         let told = events.into_iter().map(|event| self.clock.told(event)).collect();
         let commands = brain.step(self.clock.reads(now), told);
         let rate = self.world.scenario().faults.manager_crash_mid_step;
-        let cut = (!commands.is_empty() && !self.is_calm() && self.dice.chance(Stream::Fate, rate))
-            .then(|| self.dice.pick(Stream::Fate, commands.len() + 1));
+        let cut = (!commands.is_empty() && !self.is_calm() && self.rng.chance(Stream::Fate, rate))
+            .then(|| self.rng.pick(Stream::Fate, commands.len() + 1));
         for command in commands.iter().take(cut.unwrap_or(commands.len())) {
             self.world.apply(now, command);
         }
@@ -245,7 +245,7 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
 
     fn crash(&mut self, now: Timestamp) {
         self.world.manager_dies(now);
-        let until = later(now, self.dice.millis(Stream::Fate, 5_000, 90_000));
+        let until = later(now, self.rng.millis(Stream::Fate, 5_000, 90_000));
         self.manager = Manager::Down { until };
     }
 
@@ -256,10 +256,10 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
 
     fn plan_accidents(&mut self) {
         let (now, faults) = (self.world.now(), self.world.scenario().faults.clone());
-        let mut next = |rate| self.dice.until_next(Stream::Fate, rate).map(|after| later(now, after));
+        let mut next = |rate| self.rng.until_next(Stream::Fate, rate).map(|after| later(now, after));
         self.next_crash = next(faults.manager_crashes_per_hour);
         self.next_jump = next(faults.clock_jumps_per_hour);
-        let setting = self.dice.until_next(Stream::Admin, faults.clock_set_per_hour);
+        let setting = self.rng.until_next(Stream::Admin, faults.clock_set_per_hour);
         self.next_setting = setting.map(|after| later(now, after));
     }
 
@@ -269,10 +269,10 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
             return;
         }
         let (calm, rate) = (self.is_calm(), self.world.scenario().faults.clock_set_per_hour);
-        let next = self.dice.until_next(Stream::Admin, rate).filter(|_| !calm);
+        let next = self.rng.until_next(Stream::Admin, rate).filter(|_| !calm);
         let right_again = later(self.world.scenario().start, self.world.scenario().faults.until);
         self.next_setting = next.map(|after| later(now, after).min(right_again));
-        let ahead = self.dice.millis(Stream::Admin, 0, CLOCK_OFF_MS).as_millis() as i64 - CLOCK_OFF_MS as i64 / 2;
+        let ahead = self.rng.millis(Stream::Admin, 0, CLOCK_OFF_MS).as_millis() as i64 - CLOCK_OFF_MS as i64 / 2;
         let ahead = if calm { SignedDuration::ZERO } else { SignedDuration::from_millis(ahead) };
         self.clock.set(now, ahead);
         self.world.clock_is_set(now);
@@ -283,7 +283,7 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
         let due = !self.is_calm() && self.next_crash.is_some_and(|at| at <= now);
         if due {
             let rate = self.world.scenario().faults.manager_crashes_per_hour;
-            self.next_crash = self.dice.until_next(Stream::Fate, rate).map(|after| later(now, after));
+            self.next_crash = self.rng.until_next(Stream::Fate, rate).map(|after| later(now, after));
         }
         due
     }
@@ -293,9 +293,9 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
             return None;
         }
         let rate = self.world.scenario().faults.clock_jumps_per_hour;
-        self.next_jump = self.dice.until_next(Stream::Fate, rate).map(|after| later(now, after));
+        self.next_jump = self.rng.until_next(Stream::Fate, rate).map(|after| later(now, after));
         self.world.note_fault("the manager stands still");
-        Some(later(now, self.dice.millis(Stream::Fate, 10_000, 600_000)))
+        Some(later(now, self.rng.millis(Stream::Fate, 10_000, 600_000)))
     }
 
     /// Whether nothing is left to do, and has not been for a while.
@@ -319,6 +319,6 @@ impl World {
 
     fn note_fault(&mut self, what: &'static str) {
         let now = self.now();
-        self.ledger.note(now, Fact::Fault(what, None));
+        self.log.note(now, Fact::Fault(what, None));
     }
 }

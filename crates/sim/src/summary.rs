@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::ledger::{Ending, Fact};
+use super::event_log::{Ending, Fact};
 use super::world::{JobState, World};
 
 /// The sums, in the JSON form that `demo --json` prints; version 1.
@@ -79,7 +79,7 @@ impl Summary {
         let jobs: Vec<_> = world.jobs().map(|(_, job)| job).collect();
         let count = |wanted: &dyn Fn(&super::world::Job) -> bool| jobs.iter().filter(|job| wanted(job)).count() as u64;
         let killed_by_ec2 =
-            |job: &super::world::Job| job.state == JobState::Killed(super::ledger::Killer::Interruption);
+            |job: &super::world::Job| job.state == JobState::Killed(super::event_log::Killer::Interruption);
         let failed = |job: &super::world::Job| {
             job.retried_as.is_none() && matches!(job.state, JobState::Failed | JobState::Killed(_))
         };
@@ -136,10 +136,10 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
     sorted.get(rank).copied().unwrap_or_default()
 }
 
-/// The lines of a ledger that people read: everything but the engine's routine listings.
+/// The lines of a log that people read: everything but the engine's routine listings.
 pub fn transcript(world: &World, lines_max: usize) -> String {
     let start = world.scenario().start;
-    let shown: Vec<_> = world.ledger().facts.iter().filter(|(_, fact)| !is_routine(fact)).collect();
+    let shown: Vec<_> = world.log().facts.iter().filter(|(_, fact)| !is_routine(fact)).collect();
     let left_out = shown.len().saturating_sub(lines_max);
     let mut text = if left_out > 0 { format!("({left_out} earlier lines left out)\n") } else { String::new() };
     for (at, fact) in shown.into_iter().skip(left_out) {

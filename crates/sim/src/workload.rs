@@ -8,8 +8,8 @@ use runner_fleet_engine::{
     IdleCount, IdlePolicy, InstanceType, Inventory, KeyPairName, Market, ProjectId, RunnerName, TemplateName,
 };
 
-use super::dice::{Dice, Stream};
 use super::faults::Faults;
+use super::rng::{Rng, Stream};
 use super::scenario::{JobSpec, Scenario, Shortage, runner};
 
 /// When the small scenarios begin; any time will do.
@@ -29,10 +29,10 @@ fn inherited() -> Inventory {
 
 /// A small world for a property test: one or two runners, 3 to 30 jobs within 40 minutes, a random policy; no faults.
 pub fn small(seed: u64) -> Scenario {
-    let mut dice = Dice::new(seed ^ 0x0005_ca1e);
+    let mut rng = Rng::new(seed ^ 0x0005_ca1e);
     let start = SMALL_START.parse().unwrap_or(Timestamp::UNIX_EPOCH);
     let mut scenario = Scenario::new(start);
-    let mut number = |least: u64, most: u64| least + dice.pick(Stream::Fate, (most - least + 1) as usize) as u64;
+    let mut number = |least: u64, most: u64| least + rng.pick(Stream::Fate, (most - least + 1) as usize) as u64;
     let runners = number(1, 2);
     if runners == 2 {
         scenario.add_runner(runner("second"), &["big"]);
@@ -87,7 +87,7 @@ pub fn small_and_rough(seed: u64) -> Scenario {
 
 /// The demo: three hours of an office's pipelines on one spot runner, with a capacity shortage and two interruptions.
 pub fn morning(start: Timestamp, seed: u64) -> Scenario {
-    let mut dice = Dice::new(seed ^ 0x0c0f_fee0);
+    let mut rng = Rng::new(seed ^ 0x0c0f_fee0);
     let mut scenario = Scenario::new(start);
     scenario.manager = "demo".into();
     scenario.price_seed = Some(seed);
@@ -97,7 +97,7 @@ pub fn morning(start: Timestamp, seed: u64) -> Scenario {
         runner.idle.count = IdleCount::Fixed(2);
         runner.idle.time = Duration::from_secs(5 * 60);
     }
-    scenario.jobs = pipelines(&mut dice);
+    scenario.jobs = pipelines(&mut rng);
     let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
     scenario.shortages = ["c7g.large", "c8g.large"]
         .map(|instance_type| Shortage {
@@ -114,29 +114,29 @@ pub fn morning(start: Timestamp, seed: u64) -> Scenario {
 }
 
 /// Pipelines of three stages: the more people are at work, the more often somebody pushes.
-fn pipelines(dice: &mut Dice) -> Vec<JobSpec> {
+fn pipelines(rng: &mut Rng) -> Vec<JobSpec> {
     let mut jobs = Vec::new();
     let mut at = Duration::ZERO;
     loop {
         // From 5 pushes an hour in the early morning to 45 before noon.
         let share = at.as_secs_f64() / MORNING.as_secs_f64();
         let per_hour = 5.0 + 40.0 * (share * std::f64::consts::FRAC_PI_2).sin();
-        at += dice.until_next(Stream::Fate, per_hour).unwrap_or(MORNING);
+        at += rng.until_next(Stream::Fate, per_hour).unwrap_or(MORNING);
         if at >= MORNING {
             return jobs;
         }
-        pipeline(dice, at, &mut jobs);
+        pipeline(rng, at, &mut jobs);
     }
 }
 
-fn pipeline(dice: &mut Dice, mut at: Duration, jobs: &mut Vec<JobSpec>) {
-    let project = ProjectId(1 + dice.pick(Stream::Fate, 5) as u64);
+fn pipeline(rng: &mut Rng, mut at: Duration, jobs: &mut Vec<JobSpec>) {
+    let project = ProjectId(1 + rng.pick(Stream::Fate, 5) as u64);
     let stages: [(&[&str], u64, u64); 3] =
         [(&["build"], 60, 240), (&["lint", "unit", "integration"], 30, 420), (&["package"], 30, 120)];
     for (names, least, most) in stages {
         let mut longest = Duration::ZERO;
         for name in names {
-            let takes = Duration::from_secs(least + dice.pick(Stream::Fate, (most - least) as usize) as u64);
+            let takes = Duration::from_secs(least + rng.pick(Stream::Fate, (most - least) as usize) as u64);
             longest = longest.max(takes);
             let mut job = JobSpec::new(at, takes).tagged("arm");
             job.project = project;

@@ -2,7 +2,7 @@
 //!
 //! The world speaks exactly the engine's vocabulary: [`World::apply`] takes a command and schedules what follows from
 //! it, [`World::advance_to`] lets time pass and returns what the manager hears until then, in order. It is deterministic:
-//! one scenario, one seed and the same commands at the same times give the same ledger.
+//! one scenario, one seed and the same commands at the same times give the same log.
 //!
 //! The rules are those of the real ones, simplified where the manager cannot tell the difference: GitLab hands a
 //! pending job to the first waiting request that may take it, by id (`app/services/ci/register_job_service.rb`); EC2's
@@ -10,18 +10,18 @@
 //! idempotency"), spot notices come two minutes before the end; gitlab-runner with an empty `[[runners]]` list asks no
 //! more and finishes what it has.
 
-mod administrators;
 mod agenda;
 mod cloud;
 mod connection;
 mod failures;
 mod gitlab;
 mod host;
+mod host_faults;
+mod operator_faults;
 mod prices;
 mod resources;
 #[cfg(test)]
 mod tests;
-mod troubles;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,12 +31,11 @@ use jiff::Timestamp;
 use runner_fleet_engine::{Command, Event, JobId, Settings, SystemId, WorkerId};
 
 use super::agenda::Agenda;
-use super::dice::{Dice, Stream};
+use super::event_log::{EventLog, Fact};
 use super::faults::Faults;
-use super::ledger::{Fact, Ledger};
+use super::rng::{Rng, Stream};
 use super::scenario::Scenario;
 
-use administrators::Wishes;
 use agenda::Happening;
 use cloud::Cloud;
 pub use cloud::Machine;
@@ -44,6 +43,7 @@ use gitlab::GitLab;
 pub(crate) use gitlab::may_take;
 pub use gitlab::{Job, JobState};
 pub use host::{Host, Lie};
+use operator_faults::Wishes;
 use resources::Stock;
 
 /// The world.
@@ -55,14 +55,14 @@ pub struct World {
     incarnation: u32,
     manager_up: bool,
     agenda: Agenda<Happening>,
-    dice: Dice,
+    rng: Rng,
     pub(super) heard: Vec<Event>,
     gitlab: GitLab,
     cloud: Cloud,
     stock: Stock,
     hosts: BTreeMap<WorkerId, Host>,
     wishes: Wishes,
-    pub(super) ledger: Ledger,
+    pub(super) log: EventLog,
     /// Whether something was heard that is more than a beat.
     event: bool,
 }
@@ -76,14 +76,14 @@ impl World {
             incarnation: 0,
             manager_up: false,
             agenda: Agenda::default(),
-            dice: Dice::new(seed),
+            rng: Rng::new(seed),
             heard: Vec::new(),
             gitlab: GitLab::default(),
             cloud: Cloud::default(),
             stock: Stock::inherited(&scenario),
             hosts: BTreeMap::new(),
             wishes: Wishes::default(),
-            ledger: Ledger { counts_only: scenario.lean, ..Ledger::default() },
+            log: EventLog { counts_only: scenario.lean, ..EventLog::default() },
             event: false,
             scenario,
         };
@@ -110,7 +110,7 @@ impl World {
         self.incarnation += 1;
         self.manager_up = true;
         self.wishes.manager_starts(&self.scenario.settings);
-        self.ledger.note(self.now, Fact::ManagerUp);
+        self.log.note(self.now, Fact::ManagerUp);
         let incarnation = self.incarnation;
         let runners: Vec<_> = self.scenario.settings.runners.iter().map(|runner| runner.name.clone()).collect();
         let servers: std::collections::BTreeSet<_> =
@@ -131,7 +131,7 @@ impl World {
         self.roll_to(now);
         self.manager_up = false;
         self.heard.clear();
-        self.ledger.note(self.now, Fact::ManagerDown);
+        self.log.note(self.now, Fact::ManagerDown);
         self.cloud.forget_what_was_shown();
         self.stock.manager_dies();
         let workers: Vec<_> = self.hosts.keys().cloned().collect();
@@ -171,7 +171,7 @@ impl World {
     pub fn apply(&mut self, now: Timestamp, command: &Command) {
         self.roll_to(now);
         if !self.scenario.lean {
-            self.ledger.note(self.now, Fact::Commanded(Box::new(command.clone())));
+            self.log.note(self.now, Fact::Commanded(Box::new(command.clone())));
         }
         match command {
             Command::ListInstances { with_health } => self.list(*with_health),
@@ -205,8 +205,8 @@ impl World {
     }
 
     /// What truly happened.
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
+    pub fn log(&self) -> &EventLog {
+        &self.log
     }
 
     /// All jobs that were queued so far.
@@ -342,7 +342,7 @@ impl World {
 
     /// Whether a fault of this rate happens now.
     fn strikes(&mut self, stream: Stream, rate: impl Fn(&Faults) -> f64) -> bool {
-        !self.is_calm() && self.dice.chance(stream, rate(&self.scenario.faults))
+        !self.is_calm() && self.rng.chance(stream, rate(&self.scenario.faults))
     }
 
     /// Something happens after a while.
@@ -353,18 +353,18 @@ impl World {
     /// The answer to a call is on its way to the manager, and may meet with the usual accidents.
     fn answer(&mut self, incarnation: u32, after: Duration, event: Event) {
         if self.strikes(Stream::Answers, |faults| faults.answer_lost) {
-            self.ledger.note(self.now, Fact::Fault("an answer is lost", None));
+            self.log.note(self.now, Fact::Fault("an answer is lost", None));
             return;
         }
         let mut after = after;
         if self.strikes(Stream::Answers, |faults| faults.answer_late) {
-            after += self.dice.millis(Stream::Answers, 1_000, 30_000);
-            self.ledger.note(self.now, Fact::Fault("an answer is late", None));
+            after += self.rng.millis(Stream::Answers, 1_000, 30_000);
+            self.log.note(self.now, Fact::Fault("an answer is late", None));
         }
         if self.strikes(Stream::Answers, |faults| faults.answer_doubled) {
-            let again = after + self.dice.millis(Stream::Answers, 0, 5_000);
+            let again = after + self.rng.millis(Stream::Answers, 0, 5_000);
             self.soon(again, Happening::Hear { incarnation, event: Box::new(event.clone()) });
-            self.ledger.note(self.now, Fact::Fault("an answer comes twice", None));
+            self.log.note(self.now, Fact::Fault("an answer comes twice", None));
         }
         self.soon(after, Happening::Hear { incarnation, event: Box::new(event) });
     }

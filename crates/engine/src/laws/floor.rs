@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::limits::limits;
 use super::{Laws, Violation};
 use crate::command::Command;
-use crate::event::{Event, OperatorWish};
+use crate::event::{Event, OperatorRequest};
 use crate::ids::{RunnerName, WorkerId};
 use crate::reason::Reason;
 use crate::settings::RunnerSettings;
@@ -24,10 +24,10 @@ impl Laws {
             self.paused_in_gitlab.remove(runner);
             self.paused_in_gitlab.extend(facts.paused.then(|| runner.clone()));
         }
-        if let Event::Operator(OperatorWish::Pause(runner)) = event {
+        if let Event::Operator(OperatorRequest::Pause(runner)) = event {
             self.paused_here.insert(runner.clone());
         }
-        if let Event::Operator(OperatorWish::Resume(runner)) = event {
+        if let Event::Operator(OperatorRequest::Resume(runner)) = event {
             self.paused_here.remove(runner);
         }
     }

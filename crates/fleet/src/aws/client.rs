@@ -1,4 +1,4 @@
-//! The door to AWS: one [`Aws`] per region, cheap to clone.
+//! The client of AWS: one [`Aws`] per region, cheap to clone.
 //!
 //! All standard settings of the SDK are honoured (environment, profile, container, instance metadata, `AWS_ENDPOINT_URL`,
 //! `AWS_MAX_ATTEMPTS`, …): <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>.
@@ -17,8 +17,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use super::cache::Cache;
 use super::calls::CallCounts;
 use super::error::{AwsError, CallError, Meaning};
-use super::pace::Pace;
-use super::whole::WholeXml;
+use super::rate_limit::RateLimit;
+use super::truncation::WholeXml;
 
 /// A TCP connection inside AWS takes milliseconds; 3 s survives one lost SYN (repeated after 1 s).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,7 +41,7 @@ pub struct Aws {
     /// For the services that only `doctor` asks: their clients are made when they are needed.
     settings: SdkConfig,
     calls: CallCounts,
-    pace: Pace,
+    rate_limit: RateLimit,
 }
 
 impl Aws {
@@ -62,7 +62,7 @@ impl Aws {
         Self::from_sdk_config(&loader.load().await)
     }
 
-    /// Connects with settings that were loaded elsewhere: the door for tests and their emulator.
+    /// Connects with settings that were loaded elsewhere: for tests and their emulator.
     ///
     /// Time-outs that the settings leave open are ours.
     ///
@@ -88,11 +88,11 @@ impl Aws {
             region,
             settings,
             calls,
-            pace: Pace::new(),
+            rate_limit: RateLimit::new(),
         })
     }
 
-    /// The same door, but listing in smaller pages (5 to 1,000): for tests, since an emulator is slow with thousands.
+    /// The same client, but listing in smaller pages (5 to 1,000): for tests, since an emulator is slow with thousands.
     #[must_use]
     pub fn with_instances_per_page(self, instances: i32) -> Self {
         Self { instances_per_page: instances, ..self }
@@ -103,7 +103,7 @@ impl Aws {
         &self.region
     }
 
-    /// How often AWS was called through this door and its clones.
+    /// How often AWS was called through this client and its clones.
     pub fn calls(&self) -> &CallCounts {
         &self.calls
     }
@@ -144,7 +144,7 @@ impl Aws {
 
     /// Waits for a turn of the bucket of changing calls.
     pub(crate) async fn turn(&self, doing: &str, action: &'static str) -> Result<(), AwsError> {
-        self.pace.turn().await.map_err(|waited| {
+        self.rate_limit.turn().await.map_err(|waited| {
             AwsError::Call(Box::new(CallError {
                 doing: doing.to_owned(),
                 region: self.region.clone(),

@@ -8,7 +8,7 @@ use aws_sdk_ec2::operation::create_fleet::CreateFleetOutput;
 use aws_sdk_ec2::types::{CreateFleetError, CreateFleetInstance, FleetLaunchTemplateOverrides, InstanceLifecycle};
 
 use super::error::{AwsError, Meaning, shorten};
-use super::meaning::{class_of, class_of_call};
+use super::error_table::{class_of, class_of_call};
 use runner_fleet_engine::{
     InstanceType, Launch, LaunchAnswer, LaunchError, LaunchErrorClass, LaunchedWorker, Leftover, Market, Offering,
     WorkerId, Zone,

@@ -1,9 +1,9 @@
 //! EC2 and SSM, behind our own words.
 //!
 //! Nothing here decides anything: a complete command comes in, one or few calls go out, an answer in the engine's
-//! vocabulary comes back. No SDK type appears in a signature (but for [`Aws::from_sdk_config`], the door for tests).
+//! vocabulary comes back. No SDK type appears in a signature (but for [`Aws::from_sdk_config`], for tests).
 //!
-//! Reading order: the door ([`client`]) and what it asks once (`cache`), what can go wrong ([`error`], [`meaning`]);
+//! Reading order: the client ([`client`]) and what it asks once (`cache`), what can go wrong ([`error`], [`error_table`]);
 //! what a worker is made of ([`spec`], [`image`], [`subnet`], [`key`], [`template`], together the [`launch plan`], and
 //! what is kept for it, [`resources`]); the launch ([`fleet`], [`fleet_answer`]), the listing ([`listing`]), the end
 //! ([`terminate`]); what it costs ([`prices`], [`on_demand`]); secrets ([`parameter`]); the rights that all of this
@@ -16,20 +16,20 @@ pub mod calls;
 pub mod client;
 pub mod dry_run;
 pub mod error;
+pub mod error_table;
 pub mod fleet;
 pub mod fleet_answer;
 pub mod image;
 pub mod key;
 pub mod launch_plan;
 pub mod listing;
-pub mod meaning;
 pub mod network;
 pub mod on_demand;
-pub mod pace;
 pub mod parameter;
 pub mod policy;
 pub mod prices;
 pub mod quota;
+pub mod rate_limit;
 #[cfg(test)]
 mod replay;
 pub mod resources;
@@ -39,7 +39,7 @@ pub mod subnet;
 pub mod tag;
 pub mod template;
 pub mod terminate;
-mod whole;
+mod truncation;
 pub mod worker_policy;
 
 pub use calls::CallCounts;

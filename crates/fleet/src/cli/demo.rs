@@ -2,7 +2,7 @@
 
 mod closing;
 mod edge;
-mod office;
+mod run;
 mod screen;
 
 use std::io::Write;
@@ -17,7 +17,7 @@ use runner_fleet_sim::Summary;
 
 use super::output::write_json;
 use super::{CliError, service};
-use office::Office;
+use run::Demo;
 use screen::Screen;
 
 /// Between two pictures: a few a second, as much as an eye follows.
@@ -67,12 +67,12 @@ async fn show(args: &DemoArgs, out: &mut dyn Write, err: &mut dyn Write) -> Resu
         CliError::failed(&format!("listen on {} for the dashboard (choose another with --listen)", args.listen), &error)
     })?;
     let address = listener.local_addr().map_err(|error| CliError::failed("read the dashboard's address", &error))?;
-    let mut office = Office::open(args.speed, args.seed, listener);
+    let mut demo = Demo::open(args.speed, args.seed, listener);
     let (summary, ended) = {
         let mut screen = if args.json { Screen::on_stderr(err) } else { Screen::on_stdout(out) };
         screen.greet(args, address)?;
-        let ended = watch(&mut office, &mut screen).await?;
-        (office.summary(), ended)
+        let ended = watch(&mut demo, &mut screen).await?;
+        (demo.summary(), ended)
     };
     tell(args, &summary, out)?;
     if !ended.interrupted && args.keep_running {
@@ -84,9 +84,9 @@ async fn show(args: &DemoArgs, out: &mut dyn Write, err: &mut dyn Write) -> Resu
         }
         interruption().await;
     }
-    office.close().await;
+    demo.close().await;
     let well = !ended.interrupted && summary.jobs.failed == 0 && summary.laws_broken == 0;
-    for broken in office.broken() {
+    for broken in demo.broken() {
         writeln!(err, "broken: {broken}")?;
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -107,7 +107,7 @@ struct Ended {
     interrupted: bool,
 }
 
-async fn watch(office: &mut Office, screen: &mut Screen<'_>) -> Result<Ended, CliError> {
+async fn watch(demo: &mut Demo, screen: &mut Screen<'_>) -> Result<Ended, CliError> {
     let mut pictures = tokio::time::interval(SNAPSHOT_EVERY);
     pictures.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let interruption = interruption();
@@ -120,8 +120,8 @@ async fn watch(office: &mut Office, screen: &mut Screen<'_>) -> Result<Ended, Cl
             }
             _ = pictures.tick() => {}
         }
-        let over = office.judge().await;
-        screen.show(office)?;
+        let over = demo.judge().await;
+        screen.show(demo)?;
         if over {
             screen.close()?;
             return Ok(Ended { interrupted: false });

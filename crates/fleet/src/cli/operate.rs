@@ -44,20 +44,20 @@ pub(super) struct ResumeArgs {
 /// `drain`.
 pub(crate) fn drain(global: &Global, args: &DrainArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let workers = args.workers.iter().map(WorkerId::new).collect();
-    wish(global, &Request::Drain { workers, force: args.force }, out)
+    request(global, &Request::Drain { workers, force: args.force }, out)
 }
 
 /// `pause`.
 pub(crate) fn pause(global: &Global, args: &PauseArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
-    wish(global, &Request::Pause { runner: RunnerName::new(&args.runner) }, out)
+    request(global, &Request::Pause { runner: RunnerName::new(&args.runner) }, out)
 }
 
 /// `resume`.
 pub(crate) fn resume(global: &Global, args: &ResumeArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
-    wish(global, &Request::Resume { runner: RunnerName::new(&args.runner) }, out)
+    request(global, &Request::Resume { runner: RunnerName::new(&args.runner) }, out)
 }
 
-fn wish(global: &Global, request: &Request, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+fn request(global: &Global, request: &Request, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     match service::ask(&service::socket(global)?, request)? {
         Answer::Done { told } => writeln!(out, "{told}")?,
         other => return Err(service::unexpected(&other)),

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use runner_fleet_config as config;
 use runner_fleet_engine::RunnerName;
 use runner_fleet_sim::assumptions::Assumptions;
-use runner_fleet_sim::contest::{Contest, Contestant};
+use runner_fleet_sim::comparison::{Comparison, Policy};
 use runner_fleet_sim::report::{self, Report, Run};
 use runner_fleet_sim::workloads::Workload;
 
@@ -95,13 +95,13 @@ pub(super) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
-    let (contest, contestants) = prepare(global, args)?;
-    for note in &contest.workload.notes {
-        writeln!(err, "{}: {note}", contest.workload.name)?;
+    let (comparison, policies) = prepare(global, args)?;
+    for note in &comparison.workload.notes {
+        writeln!(err, "{}: {note}", comparison.workload.name)?;
     }
-    let bar = bar(&contest.workload);
-    let start = contest.workload.span().map_or(Timestamp::UNIX_EPOCH, |(first, _)| first);
-    let (report, runs) = contest.hold(&contestants, &mut |name, turn, at| {
+    let bar = bar(&comparison.workload);
+    let start = comparison.workload.span().map_or(Timestamp::UNIX_EPOCH, |(first, _)| first);
+    let (report, runs) = comparison.run_all(&policies, &mut |name, turn, at| {
         bar.set_message(format!("{name}, run {turn}"));
         bar.set_position(at.duration_since(start).as_secs().unsigned_abs());
     });
@@ -116,22 +116,22 @@ pub(super) fn run(
 }
 
 /// Everything that can be wrong is found before anything runs.
-fn prepare(global: &Global, args: &SimulateArgs) -> Result<(Contest, Vec<Contestant>), CliError> {
+fn prepare(global: &Global, args: &SimulateArgs) -> Result<(Comparison, Vec<Policy>), CliError> {
     let config = service::load(global)?.config;
     let workload = Workload::load(&args.workload).map_err(|defects| CliError::BadUsage(defects.to_string()))?;
     let workload = workload.between(args.from, args.to);
     if workload.jobs.is_empty() {
         return Err(CliError::BadUsage(format!("{}: no job was queued between --from and --to", workload.name)));
     }
-    let mut contestants = vec![Contestant::Fleet("runner-fleet".into(), Box::new(config.clone()))];
+    let mut policies = vec![Policy::Fleet("runner-fleet".into(), Box::new(config.clone()))];
     for other in &args.compare {
-        contestants.push(match other.as_str() {
-            "docker+machine" => Contestant::DockerMachine,
-            "docker-autoscaler" => Contestant::DockerAutoscaler,
+        policies.push(match other.as_str() {
+            "docker+machine" => Policy::DockerMachine,
+            "docker-autoscaler" => Policy::DockerAutoscaler,
             path => {
                 let loaded =
                     config::load(Path::new(path)).map_err(|problems| CliError::BadConfig(problems.to_string()))?;
-                Contestant::Fleet(path.to_owned(), Box::new(loaded.config))
+                Policy::Fleet(path.to_owned(), Box::new(loaded.config))
             }
         });
     }
@@ -147,8 +147,8 @@ fn prepare(global: &Global, args: &SimulateArgs) -> Result<(Contest, Vec<Contest
         tags.entry(RunnerName::new(runner)).or_default().extend(list);
     }
     let assumed = Assumptions { boot: args.boot, interruptions_per_hour: args.interruptions, ..Assumptions::default() };
-    let contest = Contest { workload, config, tags, assumed, seed: args.seed, equal_wait: args.equal_wait };
-    Ok((contest, contestants))
+    let comparison = Comparison { workload, config, tags, assumed, seed: args.seed, equal_wait: args.equal_wait };
+    Ok((comparison, policies))
 }
 
 /// Virtual time as a bar, on terminals only.

@@ -9,7 +9,7 @@ use runner_fleet_config::RunnerFleet;
 use runner_fleet_engine::{Market, Place};
 use runner_fleet_worker::HostKey;
 
-use super::context::{Patient, STATEMENT};
+use super::context::{CheckContext, STATEMENT};
 use super::finding::{Finding, Step};
 use super::limit::{told, within};
 use super::quota;
@@ -32,12 +32,12 @@ pub(super) async fn credentials(aws: &Aws) -> (Finding, bool) {
 }
 
 /// All other steps.
-pub(super) async fn examine(patient: &Patient<'_>, aws: &Aws) -> Vec<Finding> {
-    let spec = match spec(patient) {
+pub(super) async fn examine(context: &CheckContext<'_>, aws: &Aws) -> Vec<Finding> {
+    let spec = match spec(context) {
         Ok(spec) => spec,
         Err(finding) => return vec![finding],
     };
-    let fleet = &patient.runner.fleet;
+    let fleet = &context.runner.fleet;
     let mut findings = Vec::new();
     let (image, finding) = image(aws, &spec).await;
     findings.push(finding);
@@ -60,9 +60,9 @@ pub(super) async fn examine(patient: &Patient<'_>, aws: &Aws) -> Vec<Finding> {
         Ok(Ok(places)) => places,
         Ok(Err(_)) | Err(_) => Vec::new(), // the same call as above, which has told
     };
-    findings.extend(key_pair(patient, aws, &spec).await);
+    findings.extend(key_pair(context, aws, &spec).await);
     match (&image, places.first()) {
-        (Some(image), Some(place)) => findings.extend(launch(patient, aws, &spec, image, place, &places).await),
+        (Some(image), Some(place)) => findings.extend(launch(context, aws, &spec, image, place, &places).await),
         _ => findings.push(Finding::not_checked(Step::Launch, "needs an image and a subnet")),
     }
     findings.extend(quota::examine(aws, fleet).await);
@@ -70,8 +70,8 @@ pub(super) async fn examine(patient: &Patient<'_>, aws: &Aws) -> Vec<Finding> {
 }
 
 /// What a launch would be made from; the key is only there for who may read it.
-fn spec(patient: &Patient<'_>) -> Result<LaunchSpec, Finding> {
-    let Patient { config, runner, key, .. } = patient;
+fn spec(context: &CheckContext<'_>) -> Result<LaunchSpec, Finding> {
+    let CheckContext { config, runner, key, .. } = context;
     let spec = match key {
         Some(key) => worker_spec::launch_spec(config, runner, key),
         None => worker_spec::spec_without_key(config, runner, HostKey { private: "".into(), public: String::new() }),
@@ -155,8 +155,8 @@ fn judge_groups(groups: &[GroupSeen], subnets: &[SubnetSeen], ssh_port: u16) -> 
     Finding::failed(Step::SecurityGroups, format!("{found}; none lets TCP port {ssh_port} in"), advice)
 }
 
-async fn key_pair(patient: &Patient<'_>, aws: &Aws, spec: &LaunchSpec) -> Option<Finding> {
-    patient.key?;
+async fn key_pair(context: &CheckContext<'_>, aws: &Aws, spec: &LaunchSpec) -> Option<Finding> {
+    context.key?;
     let name = crate::aws::key::name(&spec.manager, &spec.key_fingerprint);
     Some(match within(aws.key_pairs(&spec.manager)).await {
         Ok(Ok(names)) if names.contains(&name) => Finding::ok(Step::KeyPair, name.as_str()),
@@ -172,7 +172,7 @@ async fn key_pair(patient: &Patient<'_>, aws: &Aws, spec: &LaunchSpec) -> Option
 
 /// Dry runs: a single instance from the parts, then the fleet call itself where there is a template to name.
 async fn launch(
-    patient: &Patient<'_>,
+    context: &CheckContext<'_>,
     aws: &Aws,
     spec: &LaunchSpec,
     image: &Image,
@@ -190,12 +190,12 @@ async fn launch(
     match within(aws.templates(&spec.manager)).await {
         Ok(Ok(templates)) => match templates.iter().find(|(_, runner)| **runner == spec.runner) {
             Some((template, _)) => {
-                for market in markets(&patient.runner.fleet) {
+                for market in markets(&context.runner.fleet) {
                     let found = format!("the fleet call on the {market} market would be allowed (dry run)");
                     judge(within(aws.may_launch(spec, template, market, places)).await, found);
                 }
             }
-            None if patient.key.is_some() => {
+            None if context.key.is_some() => {
                 let found =
                     "a launch template may be created; the fleet call can be tried when there is one".to_owned();
                 judge(within(aws.may_make_template(spec, image)).await, found);

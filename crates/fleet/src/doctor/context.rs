@@ -10,7 +10,7 @@ pub(super) const STATEMENT: &str =
     "to let doctor look, add the statements that \"runner-fleet iam-policy --manager --doctor\" prints";
 
 /// A runner, and what is known of its surroundings.
-pub(super) struct Patient<'c> {
+pub(super) struct CheckContext<'c> {
     pub(super) config: &'c Config,
     pub(super) runner: &'c Runner,
     pub(super) key: Option<&'c ManagerKey>,

@@ -6,7 +6,7 @@ use runner_fleet_engine::EcrError;
 use runner_fleet_worker::HELPER_PATH;
 use runner_fleet_worker::helper_log::{last_error, scrubbed};
 
-use super::context::Patient;
+use super::context::CheckContext;
 use super::finding::{Finding, Step, Verdict};
 use super::limit::told;
 use super::worker::SampleWorker;
@@ -15,12 +15,12 @@ use super::worker::SampleWorker;
 const LOG: &str = "/root/.ecr/log/ecr-login.log";
 
 /// Helper, then each registry. Nothing without the table, or when it is switched off.
-pub(super) async fn examine(patient: &Patient<'_>, worker: Option<&SampleWorker>) -> Vec<Finding> {
-    let Some(ecr) = patient.runner.fleet.active_ecr() else { return Vec::new() };
+pub(super) async fn examine(context: &CheckContext<'_>, worker: Option<&SampleWorker>) -> Vec<Finding> {
+    let Some(ecr) = context.runner.fleet.active_ecr() else { return Vec::new() };
     let Some(worker) = worker else {
         return vec![Finding::not_checked(Step::EcrLogin, "needs a running worker: helper and login are tried there")];
     };
-    let finding = helper(patient, ecr, worker).await;
+    let finding = helper(context, ecr, worker).await;
     let works = finding.verdict == Verdict::Ok;
     let mut findings = vec![finding];
     if works {
@@ -31,10 +31,10 @@ pub(super) async fn examine(patient: &Patient<'_>, worker: Option<&SampleWorker>
     findings
 }
 
-async fn helper(patient: &Patient<'_>, ecr: &Ecr, worker: &SampleWorker) -> Finding {
+async fn helper(context: &CheckContext<'_>, ecr: &Ecr, worker: &SampleWorker) -> Finding {
     let arch = worker.as_root("uname -m", "").await.map(|output| text(&output.stdout)).unwrap_or_default();
     match worker.as_root(&format!("{HELPER_PATH} -v"), "").await {
-        Ok(output) => judge_helper(ecr, patient.runner.fleet.arch, &arch, &output),
+        Ok(output) => judge_helper(ecr, context.runner.fleet.arch, &arch, &output),
         Err(error) => Finding::failed_as_told(Step::EcrHelper, format!("{}: {}", worker.id, told(&error))),
     }
 }

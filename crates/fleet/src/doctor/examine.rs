@@ -5,7 +5,7 @@ use crate::live::regions::Regions;
 use crate::live::setup::RunnerSetup;
 use runner_fleet_config::{Config, Warning};
 
-use super::context::Patient;
+use super::context::CheckContext;
 use super::finding::{Diagnosis, Finding, Step};
 use super::limit::{told, within_time};
 use super::{cloud, ecr, gitlab, manager, role, ssh_key, worker};
@@ -29,8 +29,8 @@ pub async fn examine(
     let (snapshot, findings) = manager::service(config).await;
     notes.take(findings);
     for runner in config.runners.iter().filter(|runner| names.is_empty() || names.contains(&runner.name.to_string())) {
-        let patient = Patient { config, runner, key: key.as_ref(), snapshot: snapshot.as_deref(), clock };
-        patient.examine(&regions, &mut notes).await;
+        let context = CheckContext { config, runner, key: key.as_ref(), snapshot: snapshot.as_deref(), clock };
+        context.examine(&regions, &mut notes).await;
     }
     Diagnosis { version: 1, manager: config.fleet.manager.clone(), findings: notes.findings }
 }
@@ -50,7 +50,7 @@ impl Notes<'_> {
     }
 }
 
-impl Patient<'_> {
+impl CheckContext<'_> {
     async fn examine(&self, regions: &Regions, notes: &mut Notes<'_>) {
         let name = self.runner.name.clone();
         let mut take = |findings: Vec<Finding>| notes.take(findings.into_iter().map(|finding| finding.of(&name)));

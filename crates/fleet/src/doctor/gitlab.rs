@@ -8,7 +8,7 @@ use crate::live::setup::RunnerSetup;
 use runner_fleet_engine::{QueueSnapshot, RunnerFacts};
 use runner_fleet_gitlab::{Discovered, OwnToken, QueueReader, QueueScope, Restriction, Verified, manager_system_id};
 
-use super::context::Patient;
+use super::context::CheckContext;
 use super::finding::{Finding, Step};
 use super::limit::{told, within, within_time};
 
@@ -23,15 +23,15 @@ pub(super) fn unseen() -> Vec<Finding> {
 }
 
 /// All steps; the first that fails hides the later ones.
-pub(super) async fn examine(patient: &Patient<'_>, setup: &RunnerSetup) -> Vec<Finding> {
+pub(super) async fn examine(context: &CheckContext<'_>, setup: &RunnerSetup) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let id = manager_system_id(&patient.config.fleet.manager);
+    let id = manager_system_id(&context.config.fleet.manager);
     let verified = match within(setup.gitlab.verify(&setup.token, &id)).await {
         Ok(Ok(verified)) => verified,
         Ok(Err(error)) => return vec![Finding::failed_as_told(Step::RunnerToken, told(&error))],
         Err(late) => return vec![Finding::failed(Step::RunnerToken, late, "check the network to GitLab")],
     };
-    findings.push(judge_runner_token(&verified, setup.runner.server.as_str(), patient.clock.now()));
+    findings.push(judge_runner_token(&verified, setup.runner.server.as_str(), context.clock.now()));
     if setup.api_token.is_none() {
         let found = "no api_token: the queue is only known from what the workers' runners are told";
         let advice = "write an api_token with scope read_api, to launch workers when jobs wait";
@@ -40,9 +40,9 @@ pub(super) async fn examine(patient: &Patient<'_>, setup: &RunnerSetup) -> Vec<F
     }
     if let Ok(Ok(own)) = within(setup.gitlab.own_token()).await {
         let retries = setup.runner.fleet.retry_interrupted;
-        findings.push(judge_api_token(&own, retries, patient.clock.now()));
+        findings.push(judge_api_token(&own, retries, context.clock.now()));
     }
-    findings.extend(queue(patient, setup, verified.id).await);
+    findings.extend(queue(context, setup, verified.id).await);
     findings
 }
 
@@ -87,7 +87,7 @@ fn judge_api_token(own: &OwnToken, retries: bool, now: Timestamp) -> Finding {
     Finding::ok(Step::ApiToken, found)
 }
 
-async fn queue(patient: &Patient<'_>, setup: &RunnerSetup, runner_id: u64) -> Vec<Finding> {
+async fn queue(context: &CheckContext<'_>, setup: &RunnerSetup, runner_id: u64) -> Vec<Finding> {
     let fleet = &setup.runner.fleet;
     let restriction = Restriction { projects: fleet.projects.clone(), groups: fleet.groups.clone() };
     let found = match within_time(DISCOVERY_MAX, setup.gitlab.discover(runner_id, &restriction)).await {
@@ -99,7 +99,7 @@ async fn queue(patient: &Patient<'_>, setup: &RunnerSetup, runner_id: u64) -> Ve
     let protected = found.facts.as_ref().is_ok_and(|facts| facts.protected_only);
     let scope = QueueScope { projects: found.projects.clone(), needs_protection: protected, ..QueueScope::default() };
     let mut reader = QueueReader::new(setup.gitlab.clone(), scope);
-    let clock = patient.clock;
+    let clock = context.clock;
     match within(reader.poll(&|| clock.now())).await {
         Ok(Ok(snapshot)) => findings.push(judge_poll(&snapshot, found.projects.len())),
         Ok(Err(error)) if error.is_denied() => {

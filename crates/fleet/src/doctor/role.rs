@@ -6,15 +6,15 @@ use crate::aws::worker_policy::{LOGIN, PUBLIC_LOGIN, PULL};
 use crate::aws::{Aws, AwsError, PrivateRegistry, RoleSeen};
 use runner_fleet_config::{Ecr, EcrHost};
 
-use super::context::{Patient, STATEMENT};
+use super::context::{CheckContext, STATEMENT};
 use super::finding::{Finding, Step};
 use super::limit::{told, within};
 
 const POLICY: &str = "attach the policy that \"runner-fleet iam-policy --worker\" prints to the workers' role";
 
 /// Profile, role and rights.
-pub(super) async fn examine(patient: &Patient<'_>, aws: &Aws) -> Vec<Finding> {
-    let fleet = &patient.runner.fleet;
+pub(super) async fn examine(context: &CheckContext<'_>, aws: &Aws) -> Vec<Finding> {
+    let fleet = &context.runner.fleet;
     let ecr = fleet.active_ecr();
     let Some(profile) = &fleet.instance_profile else {
         return ecr.into_iter().map(without_profile).collect();

@@ -11,7 +11,7 @@ use runner_fleet_engine::snapshot::WorkerState;
 use runner_fleet_engine::{Instance, InstanceState, Phase, Report, RunnerName};
 use runner_fleet_worker::{AgentCommand, LINE_MAX, parse_line};
 
-use super::context::Patient;
+use super::context::CheckContext;
 use super::finding::{Finding, Step};
 use super::limit::{told, within};
 
@@ -41,27 +41,27 @@ impl SampleWorker {
 }
 
 /// Finds a worker of this runner, connects, and asks its agent.
-pub(super) async fn sample(patient: &Patient<'_>, aws: &Aws) -> Sample {
+pub(super) async fn sample(context: &CheckContext<'_>, aws: &Aws) -> Sample {
     let nothing = |finding: Finding| Sample { findings: vec![finding], session: None };
-    let instances = match within(aws.instances(&patient.config.fleet.manager, &kinds(patient), false)).await {
+    let instances = match within(aws.instances(&context.config.fleet.manager, &kinds(context), false)).await {
         Ok(Ok(instances)) => instances,
         Ok(Err(error)) => return nothing(Finding::failed_as_told(Step::Worker, told(&error))),
         Err(late) => return nothing(Finding::not_checked(Step::Worker, late)),
     };
-    let Some(instance) = choose(patient, instances) else {
+    let Some(instance) = choose(context, instances) else {
         return nothing(Finding::not_checked(
             Step::Worker,
             "none of its workers runs now; call doctor again while one does",
         ));
     };
-    let Some(key) = patient.key else {
+    let Some(key) = context.key else {
         return nothing(Finding::not_checked(Step::Worker, "without the manager's SSH key no worker can be reached"));
     };
-    let public = worker_spec::host_key(&patient.runner.name, key).public;
+    let public = worker_spec::host_key(&context.runner.name, key).public;
     let (Some(host_key), Some(address)) = (HostPublicKey::parse(&public), instance.address) else {
         return nothing(Finding::not_checked(Step::Worker, format!("{} has no address yet", instance.id)));
     };
-    let fleet = &patient.runner.fleet;
+    let fleet = &context.runner.fleet;
     let target = Target { address: SocketAddr::new(address, fleet.ssh_port), user: fleet.ssh_user.clone(), host_key };
     match Session::connect(&target, key, &Limits::default()).await {
         Ok(session) => {
@@ -73,8 +73,8 @@ pub(super) async fn sample(patient: &Patient<'_>, aws: &Aws) -> Sample {
     }
 }
 
-fn kinds<'p>(patient: &'p Patient<'_>) -> impl Fn(&RunnerName) -> AddressKind + Sync + use<'p> {
-    let address = patient.runner.fleet.address;
+fn kinds<'p>(context: &'p CheckContext<'_>) -> impl Fn(&RunnerName) -> AddressKind + Sync + use<'p> {
+    let address = context.runner.fleet.address;
     move |_| match address {
         Address::Public => AddressKind::Public,
         Address::Private => AddressKind::Private,
@@ -82,16 +82,16 @@ fn kinds<'p>(patient: &'p Patient<'_>) -> impl Fn(&RunnerName) -> AddressKind + 
 }
 
 /// One that the service knows to be ready, else the oldest: it has had the most time to boot.
-fn choose(patient: &Patient<'_>, instances: Vec<Instance>) -> Option<Instance> {
+fn choose(context: &CheckContext<'_>, instances: Vec<Instance>) -> Option<Instance> {
     let is_ready = |instance: &Instance| {
-        let workers = patient.snapshot.map(|snapshot| snapshot.workers.as_slice()).unwrap_or_default();
+        let workers = context.snapshot.map(|snapshot| snapshot.workers.as_slice()).unwrap_or_default();
         workers
             .iter()
             .any(|worker| worker.id == instance.id && matches!(worker.state, WorkerState::Idle | WorkerState::Busy))
     };
     instances
         .into_iter()
-        .filter(|instance| instance.runner == patient.runner.name && instance.state == InstanceState::Running)
+        .filter(|instance| instance.runner == context.runner.name && instance.state == InstanceState::Running)
         .filter(|instance| instance.address.is_some())
         .min_by_key(|instance| (!is_ready(instance), instance.launched_at, instance.id.clone()))
 }

@@ -1,12 +1,12 @@
 //! Dashboard, metrics and health: read-only. Nothing that arrives here can change anything; actions go through
 //! [`control`](crate::control).
 //!
-//! Reading order: the pages ([`router`]), the fleet's gauges at a scrape ([`fleet`]), who is let in ([`door`]).
+//! Reading order: the pages ([`router`]), the fleet's gauges at a scrape ([`fleet`]), who is let in ([`listener`]).
 
-mod door;
 mod fleet;
+mod listener;
 mod pages;
 
-pub use door::{DoorLimits, serve};
 pub use fleet::FleetCollector;
+pub use listener::{DoorLimits, serve};
 pub use pages::{Site, router};

@@ -36,7 +36,7 @@ const BATCH_MAX: usize = 4096;
 
 /// What the loop listens to and speaks to.
 #[derive(Debug)]
-pub struct Doors {
+pub struct Channels {
     /// Answers from the world.
     pub events: mpsc::Receiver<Event>,
     /// Questions and wishes from the control socket.
@@ -52,29 +52,29 @@ pub struct Doors {
 }
 
 /// Steps until told to stop.
-pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut doors: Doors) {
+pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut channels: Channels) {
     let mut batch = Vec::new();
     let mut laws = Laws::new();
     let mut pictured_at = None;
     loop {
         let stepped_at = clock.now();
-        take_waiting(&mut doors.events, &mut batch);
-        step(&mut engine, &mut laws, &mut edge, stepped_at, &mut batch, &mut doors);
+        take_waiting(&mut channels.events, &mut batch);
+        step(&mut engine, &mut laws, &mut edge, stepped_at, &mut batch, &mut channels);
         let quiet = match snapshot_due(pictured_at, stepped_at) {
             None => {
-                publish(&engine, &mut doors);
+                publish(&engine, &mut channels);
                 pictured_at = Some(stepped_at);
                 TICK
             }
             Some(left) => left,
         };
-        doors.metrics.took(clock.now().duration_since(stepped_at));
+        channels.metrics.took(clock.now().duration_since(stepped_at));
 
         let asked = tokio::select! {
             biased;
-            () = doors.stop.cancelled() => break,
-            Some(request) = doors.control.recv() => Some(request),
-            Some(event) = doors.events.recv() => { batch.push(event); None }
+            () = channels.stop.cancelled() => break,
+            Some(request) = channels.control.recv() => Some(request),
+            Some(event) = channels.events.recv() => { batch.push(event); None }
             () = clock.sleep(quiet) => None,
         };
         if let Some(ControlRequest { request, reply }) = asked {
@@ -83,12 +83,12 @@ pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut do
             // The operator may have gone: then nobody needs the answer.
             let _ = reply.send(answer);
         }
-        if doors.stop.run_until_cancelled(rest(&clock, stepped_at)).await.is_none() {
+        if channels.stop.run_until_cancelled(rest(&clock, stepped_at)).await.is_none() {
             break;
         }
     }
-    publish(&engine, &mut doors);
-    doors.systemd.stopping();
+    publish(&engine, &mut channels);
+    channels.systemd.stopping();
     info!("stopping; workers and their jobs go on, and the next start adopts them");
 }
 
@@ -117,9 +117,9 @@ fn step(
     edge: &mut impl Edge,
     now: Timestamp,
     batch: &mut Vec<Event>,
-    doors: &mut Doors,
+    channels: &mut Channels,
 ) {
-    doors.metrics.stepping(batch.len());
+    channels.metrics.stepping(batch.len());
     batch.iter().for_each(|event| laws.observe(now, event));
     let commands = engine.step(now, batch.drain(..));
     for violation in laws.judge(now, &commands) {
@@ -129,7 +129,7 @@ fn step(
     }
     for command in commands {
         journal::tell(&command);
-        doors.metrics.commanded(&command);
+        channels.metrics.commanded(&command);
         edge.execute(now, command);
     }
 }
@@ -141,10 +141,10 @@ fn snapshot_due(pictured_at: Option<Timestamp>, now: Timestamp) -> Option<Durati
 }
 
 /// Shows what the fleet looks like after the last step.
-fn publish(engine: &Engine, doors: &mut Doors) {
+fn publish(engine: &Engine, channels: &mut Channels) {
     let snapshot = Arc::new(engine.snapshot());
-    doors.systemd.after_step(&snapshot);
-    doors.publish.send_replace(snapshot);
+    channels.systemd.after_step(&snapshot);
+    channels.publish.send_replace(snapshot);
 }
 
 #[cfg(test)]

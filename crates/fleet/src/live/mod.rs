@@ -34,4 +34,4 @@ pub mod systemd;
 pub mod worker_spec;
 pub mod world;
 
-pub use driver::{Doors, drive};
+pub use driver::{Channels, drive};

@@ -1,15 +1,15 @@
-//! What operators ask, answered from the engine's snapshot; what they wish, checked and handed on as an event.
+//! What operators ask, answered from the engine's snapshot; what they request, checked and handed on as an event.
 
 use jiff::Timestamp;
 
 use crate::control::{Action, Answer, Held, LeftOut, Plan, Request};
 use runner_fleet_engine::snapshot::JobStatus;
 use runner_fleet_engine::{
-    Command, Engine, Explained, FleetSnapshot, JobId, JobReason, OperatorWish, RunnerName, WorkerId,
+    Command, Engine, Explained, FleetSnapshot, JobId, JobReason, OperatorRequest, RunnerName, WorkerId,
 };
 
-/// The answer, and the wish that goes into the next step. Refused wishes go nowhere.
-pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, Option<OperatorWish>) {
+/// The answer, and the request that goes into the next step. Refused requests go nowhere.
+pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, Option<OperatorRequest>) {
     let snapshot = engine.snapshot();
     match request {
         Request::Status => (Answer::Status { snapshot: Box::new(snapshot) }, None),
@@ -20,8 +20,8 @@ pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, O
         }
         Request::Job { job, url } => (of_job(engine.job_statuses(job), job, url.as_deref()), None),
         Request::Drain { workers, force } => drain(&snapshot, workers, force),
-        Request::Pause { runner } => of_runner(&snapshot, runner, "takes no new workers", OperatorWish::Pause),
-        Request::Resume { runner } => of_runner(&snapshot, runner, "takes workers again", OperatorWish::Resume),
+        Request::Pause { runner } => of_runner(&snapshot, runner, "takes no new workers", OperatorRequest::Pause),
+        Request::Resume { runner } => of_runner(&snapshot, runner, "takes workers again", OperatorRequest::Resume),
     }
 }
 
@@ -64,7 +64,7 @@ fn of_job(job_statuses: Vec<JobStatus>, job: JobId, url: Option<&str>) -> Answer
     Answer::Job { jobs }
 }
 
-fn drain(snapshot: &FleetSnapshot, workers: Vec<WorkerId>, force: bool) -> (Answer, Option<OperatorWish>) {
+fn drain(snapshot: &FleetSnapshot, workers: Vec<WorkerId>, force: bool) -> (Answer, Option<OperatorRequest>) {
     let strangers: Vec<_> = workers
         .iter()
         .filter(|id| !snapshot.workers.iter().any(|known| known.id == **id))
@@ -89,17 +89,17 @@ fn drain(snapshot: &FleetSnapshot, workers: Vec<WorkerId>, force: bool) -> (Answ
     }
     let fate = if force { "ends now" } else { "drains: it finishes its jobs, then ends" };
     let told = workers.iter().map(|id| format!("{id} {fate}")).collect::<Vec<_>>().join("\n");
-    (Answer::Done { told }, Some(OperatorWish::Drain { workers, force }))
+    (Answer::Done { told }, Some(OperatorRequest::Drain { workers, force }))
 }
 
 fn of_runner(
     snapshot: &FleetSnapshot,
     name: RunnerName,
     fate: &str,
-    wish: impl FnOnce(RunnerName) -> OperatorWish,
-) -> (Answer, Option<OperatorWish>) {
+    request: impl FnOnce(RunnerName) -> OperatorRequest,
+) -> (Answer, Option<OperatorRequest>) {
     if snapshot.runners.iter().any(|runner| runner.name == name) {
-        return (Answer::Done { told: format!("{name} {fate}") }, Some(wish(name)));
+        return (Answer::Done { told: format!("{name} {fate}") }, Some(request(name)));
     }
     let known = snapshot.runners.iter().map(|runner| runner.name.as_str()).collect::<Vec<_>>().join(", ");
     let why = format!(

@@ -22,7 +22,7 @@ use runner_fleet_config::Config;
 use runner_fleet_engine::Engine;
 
 use super::clock::Clock;
-use super::driver::{Doors, drive};
+use super::driver::{Channels, drive};
 use super::metrics::LoopMetrics;
 use super::regions::Regions;
 use super::reload::reload_when_asked;
@@ -116,8 +116,9 @@ pub async fn serve(path: PathBuf, config: Config) -> Result<(), ServiceError> {
     let (replace_setup, setup) = watch::channel(Arc::new(setup));
     tokio::spawn(reload_when_asked(path, reload_asked, replace_setup, regions.clone(), seed));
     let world = World::new(setup, regions, Arc::new(key), events, clock);
-    let doors = Doors { events: from_world, control: from_operators, publish, stop: stop.clone(), metrics, systemd };
-    drive(engine, world, clock, doors).await;
+    let channels =
+        Channels { events: from_world, control: from_operators, publish, stop: stop.clone(), metrics, systemd };
+    drive(engine, world, clock, channels).await;
     leave(operators).await
 }
 

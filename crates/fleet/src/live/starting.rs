@@ -27,7 +27,7 @@ use super::systemd::SystemdNotifier;
 /// parameter that is asked for once a minute costs nobody anything.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Who hears what is awaited: the same doors that the loop has afterwards.
+/// Who hears what is awaited: the same channels that the loop has afterwards.
 #[derive(Debug)]
 pub struct Starting<'a> {
     /// Paces the attempts.

@@ -6,9 +6,9 @@
 //! a command), [`stream`] (a command that talks for days), both over a `channel`, [`error`], [`shell`] (an operator's
 //! own `ssh`).
 
+mod cancellable;
 mod channel;
 mod client;
-mod cut;
 pub mod error;
 pub mod host;
 pub mod key_file;

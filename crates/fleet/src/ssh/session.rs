@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::DropGuard;
 
+use super::cancellable::cancellable;
 use super::channel::{OpenChannel, keep_beginning};
 use super::client::{Client, config};
-use super::cut::cuttable;
 use super::error::SshError;
 use super::host::HostPublicKey;
 use super::keys::ManagerKey;
@@ -119,7 +119,7 @@ impl Session {
         limits: &Limits,
     ) -> Result<Self, SshError> {
         // The guard lives outside the time limit: giving up drops it, which ends the library's task too.
-        let (stream, cut) = cuttable(stream);
+        let (stream, cut) = cancellable(stream);
         let ended = Arc::default();
         let client = Client::new(host_key.clone(), Arc::clone(&ended));
         let config = Arc::new(config(limits.keepalive_interval, limits.keepalive_max));

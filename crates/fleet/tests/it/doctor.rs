@@ -3,15 +3,15 @@
 //!
 //! If this broke, an administrator would look for a fault in the wrong place, or trust an environment that is not well.
 
-mod clinic;
+mod env;
 
-use clinic::{API_TOKEN, Clinic, HELPER_SECRET, RUNNER_TOKEN, json_error};
+use env::{API_TOKEN, HELPER_SECRET, RUNNER_TOKEN, TestEnv, json_error};
 
 #[tokio::test]
 async fn a_healthy_environment_is_well() {
-    let clinic = Clinic::new().await;
+    let env = TestEnv::new().await;
 
-    let seen = clinic.doctor(&[]).await;
+    let seen = env.doctor(&[]).await;
 
     assert_eq!(seen.code, 0, "{seen}");
     assert_eq!(seen.with("failed"), Vec::<String>::new(), "{seen}");
@@ -41,14 +41,14 @@ async fn a_healthy_environment_is_well() {
         assert!(seen.says(step, "ok", ""), "{step} is not ok: {seen}");
     }
     assert!(seen.says("queue", "ok", "waiting job"), "{seen}");
-    assert!(clinic.launched_nothing().await, "doctor changes nothing");
+    assert!(env.launched_nothing().await, "doctor changes nothing");
 }
 
 #[tokio::test]
 async fn no_secret_is_shown_in_text_or_json() {
-    let clinic = Clinic::new().await;
+    let env = TestEnv::new().await;
     for args in [&[][..], &["--json"]] {
-        let output = clinic.run(args).await;
+        let output = env.run(args).await;
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         for secret in [RUNNER_TOKEN, API_TOKEN, HELPER_SECRET, "wJalrXUtnFEMI"] {
             assert!(!said.contains(secret), "{secret} is shown:\n{said}");
@@ -60,39 +60,39 @@ async fn no_secret_is_shown_in_text_or_json() {
 
 #[tokio::test]
 async fn where_the_ssh_key_lies_is_told_and_whether_it_can_be_read() {
-    let clinic = Clinic::new().await;
-    clinic.key_in_ssm(Some(&clinic.key()));
-    let seen = clinic.doctor(&[]).await;
+    let env = TestEnv::new().await;
+    env.key_in_ssm(Some(&env.key()));
+    let seen = env.doctor(&[]).await;
     assert!(seen.says("ssh-key", "ok", "the SSM parameter /ci/key in eu-central-1, fingerprint "), "{seen}");
     assert!(seen.says("worker", "ok", ""), "{seen}");
 
-    clinic.key_in_ssm(Some("no key"));
-    let seen = clinic.doctor(&[]).await;
+    env.key_in_ssm(Some("no key"));
+    let seen = env.doctor(&[]).await;
     assert!(seen.says("ssh-key", "failed", "is not an ed25519 private key") && seen.code == 1, "{seen}");
 
-    clinic.key_in_ssm(None);
-    let seen = clinic.doctor(&[]).await;
+    env.key_in_ssm(None);
+    let seen = env.doctor(&[]).await;
     assert!(seen.says("ssh-key", "warning", "the next start puts the key of this host there"), "{seen}");
 
-    clinic.aws("GetParameter", 400, &json_error("AccessDeniedException"));
-    let seen = clinic.doctor(&[]).await;
+    env.aws("GetParameter", 400, &json_error("AccessDeniedException"));
+    let seen = env.doctor(&[]).await;
     assert!(seen.says("ssh-key", "failed", "ssm:GetParameter is denied; attach the policy"), "{seen}");
     // What else there is to see is still looked at with the key of this host.
     assert!(seen.says("worker", "ok", ""), "{seen}");
-    assert!(clinic.launched_nothing().await, "doctor changes nothing");
+    assert!(env.launched_nothing().await, "doctor changes nothing");
 }
 
 #[tokio::test]
 async fn a_key_in_ssm_alone_reaches_the_worker_unseen() {
-    let clinic = Clinic::new().await;
-    clinic.key_in_ssm(Some(&clinic.key()));
-    let middle = clinic.key().lines().nth(2).unwrap().to_owned();
-    clinic.lose_key();
+    let env = TestEnv::new().await;
+    env.key_in_ssm(Some(&env.key()));
+    let middle = env.key().lines().nth(2).unwrap().to_owned();
+    env.lose_key();
 
-    let seen = clinic.doctor(&[]).await;
+    let seen = env.doctor(&[]).await;
 
     assert!(seen.says("ssh-key", "ok", "not in ") && seen.says("worker", "ok", ""), "{seen}");
-    assert!(!clinic.has_key(), "doctor has written a key");
+    assert!(!env.has_key(), "doctor has written a key");
     assert!(!seen.to_string().contains(&middle), "the key is shown");
 }
 
@@ -114,9 +114,9 @@ async fn what_is_wrong_with_gitlab_is_found() {
         ("jobs of 2", 403, forbidden, "queue", "warning", "Reporter"),
     ];
     for (door, status, body, step, verdict, words) in cases {
-        let clinic = Clinic::new().await;
-        clinic.gitlab(door, status, body);
-        let seen = clinic.doctor(&[]).await;
+        let env = TestEnv::new().await;
+        env.gitlab(door, status, body);
+        let seen = env.doctor(&[]).await;
         assert!(seen.says(step, verdict, words), "{door} {status}: {seen}");
         assert_eq!(seen.code, i32::from(verdict == "failed"), "{seen}");
     }
@@ -124,73 +124,66 @@ async fn what_is_wrong_with_gitlab_is_found() {
 
 #[tokio::test]
 async fn a_queue_of_which_nothing_is_seen_is_a_failure() {
-    let clinic = Clinic::new().await;
-    clinic.gitlab("jobs", 403, r#"{"message":"403 Forbidden"}"#);
-    clinic.gitlab("jobs of 2", 403, r#"{"message":"403 Forbidden"}"#);
-    let seen = clinic.doctor(&[]).await;
+    let env = TestEnv::new().await;
+    env.gitlab("jobs", 403, r#"{"message":"403 Forbidden"}"#);
+    env.gitlab("jobs of 2", 403, r#"{"message":"403 Forbidden"}"#);
+    let seen = env.doctor(&[]).await;
     assert!(seen.says("queue", "failed", "at least the role Reporter"), "{seen}");
     assert_eq!(seen.code, 1, "{seen}");
 }
 
 #[tokio::test]
 async fn what_is_wrong_with_aws_is_found() {
-    let clinic = Clinic::new().await;
-    let denied = clinic::ec2_error("UnauthorizedOperation", "You are not authorized to perform this operation.");
-    let missing = |code: &str| clinic::ec2_error(code, "it does not exist");
-    let no_rights = clinic::simulated(&[("ecr:GetAuthorizationToken", false)]);
+    let env = TestEnv::new().await;
+    let denied = env::ec2_error("UnauthorizedOperation", "You are not authorized to perform this operation.");
+    let missing = |code: &str| env::ec2_error(code, "it does not exist");
+    let no_rights = env::simulated(&[("ecr:GetAuthorizationToken", false)]);
     let cases: Vec<(&str, u16, String, &str, &str, &str)> = vec![
-        ("GetCallerIdentity", 403, clinic::query_error("InvalidClientTokenId"), "credentials", "failed", "denied"),
-        ("DescribeImages", 200, clinic::image("x86_64"), "image", "failed", "choose an image or types that match"),
+        ("GetCallerIdentity", 403, env::query_error("InvalidClientTokenId"), "credentials", "failed", "denied"),
+        ("DescribeImages", 200, env::image("x86_64"), "image", "failed", "choose an image or types that match"),
         ("DescribeImages", 400, missing("InvalidAMIID.NotFound"), "image", "failed", "does not exist"),
         ("DescribeSubnets", 400, missing("InvalidSubnetID.NotFound"), "subnets", "failed", "InvalidSubnetID.NotFound"),
-        ("DescribeSecurityGroups", 200, clinic::group("vpc-2", 22), "security-groups", "failed", "subnets' VPC"),
-        ("DescribeSecurityGroups", 200, clinic::group("vpc-1", 80), "security-groups", "failed", "TCP port"),
+        ("DescribeSecurityGroups", 200, env::group("vpc-2", 22), "security-groups", "failed", "subnets' VPC"),
+        ("DescribeSecurityGroups", 200, env::group("vpc-1", 80), "security-groups", "failed", "TCP port"),
         ("DescribeSecurityGroups", 403, denied.clone(), "security-groups", "warning", "iam-policy --manager --doctor"),
         ("DescribeKeyPairs", 403, denied.clone(), "key-pair", "failed", "ec2:DescribeKeyPairs is denied"),
         ("RunInstances", 403, denied.clone(), "launch", "failed", "ec2:RunInstances is denied"),
         ("CreateFleet", 403, denied.clone(), "launch", "failed", "ec2:CreateFleet is denied"),
-        ("GetServiceQuota", 200, clinic::quota(0.0), "quota", "failed", "Service Quotas"),
-        ("GetServiceQuota", 200, clinic::quota(4.0), "quota", "warning", "max_workers"),
+        ("GetServiceQuota", 200, env::quota(0.0), "quota", "failed", "Service Quotas"),
+        ("GetServiceQuota", 200, env::quota(4.0), "quota", "warning", "max_workers"),
         (
             "GetServiceQuota",
             400,
-            clinic::json_error("AccessDeniedException"),
+            env::json_error("AccessDeniedException"),
             "quota",
             "warning",
             "iam-policy --manager --doctor",
         ),
-        ("GetInstanceProfile", 404, clinic::query_error("NoSuchEntity"), "worker-role", "failed", "does not exist"),
+        ("GetInstanceProfile", 404, env::query_error("NoSuchEntity"), "worker-role", "failed", "does not exist"),
         (
             "GetInstanceProfile",
             403,
-            clinic::query_error("AccessDenied"),
+            env::query_error("AccessDenied"),
             "worker-role",
             "warning",
             "iam-policy --manager --doctor",
         ),
-        (
-            "GetInstanceProfile",
-            200,
-            clinic::profile("lambda.amazonaws.com"),
-            "worker-role",
-            "failed",
-            "ec2.amazonaws.com",
-        ),
+        ("GetInstanceProfile", 200, env::profile("lambda.amazonaws.com"), "worker-role", "failed", "ec2.amazonaws.com"),
         ("SimulatePrincipalPolicy", 200, no_rights, "ecr-rights", "failed", "iam-policy --worker"),
     ];
     for (action, status, body, step, verdict, words) in cases {
-        clinic.aws(action, status, &body);
-        let seen = clinic.doctor(&[]).await;
+        env.aws(action, status, &body);
+        let seen = env.doctor(&[]).await;
         assert!(seen.says(step, verdict, words), "{action} {status}: {seen}");
         assert_eq!(seen.code, i32::from(verdict == "failed"), "{action} {status}: {seen}");
-        clinic.aws_is_well();
+        env.aws_is_well();
     }
-    assert!(clinic.launched_nothing().await);
+    assert!(env.launched_nothing().await);
 }
 
 #[tokio::test]
 async fn what_is_wrong_on_a_worker_is_found() {
-    let clinic = Clinic::new().await;
+    let env = TestEnv::new().await;
     let log = "time=2026-02-25T10:11:12.123Z level=ERROR msg=\"Error retrieving credentials\" error=\"api error \
                AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/ci/i-1 is not authorized\"\n";
     let cases: [(&str, u32, &str, &str, &str, &str); 6] = [
@@ -202,24 +195,24 @@ async fn what_is_wrong_on_a_worker_is_found() {
         ("ecr-login get", 1, "", "ecr-login", "failed", "iam-policy --worker"),
     ];
     for (command, status, said, step, verdict, words) in cases {
-        clinic.worker("tail -c", 0, log);
-        clinic.worker(command, status, said);
-        let seen = clinic.doctor(&["--runner", "spot"]).await;
+        env.worker("tail -c", 0, log);
+        env.worker(command, status, said);
+        let seen = env.doctor(&["--runner", "spot"]).await;
         assert!(seen.says(step, verdict, words), "{command} {status}: {seen}");
         assert_eq!(seen.code, 1, "{seen}");
-        clinic.worker_is_well();
+        env.worker_is_well();
     }
 }
 
 #[tokio::test]
 async fn an_unreachable_worker_differs_from_a_foreign_one() {
-    let clinic = Clinic::new().await;
+    let env = TestEnv::new().await;
 
-    clinic.aws("DescribeInstances", 200, &clinic::instance("127.0.0.2"));
-    let nobody = clinic.doctor(&[]).await;
-    clinic.aws("DescribeInstances", 200, &clinic::no_instances());
-    let none = clinic.doctor(&[]).await;
-    let stranger = Clinic::with_a_strangers_host_key().await.doctor(&[]).await;
+    env.aws("DescribeInstances", 200, &env::instance("127.0.0.2"));
+    let nobody = env.doctor(&[]).await;
+    env.aws("DescribeInstances", 200, &env::no_instances());
+    let none = env.doctor(&[]).await;
+    let stranger = TestEnv::with_a_strangers_host_key().await.doctor(&[]).await;
 
     assert!(nobody.says("worker", "failed", "security group"), "{nobody}");
     assert!(nobody.says("ecr-login", "not-checked", "needs a running worker"), "{nobody}");
@@ -230,16 +223,16 @@ async fn an_unreachable_worker_differs_from_a_foreign_one() {
 
 #[tokio::test]
 async fn what_is_missing_on_the_manager_is_found() {
-    let clinic = Clinic::new().await;
-    clinic.forget_environment();
-    let seen = clinic.doctor(&[]).await;
+    let env = TestEnv::new().await;
+    env.forget_environment();
+    let seen = env.doctor(&[]).await;
     assert!(seen.says("secrets", "failed", "environment variable API_TOKEN is not set"), "{seen}");
     assert!(seen.says("runner-token", "not-checked", ""), "{seen}");
     assert!(seen.says("image", "ok", ""), "AWS is looked at all the same: {seen}");
 
-    clinic.lose_key();
-    let seen = clinic.doctor(&[]).await;
+    env.lose_key();
+    let seen = env.doctor(&[]).await;
     assert!(seen.says("ssh-key", "warning", "at its first start"), "{seen}");
     assert!(seen.says("worker", "not-checked", "SSH key"), "{seen}");
-    assert!(!clinic.has_key(), "doctor makes no key");
+    assert!(!env.has_key(), "doctor makes no key");
 }

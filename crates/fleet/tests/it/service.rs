@@ -20,7 +20,7 @@ use runner_fleet::live::reload::{attempt, reload_when_asked};
 use runner_fleet::live::setup::Setup;
 use runner_fleet::live::starting::Starting;
 use runner_fleet::live::systemd::SystemdNotifier;
-use runner_fleet::live::{self, Doors};
+use runner_fleet::live::{self, Channels};
 use runner_fleet_config::Config;
 use runner_fleet_engine::{
     Command, Engine, Event, FleetSnapshot, Knowledge, RunnerName, Settings, Trouble, TroubleClass, WorkerId,
@@ -227,7 +227,7 @@ async fn health_tells_a_hung_loop_and_readiness_what_is_unknown() {
 #[tokio::test]
 async fn silent_clients_do_not_keep_others_out() {
     let service = Service::start(Clock::real());
-    let limits = DoorLimits { guests_max: 2, stay_max: Duration::from_millis(300) };
+    let limits = DoorLimits { peers_max: 2, stay_max: Duration::from_millis(300) };
     let site = service.pages(limits, now).await;
     let mut silent = Vec::new();
     for _ in 0..2 {
@@ -463,7 +463,7 @@ impl Service {
         let (record, commands) = mpsc::unbounded_channel();
         let mut registry = Registry::with_prefix("runner_fleet");
         registry.register_collector(Box::new(FleetCollector::new(service.snapshot.clone())));
-        let doors = Doors {
+        let channels = Channels {
             events: from_world,
             control: from_operators,
             publish,
@@ -471,7 +471,7 @@ impl Service {
             metrics: LoopMetrics::new(&mut registry),
             systemd: SystemdNotifier::to_nobody(clock.now()),
         };
-        let looping = tokio::spawn(live::drive(engine, Recording(record), clock, doors));
+        let looping = tokio::spawn(live::drive(engine, Recording(record), clock, channels));
         service.tasks.get_mut().unwrap().push(looping);
         Self { events, control, commands, registry: Arc::new(registry), ..service }
     }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use runner_fleet_config as config;
 use runner_fleet_sim::assumptions::Assumptions;
-use runner_fleet_sim::contest::{Contest, Contestant};
+use runner_fleet_sim::comparison::{Comparison, Policy};
 use runner_fleet_sim::report;
 use runner_fleet_sim::workloads::{BUNDLED, Workload};
 
@@ -198,7 +198,7 @@ fn what_gitlab_lists_is_replayed_and_what_never_ran_is_counted() {
 
 #[test]
 fn every_job_is_in_the_report_and_equal_seeds_give_equal_bytes() {
-    let (first, second, third) = (contest(1), contest(1), contest(2));
+    let (first, second, third) = (comparison(1), comparison(1), comparison(2));
 
     assert_eq!(first, second);
     assert_ne!(first, third);
@@ -258,13 +258,13 @@ fn the_program_tells_numbers_and_draws_plots() {
     assert!(page.contains("currentColor") && !page.contains("src=") && !page.contains("href="), "it needs other files");
 }
 
-/// The report of a small contest, as JSON.
-fn contest(seed: u64) -> String {
+/// The report of a small comparison, as JSON.
+fn comparison(seed: u64) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("day.csv");
     std::fs::write(&path, day(300)).unwrap();
     let config = config::load(&runner_fleet_testing::repository().join(CONFIG)).unwrap().config;
-    let contest = Contest {
+    let comparison = Comparison {
         workload: Workload::load(path.to_str().unwrap()).unwrap(),
         config: config.clone(),
         tags: BTreeMap::new(),
@@ -272,9 +272,9 @@ fn contest(seed: u64) -> String {
         seed,
         equal_wait: None,
     };
-    let ours = Contestant::Fleet("runner-fleet".into(), Box::new(config));
+    let ours = Policy::Fleet("runner-fleet".into(), Box::new(config));
     let (report, runs) =
-        contest.hold(&[ours, Contestant::DockerMachine, Contestant::DockerAutoscaler], &mut |_, _, _| ());
+        comparison.run_all(&[ours, Policy::DockerMachine, Policy::DockerAutoscaler], &mut |_, _, _| ());
     assert_eq!(runs.len(), 3);
     assert_eq!(report::charts(&report, &runs).unwrap().len(), 4);
     serde_json::to_string(&report).unwrap()

@@ -89,7 +89,7 @@ fn queued_at(queued_duration: Option<f64>, answered_at: Timestamp) -> Timestamp 
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::meaning;
+    use super::super::super::answer;
     use super::*;
     use proptest::prelude::*;
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     fn ids(body: &str) -> Vec<u64> {
-        let rows = meaning::json::<Vec<JobRow>>(body.as_bytes()).unwrap();
+        let rows = answer::json::<Vec<JobRow>>(body.as_bytes()).unwrap();
         waiting(rows, ProjectId(1), asked()).into_keys().map(|id| id.0).collect()
     }
 
@@ -127,14 +127,14 @@ mod tests {
     #[test]
     fn what_matching_needs_is_not_guessed() {
         for body in [r#"[{"id":1,"status":"pending"}]"#, r#"[{"id":1,"tag_list":[]}]"#, r#"{"id":1}"#, "[", ""] {
-            assert!(meaning::json::<Vec<JobRow>>(body.as_bytes()).is_err(), "{body}");
+            assert!(answer::json::<Vec<JobRow>>(body.as_bytes()).is_err(), "{body}");
         }
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            if let Ok(rows) = meaning::json::<Vec<JobRow>>(&body) {
+            if let Ok(rows) = answer::json::<Vec<JobRow>>(&body) {
                 waiting(rows, ProjectId(1), asked());
             }
         }
@@ -144,7 +144,7 @@ mod tests {
             let at = Timestamp::from_second(at).unwrap();
             prop_assert!(queued_at(Some(duration), at) <= at);
             let body = format!(r#"[{{"id":{id},"status":"pending","tag_list":["a"],"queued_duration":{duration:?}}}]"#);
-            if let Ok(rows) = meaning::json::<Vec<JobRow>>(body.as_bytes()) {
+            if let Ok(rows) = answer::json::<Vec<JobRow>>(body.as_bytes()) {
                 waiting(rows, ProjectId(1), Asked { at, answered_at: at });
             }
         }

@@ -171,11 +171,11 @@ impl Curves {
         let whole: Duration = run.end.duration_since(start).try_into().unwrap_or_default();
         let step = (whole / POINTS as u32).max(Duration::from_secs(1));
         let mut curves = Self { paid: vec![0.0; POINTS], busy: vec![0.0; POINTS], step };
-        for machine in &run.tape.machines {
+        for machine in &run.recording.machines {
             let until = machine.ended_at.unwrap_or(run.end);
             fill(&mut curves.paid, start, step, machine.launched_at, until, f64::from(machine.slots));
         }
-        for job in &run.tape.jobs {
+        for job in &run.recording.jobs {
             if let Some(started_at) = job.started_at {
                 fill(&mut curves.busy, start, step, started_at, job.ended_at.unwrap_or(run.end), 1.0);
             }

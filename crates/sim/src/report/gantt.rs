@@ -5,7 +5,7 @@ use plotters::prelude::*;
 
 use super::Run;
 use super::paint::{self, Drawn, INK, SIZE};
-use crate::tape::MachineRun;
+use crate::recording::MachineRun;
 
 /// What is shown of time: the busiest hour and as much before and after.
 const WINDOW: SignedDuration = SignedDuration::from_hours(3);
@@ -18,7 +18,7 @@ pub(super) fn draw(svg: &mut String, run: &Run) -> Drawn {
     let to = from.saturating_add(WINDOW).unwrap_or(Timestamp::MAX);
     let minute = |at: Timestamp| at.max(from).min(to).duration_since(from).as_secs_f64() / 60.0;
     let shown: Vec<(usize, &MachineRun)> = run
-        .tape
+        .recording
         .machines
         .iter()
         .enumerate()
@@ -54,7 +54,7 @@ pub(super) fn draw(svg: &mut String, run: &Run) -> Drawn {
             bar(line, minute(machine.launched_at), minute(ready_at), INK.mix(0.3).filled()),
             bar(line, minute(ready_at), minute(end), color.mix(0.25).filled()),
         ])?;
-        let jobs = run.tape.jobs.iter().filter(|job| job.machine == Some(*index));
+        let jobs = run.recording.jobs.iter().filter(|job| job.machine == Some(*index));
         plot.draw_series(jobs.filter_map(|job| {
             let (began, ended) = (job.started_at?, job.ended_at.unwrap_or(run.end));
             (began < to && ended > from).then(|| bar(line, minute(began), minute(ended), color.filled()))
@@ -72,7 +72,7 @@ pub(super) fn draw(svg: &mut String, run: &Run) -> Drawn {
 fn busiest(run: &Run) -> Timestamp {
     let start = run.start();
     let mut hours = std::collections::BTreeMap::<i64, u64>::new();
-    for job in &run.tape.jobs {
+    for job in &run.recording.jobs {
         *hours.entry(job.queued_at.duration_since(start).as_hours()).or_default() += 1;
     }
     let busiest =

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::assumptions::Assumed;
 use super::figures::Figures;
-use super::tape::Tape;
+use super::recording::Recording;
 
 pub use charts::{Chart, all as charts};
 pub use html::{page, rows};
@@ -53,7 +53,7 @@ pub struct Run {
     /// A short name.
     pub name: String,
     /// What happened.
-    pub tape: Tape,
+    pub recording: Recording,
     /// When it ended.
     pub end: Timestamp,
 }
@@ -61,6 +61,6 @@ pub struct Run {
 impl Run {
     /// When the first thing happened.
     fn start(&self) -> Timestamp {
-        self.tape.jobs.iter().map(|job| job.queued_at).min().unwrap_or(self.end)
+        self.recording.jobs.iter().map(|job| job.queued_at).min().unwrap_or(self.end)
     }
 }

@@ -1,4 +1,4 @@
-//! The drawing ground: SVG by plotters, in colours that can be read on white and on black.
+//! The drawing base: SVG by plotters, in colours that can be read on white and on black.
 //!
 //! Whatever is text or a line of the frame is drawn in one marked colour and becomes `currentColor` afterwards, so that it
 //! follows the page; the rest is of middle brightness.

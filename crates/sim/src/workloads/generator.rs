@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::spec::{Pattern, Spec, Stage, Stream};
 use super::{DURATION_MAX, Workload, WorkloadJob};
-use crate::dice::{Dice, Stream as Chance};
+use crate::rng::{Rng, Stream as Chance};
 
 /// What a stage waits for the one before it, beyond that one's longest job.
 const BETWEEN_STAGES: Duration = Duration::from_secs(20);
@@ -32,54 +32,54 @@ pub(super) fn generate(name: &str, spec: &Spec) -> Workload {
             let Ok(date) = spec.start.checked_add(i64::from(day).days()) else { continue };
             let Ok(midnight) = date.to_zoned(spec.timezone.clone()) else { continue };
             // A stream and day has chance of its own: one more stream leaves the others as they are.
-            let mut dice = Dice::new(spec.seed ^ ((number as u64 + 1) << 32) ^ (u64::from(day) + 1));
-            one_day(stream, date, midnight.timestamp(), &mut dice, &mut jobs);
+            let mut rng = Rng::new(spec.seed ^ ((number as u64 + 1) << 32) ^ (u64::from(day) + 1));
+            one_day(stream, date, midnight.timestamp(), &mut rng, &mut jobs);
         }
     }
     jobs.sort_by(|one, other| (one.queued_at, &one.project).cmp(&(other.queued_at, &other.project)));
     Workload { name: name.to_owned(), jobs, notes: Vec::new() }
 }
 
-fn one_day(stream: &Stream, date: Date, midnight: Timestamp, dice: &mut Dice, jobs: &mut Vec<WorkloadJob>) {
+fn one_day(stream: &Stream, date: Date, midnight: Timestamp, rng: &mut Rng, jobs: &mut Vec<WorkloadJob>) {
     let is_weekend = matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);
     let wanted = stream.pipelines_per_day * if is_weekend { stream.weekend } else { 1.0 };
-    for _ in 0..poisson(wanted / f64::from(stream.train), dice) {
-        let mut at = plus(midnight, moment(stream, dice));
+    for _ in 0..poisson(wanted / f64::from(stream.train), rng) {
+        let mut at = plus(midnight, moment(stream, rng));
         for _ in 0..stream.train {
-            pipeline(stream, at, dice, jobs);
+            pipeline(stream, at, rng, jobs);
             at = plus(at, stream.gap.unwrap_or(GAP));
         }
     }
 }
 
 /// How long after midnight a pipeline comes.
-fn moment(stream: &Stream, dice: &mut Dice) -> Duration {
+fn moment(stream: &Stream, rng: &mut Rng) -> Duration {
     match stream.pattern {
-        Pattern::Flat => dice.millis(Chance::Jobs, 0, 86_400_000),
+        Pattern::Flat => rng.millis(Chance::Jobs, 0, 86_400_000),
         Pattern::Nightly => {
             let at = stream
                 .at
                 .map_or(0, |at| i64::from(at.hour()) * 3600 + i64::from(at.minute()) * 60 + i64::from(at.second()));
             let over = stream.over.unwrap_or(OVER);
-            Duration::from_secs(at.unsigned_abs()) + dice.between(Chance::Jobs, Duration::ZERO, over)
+            Duration::from_secs(at.unsigned_abs()) + rng.between(Chance::Jobs, Duration::ZERO, over)
         }
         Pattern::Office => {
-            let mut left = dice.unit(Chance::Jobs) * OFFICE.iter().sum::<f64>();
+            let mut left = rng.unit(Chance::Jobs) * OFFICE.iter().sum::<f64>();
             let hour = OFFICE.iter().position(|share| {
                 left -= share;
                 left < 0.0
             });
             let hour = hour.unwrap_or(OFFICE.len() - 1) as u64;
-            Duration::from_secs(hour * 3600) + dice.millis(Chance::Jobs, 0, 3_600_000)
+            Duration::from_secs(hour * 3600) + rng.millis(Chance::Jobs, 0, 3_600_000)
         }
     }
 }
 
-fn pipeline(stream: &Stream, mut at: Timestamp, dice: &mut Dice, jobs: &mut Vec<WorkloadJob>) {
+fn pipeline(stream: &Stream, mut at: Timestamp, rng: &mut Rng, jobs: &mut Vec<WorkloadJob>) {
     for stage in &stream.stage {
         let mut longest = Duration::ZERO;
         for _ in 0..stage.jobs {
-            let takes = takes(stage, dice);
+            let takes = takes(stage, rng);
             longest = longest.max(takes);
             let tags = stage.tags.iter().cloned().collect();
             jobs.push(WorkloadJob { queued_at: at, takes, tags, project: stream.project.clone() });
@@ -89,8 +89,8 @@ fn pipeline(stream: &Stream, mut at: Timestamp, dice: &mut Dice, jobs: &mut Vec<
 }
 
 /// Log-normal: most jobs take about the median, a few take several times as long.
-fn takes(stage: &Stage, dice: &mut Dice) -> Duration {
-    let (one, other) = (dice.unit(Chance::Boot), dice.unit(Chance::Boot));
+fn takes(stage: &Stage, rng: &mut Rng) -> Duration {
+    let (one, other) = (rng.unit(Chance::Boot), rng.unit(Chance::Boot));
     let normal = (-2.0 * (1.0 - one).ln()).sqrt() * (std::f64::consts::TAU * other).cos();
     let factor = (stage.spread * normal).exp();
     let seconds = (stage.median.as_secs_f64() * factor).round().clamp(1.0, DURATION_MAX.as_secs_f64());
@@ -98,12 +98,12 @@ fn takes(stage: &Stage, dice: &mut Dice) -> Duration {
 }
 
 /// How often something happens that happens `mean` times on average.
-fn poisson(mean: f64, dice: &mut Dice) -> u32 {
+fn poisson(mean: f64, rng: &mut Rng) -> u32 {
     let mut count = 0;
-    let mut passed = -(1.0 - dice.unit(Chance::Fate)).ln();
+    let mut passed = -(1.0 - rng.unit(Chance::Fate)).ln();
     while passed < mean {
         count += 1;
-        passed -= (1.0 - dice.unit(Chance::Fate)).ln();
+        passed -= (1.0 - rng.unit(Chance::Fate)).ln();
     }
     count
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::dice::Stream;
-use crate::ledger::{Ending, Fact, Killer, LaunchTruth};
+use crate::event_log::{Ending, Fact, Killer, LaunchTruth};
 use crate::prices;
+use crate::rng::Stream;
 use crate::scenario::boot_time;
 use runner_fleet_engine::{
     ConfigHash, EndedBy, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch, LaunchAnswer,
@@ -150,16 +150,16 @@ impl Cloud {
 impl World {
     pub(super) fn list(&mut self, with_health: bool) {
         let (incarnation, asked_at) = (self.incarnation, self.now);
-        let after = self.dice.millis(Stream::Latency, 50, 400);
+        let after = self.rng.millis(Stream::Latency, 50, 400);
         self.soon(after, Happening::ReadListing { incarnation, asked_at, with_health });
     }
 
     pub(super) fn read_listing(&mut self, incarnation: u32, asked_at: Timestamp, with_health: bool) {
-        self.ledger.call("ec2 list");
-        let latency = self.dice.millis(Stream::Latency, 50, 400);
+        self.log.call("ec2 list");
+        let latency = self.rng.millis(Stream::Latency, 50, 400);
         let listing = if self.strikes(Stream::Answers, |faults| faults.listing_fails) {
             let failures = [failures::limit_exceeded, failures::cut_listing];
-            let failure = failures.get(self.dice.pick(Stream::Answers, failures.len()));
+            let failure = failures.get(self.rng.pick(Stream::Answers, failures.len()));
             Err(failure.map_or_else(failures::limit_exceeded, |failure| failure()))
         } else {
             Ok(self.listing(with_health))
@@ -174,7 +174,7 @@ impl World {
             if machine.gone_at.is_some_and(|gone| now.duration_since(gone) > SHOWN_AFTER_END) {
                 continue;
             }
-            let lag = self.dice.between(Stream::Latency, Duration::ZERO, consistency);
+            let lag = self.rng.between(Stream::Latency, Duration::ZERO, consistency);
             let seen_at = now.saturating_sub(lag).unwrap_or(now);
             let Some(state) = machine.state_at(seen_at) else { continue };
             let impaired = machine.died_at.is_some_and(|died| now.duration_since(died) > IMPAIRED_AFTER);
@@ -203,29 +203,29 @@ impl World {
 
     pub(super) fn send_launch(&mut self, launch: Launch) {
         let incarnation = self.incarnation;
-        let after = self.dice.millis(Stream::Latency, 50, 300);
+        let after = self.rng.millis(Stream::Latency, 50, 300);
         self.soon(after, Happening::ReadLaunch { incarnation, launch: Box::new(launch) });
     }
 
     /// EC2 reads a CreateFleet call.
     pub(super) fn read_launch(&mut self, incarnation: u32, launch: Launch) {
-        self.ledger.call("ec2 launch");
+        self.log.call("ec2 launch");
         let (token, runner) = (launch.token.clone(), launch.runner.clone());
-        let latency = self.dice.millis(Stream::Latency, 800, 3_000);
+        let latency = self.rng.millis(Stream::Latency, 800, 3_000);
         let unanswered = self.strikes(Stream::Answers, |faults| faults.launch_unanswered);
-        if unanswered && self.dice.chance(Stream::Answers, 0.5) {
-            self.ledger.note(self.now, Fact::Fault("a launch is lost", None));
+        if unanswered && self.rng.chance(Stream::Answers, 0.5) {
+            self.log.note(self.now, Fact::Fault("a launch is lost", None));
             return self.answer(incarnation, ANSWER_TIMEOUT, Event::Launched { token, answer: no_answer() });
         }
         let answer = if self.strikes(Stream::Admin, |faults| faults.launch_refused) {
-            self.ledger.note(self.now, Fact::Fault("a launch is refused", None));
-            if self.dice.chance(Stream::Admin, 0.5) {
+            self.log.note(self.now, Fact::Fault("a launch is refused", None));
+            if self.rng.chance(Stream::Admin, 0.5) {
                 refusal(LaunchErrorClass::Denied, "UnauthorizedOperation", "You are not authorized.")
             } else {
                 refusal(LaunchErrorClass::Invalid, "InvalidLaunchTemplateName.NotFoundException", "No such template.")
             }
         } else if self.strikes(Stream::Market, |faults| faults.throttled) {
-            self.ledger.note(self.now, Fact::Fault("a launch is throttled", None));
+            self.log.note(self.now, Fact::Fault("a launch is throttled", None));
             refusal(LaunchErrorClass::Slow, "RequestLimitExceeded", "Request limit exceeded.")
         } else {
             self.launch(launch)
@@ -234,7 +234,7 @@ impl World {
             self.prepare_again(&runner);
         }
         if unanswered {
-            self.ledger.note(self.now, Fact::Fault("the answer to a launch is lost", None));
+            self.log.note(self.now, Fact::Fault("the answer to a launch is lost", None));
             return self.answer(incarnation, ANSWER_TIMEOUT, Event::Launched { token, answer: no_answer() });
         }
         self.answer(incarnation, latency, Event::Launched { token, answer });
@@ -280,7 +280,7 @@ impl World {
 
     /// What may be wrong with an offering beside its capacity.
     fn other_error(&mut self, offering: &Offering) -> LaunchError {
-        let (class, code) = if self.dice.chance(Stream::Admin, 0.5) {
+        let (class, code) = if self.rng.chance(Stream::Admin, 0.5) {
             (LaunchErrorClass::Subnet, "InsufficientFreeAddressesInSubnet")
         } else {
             (LaunchErrorClass::Quota, "MaxSpotInstanceCountExceeded")
@@ -295,7 +295,7 @@ impl World {
             Market::Spot => {
                 let mut ranked = prices::cheapest_first(self.scenario.price_seed, open, self.now);
                 ranked.truncate(3);
-                let index = self.dice.pick(Stream::Market, ranked.len());
+                let index = self.rng.pick(Stream::Market, ranked.len());
                 ranked.get(index).cloned()
             }
         }
@@ -325,7 +325,7 @@ impl World {
             zone: Zone::new(offering.zone.as_str()),
             market: offering.market,
         };
-        self.ledger.note(self.now, Fact::Launched(id.clone(), offering.market));
+        self.log.note(self.now, Fact::Launched(id.clone(), offering.market));
         let machine = Machine {
             runner: launch.runner.clone(),
             config: launch.config.clone(),
@@ -354,15 +354,15 @@ impl World {
     }
 
     fn plan_boot(&mut self, worker: &WorkerId) {
-        let mut whole = boot_time(self.scenario.boot, self.dice.unit(Stream::Boot));
+        let mut whole = boot_time(self.scenario.boot, self.rng.unit(Stream::Boot));
         if self.strikes(Stream::Boot, |faults| faults.boot_slow) {
-            self.ledger.note(self.now, Fact::Fault("a boot is slow", Some(worker.clone())));
-            whole = whole.mul_f64(3.0 + 3.0 * self.dice.unit(Stream::Boot));
+            self.log.note(self.now, Fact::Fault("a boot is slow", Some(worker.clone())));
+            whole = whole.mul_f64(3.0 + 3.0 * self.rng.unit(Stream::Boot));
         }
         let hangs = self.strikes(Stream::Boot, |faults| faults.boot_hangs);
         let fails = self.strikes(Stream::Boot, |faults| faults.boot_fails);
         if self.strikes(Stream::Boot, |faults| faults.wrong_host_key) {
-            self.ledger.note(self.now, Fact::Fault("a wrong host key", Some(worker.clone())));
+            self.log.note(self.now, Fact::Fault("a wrong host key", Some(worker.clone())));
             if let Some(host) = self.hosts.get_mut(worker) {
                 host.wrong_key = true;
             }
@@ -375,8 +375,8 @@ impl World {
             (1.00, if fails { Stage::Failed } else { Stage::Ready }),
         ];
         if hangs {
-            self.ledger.note(self.now, Fact::Fault("a boot hangs", Some(worker.clone())));
-            let reached = 1 + self.dice.pick(Stream::Boot, stages.len() - 1);
+            self.log.note(self.now, Fact::Fault("a boot hangs", Some(worker.clone())));
+            let reached = 1 + self.rng.pick(Stream::Boot, stages.len() - 1);
             stages.truncate(reached);
             // A machine whose system never comes up fails EC2's reachability check, as one whose host has died.
             if reached == 1
@@ -385,7 +385,7 @@ impl World {
                 machine.died_at = Some(self.now);
             }
         } else if fails {
-            self.ledger.note(self.now, Fact::Fault("a boot fails", Some(worker.clone())));
+            self.log.note(self.now, Fact::Fault("a boot fails", Some(worker.clone())));
         }
         for (share, stage) in stages {
             self.soon(whole.mul_f64(share), Happening::Boots { worker: worker.clone(), stage });
@@ -417,7 +417,7 @@ impl World {
                 + self.successors(&launch.runner, live) * capacity(&launch.runner),
             bounds: self.bounds(&launch.runner),
         };
-        self.ledger.note(self.now, Fact::LaunchRead(truth));
+        self.log.note(self.now, Fact::LaunchRead(truth));
     }
 
     /// Workers that may stand beside those which they replace: one for each outdated one, a tenth of all at one time.
@@ -466,21 +466,21 @@ impl World {
             self.tell_to_go(&one.worker, true);
         }
         let incarnation = self.incarnation;
-        let after = self.dice.millis(Stream::Latency, 50, 300);
+        let after = self.rng.millis(Stream::Latency, 50, 300);
         self.soon(after, Happening::ReadTerminate { incarnation, all });
     }
 
     pub(super) fn read_terminate(&mut self, incarnation: u32, all: Vec<Termination>) {
-        self.ledger.call("ec2 terminate");
+        self.log.call("ec2 terminate");
         for Termination { worker, reason } in &all {
             if !self.scenario.lean {
                 let truth = self.touch(worker, reason);
-                self.ledger.note(self.now, Fact::TerminateRead(truth));
+                self.log.note(self.now, Fact::TerminateRead(truth));
             }
         }
         let workers: Vec<WorkerId> = all.into_iter().map(|one| one.worker).collect();
         if self.strikes(Stream::Market, |faults| faults.terminate_fails) {
-            let latency = self.dice.millis(Stream::Latency, 100, 500);
+            let latency = self.rng.millis(Stream::Latency, 100, 500);
             let trouble = failures::limit_exceeded();
             return self.answer(incarnation, latency, Event::TerminateFailed { workers, trouble });
         }
@@ -497,9 +497,9 @@ impl World {
         };
         machine.ending = Some(ending);
         machine.ended_at = Some(now);
-        self.ledger.note(now, Fact::Ended(worker.clone(), ending));
+        self.log.note(now, Fact::Ended(worker.clone(), ending));
         self.host_ends(worker, killer);
-        let after = self.dice.millis(Stream::Latency, 15_000, 60_000);
+        let after = self.rng.millis(Stream::Latency, 15_000, 60_000);
         self.soon(after, Happening::Gone(worker.clone()));
     }
 

@@ -1,4 +1,4 @@
-//! The manager's connections to the workers: attempts, breaks, and event in order.
+//! The manager's connections to the workers: attempts, breaks, and events in order.
 //!
 //! What one connection carries keeps its order, as on one TCP connection. A connection that is wanted is tried again until the
 //! manager lets it go.
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::dice::Stream;
-use crate::ledger::Fact;
+use crate::event_log::Fact;
+use crate::rng::Stream;
 use runner_fleet_engine::{ConnectionFailure, Event, RunnerState, WorkerEvent, WorkerId};
 
 use super::agenda::Happening;
@@ -29,7 +29,7 @@ pub struct Connection {
     up_since: Option<Timestamp>,
     /// Counts connections and attempts; what was under way on an earlier one is lost.
     number: u64,
-    /// When the last event arrives: later event arrive later.
+    /// When the last event arrives: later ones arrive later.
     news_until: Timestamp,
     /// When the last command arrives.
     orders_until: Timestamp,
@@ -74,13 +74,13 @@ impl Connection {
 
 impl World {
     pub(super) fn connect(&mut self, worker: &WorkerId) {
-        let after = self.dice.millis(Stream::Connection, 100, 600);
+        let after = self.rng.millis(Stream::Connection, 100, 600);
         let Some(host) = self.hosts.get_mut(worker) else { return };
         if !host.connection.wanted {
             host.connection.wanted = true;
             host.connection.number += 1;
             let connection = host.connection.number;
-            self.ledger.call("ssh connect");
+            self.log.call("ssh connect");
             self.soon(after, Happening::LinkAttempt { worker: worker.clone(), connection });
         }
     }
@@ -118,7 +118,7 @@ impl World {
             (ConnectionFailure::Unreachable("connection timed out".into()), 5_000)
         };
         self.event(worker, WorkerEvent::Disconnected(failure), Duration::ZERO);
-        let after = self.dice.millis(Stream::Connection, again, again * 2);
+        let after = self.rng.millis(Stream::Connection, again, again * 2);
         self.soon(after, Happening::LinkAttempt { worker: worker.clone(), connection });
     }
 
@@ -134,7 +134,7 @@ impl World {
         let Some(host) = self.hosts.get(worker).filter(|host| host.connection.is_up() && host.alive) else { return };
         let report = host.report(self.now);
         let event = Event::Worker { worker: worker.clone(), event: WorkerEvent::Report(Box::new(report)) };
-        // Half of all that happens in a lean world is beats: they take no time, unless they would overtake event.
+        // Half of all that happens in a lean world is beats: they take no time, unless they would overtake an event.
         if self.scenario.lean && host.connection.news_until <= self.now {
             return self.hear(self.incarnation, event);
         }
@@ -155,13 +155,13 @@ impl World {
 
     /// The connection breaks and both sides notice at once.
     pub(super) fn link_broken(&mut self, worker: &WorkerId, why: &str) {
-        let noticed = self.dice.millis(Stream::Connection, 50, 500);
+        let noticed = self.rng.millis(Stream::Connection, 50, 500);
         self.link_lost(worker, why, noticed);
     }
 
     /// Nothing comes through any more, and the manager notices only by the silence.
     pub(super) fn link_starves(&mut self, worker: &WorkerId) {
-        let noticed = self.dice.millis(Stream::Connection, SILENCE_MS.0, SILENCE_MS.1);
+        let noticed = self.rng.millis(Stream::Connection, SILENCE_MS.0, SILENCE_MS.1);
         self.link_lost(worker, "nothing heard for 60 s", noticed);
     }
 
@@ -171,7 +171,7 @@ impl World {
         host.connection.goes_down(now);
         let connection = host.connection.number;
         self.event(worker, WorkerEvent::Disconnected(ConnectionFailure::Unreachable(why.to_owned())), noticed);
-        let after = noticed + self.dice.millis(Stream::Connection, 1_000, 3_000);
+        let after = noticed + self.rng.millis(Stream::Connection, 1_000, 3_000);
         self.soon(after, Happening::LinkAttempt { worker: worker.clone(), connection });
     }
 
@@ -179,14 +179,14 @@ impl World {
         if self.is_calm() {
             return;
         }
-        if let Some(after) = self.dice.until_next(Stream::Connection, self.scenario.faults.breaks_per_hour) {
+        if let Some(after) = self.rng.until_next(Stream::Connection, self.scenario.faults.breaks_per_hour) {
             self.soon(after, Happening::LinkBreaks(worker.clone()));
         }
     }
 
     pub(super) fn link_breaks(&mut self, worker: &WorkerId) {
         if !self.is_calm() && self.hosts.get(worker).is_some_and(|host| host.connection.is_up()) {
-            self.ledger.note(self.now, Fact::Fault("a connection breaks", Some(worker.clone())));
+            self.log.note(self.now, Fact::Fault("a connection breaks", Some(worker.clone())));
             self.link_broken(worker, "connection reset by peer");
         }
     }
@@ -201,11 +201,11 @@ impl World {
         self.agenda.put(at, Happening::Hear { incarnation, event });
     }
 
-    /// When event that set out now arrive, and at which of the manager's lives.
+    /// When an event that sets out now arrives, and at which of the manager's lives.
     fn arrival(&mut self, worker: &WorkerId, after: Duration) -> (u32, Timestamp) {
-        let mut after = after + self.dice.millis(Stream::Connection, 20, 150);
+        let mut after = after + self.rng.millis(Stream::Connection, 20, 150);
         if self.strikes(Stream::Connection, |faults| faults.answer_late) {
-            after += self.dice.millis(Stream::Connection, 500, 10_000);
+            after += self.rng.millis(Stream::Connection, 500, 10_000);
         }
         let at = later(self.now, after);
         let at = self.hosts.get_mut(worker).map_or(at, |host| {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::dice::Stream;
-use crate::ledger::{Ending, Fact, Killer};
+use crate::event_log::{Ending, Fact, Killer};
+use crate::rng::Stream;
 use crate::scenario::JobSpec;
 use runner_fleet_engine::{
     Event, JobId, PendingJob, QueueSnapshot, RetryOutcome, RunnerFacts, RunnerName, Scope, Server, SystemId, WorkerId,
@@ -144,7 +144,7 @@ impl World {
         self.gitlab.pending.insert(id);
         self.gitlab.changes += 1;
         self.gitlab.open += 1;
-        self.ledger.note(self.now, Fact::JobQueued(id));
+        self.log.note(self.now, Fact::JobQueued(id));
         self.plan_hand_out();
         id
     }
@@ -153,7 +153,7 @@ impl World {
     pub(super) fn plan_hand_out(&mut self) {
         if !self.gitlab.hand_out_planned && !self.gitlab.pending.is_empty() {
             self.gitlab.hand_out_planned = true;
-            let after = self.dice.millis(Stream::Jobs, 20, 400);
+            let after = self.rng.millis(Stream::Jobs, 20, 400);
             self.soon(after, Happening::HandOut);
         }
     }
@@ -167,7 +167,7 @@ impl World {
             .map(|(id, host)| (id.clone(), host.runner.clone()))
             .collect();
         while !asking.is_empty() && !self.gitlab.pending.is_empty() {
-            let (worker, runner) = asking.swap_remove(self.dice.pick(Stream::Jobs, asking.len()));
+            let (worker, runner) = asking.swap_remove(self.rng.pick(Stream::Jobs, asking.len()));
             let Some(facts) = self.scenario.facts.get(&runner).filter(|facts| !facts.paused) else { continue };
             let first = self
                 .gitlab
@@ -190,13 +190,13 @@ impl World {
         job.taken_at = Some(self.now);
         job.worker = Some(worker.clone());
         let (takes, project) = (job.spec.takes, job.spec.project);
-        self.ledger.note(self.now, Fact::JobTaken(id, worker.clone()));
+        self.log.note(self.now, Fact::JobTaken(id, worker.clone()));
         if let Some(host) = self.hosts.get_mut(worker) {
             host.takes_job(id, project, queue_size);
         }
         // The acknowledgement first; containers only after the image is there.
-        let by_metrics = self.dice.millis(Stream::Jobs, 100, 1_000);
-        let by_docker = by_metrics + self.dice.millis(Stream::Jobs, 500, 4_000);
+        let by_metrics = self.rng.millis(Stream::Jobs, 100, 1_000);
+        let by_docker = by_metrics + self.rng.millis(Stream::Jobs, 500, 4_000);
         self.soon(by_metrics, Happening::JobShows { worker: worker.clone(), job: id, by_docker: false });
         self.soon(by_docker, Happening::JobShows { worker: worker.clone(), job: id, by_docker: true });
         self.soon(by_docker + takes, Happening::JobEnds { worker: worker.clone(), job: id });
@@ -209,7 +209,7 @@ impl World {
             job.state = if succeeded { JobState::Succeeded } else { JobState::Failed };
             job.ended_at = Some(self.now);
             self.gitlab.open = self.gitlab.open.saturating_sub(1);
-            self.ledger.note(self.now, Fact::JobEnded { job: id, succeeded });
+            self.log.note(self.now, Fact::JobEnded { job: id, succeeded });
         }
     }
 
@@ -222,7 +222,7 @@ impl World {
             self.gitlab.changes += 1;
             self.gitlab.open = self.gitlab.open.saturating_sub(1);
             let again = job.is_lost_and_retried(by);
-            self.ledger.note(self.now, Fact::JobKilled { job: id, worker: job.worker.clone(), by });
+            self.log.note(self.now, Fact::JobKilled { job: id, worker: job.worker.clone(), by });
             if again {
                 self.soon(RETRY_AFTER, Happening::RetriesItself(id));
             }
@@ -233,14 +233,14 @@ impl World {
         if !self.is_current(incarnation) {
             return;
         }
-        self.ledger.call("gitlab queue");
+        self.log.call("gitlab queue");
         if self.scenario.lean && self.shows_nothing_new() {
             return self.soon(self.scenario.settings.check_interval, Happening::LookAtQueue { incarnation, server });
         }
-        let latency = self.dice.millis(Stream::Latency, 80, 500);
+        let latency = self.rng.millis(Stream::Latency, 80, 500);
         let snapshot = if self.strikes(Stream::Answers, |faults| faults.queue_fails) {
             let failures = [failures::too_many_requests, failures::bad_gateway, failures::not_json];
-            let failure = failures.get(self.dice.pick(Stream::Answers, failures.len()));
+            let failure = failures.get(self.rng.pick(Stream::Answers, failures.len()));
             Err(failure.map_or_else(failures::bad_gateway, |failure| failure()))
         } else {
             let partial = self.strikes(Stream::Answers, |faults| faults.queue_partial);
@@ -281,7 +281,7 @@ impl World {
             })
             .collect();
         if partial {
-            let kept = self.dice.pick(Stream::Answers, jobs.len() + 1);
+            let kept = self.rng.pick(Stream::Answers, jobs.len() + 1);
             jobs.truncate(kept);
         }
         QueueSnapshot { as_of: self.now, jobs, complete: !partial }
@@ -291,8 +291,8 @@ impl World {
         if !self.is_current(incarnation) {
             return;
         }
-        self.ledger.call("gitlab runner");
-        let latency = self.dice.millis(Stream::Latency, 100, 600);
+        self.log.call("gitlab runner");
+        let latency = self.rng.millis(Stream::Latency, 100, 600);
         let failed = self.strikes(Stream::Answers, |faults| faults.preparation_fails);
         let known = self.scenario.facts.get(&runner).cloned().ok_or_else(failures::not_found);
         let facts = if failed { Err(failures::unavailable()) } else { known };
@@ -311,7 +311,7 @@ impl World {
         self.hear(incarnation, Event::Configured(settings));
         for runner in runners {
             let facts = self.scenario.facts.get(&runner).cloned().ok_or_else(failures::not_found);
-            let latency = self.dice.millis(Stream::Admin, 100, 600);
+            let latency = self.rng.millis(Stream::Admin, 100, 600);
             let event = Box::new(Event::Runner { runner, facts });
             self.soon(latency, Happening::Hear { incarnation, event });
         }
@@ -324,18 +324,18 @@ impl World {
 
     pub(super) fn forget(&mut self, worker: &WorkerId, row: SystemId) {
         let incarnation = self.incarnation;
-        let latency = self.dice.millis(Stream::Latency, 50, 300);
+        let latency = self.rng.millis(Stream::Latency, 50, 300);
         self.soon(latency, Happening::ReadForget { incarnation, worker: worker.clone(), row });
     }
 
     pub(super) fn read_forget(&mut self, incarnation: u32, worker: WorkerId, row: SystemId) {
-        self.ledger.call("gitlab forget");
-        let latency = self.dice.millis(Stream::Latency, 50, 300);
+        self.log.call("gitlab forget");
+        let latency = self.rng.millis(Stream::Latency, 50, 300);
         let outcome = if self.strikes(Stream::Answers, |faults| faults.forget_fails) {
             Err(failures::bad_gateway())
         } else {
             if self.gitlab.rows.remove(&row).is_some() {
-                self.ledger.note(self.now, Fact::RowDeleted(row));
+                self.log.note(self.now, Fact::RowDeleted(row));
             }
             Ok(())
         };
@@ -344,17 +344,17 @@ impl World {
 
     pub(super) fn send_retry(&mut self, server: &Server, job: JobId) {
         let (incarnation, server) = (self.incarnation, server.clone());
-        let latency = self.dice.millis(Stream::Latency, 50, 300);
+        let latency = self.rng.millis(Stream::Latency, 50, 300);
         self.soon(latency, Happening::ReadRetry { incarnation, server, job });
     }
 
     /// Looks at the job, and retries it only if it was lost and nobody has retried it yet: what the live adapter does
     /// in two requests. Asking about a job that no interruption can have touched is wrong.
     pub(super) fn read_retry(&mut self, incarnation: u32, server: Server, old: JobId) {
-        self.ledger.call("gitlab retry");
-        let latency = self.dice.millis(Stream::Latency, 100, 600);
+        self.log.call("gitlab retry");
+        let latency = self.rng.millis(Stream::Latency, 100, 600);
         if !self.was_endangered(old) {
-            self.ledger.note(self.now, Fact::JobRetried { old, new: None });
+            self.log.note(self.now, Fact::JobRetried { old, new: None });
         }
         let outcome = if self.strikes(Stream::Answers, |faults| faults.retry_fails) {
             RetryOutcome::Failed(failures::bad_gateway())
@@ -403,6 +403,6 @@ impl World {
         if let Some(job) = self.gitlab.jobs.get_mut(&old).filter(|_| new.is_some()) {
             job.retried_as = new;
         }
-        self.ledger.note(self.now, Fact::JobRetried { old, new });
+        self.log.note(self.now, Fact::JobRetried { old, new });
     }
 }

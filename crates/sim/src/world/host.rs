@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::dice::Stream;
-use crate::ledger::{Fact, Killer, TouchTruth};
+use crate::event_log::{Fact, Killer, TouchTruth};
+use crate::rng::Stream;
 use runner_fleet_engine::{JobId, Phase, ProjectId, Reason, Report, RunnerName, RunnerState, SystemId, WorkerId};
 
 use super::agenda::{Happening, Stage};
@@ -231,7 +231,7 @@ impl World {
         let Some(host) = self.hosts.get_mut(worker) else { return };
         if host.phase == Phase::Ready && host.connection.is_up() && !host.pushed {
             host.pushed = true;
-            let after = self.dice.millis(Stream::Boot, 1_000, 3_000);
+            let after = self.rng.millis(Stream::Boot, 1_000, 3_000);
             self.soon(after, Happening::Serves { worker: worker.clone(), incarnation });
         }
     }
@@ -261,7 +261,7 @@ impl World {
         host.request = Some(Request { number: host.requests_made, brings: None });
         let row = SystemId::of(worker);
         if self.gitlab.rows.insert(row.clone(), worker.clone()).is_none() {
-            self.ledger.note(self.now, Fact::RowMade(row));
+            self.log.note(self.now, Fact::RowMade(row));
         }
         self.plan_hand_out();
     }
@@ -288,7 +288,7 @@ impl World {
         } else {
             shown.by_metrics = true;
             host.request = host.request.filter(|request| request.brings != Some(job));
-            let after = self.dice.millis(Stream::Jobs, 500, 3_000);
+            let after = self.rng.millis(Stream::Jobs, 500, 3_000);
             self.soon(after, Happening::Asks(worker.clone()));
         }
         self.tell(worker);
@@ -308,7 +308,7 @@ impl World {
             host.runner_state = RunnerState::Stopped;
         }
         self.job_over(job);
-        let after = self.dice.millis(Stream::Jobs, 200, 3_000);
+        let after = self.rng.millis(Stream::Jobs, 200, 3_000);
         self.soon(after, Happening::Asks(worker.clone()));
         if self.scenario.lean && asks_on {
             // It takes the next job by itself, and is idle for long before anybody ends it.
@@ -321,7 +321,7 @@ impl World {
     pub(super) fn send_fence(&mut self, worker: &WorkerId, reason: &Reason, fence: bool) {
         self.note_touch(if fence { "fence" } else { "unfence" }, worker, reason);
         self.tell_to_go(worker, fence);
-        let after = self.dice.millis(Stream::Connection, 100, 3_000);
+        let after = self.rng.millis(Stream::Connection, 100, 3_000);
         if let Some((connection, at)) = self.reserve_link(worker, after) {
             self.agenda.put(at, Happening::FenceRead { worker: worker.clone(), connection, fence });
         }
@@ -337,7 +337,7 @@ impl World {
             (RunnerState::Serving, true) => {
                 host.runner_state = RunnerState::Fenced;
                 if let Some(request) = host.request {
-                    let rest = self.dice.millis(Stream::Jobs, 0, LONG_POLL_SECONDS * 1_000);
+                    let rest = self.rng.millis(Stream::Jobs, 0, LONG_POLL_SECONDS * 1_000);
                     self.soon(rest, Happening::RequestEnds { worker: worker.clone(), request: request.number });
                 }
             }
@@ -360,7 +360,7 @@ impl World {
 
     pub(super) fn send_stop(&mut self, worker: &WorkerId, reason: &Reason) {
         self.note_touch("stop", worker, reason);
-        let after = self.dice.millis(Stream::Connection, 100, 1_000);
+        let after = self.rng.millis(Stream::Connection, 100, 1_000);
         if let Some((connection, at)) = self.reserve_link(worker, after) {
             self.agenda.put(at, Happening::StopRead { worker: worker.clone(), connection });
         }
@@ -375,7 +375,7 @@ impl World {
         match host.runner_state {
             RunnerState::Fenced if host.jobs.is_empty() && host.request.is_none() => {
                 host.runner_state = RunnerState::Stopping;
-                let after = self.dice.millis(Stream::Jobs, 200, 2_000);
+                let after = self.rng.millis(Stream::Jobs, 200, 2_000);
                 self.soon(after, Happening::Stopped(worker.clone()));
             }
             RunnerState::Absent => host.runner_state = RunnerState::Stopped,
@@ -398,7 +398,7 @@ impl World {
     pub(super) fn note_touch(&mut self, what: &'static str, worker: &WorkerId, reason: &Reason) {
         if !self.scenario.lean {
             let truth = self.touch(worker, reason);
-            self.ledger.note(self.now, Fact::Touched(what, truth));
+            self.log.note(self.now, Fact::Touched(what, truth));
         }
     }
 

@@ -19,7 +19,7 @@ impl World {
     pub(super) fn look_at_prices(&mut self, incarnation: u32) {
         let Some(seed) = self.scenario.price_seed.filter(|_| self.is_current(incarnation)) else { return };
         for (region, places) in self.places_by_region() {
-            self.ledger.call("ec2 prices");
+            self.log.call("ec2 prices");
             let spot = places.iter().map(|place| {
                 let offering = place.on(Market::Spot);
                 let price = prices::rate(Some(seed), &offering, self.now);

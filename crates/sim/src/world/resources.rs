@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::dice::Stream;
-use crate::ledger::Fact;
+use crate::event_log::Fact;
+use crate::rng::Stream;
 use crate::scenario::Scenario;
 use runner_fleet_engine::{
     Event, Inventory, KeyPairName, Launch, LaunchPlan, Required, ResourceAction, RunnerName, RunnerSettings,
@@ -144,8 +144,8 @@ impl World {
             return;
         }
         let round = self.new_round(&runner);
-        self.ledger.calls("ec2 prepare", READS);
-        let latency = self.dice.millis(Stream::Latency, 500, 2_000);
+        self.log.calls("ec2 prepare", READS);
+        let latency = self.rng.millis(Stream::Latency, 500, 2_000);
         if self.strikes(Stream::Answers, |faults| faults.preparation_fails) {
             let plan = Err(failures::limit_exceeded());
             self.answer(self.incarnation, latency, Event::LaunchPlan { runner: runner.clone(), plan });
@@ -161,8 +161,8 @@ impl World {
         self.stock.rounds.retain(|runner, _| configured.contains(runner));
         for runner in self.scenario.settings.runners.iter().map(|runner| runner.name.clone()).collect::<Vec<_>>() {
             let round = self.new_round(&runner);
-            self.ledger.calls("ec2 prepare", READS);
-            let latency = self.dice.millis(Stream::Admin, 500, 2_000);
+            self.log.calls("ec2 prepare", READS);
+            let latency = self.rng.millis(Stream::Admin, 500, 2_000);
             let seen = Box::new(self.look_at_stock());
             self.soon(latency, Happening::Make { round, runner, seen });
         }
@@ -200,7 +200,7 @@ impl World {
         let required = Required { key_pair: &key_pair, runner: &runner, template };
         let mut failed = self.strikes(Stream::Resources, |faults| faults.preparation_fails);
         if !failed {
-            self.ledger.calls("ec2 prepare", 2);
+            self.log.calls("ec2 prepare", 2);
             for action in self.look_at_stock().leftovers(required, &configured) {
                 failed |= self.action(&action, &runner).is_err();
             }
@@ -212,14 +212,14 @@ impl World {
 
     /// A call that changes something; one that fails may have worked.
     fn action(&mut self, action: &ResourceAction, runner: &RunnerName) -> Result<(), Trouble> {
-        self.ledger.calls("ec2 prepare", 1);
+        self.log.calls("ec2 prepare", 1);
         let failed = self.strikes(Stream::Resources, |faults| faults.chore_fails);
-        if !failed || self.dice.chance(Stream::Resources, 0.5) {
+        if !failed || self.rng.chance(Stream::Resources, 0.5) {
             self.stock.carry_out(action, runner, self.now);
             self.note_deletion(action);
         }
         if failed {
-            self.ledger.note(self.now, Fact::Fault("making or deleting a template or key pair fails", None));
+            self.log.note(self.now, Fact::Fault("making or deleting a template or key pair fails", None));
             return Err(failures::limit_exceeded());
         }
         Ok(())
@@ -231,7 +231,7 @@ impl World {
             ResourceAction::DeleteKeyPair(name) => *name == self.key_pair(),
             ResourceAction::DeleteTemplate(name) => self.is_template_needed(name),
         };
-        self.ledger.note(self.now, Fact::Tidied { action: action.clone(), needed });
+        self.log.note(self.now, Fact::Tidied { action: action.clone(), needed });
     }
 
     /// Whether a configured runner's workers are launched from it.
@@ -241,7 +241,7 @@ impl World {
     }
 
     fn look_at_stock(&mut self) -> Inventory {
-        let lag = self.dice.between(Stream::Resources, Duration::ZERO, self.scenario.consistency);
+        let lag = self.rng.between(Stream::Resources, Duration::ZERO, self.scenario.consistency);
         self.stock.shown_at(self.now.saturating_sub(lag).unwrap_or(self.now))
     }
 
@@ -270,8 +270,7 @@ impl World {
 
     pub(super) fn plan_deletion_by_hand(&mut self) {
         if !self.is_calm()
-            && let Some(after) =
-                self.dice.until_next(Stream::Resources, self.scenario.faults.deletions_by_hand_per_hour)
+            && let Some(after) = self.rng.until_next(Stream::Resources, self.scenario.faults.deletions_by_hand_per_hour)
         {
             self.soon(after, Happening::SomeDeletion);
         }
@@ -287,8 +286,8 @@ impl World {
         if self.is_calm() || all.is_empty() {
             return;
         }
-        let action = all.swap_remove(self.dice.pick(Stream::Resources, all.len()));
+        let action = all.swap_remove(self.rng.pick(Stream::Resources, all.len()));
         self.stock.carry_out(&action, &RunnerName::new(""), self.now);
-        self.ledger.note(self.now, Fact::Administered(format!("somebody does by hand: {action}")));
+        self.log.note(self.now, Fact::Administered(format!("somebody does by hand: {action}")));
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::doubles::{Plain, Vice};
-use crate::ledger::{Ending, Killer};
+use crate::event_log::{Ending, Killer};
 use crate::run::simulate;
 use crate::scenario::{JobSpec, Shortage};
 use crate::workload;
@@ -11,12 +11,12 @@ use runner_fleet_engine::{
 };
 
 /// A world and what its manager has heard.
-struct Stage {
+struct TestBench {
     world: World,
     heard: Vec<Event>,
 }
 
-impl Stage {
+impl TestBench {
     fn new(scenario: Scenario) -> Self {
         Self::seeded(scenario, 1)
     }
@@ -99,7 +99,7 @@ impl Stage {
     }
 
     fn faults_seen(&self, what: &str) -> bool {
-        self.world.ledger.facts.iter().any(|(_, fact)| matches!(fact, Fact::Fault(seen, _) if seen.contains(what)))
+        self.world.log.facts.iter().any(|(_, fact)| matches!(fact, Fact::Fault(seen, _) if seen.contains(what)))
     }
 }
 
@@ -116,8 +116,8 @@ fn key_pair() -> KeyPairName {
     KeyPairName::new("runner-fleet-sim-key")
 }
 
-fn faulty(faults: Faults) -> Stage {
-    Stage::new(scenario().with_faults(faults))
+fn faulty(faults: Faults) -> TestBench {
+    TestBench::new(scenario().with_faults(faults))
 }
 
 fn job(after: u64, takes: u64) -> JobSpec {
@@ -144,33 +144,33 @@ fn launch(scenario: &Scenario, token: &str, count: u32) -> Launch {
 #[test]
 fn the_same_seed_gives_the_same_ledger() {
     let scenario = workload::small_and_rough(5);
-    let ledger = |seed| {
+    let log = |seed| {
         let end = simulate(seed, &scenario, |_, seed, _| Plain::new(Vice::None, seed));
-        end.map_or_else(|broken| broken.world, |outcome| outcome.world).ledger
+        end.map_or_else(|broken| broken.world, |outcome| outcome.world).log
     };
-    let one = ledger(9);
+    let one = log(9);
     assert!(one.facts.len() > 100);
-    assert_eq!(one, ledger(9));
-    assert_ne!(one, ledger(10));
+    assert_eq!(one, log(9));
+    assert_ne!(one, log(10));
 }
 
 #[test]
 fn a_waiting_runner_gets_the_first_job_by_id_at_once() {
-    let mut stage = Stage::new(scenario().with_jobs([job(600, 30), job(600, 30)]));
-    let worker = stage.serving();
-    stage.pass(600 - 130 + 2);
-    assert_eq!((stage.state(1001), stage.state(1002)), (JobState::Running, JobState::Pending));
-    assert_eq!(stage.report(&worker).jobs(), 1);
-    stage.pass(45);
-    assert_eq!((stage.state(1001), stage.state(1002)), (JobState::Succeeded, JobState::Running));
+    let mut bench = TestBench::new(scenario().with_jobs([job(600, 30), job(600, 30)]));
+    let worker = bench.serving();
+    bench.pass(600 - 130 + 2);
+    assert_eq!((bench.state(1001), bench.state(1002)), (JobState::Running, JobState::Pending));
+    assert_eq!(bench.report(&worker).jobs(), 1);
+    bench.pass(45);
+    assert_eq!((bench.state(1001), bench.state(1002)), (JobState::Succeeded, JobState::Running));
 }
 
 #[test]
 fn a_job_that_no_tag_matches_stays_and_is_shown() {
-    let mut stage = Stage::new(scenario().with_jobs([job(0, 30).tagged("windows"), job(0, 30).tagged("arm")]));
-    stage.serving();
-    assert_eq!((stage.state(1001), stage.state(1002)), (JobState::Pending, JobState::Succeeded));
-    let shown = stage.heard.iter().rev().find_map(|event| match event {
+    let mut bench = TestBench::new(scenario().with_jobs([job(0, 30).tagged("windows"), job(0, 30).tagged("arm")]));
+    bench.serving();
+    assert_eq!((bench.state(1001), bench.state(1002)), (JobState::Pending, JobState::Succeeded));
+    let shown = bench.heard.iter().rev().find_map(|event| match event {
         Event::Queue { snapshot: Ok(snapshot), .. } => {
             Some(snapshot.jobs.iter().map(|job| job.id.0).collect::<Vec<_>>())
         }
@@ -188,36 +188,36 @@ fn untagged_jobs_and_paused_runners_are_matched() {
     let mut protected = scenario().with_jobs([job(0, 30)]);
     protected.facts.values_mut().for_each(|facts| facts.protected_only = true);
     for scenario in [wants_tags, paused, protected] {
-        let mut stage = Stage::new(scenario);
-        stage.serving();
-        assert_eq!(stage.state(1001), JobState::Pending);
-        assert!(!stage.world.is_runnable(&stage.world.gitlab.jobs[&JobId(1001)]));
+        let mut bench = TestBench::new(scenario);
+        bench.serving();
+        assert_eq!(bench.state(1001), JobState::Pending);
+        assert!(!bench.world.is_runnable(&bench.world.gitlab.jobs[&JobId(1001)]));
     }
 }
 
 #[test]
 fn a_fenced_worker_is_empty_after_its_last_job() {
-    let mut stage = Stage::new(scenario().with_jobs([job(0, 300), job(200, 30)]));
-    let worker = stage.serving();
-    assert_eq!(stage.report(&worker).jobs(), 1);
-    stage.fence(&worker).pass(60);
-    let fenced = stage.report(&worker);
+    let mut bench = TestBench::new(scenario().with_jobs([job(0, 300), job(200, 30)]));
+    let worker = bench.serving();
+    assert_eq!(bench.report(&worker).jobs(), 1);
+    bench.fence(&worker).pass(60);
+    let fenced = bench.report(&worker);
     assert_eq!((fenced.runner, fenced.is_empty()), (RunnerState::Fenced, false));
-    stage.pass(400);
-    assert_eq!((stage.state(1001), stage.state(1002)), (JobState::Succeeded, JobState::Pending));
-    assert!(stage.report(&worker).is_empty());
+    bench.pass(400);
+    assert_eq!((bench.state(1001), bench.state(1002)), (JobState::Succeeded, JobState::Pending));
+    assert!(bench.report(&worker).is_empty());
 }
 
 #[test]
 fn an_open_request_of_a_fenced_worker_may_still_bring_a_job() {
     let seen: Vec<JobState> = (1..40)
         .map(|seed| {
-            let mut stage = Stage::seeded(scenario().with_jobs([job(150, 30)]), seed);
-            let worker = stage.serving();
-            stage.fence(&worker).pass(15);
-            assert_eq!(stage.report(&worker).runner, RunnerState::Fenced);
-            stage.pass(15);
-            stage.state(1001)
+            let mut bench = TestBench::seeded(scenario().with_jobs([job(150, 30)]), seed);
+            let worker = bench.serving();
+            bench.fence(&worker).pass(15);
+            assert_eq!(bench.report(&worker).runner, RunnerState::Fenced);
+            bench.pass(15);
+            bench.state(1001)
         })
         .collect();
     assert!(seen.contains(&JobState::Running) && seen.contains(&JobState::Pending), "{seen:?}");
@@ -225,54 +225,54 @@ fn an_open_request_of_a_fenced_worker_may_still_bring_a_job() {
 
 #[test]
 fn an_unfenced_worker_asks_again() {
-    let mut stage = Stage::new(scenario().with_jobs([job(300, 30)]));
-    let worker = stage.serving();
-    stage.fence(&worker).pass(60);
-    assert!(stage.report(&worker).is_empty());
-    stage.tell(Command::Unfence { worker: worker.clone(), reason: Reason::DemandReturned }).pass(150);
-    assert_eq!(stage.state(1001), JobState::Succeeded);
+    let mut bench = TestBench::new(scenario().with_jobs([job(300, 30)]));
+    let worker = bench.serving();
+    bench.fence(&worker).pass(60);
+    assert!(bench.report(&worker).is_empty());
+    bench.tell(Command::Unfence { worker: worker.clone(), reason: Reason::DemandReturned }).pass(150);
+    assert_eq!(bench.state(1001), JobState::Succeeded);
 }
 
 #[test]
 fn stop_needs_a_fenced_and_empty_worker() {
-    let mut stage = Stage::new(scenario());
-    let worker = stage.serving();
+    let mut bench = TestBench::new(scenario());
+    let worker = bench.serving();
     let stop = Command::Stop { worker: worker.clone(), reason: Reason::Paused };
-    stage.tell(stop.clone()).pass(10);
-    assert_eq!(stage.report(&worker).runner, RunnerState::Serving);
-    stage.fence(&worker).pass(60).tell(stop).pass(10);
-    assert_eq!(stage.report(&worker).runner, RunnerState::Stopped);
+    bench.tell(stop.clone()).pass(10);
+    assert_eq!(bench.report(&worker).runner, RunnerState::Serving);
+    bench.fence(&worker).pass(60).tell(stop).pass(10);
+    assert_eq!(bench.report(&worker).runner, RunnerState::Stopped);
 }
 
 #[test]
 fn a_first_request_makes_the_row_and_forget_deletes_it() {
-    let mut stage = Stage::new(scenario());
-    let worker = stage.serving();
+    let mut bench = TestBench::new(scenario());
+    let worker = bench.serving();
     let system_id = SystemId::of(&worker);
-    assert_eq!(stage.world.rows().collect::<Vec<_>>(), vec![(&system_id, &worker)]);
-    stage.tell(Command::Terminate(vec![Termination { worker: worker.clone(), reason: Reason::Paused }])).pass(90);
-    stage.tell(Command::Forget { worker: worker.clone(), runner: RunnerName::new("spot"), system_id }).pass(5);
-    assert_eq!(stage.world.rows().count(), 0);
-    assert!(stage.heard.contains(&Event::Forgotten { worker, outcome: Ok(()) }));
+    assert_eq!(bench.world.rows().collect::<Vec<_>>(), vec![(&system_id, &worker)]);
+    bench.tell(Command::Terminate(vec![Termination { worker: worker.clone(), reason: Reason::Paused }])).pass(90);
+    bench.tell(Command::Forget { worker: worker.clone(), runner: RunnerName::new("spot"), system_id }).pass(5);
+    assert_eq!(bench.world.rows().count(), 0);
+    assert!(bench.heard.contains(&Event::Forgotten { worker, outcome: Ok(()) }));
 }
 
 #[test]
 fn a_token_launches_once_and_answers_alike() {
-    let mut stage = Stage::new(scenario());
-    stage.launch("t", 2).pass(5).launch("t", 2).pass(5);
-    let answers = stage.answers();
+    let mut bench = TestBench::new(scenario());
+    bench.launch("t", 2).pass(5).launch("t", 2).pass(5);
+    let answers = bench.answers();
     assert_eq!(answers.len(), 2);
     assert_eq!(answers[0], answers[1]);
-    assert_eq!(stage.world.machines().count(), 2);
+    assert_eq!(bench.world.machines().count(), 2);
 }
 
 #[test]
 fn a_token_with_another_request_is_refused() {
-    let mut stage = Stage::new(scenario());
-    stage.launch("t", 2).pass(5).launch("t", 3).pass(5);
-    let second = stage.answers()[1];
+    let mut bench = TestBench::new(scenario());
+    bench.launch("t", 2).pass(5).launch("t", 3).pass(5);
+    let second = bench.answers()[1];
     assert_eq!((second.errors[0].class, second.launched.len()), (LaunchErrorClass::Invalid, 0));
-    assert_eq!(stage.world.machines().count(), 2);
+    assert_eq!(bench.world.machines().count(), 2);
 }
 
 #[test]
@@ -280,50 +280,50 @@ fn a_shortage_gives_what_there_is_and_names_the_rest() {
     let mut scenario = scenario();
     let (from, until) = (Duration::ZERO, Duration::from_secs(60));
     scenario.shortages = vec![Shortage { market: None, instance_type: None, zone: None, from, until, room: 2 }];
-    let mut stage = Stage::new(scenario);
-    stage.launch("t", 5).pass(5);
-    let answer = stage.answers()[0];
+    let mut bench = TestBench::new(scenario);
+    bench.launch("t", 5).pass(5);
+    let answer = bench.answers()[0];
     assert_eq!((answer.launched.len(), answer.errors.len(), answer.leftover), (2, 4, Leftover::None));
-    stage.pass(60).launch("u", 3).pass(5);
-    assert_eq!(stage.answers()[1].launched.len(), 3);
+    bench.pass(60).launch("u", 3).pass(5);
+    assert_eq!(bench.answers()[1].launched.len(), 3);
 }
 
 #[test]
 fn listings_lag_behind_and_show_the_ended_for_an_hour() {
-    let listed = |stage: &mut Stage| {
-        stage.heard.clear();
-        stage.tell(Command::ListInstances { with_health: false }).pass(1);
-        match stage.heard.iter().find(|event| matches!(event, Event::Instances { .. })) {
+    let listed = |bench: &mut TestBench| {
+        bench.heard.clear();
+        bench.tell(Command::ListInstances { with_health: false }).pass(1);
+        match bench.heard.iter().find(|event| matches!(event, Event::Instances { .. })) {
             Some(Event::Instances { listing: Ok(listing), .. }) => listing.iter().map(|one| one.state).collect(),
             other => panic!("no listing: {other:?}"),
         }
     };
-    let mut stage = Stage::new(scenario());
-    stage.launch("t", 8);
-    let fresh: Vec<InstanceState> = listed(&mut stage);
+    let mut bench = TestBench::new(scenario());
+    bench.launch("t", 8);
+    let fresh: Vec<InstanceState> = listed(&mut bench);
     assert!(fresh.len() < 8, "all are shown at once");
-    stage.pass(60);
-    assert_eq!(listed(&mut stage), vec![InstanceState::Running; 8]);
+    bench.pass(60);
+    assert_eq!(listed(&mut bench), vec![InstanceState::Running; 8]);
     let all =
-        stage.world.machines().map(|(id, _)| Termination { worker: id.clone(), reason: Reason::Paused }).collect();
-    stage.tell(Command::Terminate(all)).pass(120);
-    assert_eq!(listed(&mut stage), vec![InstanceState::Terminated; 8]);
-    stage.pass(3700);
-    assert_eq!(listed(&mut stage), vec![]);
+        bench.world.machines().map(|(id, _)| Termination { worker: id.clone(), reason: Reason::Paused }).collect();
+    bench.tell(Command::Terminate(all)).pass(120);
+    assert_eq!(listed(&mut bench), vec![InstanceState::Terminated; 8]);
+    bench.pass(3700);
+    assert_eq!(listed(&mut bench), vec![]);
 }
 
 #[test]
 fn a_spot_notice_comes_two_minutes_before_the_end() {
     let mut scenario = scenario().with_jobs([job(0, 900)]);
     scenario.interruptions = vec![Duration::from_secs(200)];
-    let mut stage = Stage::new(scenario);
-    let worker = stage.serving();
-    stage.pass(75);
-    assert!(stage.report(&worker).interruption.is_some());
-    assert_eq!(stage.state(1001), JobState::Running);
-    stage.pass(120);
-    assert_eq!(stage.state(1001), JobState::Killed(Killer::Interruption));
-    assert_eq!(stage.world.machines().next().unwrap().1.ending, Some(Ending::Interrupted));
+    let mut bench = TestBench::new(scenario);
+    let worker = bench.serving();
+    bench.pass(75);
+    assert!(bench.report(&worker).interruption.is_some());
+    assert_eq!(bench.state(1001), JobState::Running);
+    bench.pass(120);
+    assert_eq!(bench.state(1001), JobState::Killed(Killer::Interruption));
+    assert_eq!(bench.world.machines().next().unwrap().1.ending, Some(Ending::Interrupted));
 }
 
 #[test]
@@ -331,93 +331,93 @@ fn a_failed_job_is_retried_once() {
     let mut scenario = scenario().with_jobs([job(0, 900)]);
     scenario.interruptions = vec![Duration::from_secs(200)];
     scenario.runner_mut().unwrap().retry_interrupted = true;
-    let mut stage = Stage::new(scenario);
-    let worker = stage.serving();
-    let server = stage.world.scenario.settings.runners[0].server.clone();
+    let mut bench = TestBench::new(scenario);
+    let worker = bench.serving();
+    let server = bench.world.scenario.settings.runners[0].server.clone();
     let (runner, project) = (RunnerName::new("spot"), runner_fleet_engine::ProjectId(1));
     let retry = Command::Retry { worker, runner, runner_id: 1, server, project, job: JobId(1001) };
-    stage.pass(100).tell(retry.clone()).pass(5);
-    assert_eq!(stage.retried(), [RetryOutcome::StillRuns]);
-    stage.pass(195).tell(retry.clone()).pass(5);
-    assert_eq!(stage.state(1002), JobState::Pending);
-    stage.tell(retry).pass(5);
-    assert_eq!(stage.world.jobs().count(), 2);
-    assert!(matches!(stage.retried().as_slice(), [_, RetryOutcome::Queued(JobId(1002)), RetryOutcome::NotNeeded(_)]));
+    bench.pass(100).tell(retry.clone()).pass(5);
+    assert_eq!(bench.retried(), [RetryOutcome::StillRuns]);
+    bench.pass(195).tell(retry.clone()).pass(5);
+    assert_eq!(bench.state(1002), JobState::Pending);
+    bench.tell(retry).pass(5);
+    assert_eq!(bench.world.jobs().count(), 2);
+    assert!(matches!(bench.retried().as_slice(), [_, RetryOutcome::Queued(JobId(1002)), RetryOutcome::NotNeeded(_)]));
 }
 
 #[test]
 fn gitlab_retries_a_lost_job_as_its_yaml_says() {
     let mut scenario = scenario().with_jobs([JobSpec { retries: 1, ..job(0, 900) }]);
     scenario.interruptions = vec![Duration::from_secs(200)];
-    let mut stage = Stage::new(scenario);
-    stage.serving();
-    stage.pass(300);
-    assert_eq!(stage.state(1001), JobState::Killed(Killer::Interruption));
-    assert_eq!(stage.state(1002), JobState::Pending);
-    assert_eq!(stage.world.gitlab.jobs[&JobId(1002)].spec.retries, 0);
+    let mut bench = TestBench::new(scenario);
+    bench.serving();
+    bench.pass(300);
+    assert_eq!(bench.state(1001), JobState::Killed(Killer::Interruption));
+    assert_eq!(bench.state(1002), JobState::Pending);
+    assert_eq!(bench.world.gitlab.jobs[&JobId(1002)].spec.retries, 0);
 }
 
 #[test]
 fn a_crash_of_the_manager_loses_its_answers_and_no_job() {
-    let mut stage = Stage::new(scenario().with_jobs([job(0, 300)]));
-    let worker = stage.serving();
-    let now = stage.world.now();
-    stage.launch("u", 1);
-    stage.world.manager_dies(now);
-    stage.heard.clear();
-    stage.pass(60);
-    assert!(stage.heard.is_empty(), "{:?}", stage.heard);
-    assert_eq!(stage.world.machines().count(), 2, "the call was on its way");
-    let now = stage.world.now();
-    stage.world.manager_starts(now);
+    let mut bench = TestBench::new(scenario().with_jobs([job(0, 300)]));
+    let worker = bench.serving();
+    let now = bench.world.now();
+    bench.launch("u", 1);
+    bench.world.manager_dies(now);
+    bench.heard.clear();
+    bench.pass(60);
+    assert!(bench.heard.is_empty(), "{:?}", bench.heard);
+    assert_eq!(bench.world.machines().count(), 2, "the call was on its way");
+    let now = bench.world.now();
+    bench.world.manager_starts(now);
     let (runner, address) = (RunnerName::new("spot"), std::net::Ipv4Addr::new(10, 0, 0, 1).into());
-    stage.tell(Command::Connect { worker: worker.clone(), runner, address }).pass(10);
-    assert_eq!(stage.report(&worker).jobs(), 1);
-    stage.pass(300);
-    assert_eq!(stage.state(1001), JobState::Succeeded);
+    bench.tell(Command::Connect { worker: worker.clone(), runner, address }).pass(10);
+    assert_eq!(bench.report(&worker).jobs(), 1);
+    bench.pass(300);
+    assert_eq!(bench.state(1001), JobState::Succeeded);
 }
 
 #[test]
 fn a_worker_without_a_manager_ends_itself_after_its_job() {
     let mut scenario = scenario().with_jobs([job(0, 1200)]);
     scenario.orphan_timeout = Duration::from_secs(600);
-    let mut stage = Stage::new(scenario);
-    stage.serving();
-    let now = stage.world.now();
-    stage.world.manager_dies(now);
-    stage.pass(900);
-    assert_eq!(stage.world.live().count(), 1);
-    stage.pass(600);
-    assert_eq!((stage.state(1001), stage.world.live().count()), (JobState::Succeeded, 0));
+    let mut bench = TestBench::new(scenario);
+    bench.serving();
+    let now = bench.world.now();
+    bench.world.manager_dies(now);
+    bench.pass(900);
+    assert_eq!(bench.world.live().count(), 1);
+    bench.pass(600);
+    assert_eq!((bench.state(1001), bench.world.live().count()), (JobState::Succeeded, 0));
 }
 
 #[test]
 fn listings_and_looks_fail_when_told_to() {
     let faults = Faults { listing_fails: 1.0, queue_fails: 1.0, preparation_fails: 1.0, ..Faults::default() };
-    let mut stage = faulty(faults);
-    stage.tell(Command::ListInstances { with_health: false }).pass(10);
-    assert!(stage.heard.iter().any(|e| matches!(e, Event::Instances { listing: Err(_), .. })));
-    assert!(stage.heard.iter().any(|e| matches!(e, Event::Queue { snapshot: Err(_), .. })));
-    assert!(stage.heard.iter().any(|e| matches!(e, Event::LaunchPlan { plan: Err(_), .. })));
-    assert!(stage.heard.iter().any(|e| matches!(e, Event::Runner { facts: Err(_), .. })));
-    assert!(!stage.heard.iter().any(|e| matches!(e, Event::Queue { snapshot: Ok(_), .. })));
+    let mut bench = faulty(faults);
+    bench.tell(Command::ListInstances { with_health: false }).pass(10);
+    assert!(bench.heard.iter().any(|e| matches!(e, Event::Instances { listing: Err(_), .. })));
+    assert!(bench.heard.iter().any(|e| matches!(e, Event::Queue { snapshot: Err(_), .. })));
+    assert!(bench.heard.iter().any(|e| matches!(e, Event::LaunchPlan { plan: Err(_), .. })));
+    assert!(bench.heard.iter().any(|e| matches!(e, Event::Runner { facts: Err(_), .. })));
+    assert!(!bench.heard.iter().any(|e| matches!(e, Event::Queue { snapshot: Ok(_), .. })));
 }
 
 #[test]
 fn a_partial_look_says_so() {
-    let mut stage = faulty(Faults { queue_partial: 1.0, ..Faults::default() });
-    stage.pass(10);
+    let mut bench = faulty(Faults { queue_partial: 1.0, ..Faults::default() });
+    bench.pass(10);
     let complete = |event: &Event| matches!(event, Event::Queue { snapshot: Ok(snapshot), .. } if snapshot.complete);
-    assert!(stage.heard.iter().any(|e| matches!(e, Event::Queue { snapshot: Ok(_), .. })));
-    assert!(!stage.heard.iter().any(complete));
+    assert!(bench.heard.iter().any(|e| matches!(e, Event::Queue { snapshot: Ok(_), .. })));
+    assert!(!bench.heard.iter().any(complete));
 }
 
 #[test]
 fn answers_are_lost_late_or_doubled_when_told_to() {
     let listings = |faults, seconds| {
-        let mut stage = faulty(faults);
-        stage.tell(Command::ListInstances { with_health: false }).pass(seconds);
-        stage.heard.iter().filter(|event| matches!(event, Event::Instances { .. })).count()
+        let mut bench = faulty(faults);
+        bench.tell(Command::ListInstances { with_health: false }).pass(seconds);
+        bench.heard.iter().filter(|event| matches!(event, Event::Instances { .. })).count()
     };
     assert_eq!(listings(Faults::default(), 1), 1);
     assert_eq!(listings(Faults { answer_lost: 1.0, ..Faults::default() }, 60), 0);
@@ -429,9 +429,9 @@ fn answers_are_lost_late_or_doubled_when_told_to() {
 #[test]
 fn launches_fail_in_each_way_when_told_to() {
     let answer = |faults| {
-        let mut stage = faulty(faults);
-        stage.launch("t", 1).pass(60);
-        (stage.answers()[0].clone(), stage.world.machines().count())
+        let mut bench = faulty(faults);
+        bench.launch("t", 1).pass(60);
+        (bench.answers()[0].clone(), bench.world.machines().count())
     };
     let (refused, made) = answer(Faults { no_capacity: 1.0, ..Faults::default() });
     assert_eq!((refused.errors[0].class, refused.errors.len(), made), (LaunchErrorClass::Capacity, 4, 0));
@@ -441,10 +441,10 @@ fn launches_fail_in_each_way_when_told_to() {
     let made: Vec<usize> = (1..10)
         .map(|seed| {
             let faults = Faults { launch_unanswered: 1.0, ..Faults::default() };
-            let mut stage = Stage::seeded(scenario().with_faults(faults), seed);
-            stage.launch("t", 1).pass(60);
-            assert_eq!(stage.answers()[0].leftover, Leftover::Possible);
-            stage.world.machines().count()
+            let mut bench = TestBench::seeded(scenario().with_faults(faults), seed);
+            bench.launch("t", 1).pass(60);
+            assert_eq!(bench.answers()[0].leftover, Leftover::Possible);
+            bench.world.machines().count()
         })
         .collect();
     assert!(made.contains(&0) && made.contains(&1), "{made:?}");
@@ -452,64 +452,64 @@ fn launches_fail_in_each_way_when_told_to() {
 
 #[test]
 fn a_failed_terminate_leaves_the_worker_and_says_so() {
-    let mut stage = faulty(Faults { terminate_fails: 1.0, forget_fails: 1.0, ..Faults::default() });
-    let worker = stage.serving();
-    stage.tell(Command::Terminate(vec![Termination { worker: worker.clone(), reason: Reason::Paused }])).pass(5);
-    assert!(stage.heard.iter().any(|event| matches!(event, Event::TerminateFailed { .. })));
-    assert_eq!(stage.world.live().count(), 1);
+    let mut bench = faulty(Faults { terminate_fails: 1.0, forget_fails: 1.0, ..Faults::default() });
+    let worker = bench.serving();
+    bench.tell(Command::Terminate(vec![Termination { worker: worker.clone(), reason: Reason::Paused }])).pass(5);
+    assert!(bench.heard.iter().any(|event| matches!(event, Event::TerminateFailed { .. })));
+    assert_eq!(bench.world.live().count(), 1);
     let (runner, system_id) = (RunnerName::new("spot"), SystemId::of(&worker));
-    stage.tell(Command::Forget { worker, runner, system_id }).pass(5);
-    assert!(stage.heard.iter().any(|event| matches!(event, Event::Forgotten { outcome: Err(_), .. })));
+    bench.tell(Command::Forget { worker, runner, system_id }).pass(5);
+    assert!(bench.heard.iter().any(|event| matches!(event, Event::Forgotten { outcome: Err(_), .. })));
 }
 
 /// Launches one worker, connects to it, waits, and returns how it stands.
-fn booted(faults: Faults, seconds: u64) -> (Stage, WorkerId) {
-    let mut stage = faulty(faults);
-    stage.launch("t", 1).pass(10);
-    let worker = stage.answers()[0].launched[0].id.clone();
+fn booted(faults: Faults, seconds: u64) -> (TestBench, WorkerId) {
+    let mut bench = faulty(faults);
+    bench.launch("t", 1).pass(10);
+    let worker = bench.answers()[0].launched[0].id.clone();
     let (runner, address) = (RunnerName::new("spot"), std::net::Ipv4Addr::new(10, 0, 0, 1).into());
-    stage.tell(Command::Connect { worker: worker.clone(), runner, address }).pass(seconds);
-    (stage, worker)
+    bench.tell(Command::Connect { worker: worker.clone(), runner, address }).pass(seconds);
+    (bench, worker)
 }
 
 #[test]
 fn boots_go_wrong_in_each_way_when_told_to() {
-    let (stage, worker) = booted(Faults::default(), 100);
-    assert_eq!(stage.world.hosts[&worker].runner_state, RunnerState::Serving);
-    let (stage, worker) = booted(Faults { boot_slow: 1.0, ..Faults::default() }, 80);
-    assert_eq!(stage.world.hosts[&worker].runner_state, RunnerState::Absent);
-    let (stage, worker) = booted(Faults { boot_hangs: 1.0, ..Faults::default() }, 1200);
-    assert_eq!(stage.world.hosts[&worker].runner_state, RunnerState::Absent);
-    let (stage, _) = booted(Faults { boot_fails: 1.0, ..Faults::default() }, 120);
-    assert_eq!(stage.world.machines().next().unwrap().1.ending, Some(Ending::PoweredOff));
-    let (stage, worker) = booted(Faults { wrong_host_key: 1.0, ..Faults::default() }, 60);
-    assert!(matches!(stage.down(&worker), Some(ConnectionFailure::WrongHostKey(_))));
+    let (bench, worker) = booted(Faults::default(), 100);
+    assert_eq!(bench.world.hosts[&worker].runner_state, RunnerState::Serving);
+    let (bench, worker) = booted(Faults { boot_slow: 1.0, ..Faults::default() }, 80);
+    assert_eq!(bench.world.hosts[&worker].runner_state, RunnerState::Absent);
+    let (bench, worker) = booted(Faults { boot_hangs: 1.0, ..Faults::default() }, 1200);
+    assert_eq!(bench.world.hosts[&worker].runner_state, RunnerState::Absent);
+    let (bench, _) = booted(Faults { boot_fails: 1.0, ..Faults::default() }, 120);
+    assert_eq!(bench.world.machines().next().unwrap().1.ending, Some(Ending::PoweredOff));
+    let (bench, worker) = booted(Faults { wrong_host_key: 1.0, ..Faults::default() }, 60);
+    assert!(matches!(bench.down(&worker), Some(ConnectionFailure::WrongHostKey(_))));
 }
 
 #[test]
 fn workers_get_into_each_trouble_when_told_to() {
     let often = 200.0;
-    let (stage, worker) = booted(Faults { host_deaths_per_hour: often, ..Faults::default() }, 600);
-    assert!(stage.faults_seen("host dies") && !stage.world.hosts[&worker].alive);
-    assert_eq!(stage.world.live().count(), 1, "EC2 still says that it runs");
-    let (stage, worker) = booted(Faults { silences_per_hour: often, ..Faults::default() }, 600);
-    assert!(stage.faults_seen("silent") && stage.world.hosts[&worker].alive);
-    let (stage, worker) = booted(Faults { breaks_per_hour: often, ..Faults::default() }, 600);
-    assert!(stage.faults_seen("connection breaks"));
-    assert!(matches!(stage.down(&worker), Some(ConnectionFailure::Unreachable(_))));
-    let (stage, worker) = booted(Faults { runner_crashes_per_hour: 50.0, ..Faults::default() }, 3600);
-    assert_eq!(stage.report(&worker).runner, RunnerState::Failed);
-    let (stage, _) = booted(Faults { interruptions_per_hour: often, ..Faults::default() }, 600);
-    assert_eq!(stage.world.machines().next().unwrap().1.ending, Some(Ending::Interrupted));
+    let (bench, worker) = booted(Faults { host_deaths_per_hour: often, ..Faults::default() }, 600);
+    assert!(bench.faults_seen("host dies") && !bench.world.hosts[&worker].alive);
+    assert_eq!(bench.world.live().count(), 1, "EC2 still says that it runs");
+    let (bench, worker) = booted(Faults { silences_per_hour: often, ..Faults::default() }, 600);
+    assert!(bench.faults_seen("silent") && bench.world.hosts[&worker].alive);
+    let (bench, worker) = booted(Faults { breaks_per_hour: often, ..Faults::default() }, 600);
+    assert!(bench.faults_seen("connection breaks"));
+    assert!(matches!(bench.down(&worker), Some(ConnectionFailure::Unreachable(_))));
+    let (bench, worker) = booted(Faults { runner_crashes_per_hour: 50.0, ..Faults::default() }, 3600);
+    assert_eq!(bench.report(&worker).runner, RunnerState::Failed);
+    let (bench, _) = booted(Faults { interruptions_per_hour: often, ..Faults::default() }, 600);
+    assert_eq!(bench.world.machines().next().unwrap().1.ending, Some(Ending::Interrupted));
 }
 
 #[test]
 fn people_hold_workers_and_cancel_jobs_when_told_to() {
     let faults = Faults { holds_per_hour: 100.0, cancels_per_hour: 100.0, ..Faults::default() };
-    let mut stage = Stage::new(scenario().with_jobs([job(200, 3000), job(200, 3000)]).with_faults(faults));
-    stage.serving();
-    stage.pass(900);
-    let facts = &stage.world.ledger.facts;
+    let mut bench = TestBench::new(scenario().with_jobs([job(200, 3000), job(200, 3000)]).with_faults(faults));
+    bench.serving();
+    bench.pass(900);
+    let facts = &bench.world.log.facts;
     assert!(facts.iter().any(|(_, fact)| matches!(fact, Fact::Hold(_, true))));
     assert!(facts.iter().any(|(_, fact)| matches!(fact, Fact::JobKilled { by: Killer::Person, .. })));
 }
@@ -530,24 +530,24 @@ fn the_manager_crashes_and_stands_still_when_told_to() {
     });
     let world = end.map_or_else(|broken| broken.world, |outcome| outcome.world);
     assert!(starts > 3, "{starts} starts");
-    assert!(world.ledger.facts.iter().any(|(_, fact)| matches!(fact, Fact::Fault("the manager stands still", None))));
+    assert!(world.log.facts.iter().any(|(_, fact)| matches!(fact, Fact::Fault("the manager stands still", None))));
 }
 
 #[test]
 fn nothing_goes_wrong_any_more_once_it_is_calm() {
     let mut faults = Faults::rough(Duration::ZERO);
     faults.interruptions_per_hour = 100.0;
-    let (stage, worker) = booted(faults, 900);
-    assert_eq!(stage.world.hosts[&worker].runner_state, RunnerState::Serving);
-    assert!(!stage.faults_seen(""));
+    let (bench, worker) = booted(faults, 900);
+    assert_eq!(bench.world.hosts[&worker].runner_state, RunnerState::Serving);
+    assert!(!bench.faults_seen(""));
 }
 
 #[test]
 fn a_world_whose_prices_differ_tells_them_as_they_are_paid() {
     let told = |price_seed| {
-        let mut stage = Stage::new(Scenario { price_seed, ..scenario() });
-        stage.pass(2);
-        let polls = stage.heard.iter().filter_map(|event| match event {
+        let mut bench = TestBench::new(Scenario { price_seed, ..scenario() });
+        bench.pass(2);
+        let polls = bench.heard.iter().filter_map(|event| match event {
             Event::Prices(snapshot) => Some(snapshot.clone()),
             _ => None,
         });
@@ -567,81 +567,81 @@ fn a_world_whose_prices_differ_tells_them_as_they_are_paid() {
 }
 
 /// A world in which an earlier installation has left a template of this runner, one of a runner that is gone, and a key.
-fn inherited(faults: Faults, seed: u64) -> Stage {
+fn inherited(faults: Faults, seed: u64) -> TestBench {
     let mut scenario = scenario().with_faults(faults);
     let templates = [("former", "spot"), ("bygone", "bygone")];
     scenario.inherited = Inventory {
         key_pairs: [KeyPairName::new("lost")].into(),
         templates: templates.map(|(name, runner)| (TemplateName::new(name), RunnerName::new(runner))).into(),
     };
-    Stage::seeded(scenario, seed)
+    TestBench::seeded(scenario, seed)
 }
 
 /// The template that launches need at first, and the key pair.
-fn needed(stage: &Stage) -> Inventory {
-    let (runner, plan) = stage.world.scenario.plans.iter().next().unwrap();
+fn needed(bench: &TestBench) -> Inventory {
+    let (runner, plan) = bench.world.scenario.plans.iter().next().unwrap();
     Inventory { key_pairs: [key_pair()].into(), templates: [(plan.template.clone(), runner.clone())].into() }
 }
 
 #[test]
 fn launch_needs_are_made_first_and_the_rest_goes_later() {
-    let mut stage = inherited(Faults::default(), 1);
-    stage.pass(3);
-    assert!(stage.heard.iter().any(|event| matches!(event, Event::LaunchPlan { plan: Ok(_), .. })));
-    let there = stage.world.inventory();
+    let mut bench = inherited(Faults::default(), 1);
+    bench.pass(3);
+    assert!(bench.heard.iter().any(|event| matches!(event, Event::LaunchPlan { plan: Ok(_), .. })));
+    let there = bench.world.inventory();
     assert_eq!((there.templates.len(), there.key_pairs.len()), (3, 2));
-    stage.pass(40);
-    assert_eq!(stage.world.inventory(), needed(&stage));
+    bench.pass(40);
+    assert_eq!(bench.world.inventory(), needed(&bench));
 }
 
 #[test]
 fn a_call_that_fails_is_made_again_whether_it_worked_or_not() {
     for seed in 0..20 {
         let faults = Faults { chore_fails: 0.7, until: Duration::from_secs(600), ..Faults::default() };
-        let mut stage = inherited(faults, seed);
-        stage.pass(1000);
-        assert_eq!(stage.world.inventory(), needed(&stage), "seed {seed}");
+        let mut bench = inherited(faults, seed);
+        bench.pass(1000);
+        assert_eq!(bench.world.inventory(), needed(&bench), "seed {seed}");
     }
 }
 
 #[test]
 fn a_manager_that_dies_leaves_what_the_next_one_deletes() {
-    let mut stage = inherited(Faults::default(), 1);
-    stage.pass(10);
-    let now = stage.world.now();
-    stage.world.manager_dies(now);
-    stage.pass(600);
-    assert_eq!(stage.world.inventory().templates.len(), 3);
-    stage.world.manager_starts(later(now, Duration::from_secs(600)));
-    stage.pass(60);
-    assert_eq!(stage.world.inventory(), needed(&stage));
+    let mut bench = inherited(Faults::default(), 1);
+    bench.pass(10);
+    let now = bench.world.now();
+    bench.world.manager_dies(now);
+    bench.pass(600);
+    assert_eq!(bench.world.inventory().templates.len(), 3);
+    bench.world.manager_starts(later(now, Duration::from_secs(600)));
+    bench.pass(60);
+    assert_eq!(bench.world.inventory(), needed(&bench));
 }
 
 #[test]
 fn a_launch_from_what_is_gone_is_refused_and_has_it_made_again() {
     for (action, code) in [
         (
-            ResourceAction::DeleteTemplate(needed(&Stage::new(scenario())).templates.into_keys().next().unwrap()),
+            ResourceAction::DeleteTemplate(needed(&TestBench::new(scenario())).templates.into_keys().next().unwrap()),
             "Template",
         ),
         (ResourceAction::DeleteKeyPair(key_pair()), "KeyPair"),
     ] {
-        let mut stage = Stage::new(scenario());
-        stage.pass(60);
-        let now = stage.world.now();
-        stage.world.stock.carry_out(&action, &RunnerName::new("spot"), now);
-        stage.launch("t", 1).pass(10);
-        let refused = &stage.answers()[0].errors[0];
+        let mut bench = TestBench::new(scenario());
+        bench.pass(60);
+        let now = bench.world.now();
+        bench.world.stock.carry_out(&action, &RunnerName::new("spot"), now);
+        bench.launch("t", 1).pass(10);
+        let refused = &bench.answers()[0].errors[0];
         assert!(refused.code.contains(code) && refused.class == LaunchErrorClass::Invalid, "{refused:?}");
-        stage.pass(60).launch("again", 1).pass(10);
-        assert_eq!(stage.answers()[1].launched.len(), 1, "{code}");
+        bench.pass(60).launch("again", 1).pass(10);
+        assert_eq!(bench.answers()[1].launched.len(), 1, "{code}");
     }
 }
 
 #[test]
 fn people_delete_by_hand_when_told_to() {
-    let mut stage = faulty(Faults { deletions_by_hand_per_hour: 60.0, ..Faults::default() });
-    stage.pass(1200);
+    let mut bench = faulty(Faults { deletions_by_hand_per_hour: 60.0, ..Faults::default() });
+    bench.pass(1200);
     let by_hand = |(_, fact): &(Timestamp, Fact)| matches!(fact, Fact::Administered(what) if what.contains("by hand"));
-    assert!(stage.world.ledger.facts.iter().any(by_hand));
+    assert!(bench.world.log.facts.iter().any(by_hand));
 }

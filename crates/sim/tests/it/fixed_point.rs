@@ -11,7 +11,7 @@ use runner_fleet_engine::{
     WorkerId,
 };
 
-use super::stage::{SERVER, Stage, plan, runner, serving};
+use super::bench::{SERVER, TestBench, plan, runner, serving};
 
 /// Rounds after which everybody must be at rest: a drifted worker takes four (fence, stop, terminate, replace), and they
 /// roll one at a time.
@@ -60,9 +60,9 @@ fn report(found: Found, capacity: u32, now: jiff::Timestamp) -> Report {
     }
 }
 
-/// A stage on which every command comes true at once.
+/// A bench on which every command comes true at once.
 struct Perfect {
-    stage: Stage,
+    bench: TestBench,
     reports: BTreeMap<WorkerId, Report>,
     jobs: Vec<u64>,
     launched: u32,
@@ -71,12 +71,12 @@ struct Perfect {
 impl Perfect {
     /// Looks at everything once; the commands that came of it, without the mere questions.
     fn round(&mut self) -> Vec<Command> {
-        self.stage.pass(3);
-        let now = self.stage.now;
-        let jobs = self.jobs.iter().map(|id| self.stage.job(*id)).collect();
+        self.bench.pass(3);
+        let now = self.bench.now;
+        let jobs = self.jobs.iter().map(|id| self.bench.job(*id)).collect();
         let snapshot = Ok(QueueSnapshot { as_of: now, jobs, complete: true });
         let mut events = vec![
-            Event::Instances { asked_at: now, listing: Ok(self.stage.instances.clone()) },
+            Event::Instances { asked_at: now, listing: Ok(self.bench.instances.clone()) },
             Event::Queue { server: Server::new(SERVER), snapshot },
         ];
         let connections = self.reports.iter().map(|(worker, report)| Event::Worker {
@@ -85,7 +85,7 @@ impl Perfect {
         });
         events.extend(connections);
         let asks = |command: &Command| matches!(command, Command::ListInstances { .. } | Command::Connect { .. });
-        self.stage.step(events).into_iter().filter(|command| !asks(command)).collect()
+        self.bench.step(events).into_iter().filter(|command| !asks(command)).collect()
     }
 
     fn carry_out(&mut self, command: Command) {
@@ -95,7 +95,7 @@ impl Perfect {
                 for _ in 0..launch.count {
                     self.launched += 1;
                     let id = format!("i-new-{}", self.launched);
-                    let instance = self.stage.instance(&id);
+                    let instance = self.bench.instance(&id);
                     let offering = &launch.offerings[0];
                     named.push(LaunchedWorker {
                         id: instance.id.clone(),
@@ -104,7 +104,7 @@ impl Perfect {
                         market: offering.market,
                     });
                     self.reports.insert(instance.id.clone(), serving(0));
-                    self.stage.instances.push(Instance {
+                    self.bench.instances.push(Instance {
                         runner: launch.runner.clone(),
                         config: launch.config.clone(),
                         launch: Some(launch.token.clone()),
@@ -113,7 +113,7 @@ impl Perfect {
                     });
                 }
                 let answer = LaunchAnswer { launched: named, errors: Vec::new(), leftover: Leftover::None };
-                let more = self.stage.step(vec![Event::Launched { token: launch.token, answer }]);
+                let more = self.bench.step(vec![Event::Launched { token: launch.token, answer }]);
                 more.into_iter().for_each(|command| self.carry_out(command));
             }
             Command::Fence { worker, .. } => self.turns(&worker, RunnerState::Fenced),
@@ -122,12 +122,12 @@ impl Perfect {
             Command::Terminate(all) => {
                 for one in all {
                     self.reports.remove(&one.worker);
-                    let ended = self.stage.instances.iter_mut().filter(|instance| instance.id == one.worker);
+                    let ended = self.bench.instances.iter_mut().filter(|instance| instance.id == one.worker);
                     ended.for_each(|instance| instance.state = InstanceState::Terminated);
                 }
             }
             Command::Forget { worker, .. } => {
-                let more = self.stage.step(vec![Event::Forgotten { worker, outcome: Ok(()) }]);
+                let more = self.bench.step(vec![Event::Forgotten { worker, outcome: Ok(()) }]);
                 more.into_iter().for_each(|command| self.carry_out(command));
             }
             Command::ListInstances { .. }
@@ -146,21 +146,21 @@ impl Perfect {
 }
 
 fn rest(settings: RunnerSettings, concurrent: u32, workers: &[Found], jobs: u64) -> Result<(), TestCaseError> {
-    let mut stage = Stage::with_concurrent(vec![settings.clone()], concurrent);
+    let mut bench = TestBench::with_concurrent(vec![settings.clone()], concurrent);
     let new = LaunchPlan { config: ConfigHash::new("c2"), ..plan() };
-    let opening = std::mem::take(&mut stage.opening);
-    let mut perfect = Perfect { stage, reports: BTreeMap::new(), jobs: (1..=jobs).collect(), launched: 0 };
+    let opening = std::mem::take(&mut bench.opening);
+    let mut perfect = Perfect { bench, reports: BTreeMap::new(), jobs: (1..=jobs).collect(), launched: 0 };
     opening.into_iter().for_each(|command| perfect.carry_out(command));
     for (index, found) in workers.iter().enumerate() {
-        let instance = perfect.stage.instance(&format!("i-old-{index}"));
+        let instance = perfect.bench.instance(&format!("i-old-{index}"));
         let drifted = matches!(found, Found::Drifted | Found::DriftedAndBusy);
         let config = ConfigHash::new(if drifted { "c1" } else { "c2" });
         let held = matches!(found, Found::Held);
-        perfect.reports.insert(instance.id.clone(), report(*found, settings.capacity, perfect.stage.now));
-        perfect.stage.instances.push(Instance { config, hold: held, ..instance });
+        perfect.reports.insert(instance.id.clone(), report(*found, settings.capacity, perfect.bench.now));
+        perfect.bench.instances.push(Instance { config, hold: held, ..instance });
     }
     let plan = Event::LaunchPlan { runner: RunnerName::new(settings.name.as_str()), plan: Ok(new) };
-    let first = perfect.stage.step(vec![plan]);
+    let first = perfect.bench.step(vec![plan]);
     first.into_iter().for_each(|command| perfect.carry_out(command));
 
     let rounds = (workers.len() + 12) * ROUNDS_PER_WORKER;

@@ -5,67 +5,67 @@ use runner_fleet_engine::{
     RunnerName, RunnerSettings,
 };
 
-use super::stage::{Stage, launches, runner, serving, words};
+use super::bench::{TestBench, launches, runner, serving, words};
 
 #[test]
 fn three_jobs_get_three_workers_in_one_launch() {
-    let mut stage = Stage::with(vec![runner()]);
-    let commands = stage.queue(&[1, 2, 3]);
+    let mut bench = TestBench::with(vec![runner()]);
+    let commands = bench.queue(&[1, 2, 3]);
     assert_eq!(words(&commands), ["launch 3 spot"]);
 
-    stage.grant(&launches(&commands)[0]);
+    bench.grant(&launches(&commands)[0]);
     for _ in 0..20 {
-        stage.pass(3);
-        assert!(launches(&stage.queue(&[1, 2, 3])).is_empty());
-        stage.list();
+        bench.pass(3);
+        assert!(launches(&bench.queue(&[1, 2, 3])).is_empty());
+        bench.list();
     }
 }
 
 #[test]
 fn a_job_just_taken_is_not_counted_twice() {
-    let mut stage = Stage::with(vec![runner()]);
-    let workers = stage.with_ready_workers(1);
-    stage.pass(3);
-    stage.queue(&[1]);
-    stage.pass(1);
+    let mut bench = TestBench::with(vec![runner()]);
+    let workers = bench.with_ready_workers(1);
+    bench.pass(3);
+    bench.queue(&[1]);
+    bench.pass(1);
     // The worker says "busy" before the next poll of the queue, and does not know the job's id yet.
-    assert_eq!(words(&stage.report(&workers[0], serving(1))), Vec::<String>::new());
-    stage.pass(2);
-    assert_eq!(words(&stage.queue(&[])), Vec::<String>::new());
+    assert_eq!(words(&bench.report(&workers[0], serving(1))), Vec::<String>::new());
+    bench.pass(2);
+    assert_eq!(words(&bench.queue(&[])), Vec::<String>::new());
 }
 
 #[test]
 fn idle_slots_are_kept_ready_and_refilled_when_they_are_taken() {
     let idle = IdlePolicy { count: IdleCount::Fixed(1), ..runner().idle };
-    let mut stage = Stage::with(vec![RunnerSettings { idle, ..runner() }]);
-    let first = launches(&stage.opening);
+    let mut bench = TestBench::with(vec![RunnerSettings { idle, ..runner() }]);
+    let first = launches(&bench.opening);
     assert_eq!(first[0].count, 1);
-    let workers = stage.grant(&first[0]);
-    stage.list();
-    stage.queue(&[]);
-    assert!(words(&stage.report(&workers[0], serving(0))).is_empty());
-    assert_eq!(words(&stage.report(&workers[0], serving(1))), ["launch 1 spot"]);
+    let workers = bench.grant(&first[0]);
+    bench.list();
+    bench.queue(&[]);
+    assert!(words(&bench.report(&workers[0], serving(0))).is_empty());
+    assert_eq!(words(&bench.report(&workers[0], serving(1))), ["launch 1 spot"]);
 }
 
 #[test]
 fn no_launch_goes_beyond_max_workers_nor_beyond_concurrent() {
-    let mut stage = Stage::with(vec![RunnerSettings { max_workers: 2, ..runner() }]);
-    let commands = stage.queue(&[1, 2, 3, 4, 5]);
+    let mut bench = TestBench::with(vec![RunnerSettings { max_workers: 2, ..runner() }]);
+    let commands = bench.queue(&[1, 2, 3, 4, 5]);
     assert_eq!(words(&commands), ["launch 2 spot"]);
-    let snapshot = stage.engine.snapshot();
+    let snapshot = bench.engine.snapshot();
     let held_back = snapshot.runners[0].held_back.as_ref().map(|held_back| &held_back.reason);
     assert_eq!(held_back, Some(&HeldBack::MaxWorkers { max_workers: 2 }));
 
     let many: Vec<u64> = (1..=300).collect();
-    let mut stage = Stage::with(vec![RunnerSettings { max_workers: 500, capacity: 3, ..runner() }]);
-    assert_eq!(words(&stage.queue(&many)), ["launch 33 spot"], "concurrent = 100 holds 33 workers of 3 jobs each");
+    let mut bench = TestBench::with(vec![RunnerSettings { max_workers: 500, capacity: 3, ..runner() }]);
+    assert_eq!(words(&bench.queue(&many)), ["launch 33 spot"], "concurrent = 100 holds 33 workers of 3 jobs each");
 }
 
 #[test]
 fn a_shared_job_counts_for_the_first_runner_with_room() {
     let second = RunnerSettings { name: RunnerName::new("second"), ..runner() };
-    let mut stage = Stage::with(vec![RunnerSettings { max_workers: 2, ..runner() }, second]);
-    let commands = stage.queue(&[1, 2, 3]);
+    let mut bench = TestBench::with(vec![RunnerSettings { max_workers: 2, ..runner() }, second]);
+    let commands = bench.queue(&[1, 2, 3]);
     let asked: Vec<(String, u32)> =
         launches(&commands).iter().map(|launch| (launch.runner.to_string(), launch.count)).collect();
     assert_eq!(asked, [("graviton".to_owned(), 2), ("second".to_owned(), 1)]);
@@ -73,8 +73,8 @@ fn a_shared_job_counts_for_the_first_runner_with_room() {
 
 #[test]
 fn on_demand_takes_only_what_spot_could_not_give() {
-    let mut stage = Stage::with(vec![runner()]);
-    let launch = launches(&stage.queue(&[1, 2, 3])).remove(0);
+    let mut bench = TestBench::with(vec![runner()]);
+    let launch = launches(&bench.queue(&[1, 2, 3])).remove(0);
     let errors = launch
         .offerings
         .iter()
@@ -86,15 +86,15 @@ fn on_demand_takes_only_what_spot_could_not_give() {
         })
         .collect();
     let answer = LaunchAnswer { launched: Vec::new(), errors, leftover: Leftover::None };
-    let commands = stage.step(vec![Event::Launched { token: launch.token, answer }]);
+    let commands = bench.step(vec![Event::Launched { token: launch.token, answer }]);
     let again = launches(&commands);
     assert_eq!((again.len(), again[0].market, again[0].count), (1, Market::OnDemand, 3));
 }
 
 #[test]
 fn an_unanswered_launch_is_repeated_and_stays_counted() {
-    let mut stage = Stage::with(vec![runner()]);
-    let launch = launches(&stage.queue(&[1])).remove(0);
+    let mut bench = TestBench::with(vec![runner()]);
+    let launch = launches(&bench.queue(&[1])).remove(0);
     let answer = LaunchAnswer {
         launched: Vec::new(),
         errors: vec![LaunchError {
@@ -105,11 +105,11 @@ fn an_unanswered_launch_is_repeated_and_stays_counted() {
         }],
         leftover: Leftover::Possible,
     };
-    stage.step(vec![Event::Launched { token: launch.token.clone(), answer }]);
+    bench.step(vec![Event::Launched { token: launch.token.clone(), answer }]);
     for _ in 0..10 {
-        stage.pass(3);
-        stage.list();
-        for repeated in launches(&stage.queue(&[1])) {
+        bench.pass(3);
+        bench.list();
+        for repeated in launches(&bench.queue(&[1])) {
             assert_eq!(repeated.token, launch.token, "nothing but the same launch");
         }
     }
@@ -117,8 +117,8 @@ fn an_unanswered_launch_is_repeated_and_stays_counted() {
 
 #[test]
 fn a_refused_launch_waits_and_says_why() {
-    let mut stage = Stage::with(vec![runner()]);
-    let launch = launches(&stage.queue(&[1])).remove(0);
+    let mut bench = TestBench::with(vec![runner()]);
+    let launch = launches(&bench.queue(&[1])).remove(0);
     let answer = LaunchAnswer {
         launched: Vec::new(),
         errors: vec![LaunchError {
@@ -129,42 +129,42 @@ fn a_refused_launch_waits_and_says_why() {
         }],
         leftover: Leftover::None,
     };
-    stage.step(vec![Event::Launched { token: launch.token, answer }]);
-    stage.pass(3);
-    assert!(launches(&stage.queue(&[1])).is_empty());
-    let held_back = stage.engine.snapshot().runners[0].held_back.clone().unwrap().reason;
+    bench.step(vec![Event::Launched { token: launch.token, answer }]);
+    bench.pass(3);
+    assert!(launches(&bench.queue(&[1])).is_empty());
+    let held_back = bench.engine.snapshot().runners[0].held_back.clone().unwrap().reason;
     let said = "UnauthorizedOperation: not allowed";
     assert!(matches!(&held_back, HeldBack::Refused { last, .. } if last == said), "{held_back:?}");
-    stage.pass(60);
-    stage.list();
-    assert_eq!(launches(&stage.queue(&[1])).len(), 1);
+    bench.pass(60);
+    bench.list();
+    assert_eq!(launches(&bench.queue(&[1])).len(), 1);
 }
 
 #[test]
 fn three_failed_boots_open_the_breaker_which_tries_one() {
-    let mut stage = Stage::with(vec![runner()]);
+    let mut bench = TestBench::with(vec![runner()]);
     let workers = {
-        let launch = launches(&stage.queue(&[1, 2, 3])).remove(0);
-        stage.grant(&launch)
+        let launch = launches(&bench.queue(&[1, 2, 3])).remove(0);
+        bench.grant(&launch)
     };
-    stage.list();
-    stage.pass(301);
-    stage.list();
-    stage.queue(&[1, 2, 3]);
-    let held_back = stage.engine.snapshot().runners[0].held_back.clone().unwrap().reason;
+    bench.list();
+    bench.pass(301);
+    bench.list();
+    bench.queue(&[1, 2, 3]);
+    let held_back = bench.engine.snapshot().runners[0].held_back.clone().unwrap().reason;
     assert!(matches!(held_back, HeldBack::Breaker { boots: 3, .. }), "{held_back:?}");
-    stage.instances.retain(|instance| !workers.contains(&instance.id));
+    bench.instances.retain(|instance| !workers.contains(&instance.id));
 
     for _ in 0..140 {
-        stage.pass(3);
-        let mut commands = stage.list();
-        commands.extend(stage.queue(&[1, 2, 3]));
+        bench.pass(3);
+        let mut commands = bench.list();
+        commands.extend(bench.queue(&[1, 2, 3]));
         if let Some(launch) = launches(&commands).first() {
             assert_eq!(launch.count, 1, "one trial after the breaker");
             return;
         }
     }
-    panic!("the breaker never closed again: {:#?}", stage.engine.snapshot());
+    panic!("the breaker never closed again: {:#?}", bench.engine.snapshot());
 }
 
 /// What is said to the connections of workers, and the ends: `connect i-0001`.
@@ -180,31 +180,31 @@ fn links_and_ends(commands: &[Command]) -> Vec<String> {
 
 #[test]
 fn a_worker_given_up_loses_its_link_first() {
-    let mut stage = Stage::with(vec![runner()]);
-    let launch = launches(&stage.queue(&[1])).remove(0);
-    let worker = stage.grant(&launch).remove(0);
-    assert_eq!(links_and_ends(&stage.list()), [format!("connect {worker}")]);
-    stage.pass(301);
+    let mut bench = TestBench::with(vec![runner()]);
+    let launch = launches(&bench.queue(&[1])).remove(0);
+    let worker = bench.grant(&launch).remove(0);
+    assert_eq!(links_and_ends(&bench.list()), [format!("connect {worker}")]);
+    bench.pass(301);
 
-    assert_eq!(links_and_ends(&stage.list()), [format!("disconnect {worker}"), format!("terminate {worker}")]);
+    assert_eq!(links_and_ends(&bench.list()), [format!("disconnect {worker}"), format!("terminate {worker}")]);
 
     // EC2 did not hear it; the worker goes on booting, and the call is repeated.
-    stage.pass(61);
-    assert_eq!(links_and_ends(&stage.list()), [format!("terminate {worker}")]);
+    bench.pass(61);
+    assert_eq!(links_and_ends(&bench.list()), [format!("terminate {worker}")]);
 }
 
 #[test]
 fn a_worker_given_up_that_serves_gets_its_link_back() {
-    let mut stage = Stage::with(vec![runner()]);
-    let launch = launches(&stage.queue(&[1])).remove(0);
-    let worker = stage.grant(&launch).remove(0);
-    stage.list();
-    stage.pass(301);
-    stage.list();
+    let mut bench = TestBench::with(vec![runner()]);
+    let launch = launches(&bench.queue(&[1])).remove(0);
+    let worker = bench.grant(&launch).remove(0);
+    bench.list();
+    bench.pass(301);
+    bench.list();
 
     // Its connection had told this before it was let go; EC2 did not hear of the end.
-    assert_eq!(links_and_ends(&stage.report(&worker, serving(1))), [format!("connect {worker}")]);
-    assert!(links_and_ends(&stage.report(&worker, serving(1))).is_empty());
-    stage.pass(61);
-    assert!(links_and_ends(&stage.list()).is_empty(), "it has a job");
+    assert_eq!(links_and_ends(&bench.report(&worker, serving(1))), [format!("connect {worker}")]);
+    assert!(links_and_ends(&bench.report(&worker, serving(1))).is_empty());
+    bench.pass(61);
+    assert!(links_and_ends(&bench.list()).is_empty(), "it has a job");
 }

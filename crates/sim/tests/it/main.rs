@@ -1,6 +1,7 @@
 //! The engine, step by step: what it does with what it is told. The laws are checked after every step.
 #![cfg(test)]
 
+mod bench;
 mod clocks;
 mod drains;
 mod fixed_point;
@@ -12,7 +13,6 @@ mod retries;
 mod scenarios;
 mod shares;
 mod snapshots;
-mod stage;
 mod unknowns;
 mod why;
 mod worlds;

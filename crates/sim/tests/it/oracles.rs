@@ -15,7 +15,7 @@ use runner_fleet_engine::{
     RunnerName, RunnerSettings, ScheduleEntry, Scope, Server, Settings,
 };
 
-use super::stage::{SERVER, launches, plan, runner};
+use super::bench::{SERVER, launches, plan, runner};
 
 /// A runner as a person would write it down.
 #[derive(Clone, Debug)]
@@ -278,7 +278,7 @@ fn idle_wanted(schedule: Vec<ScheduleEntry>, at: Timestamp) -> u32 {
     let settings =
         RunnerSettings { schedule, idle: IdlePolicy { count: IdleCount::Fixed(0), ..runner().idle }, ..runner() };
     let mut engine = Engine::new("ci", 7, at);
-    engine.step(at, vec![Event::Configured(super::stage::settings(vec![settings]))]);
+    engine.step(at, vec![Event::Configured(super::bench::settings(vec![settings]))]);
     engine.snapshot().runners[0].idle_wanted
 }
 

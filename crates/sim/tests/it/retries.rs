@@ -11,7 +11,7 @@ use runner_fleet_sim::run::run;
 use runner_fleet_sim::scenario::JobSpec;
 use runner_fleet_sim::{Faults, JobState, Outcome, Scenario};
 
-use super::stage::{SERVER, Stage, bad_gateway, forbidden, runner, serving, taken_back};
+use super::bench::{SERVER, TestBench, bad_gateway, forbidden, runner, serving, taken_back};
 
 /// A world with one interruption after 200 s, and a job that runs for so long.
 fn interrupted(takes: u64, faults: Faults, seed: u64) -> Outcome {
@@ -57,15 +57,15 @@ fn bad_answers_retry_nothing_twice_and_forget_nothing() {
 }
 
 /// A worker under notice, with job 7 of project 70.
-fn under_notice() -> (Stage, WorkerId, Report) {
-    let mut stage = Stage::with(vec![RunnerSettings { retry_interrupted: true, ..runner() }]);
-    let worker = stage.with_ready_workers(1).remove(0);
-    stage.queue(&[]);
-    let interruption = Some(stage.now.saturating_add(Duration::from_secs(120)).unwrap());
+fn under_notice() -> (TestBench, WorkerId, Report) {
+    let mut bench = TestBench::with(vec![RunnerSettings { retry_interrupted: true, ..runner() }]);
+    let worker = bench.with_ready_workers(1).remove(0);
+    bench.queue(&[]);
+    let interruption = Some(bench.now.saturating_add(Duration::from_secs(120)).unwrap());
     let projects = BTreeMap::from([(JobId(7), ProjectId(70))]);
     let report = Report { interruption, job_ids: [JobId(7)].into(), projects, ..serving(1) };
-    assert_eq!(asked(&stage.report(&worker, report.clone())), []);
-    (stage, worker, report)
+    assert_eq!(asked(&bench.report(&worker, report.clone())), []);
+    (bench, worker, report)
 }
 
 fn asked(commands: &[Command]) -> Vec<(JobId, ProjectId)> {
@@ -76,70 +76,70 @@ fn asked(commands: &[Command]) -> Vec<(JobId, ProjectId)> {
     commands.iter().filter_map(of).collect()
 }
 
-fn answer(stage: &mut Stage, outcome: RetryOutcome) -> Vec<Command> {
-    stage.step(vec![Event::Retried { server: Server::new(SERVER), job: JobId(7), outcome }])
+fn answer(bench: &mut TestBench, outcome: RetryOutcome) -> Vec<Command> {
+    bench.step(vec![Event::Retried { server: Server::new(SERVER), job: JobId(7), outcome }])
 }
 
 #[test]
 fn gitlab_is_asked_once_the_job_has_left_until_it_knows() {
-    let (mut stage, worker, report) = under_notice();
-    stage.pass(80);
+    let (mut bench, worker, report) = under_notice();
+    bench.pass(80);
     let ended = Report { job_ids: [].into(), projects: BTreeMap::new(), ..report };
-    assert_eq!(asked(&stage.report(&worker, ended)), [(JobId(7), ProjectId(70))]);
-    assert_eq!(asked(&answer(&mut stage, RetryOutcome::StillRuns)), []);
-    stage.pass(11);
-    assert_eq!(asked(&stage.list()), [(JobId(7), ProjectId(70))]);
-    answer(&mut stage, RetryOutcome::Failed(bad_gateway()));
-    stage.pass(11);
-    assert_eq!(asked(&stage.list()), [], "ever more rarely");
-    stage.pass(11);
-    assert_eq!(asked(&stage.list()), [(JobId(7), ProjectId(70))]);
-    answer(&mut stage, RetryOutcome::Queued(JobId(8)));
+    assert_eq!(asked(&bench.report(&worker, ended)), [(JobId(7), ProjectId(70))]);
+    assert_eq!(asked(&answer(&mut bench, RetryOutcome::StillRuns)), []);
+    bench.pass(11);
+    assert_eq!(asked(&bench.list()), [(JobId(7), ProjectId(70))]);
+    answer(&mut bench, RetryOutcome::Failed(bad_gateway()));
+    bench.pass(11);
+    assert_eq!(asked(&bench.list()), [], "ever more rarely");
+    bench.pass(11);
+    assert_eq!(asked(&bench.list()), [(JobId(7), ProjectId(70))]);
+    answer(&mut bench, RetryOutcome::Queued(JobId(8)));
     for _ in 0..20 {
-        stage.pass(60);
-        assert_eq!(asked(&stage.list()), []);
+        bench.pass(60);
+        assert_eq!(asked(&bench.list()), []);
     }
-    assert_eq!(stage.engine.snapshot().totals.jobs_retried, 1);
+    assert_eq!(bench.engine.snapshot().totals.jobs_retried, 1);
 }
 
 #[test]
 fn a_silent_interruption_is_followed_up_from_the_report() {
-    let (mut stage, worker, report) = under_notice();
-    stage.report(&worker, Report { interruption: None, ..report });
-    stage.pass(5);
+    let (mut bench, worker, report) = under_notice();
+    bench.report(&worker, Report { interruption: None, ..report });
+    bench.pass(5);
     let gone = |instance: &Instance| Instance {
         state: InstanceState::Terminated,
         state_reason: Some(taken_back()),
         ..instance.clone()
     };
-    stage.instances = stage.instances.iter().map(gone).collect();
-    assert_eq!(asked(&stage.list()), [(JobId(7), ProjectId(70))]);
+    bench.instances = bench.instances.iter().map(gone).collect();
+    assert_eq!(asked(&bench.list()), [(JobId(7), ProjectId(70))]);
 }
 
 #[test]
 fn a_refusal_is_told_once_and_our_retry_not_retried() {
-    let (mut stage, worker, report) = under_notice();
+    let (mut bench, worker, report) = under_notice();
     let both = Report {
         job_ids: [JobId(7), JobId(9)].into(),
         projects: [(JobId(7), ProjectId(70)), (JobId(9), ProjectId(70))].into(),
         ..report.clone()
     };
-    stage.report(&worker, both);
-    stage.pass(5);
+    bench.report(&worker, both);
+    bench.pass(5);
     let ended = Report { job_ids: [].into(), projects: BTreeMap::new(), ..report };
-    assert_eq!(asked(&stage.report(&worker, ended)).len(), 2);
-    answer(&mut stage, RetryOutcome::Refused(forbidden()));
+    assert_eq!(asked(&bench.report(&worker, ended)).len(), 2);
+    answer(&mut bench, RetryOutcome::Refused(forbidden()));
     let other =
         Event::Retried { server: Server::new(SERVER), job: JobId(9), outcome: RetryOutcome::Refused(forbidden()) };
-    stage.step(vec![other]);
+    bench.step(vec![other]);
     let told =
-        stage.engine.snapshot().decisions.iter().filter(|decision| decision.text.contains("cannot be retried")).count();
+        bench.engine.snapshot().decisions.iter().filter(|decision| decision.text.contains("cannot be retried")).count();
     assert_eq!(told, 1);
 
-    let (mut stage, worker, report) = under_notice();
+    let (mut bench, worker, report) = under_notice();
     let next = Report { job_ids: [JobId(8)].into(), projects: [(JobId(8), ProjectId(70))].into(), ..report.clone() };
-    stage.report(&worker, Report { job_ids: [].into(), projects: BTreeMap::new(), ..report });
-    answer(&mut stage, RetryOutcome::Queued(JobId(8)));
-    stage.report(&worker, next.clone());
-    assert_eq!(asked(&stage.report(&worker, Report { job_ids: [].into(), projects: BTreeMap::new(), ..next })), []);
+    bench.report(&worker, Report { job_ids: [].into(), projects: BTreeMap::new(), ..report });
+    answer(&mut bench, RetryOutcome::Queued(JobId(8)));
+    bench.report(&worker, next.clone());
+    assert_eq!(asked(&bench.report(&worker, Report { job_ids: [].into(), projects: BTreeMap::new(), ..next })), []);
 }

@@ -13,7 +13,7 @@ use runner_fleet_engine::{
     Zone,
 };
 use runner_fleet_sim::check::Check;
-use runner_fleet_sim::ledger::Fact;
+use runner_fleet_sim::event_log::Fact;
 use runner_fleet_sim::scenario::{JobSpec, Scenario, Shortage, runner};
 use runner_fleet_sim::world::{JobState, World};
 use runner_fleet_testing::golden;
@@ -269,7 +269,7 @@ fn transcript(script: &Script, player: &Player) -> String {
     let world = &player.world;
     let start = world.scenario().start;
     let mut text = String::new();
-    let facts = world.ledger().facts.iter().map(|(at, fact)| (*at, told(fact)));
+    let facts = world.log().facts.iter().map(|(at, fact)| (*at, told(fact)));
     for (at, fact) in facts {
         let Some(line) = fact else { continue };
         let tenths = at.duration_since(start).as_millis() / 100;

@@ -10,7 +10,7 @@ use runner_fleet_sim::run::run;
 use runner_fleet_sim::scenario::{JobSpec, runner as plain};
 use runner_fleet_sim::{JobState, Scenario};
 
-use super::stage::{SERVER, Stage, launches, runner, serving, words};
+use super::bench::{SERVER, TestBench, launches, runner, serving, words};
 
 /// Two runners with tags of their own and room for one worker of each and little more; the first has work for hours,
 /// `late` gets one job after ten minutes.
@@ -42,24 +42,24 @@ fn named(name: &str) -> RunnerSettings {
 }
 
 /// A poll that shows these jobs as waiting; those from 1000 on need the tag `b`.
-fn poll(stage: &Stage, ids: &[u64]) -> Event {
+fn poll(bench: &TestBench, ids: &[u64]) -> Event {
     let jobs = ids.iter().map(|id| {
         let only = RunnerName::new(if *id >= 1000 { "b" } else { "a" });
-        runner_fleet_engine::PendingJob { offered_to: Some([only].into()), ..stage.job(*id) }
+        runner_fleet_engine::PendingJob { offered_to: Some([only].into()), ..bench.job(*id) }
     });
-    let snapshot = QueueSnapshot { as_of: stage.now, jobs: jobs.collect(), complete: true };
+    let snapshot = QueueSnapshot { as_of: bench.now, jobs: jobs.collect(), complete: true };
     Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) }
 }
 
 #[test]
 fn room_goes_to_the_runner_that_has_least() {
-    let mut stage = Stage::with(vec![named("a"), named("b")]);
+    let mut bench = TestBench::with(vec![named("a"), named("b")]);
     let ids: Vec<u64> = (1..=90).chain(1000..1090).collect();
-    let event = poll(&stage, &ids);
+    let event = poll(&bench, &ids);
     let asked: Vec<(String, u32)> =
-        launches(&stage.step(vec![event])).iter().map(|launch| (launch.runner.to_string(), launch.count)).collect();
+        launches(&bench.step(vec![event])).iter().map(|launch| (launch.runner.to_string(), launch.count)).collect();
     assert_eq!(asked, [("a".to_owned(), 20), ("b".to_owned(), 20)], "max_workers is what limits");
-    let held = stage
+    let held = bench
         .engine
         .snapshot()
         .runners
@@ -72,13 +72,13 @@ fn room_goes_to_the_runner_that_has_least() {
 #[test]
 fn a_job_is_counted_for_the_runner_whose_slot_is_free() {
     let idle = IdlePolicy { count: IdleCount::Fixed(1), time: Duration::from_secs(3600), ..runner().idle };
-    let mut stage = Stage::with(vec![named("a"), RunnerSettings { idle, ..named("b") }]);
-    let launch = launches(&stage.opening).remove(0);
-    let worker = stage.grant(&launch).remove(0);
-    stage.list();
-    stage.report(&worker, Report { idle_seconds: 5, ..serving(0) });
+    let mut bench = TestBench::with(vec![named("a"), RunnerSettings { idle, ..named("b") }]);
+    let launch = launches(&bench.opening).remove(0);
+    let worker = bench.grant(&launch).remove(0);
+    bench.list();
+    bench.report(&worker, Report { idle_seconds: 5, ..serving(0) });
     // Both may take it; b's idle worker will, and gets a successor.
-    let commands = stage.queue(&[1]);
+    let commands = bench.queue(&[1]);
     let asked: Vec<String> = launches(&commands).iter().map(|launch| launch.runner.to_string()).collect();
     assert_eq!(asked, ["b"], "{:?}", words(&commands));
 }

@@ -5,14 +5,14 @@ use runner_fleet_engine::{
     TroubleClass, WorkerEvent,
 };
 
-use super::stage::{RUNNER, SERVER, Stage, bad_gateway, facts, plan, runner, serving, settings, taken_back, words};
+use super::bench::{RUNNER, SERVER, TestBench, bad_gateway, facts, plan, runner, serving, settings, taken_back, words};
 
 #[test]
 fn nothing_is_launched_before_two_good_listings() {
-    let stage = Stage::with(vec![runner()]);
-    let mut engine = Engine::new("ci", 7, stage.now);
-    let mut now = stage.now;
-    let jobs = vec![stage.job(1)];
+    let bench = TestBench::with(vec![runner()]);
+    let mut engine = Engine::new("ci", 7, bench.now);
+    let mut now = bench.now;
+    let jobs = vec![bench.job(1)];
     let name = RunnerName::new(RUNNER);
     let mut events = vec![
         Event::Configured(settings(vec![runner()])),
@@ -36,107 +36,107 @@ fn nothing_is_launched_before_two_good_listings() {
 
 #[test]
 fn a_failed_queue_ends_no_idle_worker_and_launches_none() {
-    let mut stage = Stage::with(vec![runner()]);
-    let worker = stage.with_ready_workers(1).remove(0);
+    let mut bench = TestBench::with(vec![runner()]);
+    let worker = bench.with_ready_workers(1).remove(0);
     for _ in 0..40 {
-        stage.pass(30);
-        stage.list();
-        stage.report(&worker, serving(0));
+        bench.pass(30);
+        bench.list();
+        bench.report(&worker, serving(0));
         let failed = Event::Queue { server: Server::new(SERVER), snapshot: Err(bad_gateway()) };
-        assert!(words(&stage.step(vec![failed])).is_empty());
+        assert!(words(&bench.step(vec![failed])).is_empty());
     }
-    let queue = &stage.engine.snapshot().runners[0].queue;
+    let queue = &bench.engine.snapshot().runners[0].queue;
     assert!(!queue.is_known(), "{queue:?}");
 }
 
 #[test]
 fn an_incomplete_look_launches_but_retires_nobody() {
-    let mut stage = Stage::with(vec![runner()]);
-    let worker = stage.with_ready_workers(1).remove(0);
-    stage.pass(400);
-    stage.list();
+    let mut bench = TestBench::with(vec![runner()]);
+    let worker = bench.with_ready_workers(1).remove(0);
+    bench.pass(400);
+    bench.list();
     let report = runner_fleet_engine::Report { idle_seconds: 400, ..serving(0) };
-    let poll = |jobs, stage: &Stage| Event::Queue {
+    let poll = |jobs, bench: &TestBench| Event::Queue {
         server: Server::new(SERVER),
-        snapshot: Ok(QueueSnapshot { as_of: stage.now, jobs, complete: false }),
+        snapshot: Ok(QueueSnapshot { as_of: bench.now, jobs, complete: false }),
     };
-    let event = poll(Vec::new(), &stage);
-    assert!(words(&stage.step(vec![event])).is_empty());
-    assert!(words(&stage.report(&worker, report)).is_empty());
-    let event = poll(vec![stage.job(5), stage.job(6)], &stage);
-    assert_eq!(words(&stage.step(vec![event])), ["launch 1 spot"]);
+    let event = poll(Vec::new(), &bench);
+    assert!(words(&bench.step(vec![event])).is_empty());
+    assert!(words(&bench.report(&worker, report)).is_empty());
+    let event = poll(vec![bench.job(5), bench.job(6)], &bench);
+    assert_eq!(words(&bench.step(vec![event])), ["launch 1 spot"]);
 }
 
 #[test]
 fn failed_listings_stop_launches_and_retirement() {
-    let mut stage = Stage::with(vec![runner()]);
+    let mut bench = TestBench::with(vec![runner()]);
     let throttled = Trouble::new(TroubleClass::Throttled, "throttled");
     for _ in 0..4 {
-        stage.pass(30);
-        let failed = Event::Instances { asked_at: stage.now, listing: Err(throttled.clone()) };
-        stage.step(vec![failed]);
+        bench.pass(30);
+        let failed = Event::Instances { asked_at: bench.now, listing: Err(throttled.clone()) };
+        bench.step(vec![failed]);
     }
-    assert!(words(&stage.queue(&[1, 2])).is_empty());
-    let held_back = stage.engine.snapshot().runners[0].held_back.clone().unwrap().reason;
+    assert!(words(&bench.queue(&[1, 2])).is_empty());
+    let held_back = bench.engine.snapshot().runners[0].held_back.clone().unwrap().reason;
     assert_eq!(held_back, HeldBack::NoListing { trouble: throttled });
 }
 
 #[test]
 fn an_unreachable_worker_is_ended_only_when_impaired() {
-    let mut stage = Stage::with(vec![runner()]);
-    let worker = stage.with_ready_workers(1).remove(0);
-    stage.report(&worker, serving(1));
+    let mut bench = TestBench::with(vec![runner()]);
+    let worker = bench.with_ready_workers(1).remove(0);
+    bench.report(&worker, serving(1));
     for _ in 0..20 {
-        stage.pass(10);
-        stage.list();
+        bench.pass(10);
+        bench.list();
         let down = WorkerEvent::Disconnected(ConnectionFailure::Unreachable("connection timed out".into()));
-        let commands = stage.step(vec![Event::Worker { worker: worker.clone(), event: down }]);
+        let commands = bench.step(vec![Event::Worker { worker: worker.clone(), event: down }]);
         assert!(words(&commands).is_empty(), "{commands:?}");
     }
-    assert_eq!(words(&stage.queue(&[2])), ["launch 1 spot"], "its slot does not count any more");
-    stage.instances[0].health = Health::Impaired;
-    stage.pass(10);
-    assert_eq!(words(&stage.list()), [format!("terminate {worker}")]);
+    assert_eq!(words(&bench.queue(&[2])), ["launch 1 spot"], "its slot does not count any more");
+    bench.instances[0].health = Health::Impaired;
+    bench.pass(10);
+    assert_eq!(words(&bench.list()), [format!("terminate {worker}")]);
 }
 
 #[test]
 fn a_silent_adopted_worker_is_no_failed_boot() {
-    let stage = Stage::with(vec![runner()]);
-    let old = stage.instance("i-old");
-    let mut stage = Stage::adopting(vec![runner()], vec![old]);
+    let bench = TestBench::with(vec![runner()]);
+    let old = bench.instance("i-old");
+    let mut bench = TestBench::adopting(vec![runner()], vec![old]);
     for _ in 0..100 {
-        stage.pass(30);
-        stage.queue(&[]);
-        assert!(words(&stage.list()).is_empty());
+        bench.pass(30);
+        bench.queue(&[]);
+        assert!(words(&bench.list()).is_empty());
     }
 }
 
 #[test]
 fn an_instance_that_ends_by_itself_is_noticed_and_replaced() {
-    let mut stage = Stage::with(vec![runner()]);
-    let worker = stage.with_ready_workers(1).remove(0);
-    stage.report(&worker, serving(1));
-    stage.queue(&[2]);
-    stage.pass(40);
-    stage.instances[0].state = InstanceState::Terminated;
-    stage.instances[0].state_reason = Some(taken_back());
-    stage.list();
-    let told = stage.engine.snapshot().decisions.iter().any(|decision| {
+    let mut bench = TestBench::with(vec![runner()]);
+    let worker = bench.with_ready_workers(1).remove(0);
+    bench.report(&worker, serving(1));
+    bench.queue(&[2]);
+    bench.pass(40);
+    bench.instances[0].state = InstanceState::Terminated;
+    bench.instances[0].state_reason = Some(taken_back());
+    bench.list();
+    let told = bench.engine.snapshot().decisions.iter().any(|decision| {
         decision.text == format!("{worker} has ended by itself, with 1 running jobs: Server.SpotInstanceTermination")
     });
-    assert!(told, "{:?}", stage.engine.snapshot().decisions);
+    assert!(told, "{:?}", bench.engine.snapshot().decisions);
 }
 
 #[test]
 fn an_adopted_worker_that_never_had_an_agent_is_a_failed_boot() {
-    let mut stage = Stage::with(vec![runner()]);
-    let adopted = stage.instance("i-old");
-    stage.pass(1_000);
-    stage.instances.push(adopted.clone());
-    assert!(words(&stage.list()).is_empty());
-    stage.pass(100);
-    assert!(words(&stage.list()).is_empty(), "healthy and out of reach: it may be running a job");
+    let mut bench = TestBench::with(vec![runner()]);
+    let adopted = bench.instance("i-old");
+    bench.pass(1_000);
+    bench.instances.push(adopted.clone());
+    assert!(words(&bench.list()).is_empty());
+    bench.pass(100);
+    assert!(words(&bench.list()).is_empty(), "healthy and out of reach: it may be running a job");
     let event = WorkerEvent::NoAgent;
-    let commands = stage.step(vec![Event::Worker { worker: adopted.id.clone(), event }]);
+    let commands = bench.step(vec![Event::Worker { worker: adopted.id.clone(), event }]);
     assert_eq!(words(&commands), ["terminate i-old"], "no agent, so that it has never had a job");
 }

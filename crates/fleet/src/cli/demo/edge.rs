@@ -60,7 +60,7 @@ impl SharedWorld {
     }
 }
 
-/// The driver's door into a shared world.
+/// The driver's edge to a shared world.
 #[derive(Clone, Debug)]
 pub(super) struct SimEdge {
     world: SharedWorld,

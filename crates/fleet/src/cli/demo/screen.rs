@@ -12,7 +12,7 @@ use runner_fleet_engine::snapshot::{FleetSnapshot, WorkerState};
 use runner_fleet_sim::Summary;
 
 use super::DemoArgs;
-use super::office::Office;
+use super::run::Demo;
 
 /// Workers and news that fit a terminal of 24 lines beside the rest.
 const WORKERS_MAX: usize = 11;
@@ -68,15 +68,15 @@ impl<'a> Screen<'a> {
     }
 
     /// Shows how things stand.
-    pub(super) fn show(&mut self, office: &mut Office) -> Result<(), CliError> {
-        let news: Vec<String> = office.news().into_iter().map(|(at, said)| format!("{}  {said}", clock(at))).collect();
-        let head = headline(office.passed(), &office.snapshot(), &office.summary());
+    pub(super) fn show(&mut self, demo: &mut Demo) -> Result<(), CliError> {
+        let news: Vec<String> = demo.news().into_iter().map(|(at, said)| format!("{}  {said}", clock(at))).collect();
+        let head = headline(demo.passed(), &demo.snapshot(), &demo.summary());
         match self.live {
             Some(style) => {
                 self.news.extend(news);
                 let surplus = self.news.len().saturating_sub(NEWS_MAX);
                 self.news.drain(..surplus);
-                let picture = picture(&head, &office.snapshot(), &self.news, style);
+                let picture = picture(&head, &demo.snapshot(), &self.news, style);
                 self.redraw(&picture)?;
             }
             None => {

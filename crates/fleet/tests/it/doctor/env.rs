@@ -25,7 +25,7 @@ const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 type Answers = Arc<Mutex<BTreeMap<String, (u16, String)>>>;
 type Commands = Arc<Mutex<BTreeMap<String, (u32, String)>>>;
 
-pub(super) struct Clinic {
+pub(super) struct TestEnv {
     folder: tempfile::TempDir,
     _gitlab: MockServer,
     aws: MockServer,
@@ -68,7 +68,7 @@ impl fmt::Display for Seen {
     }
 }
 
-impl Clinic {
+impl TestEnv {
     pub(super) async fn new() -> Self {
         Self::build(None).await
     }
@@ -91,9 +91,9 @@ impl Clinic {
         let config = folder.path().join("config.toml");
         std::fs::write(&config, configuration(&folder.path().display().to_string(), &gitlab.uri(), port)).unwrap();
         let environment = Mutex::new(true);
-        let clinic = Self { folder, _gitlab: gitlab, aws, gitlab_answers, answers, commands, environment, config };
-        clinic.aws_is_well();
-        clinic.worker_is_well();
+        let env = Self { folder, _gitlab: gitlab, aws, gitlab_answers, answers, commands, environment, config };
+        env.aws_is_well();
+        env.worker_is_well();
         for (door, body) in [
             ("verify", r#"{"id":6,"token":"x","token_expires_at":null}"#),
             ("self", r#"{"scopes":["read_api"],"expires_at":"2099-01-01"}"#),
@@ -101,9 +101,9 @@ impl Clinic {
             ("jobs", include_str!("../../../../gitlab/tests/recorded/jobs.json")),
             ("jobs of 2", "[]"),
         ] {
-            clinic.gitlab(door, 200, body);
+            env.gitlab(door, 200, body);
         }
-        clinic
+        env
     }
 
     /// From now on GitLab answers so at one of its doors: verify, self, runner, jobs, jobs of 2.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{docker_autoscaler, docker_machine, section_by_section};
 use crate::assumptions::Assumptions;
 use crate::configured::{Setting, setting};
-use crate::tape::{Fate, Tape};
+use crate::recording::{JobOutcome, Recording};
 use crate::workloads::{Workload, WorkloadJob};
 use runner_fleet_engine::{IdleCount, RunnerName, ScheduleEntry};
 
@@ -50,83 +50,83 @@ fn keeping(idle_count: u32, mut setting: Setting) -> Setting {
     setting
 }
 
-fn machine(idle_count: u32, seconds: &[i64]) -> Tape {
+fn machine(idle_count: u32, seconds: &[i64]) -> Recording {
     docker_machine(&keeping(idle_count, jobs(seconds)), &assumed(), 1)
 }
 
-fn autoscaler(idle_count: u32, seconds: &[i64]) -> Tape {
+fn autoscaler(idle_count: u32, seconds: &[i64]) -> Recording {
     docker_autoscaler(&keeping(idle_count, jobs(seconds)), &assumed(), 1)
 }
 
-fn waits(tape: &Tape) -> Vec<f64> {
-    tape.jobs.iter().map(|job| job.wait().unwrap().as_secs_f64()).collect()
+fn waits(recording: &Recording) -> Vec<f64> {
+    recording.jobs.iter().map(|job| job.wait().unwrap().as_secs_f64()).collect()
 }
 
 fn assert_between(value: f64, least: f64, most: f64) {
     assert!((least..=most).contains(&value), "{value} is not from {least} to {most}");
 }
 
-fn ended_at(tape: &Tape, machine: usize) -> f64 {
-    tape.machines[machine].ended_at.unwrap().as_second() as f64
+fn ended_at(recording: &Recording, machine: usize) -> f64 {
+    recording.machines[machine].ended_at.unwrap().as_second() as f64
 }
 
 #[test]
 fn docker_machine_asks_only_with_an_idle_machine() {
-    let tape = machine(1, &[0]);
+    let recording = machine(1, &[0]);
 
     // Created in the first pass; ready at 64 s; the feeder comes every 3 s, so at 66 s; 2 s of docker-machine processes.
-    assert_between(waits(&tape)[0], 68.0, 68.4);
+    assert_between(waits(&recording)[0], 68.0, 68.4);
     // The pass after the job was taken sees no available machine, and makes the next.
-    assert_eq!(tape.machines.len(), 2);
+    assert_eq!(recording.machines.len(), 2);
 }
 
 #[test]
 fn docker_machine_without_idle_makes_one_for_the_job() {
-    let tape = machine(0, &[0, 0, 0]);
+    let recording = machine(0, &[0, 0, 0]);
 
-    for wait in waits(&tape) {
+    for wait in waits(&recording) {
         assert_between(wait, 66.0, 67.5);
     }
-    assert_eq!(tape.machines.len(), 3);
-    assert!(tape.jobs.iter().all(|job| job.fate == Fate::Done));
+    assert_eq!(recording.machines.len(), 3);
+    assert!(recording.jobs.iter().all(|job| job.outcome == JobOutcome::Done));
 }
 
 #[test]
 fn docker_machine_does_not_see_the_queue() {
-    let tape = machine(1, &[0, 0, 0]);
+    let recording = machine(1, &[0, 0, 0]);
 
     // One idle machine at a time: the second job waits for a create that began when the first was taken; the third for
     // the first machine, which is done with its job before a third machine is there.
-    let waits = waits(&tape);
+    let waits = waits(&recording);
     assert_between(waits[1] - waits[0], 64.0, 68.0);
     assert_between(waits[2], 168.0, 176.0);
-    assert_eq!(tape.jobs[2].machine, tape.jobs[0].machine);
+    assert_eq!(recording.jobs[2].machine, recording.jobs[0].machine);
 }
 
 #[test]
 fn docker_machine_removes_in_a_pass_what_was_idle_for_too_long() {
-    let tape = machine(0, &[0, 600]);
+    let recording = machine(0, &[0, 600]);
 
     // Begins at 66 s, done at about 167 to 171 s; idle for 60 s at 231 s at the latest; then the next pass, which an open
     // poll puts off by up to 50 s and the feeder by 3 s; 5 s until the terminate call.
-    assert_between(ended_at(&tape, 0), 227.0, 295.0);
-    assert_eq!(tape.machines.len(), 2);
+    assert_between(ended_at(&recording, 0), 227.0, 295.0);
+    assert_eq!(recording.machines.len(), 2);
 }
 
 #[test]
 fn docker_machine_uses_a_machine_for_max_builds_jobs() {
     let mut setting = keeping(1, jobs(&[0, 400]));
     setting.scenario.runner_mut().unwrap().max_jobs = 1;
-    let tape = docker_machine(&setting, &assumed(), 1);
-    assert_ne!(tape.jobs[0].machine, tape.jobs[1].machine);
-    assert_between(ended_at(&tape, 0), 168.0, 180.0);
+    let recording = docker_machine(&setting, &assumed(), 1);
+    assert_ne!(recording.jobs[0].machine, recording.jobs[1].machine);
+    assert_between(ended_at(&recording, 0), 168.0, 180.0);
 }
 
 #[test]
 fn docker_autoscaler_reserves_before_it_asks() {
-    let tape = autoscaler(1, &[0]);
+    let recording = autoscaler(1, &[0]);
     // Wanted at the start; launched after 10 s, ready after 13 s; the feeder comes at 15 s.
-    assert_between(waits(&tape)[0], 15.0, 15.4);
+    assert_between(waits(&recording)[0], 15.0, 15.4);
 }
 
 #[test]
@@ -139,18 +139,18 @@ fn docker_autoscaler_grows_with_taken_jobs_alone() {
 
 #[test]
 fn docker_autoscaler_without_idle_takes_jobs_and_waits() {
-    let tape = autoscaler(0, &[0, 0, 0]);
-    for wait in waits(&tape) {
+    let recording = autoscaler(0, &[0, 0, 0]);
+    for wait in waits(&recording) {
         assert_between(wait, 13.0, 14.5);
     }
-    assert_eq!(tape.machines.len(), 3);
+    assert_eq!(recording.machines.len(), 3);
 }
 
 #[test]
 fn docker_autoscaler_ends_idle_instances() {
-    let tape = autoscaler(0, &[0, 600]);
+    let recording = autoscaler(0, &[0, 600]);
     // Begins at 13 s, done at about 114 to 119 s, idle for 60 s.
-    assert_between(ended_at(&tape, 0), 173.0, 180.0);
+    assert_between(ended_at(&recording, 0), 173.0, 180.0);
 }
 
 #[test]
@@ -167,11 +167,12 @@ fn a_schedule_counts_for_the_others_too() {
     };
     setting.scenario.runner_mut().unwrap().schedule.push(entry);
     for run in [docker_machine, docker_autoscaler] {
-        let tape = run(&setting, &assumed(), 1);
-        let early: Vec<_> = tape.machines.iter().filter(|machine| machine.launched_at.as_second() < 3600).collect();
-        assert!(early.len() >= 3, "two idle ones and the job's own: {:?}", tape.machines);
+        let recording = run(&setting, &assumed(), 1);
+        let early: Vec<_> =
+            recording.machines.iter().filter(|machine| machine.launched_at.as_second() < 3600).collect();
+        assert!(early.len() >= 3, "two idle ones and the job's own: {:?}", recording.machines);
         let lasts = early.iter().filter(|machine| machine.ended_at.is_none_or(|at| at.as_second() > 3900));
-        assert_eq!(lasts.count(), 0, "idle ones go when the hour is over: {:?}", tape.machines);
+        assert_eq!(lasts.count(), 0, "idle ones go when the hour is over: {:?}", recording.machines);
     }
 }
 
@@ -189,12 +190,12 @@ fn every_section_scales_by_itself_and_every_job_is_told_once() {
     setting.scenario.jobs[2].tags = ["nobody's".to_owned()].into();
 
     let mut sections = Vec::new();
-    let tape = section_by_section(&setting, |part| {
+    let recording = section_by_section(&setting, |part| {
         sections.push((part.scenario.settings.runners[0].name.clone(), part.scenario.jobs.len()));
         docker_autoscaler(part, &assumed(), 1)
     });
 
     assert_eq!(sections.iter().map(|(_, jobs)| *jobs).collect::<Vec<_>>(), [1, 1]);
-    let told: Vec<_> = tape.jobs.iter().map(|job| (job.index, job.fate, job.machine)).collect();
-    assert_eq!(told, [(0, Fate::Done, Some(0)), (1, Fate::Done, Some(1)), (2, Fate::Open, None)]);
+    let told: Vec<_> = recording.jobs.iter().map(|job| (job.index, job.outcome, job.machine)).collect();
+    assert_eq!(told, [(0, JobOutcome::Done, Some(0)), (1, JobOutcome::Done, Some(1)), (2, JobOutcome::Open, None)]);
 }

@@ -28,7 +28,7 @@ const BLIND_PAUSE: Duration = Duration::from_secs(600);
 
 /// What is known of one project.
 #[derive(Debug, Default)]
-pub(super) struct Turn {
+pub(super) struct ProjectPoll {
     /// Its waiting jobs, as of the last good answer.
     pub(super) waiting: BTreeMap<JobId, Waiting>,
     /// How its last turn ended.
@@ -55,7 +55,7 @@ pub(super) enum Last {
     Blind(GitLabError),
 }
 
-impl Turn {
+impl ProjectPoll {
     /// A good answer. `any` says whether it showed any job, claimed ones included.
     pub(super) fn answered(
         &mut self,
@@ -111,17 +111,17 @@ impl Turn {
 }
 
 /// How many projects could be asked now.
-pub(super) fn open(turns: &BTreeMap<ProjectId, Turn>, now: Timestamp) -> usize {
-    turns.values().filter(|turn| turn.is_open(now)).count()
+pub(super) fn open(polls: &BTreeMap<ProjectId, ProjectPoll>, now: Timestamp) -> usize {
+    polls.values().filter(|poll| poll.is_open(now)).count()
 }
 
 /// The projects that a poll with so many places asks: within hot and cold, the longest unasked first, id last.
-pub(super) fn choose(turns: &BTreeMap<ProjectId, Turn>, now: Timestamp, places: usize) -> Vec<ProjectId> {
+pub(super) fn choose(polls: &BTreeMap<ProjectId, ProjectPoll>, now: Timestamp, places: usize) -> Vec<ProjectId> {
     let ranked = |hot: bool| {
-        let mut of_kind: Vec<_> = turns
+        let mut of_kind: Vec<_> = polls
             .iter()
-            .filter(|(_, turn)| turn.is_open(now) && turn.is_hot(now) == hot)
-            .map(|(id, turn)| (turn.asked_at, *id))
+            .filter(|(_, poll)| poll.is_open(now) && poll.is_hot(now) == hot)
+            .map(|(id, poll)| (poll.asked_at, *id))
             .collect();
         of_kind.sort_unstable();
         of_kind.into_iter().map(|(_, id)| id)
@@ -143,26 +143,26 @@ mod tests {
         Timestamp::from_second(1_700_000_000 + second).unwrap()
     }
 
-    fn cold(asked: i64) -> Turn {
-        let mut turn = Turn::default();
-        turn.answered(at(asked), BTreeMap::new(), false, true);
-        turn
+    fn cold(asked: i64) -> ProjectPoll {
+        let mut poll = ProjectPoll::default();
+        poll.answered(at(asked), BTreeMap::new(), false, true);
+        poll
     }
 
-    fn hot(asked: i64) -> Turn {
-        let mut turn = Turn::default();
-        turn.answered(at(asked), BTreeMap::new(), true, true);
-        turn
+    fn hot(asked: i64) -> ProjectPoll {
+        let mut poll = ProjectPoll::default();
+        poll.answered(at(asked), BTreeMap::new(), true, true);
+        poll
     }
 
-    fn chosen(turns: Vec<Turn>, places: usize) -> Vec<u64> {
-        let turns = (1..).map(ProjectId).zip(turns).collect();
-        choose(&turns, at(10), places).into_iter().map(|id| id.0).collect()
+    fn chosen(polls: Vec<ProjectPoll>, places: usize) -> Vec<u64> {
+        let polls = (1..).map(ProjectId).zip(polls).collect();
+        choose(&polls, at(10), places).into_iter().map(|id| id.0).collect()
     }
 
     #[test]
     fn hot_ones_come_first_and_the_longest_unasked_before() {
-        assert_eq!(chosen(vec![cold(1), hot(5), hot(4), cold(2), Turn::default()], 4), [3, 2, 5, 1]);
+        assert_eq!(chosen(vec![cold(1), hot(5), hot(4), cold(2), ProjectPoll::default()], 4), [3, 2, 5, 1]);
     }
 
     #[test]
@@ -172,35 +172,35 @@ mod tests {
 
     #[test]
     fn heat_and_pauses_end() {
-        let mut turn = hot(0);
-        assert!(turn.is_hot(at(299)) && !turn.is_hot(at(300)));
+        let mut poll = hot(0);
+        assert!(poll.is_hot(at(299)) && !poll.is_hot(at(300)));
         for wait in [5, 10, 20, 40, 60, 60] {
-            turn.pause(at(0));
-            assert!(!turn.is_open(at(wait - 1)) && turn.is_open(at(wait)), "{wait}");
+            poll.pause(at(0));
+            assert!(!poll.is_open(at(wait - 1)) && poll.is_open(at(wait)), "{wait}");
         }
-        turn.answered(at(1), BTreeMap::new(), false, true);
-        assert!(turn.is_open(at(1)));
+        poll.answered(at(1), BTreeMap::new(), false, true);
+        assert!(poll.is_open(at(1)));
     }
 
     proptest! {
         /// With `places` a poll, every one of n projects is asked within so many polls, whoever is hot.
         #[test]
         fn nobody_waits_for_ever(hots in proptest::collection::vec(any::<bool>(), 1..30), places in 2usize..10) {
-            let mut turns: BTreeMap<_, _> =
+            let mut polls: BTreeMap<_, _> =
                 hots.iter().enumerate().map(|(n, is_hot)| (ProjectId(n as u64), if *is_hot { hot(0) } else { cold(0) })).collect();
             let rounds = hots.len().max(hots.len().div_ceil(places.div_ceil(COLD_SHARE))) + 1;
             for round in 1..=rounds {
                 let now = at(i64::try_from(round).unwrap());
-                let asked = choose(&turns, now, places);
-                prop_assert_eq!(asked.len(), places.min(turns.len()));
+                let asked = choose(&polls, now, places);
+                prop_assert_eq!(asked.len(), places.min(polls.len()));
                 for id in asked {
-                    let turn = turns.get_mut(&id).unwrap();
-                    let still_hot = turn.is_hot(now);
-                    turn.answered(now, BTreeMap::new(), still_hot, true);
+                    let poll = polls.get_mut(&id).unwrap();
+                    let still_hot = poll.is_hot(now);
+                    poll.answered(now, BTreeMap::new(), still_hot, true);
                 }
             }
-            for (id, turn) in &turns {
-                prop_assert!(turn.asked_at > Some(at(0)), "{id} was never asked in {rounds} rounds");
+            for (id, poll) in &polls {
+                prop_assert!(poll.asked_at > Some(at(0)), "{id} was never asked in {rounds} rounds");
             }
         }
     }

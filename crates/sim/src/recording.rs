@@ -12,7 +12,7 @@ use runner_fleet_engine::{InstanceType, Market, Offering, Zone};
 
 /// One run of a workload under one policy.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tape {
+pub struct Recording {
     /// In the workload's order; what was lost and queued again stands right behind, as a job of its own.
     pub jobs: Vec<JobRun>,
     /// In order of their launch.
@@ -35,14 +35,14 @@ pub struct JobRun {
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// How.
-    pub fate: Fate,
-    /// On which of [`Tape::machines`].
+    pub outcome: JobOutcome,
+    /// On which of [`Recording::machines`].
     pub machine: Option<usize>,
 }
 
 /// How a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum JobOutcome {
     /// It ran to its end.
     Done,
     /// Its machine was taken back by EC2, or died.

@@ -1,4 +1,4 @@
-//! What every autoscaler stands on: GitLab's queue, EC2's boots and interruptions, and the tape.
+//! What every autoscaler stands on: GitLab's queue, EC2's boots and interruptions, and the recording.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use crate::agenda::Agenda;
 use crate::configured::Setting;
-use crate::dice::{Dice, Stream};
 use crate::prices;
+use crate::recording::{JobOutcome, JobRun, MachineRun, Recording};
+use crate::rng::{Rng, Stream};
 use crate::scenario::boot_time;
-use crate::tape::{Fate, JobRun, MachineRun, Tape};
 use crate::world::later;
 use runner_fleet_engine::{Market, Offering, policy_at};
 
@@ -22,9 +22,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How long GitLab holds a job request.
 const LONG_POLL: Duration = Duration::from_secs(50);
 
-/// The place of a machine in [`Tape::machines`].
+/// The place of a machine in [`Recording::machines`].
 pub(super) type MachineIndex = usize;
-/// The place of a job's run in [`Tape::jobs`].
+/// The place of a job's run in [`Recording::jobs`].
 pub(super) type RunIndex = usize;
 
 /// The open job request.
@@ -35,11 +35,11 @@ struct Poll {
 }
 
 /// One runner section's world, without a policy.
-pub(super) struct Ground<'a, T> {
+pub(super) struct BaseModel<'a, T> {
     pub(super) now: Timestamp,
     pub(super) agenda: Agenda<T>,
-    pub(super) dice: Dice,
-    pub(super) tape: Tape,
+    pub(super) rng: Rng,
+    pub(super) recording: Recording,
     /// In the order in which GitLab hands them out.
     pub(super) queue: VecDeque<RunIndex>,
     setting: &'a Setting,
@@ -55,7 +55,7 @@ pub(super) struct Ground<'a, T> {
     polls: u64,
 }
 
-impl<'a, T> Ground<'a, T> {
+impl<'a, T> BaseModel<'a, T> {
     pub(super) fn new(setting: &'a Setting, seed: u64) -> Self {
         let scenario = &setting.scenario;
         let market = scenario.settings.runners.first().map_or(Market::Spot, |runner| runner.market);
@@ -63,8 +63,8 @@ impl<'a, T> Ground<'a, T> {
         Self {
             now: scenario.start,
             agenda: Agenda::default(),
-            dice: Dice::new(seed),
-            tape: Tape::default(),
+            rng: Rng::new(seed),
+            recording: Recording::default(),
             queue: VecDeque::new(),
             setting,
             arrived: 0,
@@ -113,23 +113,23 @@ impl<'a, T> Ground<'a, T> {
     }
 
     fn enqueue(&mut self, index: usize, attempt: u32) {
-        self.queue.push_back(self.tape.jobs.len());
+        self.queue.push_back(self.recording.jobs.len());
         self.open += 1;
-        self.tape.jobs.push(JobRun {
+        self.recording.jobs.push(JobRun {
             index,
             attempt,
             queued_at: self.now,
             started_at: None,
             ended_at: None,
-            fate: Fate::Open,
+            outcome: JobOutcome::Open,
             machine: None,
         });
     }
 
     /// A job begins on a machine after `overhead`; returns when it will be done.
     pub(super) fn begin(&mut self, run: RunIndex, machine: MachineIndex, overhead: Duration) -> Duration {
-        let own = self.dice.millis(Stream::Jobs, 600, 5_000);
-        let Some(job) = self.tape.jobs.get_mut(run) else { return own };
+        let own = self.rng.millis(Stream::Jobs, 600, 5_000);
+        let Some(job) = self.recording.jobs.get_mut(run) else { return own };
         job.started_at = Some(later(self.now, overhead));
         job.machine = Some(machine);
         let takes = self.setting.scenario.jobs.get(job.index).map(|job| job.takes).unwrap_or_default();
@@ -137,12 +137,14 @@ impl<'a, T> Ground<'a, T> {
     }
 
     /// A job is over; one that was lost is queued again where its YAML says so. True where it will be.
-    pub(super) fn finish(&mut self, run: RunIndex, fate: Fate) -> bool {
-        let Some(job) = self.tape.jobs.get_mut(run).filter(|job| job.fate == Fate::Open) else { return false };
-        job.fate = fate;
+    pub(super) fn finish(&mut self, run: RunIndex, outcome: JobOutcome) -> bool {
+        let Some(job) = self.recording.jobs.get_mut(run).filter(|job| job.outcome == JobOutcome::Open) else {
+            return false;
+        };
+        job.outcome = outcome;
         job.ended_at = Some(self.now);
         let retries = self.setting.scenario.jobs.get(job.index).map_or(0, |job| job.retries);
-        let again = fate != Fate::Done && job.attempt < retries;
+        let again = outcome != JobOutcome::Done && job.attempt < retries;
         if !again {
             self.open = self.open.saturating_sub(1);
         }
@@ -156,7 +158,7 @@ impl<'a, T> Ground<'a, T> {
 
     /// A lost job is queued again.
     pub(super) fn requeue(&mut self, run: RunIndex) {
-        if let Some((index, attempt)) = self.tape.jobs.get(run).map(|job| (job.index, job.attempt)) {
+        if let Some((index, attempt)) = self.recording.jobs.get(run).map(|job| (job.index, job.attempt)) {
             self.open = self.open.saturating_sub(1);
             self.enqueue(index, attempt + 1);
         }
@@ -169,7 +171,7 @@ impl<'a, T> Ground<'a, T> {
             Market::OnDemand => self.offerings.clone(),
         };
         ranked.truncate(if self.market == Market::Spot { 3 } else { 1 });
-        let index = self.dice.pick(Stream::Market, ranked.len());
+        let index = self.rng.pick(Stream::Market, ranked.len());
         ranked.get(index).cloned()
     }
 
@@ -181,13 +183,13 @@ impl<'a, T> Ground<'a, T> {
     /// Whether an offering has no capacity just now.
     pub(super) fn is_refused(&mut self) -> bool {
         let rate = if self.market == Market::Spot { self.setting.scenario.faults.no_capacity } else { 0.0 };
-        self.dice.chance(Stream::Market, rate)
+        self.rng.chance(Stream::Market, rate)
     }
 
-    /// EC2 creates a machine; returns its place on the tape and how long its boot takes.
+    /// EC2 creates a machine; returns its place on the recording and how long its boot takes.
     pub(super) fn create(&mut self, offering: Offering, slots: u32) -> (MachineIndex, Duration) {
-        let boot = boot_time(self.setting.scenario.boot, self.dice.unit(Stream::Boot));
-        self.tape.machines.push(MachineRun {
+        let boot = boot_time(self.setting.scenario.boot, self.rng.unit(Stream::Boot));
+        self.recording.machines.push(MachineRun {
             offering,
             slots,
             launched_at: self.now,
@@ -195,26 +197,26 @@ impl<'a, T> Ground<'a, T> {
             ended_at: None,
             interrupted: false,
         });
-        (self.tape.machines.len() - 1, boot)
+        (self.recording.machines.len() - 1, boot)
     }
 
     /// How long after its launch EC2 takes a machine back, if it is spot and EC2 wants it at all.
     pub(super) fn interruption(&mut self) -> Option<Duration> {
         let rate = self.setting.scenario.faults.interruptions_per_hour;
-        let after = self.dice.until_next(Stream::Fate, rate).filter(|_| self.market == Market::Spot)?;
+        let after = self.rng.until_next(Stream::Fate, rate).filter(|_| self.market == Market::Spot)?;
         Some(after + NOTICE)
     }
 
     pub(super) fn ready(&mut self, machine: MachineIndex) {
         let now = self.now;
-        if let Some(machine) = self.tape.machines.get_mut(machine) {
+        if let Some(machine) = self.recording.machines.get_mut(machine) {
             machine.ready_at.get_or_insert(now);
         }
     }
 
     pub(super) fn ended(&mut self, machine: MachineIndex, interrupted: bool) {
         let now = self.now;
-        if let Some(machine) = self.tape.machines.get_mut(machine).filter(|machine| machine.ended_at.is_none()) {
+        if let Some(machine) = self.recording.machines.get_mut(machine).filter(|machine| machine.ended_at.is_none()) {
             machine.ended_at = Some(now);
             machine.interrupted = interrupted;
         }
@@ -240,7 +242,7 @@ impl<'a, T> Ground<'a, T> {
         if let Some(poll) = self.poll.as_mut().filter(|poll| !poll.answered) {
             poll.answered = true;
             let number = poll.number;
-            let after = self.dice.millis(Stream::Jobs, 20, 400);
+            let after = self.rng.millis(Stream::Jobs, 20, 400);
             self.soon(after, answers(number));
         }
     }
@@ -257,6 +259,6 @@ impl<'a, T> Ground<'a, T> {
     }
 
     pub(super) fn call(&mut self, kind: &'static str, count: u64) {
-        *self.tape.calls.entry(kind).or_default() += count;
+        *self.recording.calls.entry(kind).or_default() += count;
     }
 }

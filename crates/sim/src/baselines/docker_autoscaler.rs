@@ -19,16 +19,16 @@ use jiff::Timestamp;
 
 use crate::assumptions::Assumptions;
 use crate::configured::Setting;
-use crate::dice::Stream;
-use crate::tape::{Fate, Tape};
+use crate::recording::{JobOutcome, Recording};
+use crate::rng::Stream;
 
-use super::ground::{Ground, MachineIndex, RunIndex};
+use super::base::{BaseModel, MachineIndex, RunIndex};
 
 /// How long a job that was taken waits for an instance.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// Runs the jobs of a setting with one section.
-pub fn docker_autoscaler(setting: &Setting, assumed: &Assumptions, seed: u64) -> Tape {
+pub fn docker_autoscaler(setting: &Setting, assumed: &Assumptions, seed: u64) -> Recording {
     let section = setting.scenario.settings.runners.first();
     let mut model = Model {
         capacity: section.map_or(1, |section| section.capacity.max(1)),
@@ -37,18 +37,18 @@ pub fn docker_autoscaler(setting: &Setting, assumed: &Assumptions, seed: u64) ->
         check_interval: setting.scenario.settings.check_interval,
         delay: assumed.group_delay,
         ready: assumed.group_ready,
-        ground: Ground::new(setting, seed),
+        base: BaseModel::new(setting, seed),
         instances: Vec::new(),
         coming: 0,
         waiting: VecDeque::new(),
     };
     model.plan_arrival();
-    model.ground.soon(Duration::ZERO, What::Feed);
+    model.base.soon(Duration::ZERO, What::Feed);
     model.scale();
-    while let Some(what) = model.ground.next() {
+    while let Some(what) = model.base.next() {
         model.happen(what);
     }
-    model.ground.tape
+    model.base.recording
 }
 
 enum What {
@@ -82,7 +82,7 @@ struct Model<'a> {
     check_interval: Duration,
     delay: (Duration, Duration),
     ready: (Duration, Duration),
-    ground: Ground<'a, What>,
+    base: BaseModel<'a, What>,
     /// Those that EC2 has launched and not ended.
     instances: Vec<Instance>,
     /// Asked of the group and not launched yet.
@@ -95,25 +95,25 @@ impl Model<'_> {
     fn happen(&mut self, what: What) {
         match what {
             What::Arrives => {
-                self.ground.arrive();
+                self.base.arrive();
                 self.plan_arrival();
-                self.ground.plan_answer(|poll| What::HandOut { poll });
+                self.base.plan_answer(|poll| What::HandOut { poll });
             }
             What::Feed => self.feed(),
             What::HandOut { poll } => self.hand_out(poll),
             What::PollEnds { poll } => {
-                if self.ground.ends_empty(poll) {
+                if self.base.ends_empty(poll) {
                     self.scale();
-                    self.ground.soon(self.check_interval, What::Feed);
+                    self.base.soon(self.check_interval, What::Feed);
                 }
             }
             What::Launches => self.launches(),
             What::Ready { instance } => {
-                let now = self.ground.now;
+                let now = self.base.now;
                 if let Some(one) = self.instance_mut(instance) {
                     one.ready = true;
                     one.idle_since = now;
-                    self.ground.ready(instance);
+                    self.base.ready(instance);
                     self.slot_is_free(instance);
                 }
             }
@@ -122,21 +122,21 @@ impl Model<'_> {
             What::GivesUp { run } => {
                 if let Some(at) = self.waiting.iter().position(|waiting| *waiting == run) {
                     self.waiting.remove(at);
-                    self.over(run, Fate::NoMachine);
+                    self.over(run, JobOutcome::NoMachine);
                     self.scale();
                 }
             }
             What::Reclaimed { instance } => self.reclaimed(instance),
             What::Requeued { run } => {
-                self.ground.requeue(run);
-                self.ground.plan_answer(|poll| What::HandOut { poll });
+                self.base.requeue(run);
+                self.base.plan_answer(|poll| What::HandOut { poll });
             }
         }
     }
 
     fn plan_arrival(&mut self) {
-        if let Some(at) = self.ground.next_arrival() {
-            self.ground.agenda.put(at, What::Arrives);
+        if let Some(at) = self.base.next_arrival() {
+            self.base.agenda.put(at, What::Arrives);
         }
     }
 
@@ -163,7 +163,7 @@ impl Model<'_> {
 
     /// Slots to be kept idle now, and how long an instance above that stays.
     fn idle(&self) -> (u32, Duration) {
-        self.ground.idle(self.taken())
+        self.base.idle(self.taken())
     }
 
     fn is_preemptive(&self) -> bool {
@@ -171,27 +171,27 @@ impl Model<'_> {
     }
 
     fn feed(&mut self) {
-        if self.ground.is_polling() {
+        if self.base.is_polling() {
             return;
         }
         let full = self.taken() >= self.concurrent;
         if full || (self.is_preemptive() && self.free() == 0) {
-            return self.ground.soon(self.check_interval, What::Feed);
+            return self.base.soon(self.check_interval, What::Feed);
         }
-        self.ground.ask(|poll| What::PollEnds { poll });
-        self.ground.plan_answer(|poll| What::HandOut { poll });
+        self.base.ask(|poll| What::PollEnds { poll });
+        self.base.plan_answer(|poll| What::HandOut { poll });
         if self.is_preemptive() {
             self.scale();
         }
     }
 
     fn hand_out(&mut self, poll: u64) {
-        let Some(run) = self.ground.answer(poll) else { return };
+        let Some(run) = self.base.answer(poll) else { return };
         self.waiting.push_back(run);
-        self.ground.soon(ACQUIRE_TIMEOUT, What::GivesUp { run });
+        self.base.soon(ACQUIRE_TIMEOUT, What::GivesUp { run });
         self.assign();
         self.scale();
-        self.ground.soon(Duration::ZERO, What::Feed);
+        self.base.soon(Duration::ZERO, What::Feed);
     }
 
     /// Jobs that were taken go to the fullest instance with a free slot.
@@ -203,15 +203,15 @@ impl Model<'_> {
             one.runs.push(run);
             let instance = one.index;
             self.waiting.pop_front();
-            let after = self.ground.begin(run, instance, Duration::ZERO);
-            self.ground.soon(after, What::JobEnds { instance, run });
+            let after = self.base.begin(run, instance, Duration::ZERO);
+            self.base.soon(after, What::JobEnds { instance, run });
         }
     }
 
     fn slot_is_free(&mut self, instance: MachineIndex) {
         self.assign();
         if self.instance_mut(instance).is_some_and(|one| one.runs.is_empty()) {
-            self.ground.soon(self.idle().1, What::IdleOver { instance });
+            self.base.soon(self.idle().1, What::IdleOver { instance });
         }
         self.scale();
     }
@@ -220,7 +220,7 @@ impl Model<'_> {
     fn wanted(&self) -> u32 {
         let (idle_count, _) = self.idle();
         // The open job request holds a slot.
-        let reserved = u32::from(self.ground.is_polling() && idle_count > 0);
+        let reserved = u32::from(self.base.is_polling() && idle_count > 0);
         let wanted = (self.taken() + reserved + idle_count).div_ceil(self.capacity);
         if self.max_instances > 0 { wanted.min(self.max_instances) } else { wanted }
     }
@@ -230,50 +230,50 @@ impl Model<'_> {
         let there = self.instances.len() as u32 + self.coming;
         let missing = self.wanted().saturating_sub(there);
         if missing > 0 {
-            self.ground.call("ec2 set desired capacity", 1);
+            self.base.call("ec2 set desired capacity", 1);
         }
         for _ in 0..missing {
             self.coming += 1;
-            let after = self.ground.dice.between(Stream::Latency, self.delay.0, self.delay.1);
-            self.ground.soon(after, What::Launches);
+            let after = self.base.rng.between(Stream::Latency, self.delay.0, self.delay.1);
+            self.base.soon(after, What::Launches);
         }
     }
 
     fn launches(&mut self) {
         self.coming = self.coming.saturating_sub(1);
-        let Some(offering) = self.ground.any_offering() else { return };
-        let (instance, boot) = self.ground.create(offering, self.capacity);
-        let seen = self.ground.dice.between(Stream::Latency, self.ready.0, self.ready.1);
+        let Some(offering) = self.base.any_offering() else { return };
+        let (instance, boot) = self.base.create(offering, self.capacity);
+        let seen = self.base.rng.between(Stream::Latency, self.ready.0, self.ready.1);
         // The plugin asks twice every two seconds while it expects an instance; several share the answers.
-        self.ground.call("ec2 describe", (boot + seen).as_secs() / 4);
-        let idle_since = self.ground.now;
+        self.base.call("ec2 describe", (boot + seen).as_secs() / 4);
+        let idle_since = self.base.now;
         self.instances.push(Instance { index: instance, ready: false, runs: Vec::new(), idle_since });
-        self.ground.soon(boot + seen, What::Ready { instance });
-        if let Some(after) = self.ground.interruption() {
-            self.ground.soon(after, What::Reclaimed { instance });
+        self.base.soon(boot + seen, What::Ready { instance });
+        if let Some(after) = self.base.interruption() {
+            self.base.soon(after, What::Reclaimed { instance });
         }
     }
 
     fn job_ends(&mut self, instance: MachineIndex, run: RunIndex) {
-        let now = self.ground.now;
+        let now = self.base.now;
         let Some(one) = self.instance_mut(instance) else { return };
         let Some(at) = one.runs.iter().position(|running| *running == run) else { return };
         one.runs.remove(at);
         one.idle_since = now;
-        self.over(run, Fate::Done);
+        self.over(run, JobOutcome::Done);
         self.slot_is_free(instance);
     }
 
-    fn over(&mut self, run: RunIndex, fate: Fate) {
-        if self.ground.finish(run, fate) {
-            let after = Ground::<What>::retry_after();
-            self.ground.soon(after, What::Requeued { run });
+    fn over(&mut self, run: RunIndex, outcome: JobOutcome) {
+        if self.base.finish(run, outcome) {
+            let after = BaseModel::<What>::retry_after();
+            self.base.soon(after, What::Requeued { run });
         }
     }
 
     /// An instance that has been idle for its time goes, unless it is wanted; then it is looked at again.
     fn shrink(&mut self, instance: MachineIndex) {
-        let (now, (_, idle_time)) = (self.ground.now, self.idle());
+        let (now, (_, idle_time)) = (self.base.now, self.idle());
         let spare = (self.instances.len() as u32 + self.coming) > self.wanted();
         let Some(one) = self.instance_mut(instance).filter(|one| one.ready && one.runs.is_empty()) else { return };
         let idle: Duration = now.duration_since(one.idle_since).try_into().unwrap_or_default();
@@ -281,20 +281,20 @@ impl Model<'_> {
             return;
         }
         if spare {
-            self.ground.call("ec2 terminate", 1);
-            self.ground.ended(instance, false);
+            self.base.call("ec2 terminate", 1);
+            self.base.ended(instance, false);
             self.instances.retain(|one| one.index != instance);
         } else {
-            self.ground.soon(Duration::from_secs(60), What::IdleOver { instance });
+            self.base.soon(Duration::from_secs(60), What::IdleOver { instance });
         }
     }
 
     fn reclaimed(&mut self, instance: MachineIndex) {
         let Some(at) = self.instances.iter().position(|one| one.index == instance) else { return };
         let gone = self.instances.remove(at);
-        self.ground.ended(instance, true);
+        self.base.ended(instance, true);
         for run in gone.runs {
-            self.over(run, Fate::Lost);
+            self.over(run, JobOutcome::Lost);
         }
         self.scale();
     }

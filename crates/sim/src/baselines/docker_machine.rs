@@ -17,9 +17,9 @@ use jiff::Timestamp;
 
 use crate::assumptions::Assumptions;
 use crate::configured::Setting;
-use crate::tape::{Fate, Tape};
+use crate::recording::{JobOutcome, Recording};
 
-use super::ground::{Ground, MachineIndex, RunIndex};
+use super::base::{BaseModel, MachineIndex, RunIndex};
 
 /// `inspect`, a `stop` that fails on spot, `rm`: until the terminate call.
 const REMOVAL: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ const CREATES_MAX: u32 = 9;
 const CREATE_AGAIN: Duration = Duration::from_secs(3);
 
 /// Runs the jobs of a setting with one section.
-pub fn docker_machine(setting: &Setting, assumed: &Assumptions, seed: u64) -> Tape {
+pub fn docker_machine(setting: &Setting, assumed: &Assumptions, seed: u64) -> Recording {
     let section = setting.scenario.settings.runners.first();
     let mut model = Model {
         limit: section.map_or(0, |section| section.limit),
@@ -38,17 +38,17 @@ pub fn docker_machine(setting: &Setting, assumed: &Assumptions, seed: u64) -> Ta
         check_interval: setting.scenario.settings.check_interval,
         provisioning: assumed.machine_provisioning,
         use_time: assumed.machine_use,
-        ground: Ground::new(setting, seed),
+        base: BaseModel::new(setting, seed),
         machines: Vec::new(),
         in_hand: None,
         preparing: Vec::new(),
     };
     model.plan_arrival();
-    model.ground.soon(Duration::ZERO, What::Feed);
-    while let Some(what) = model.ground.next() {
+    model.base.soon(Duration::ZERO, What::Feed);
+    while let Some(what) = model.base.next() {
         model.happen(what);
     }
-    model.ground.tape
+    model.base.recording
 }
 
 enum What {
@@ -99,7 +99,7 @@ struct Model<'a> {
     check_interval: Duration,
     provisioning: Duration,
     use_time: Duration,
-    ground: Ground<'a, What>,
+    base: BaseModel<'a, What>,
     /// Those that are not gone, the oldest first.
     machines: Vec<Machine>,
     /// The machine that the open job request has in hand.
@@ -151,64 +151,64 @@ impl Model<'_> {
     fn happen(&mut self, what: What) {
         match what {
             What::Arrives => {
-                self.ground.arrive();
+                self.base.arrive();
                 self.plan_arrival();
-                self.ground.plan_answer(|poll| What::HandOut { poll });
+                self.base.plan_answer(|poll| What::HandOut { poll });
             }
             What::Feed => self.feed(),
             What::HandOut { poll } => self.hand_out(poll),
             What::PollEnds { poll } => self.poll_ends(poll),
             What::Created { machine } => self.created(machine),
             What::CreateFailed { machine } => {
-                self.ground.ended(machine, false);
+                self.base.ended(machine, false);
                 self.machines.retain(|one| one.index != machine);
                 if let Some(waiting) = self.preparing.first() {
                     let run = waiting.run;
-                    self.ground.soon(CREATE_AGAIN, What::CreateAgain { run });
+                    self.base.soon(CREATE_AGAIN, What::CreateAgain { run });
                 }
             }
             What::CreateAgain { run } => self.create_again(run),
             What::JobEnds { machine, run } => self.job_ends(machine, run),
             What::Reclaimed { machine } => self.reclaimed(machine),
             What::Removed { machine } => {
-                self.ground.ended(machine, false);
+                self.base.ended(machine, false);
                 self.machines.retain(|one| one.index != machine);
             }
             What::Requeued { run } => {
-                self.ground.requeue(run);
-                self.ground.plan_answer(|poll| What::HandOut { poll });
+                self.base.requeue(run);
+                self.base.plan_answer(|poll| What::HandOut { poll });
             }
         }
     }
 
     fn plan_arrival(&mut self) {
-        if let Some(at) = self.ground.next_arrival() {
-            self.ground.agenda.put(at, What::Arrives);
+        if let Some(at) = self.base.next_arrival() {
+            self.base.agenda.put(at, What::Arrives);
         }
     }
 
     /// `multi.go`: the feeder gives the runner to a free worker, which acquires and asks.
     fn feed(&mut self) {
-        if self.ground.is_polling() {
+        if self.base.is_polling() {
             return;
         }
         let running =
             self.machines.iter().filter(|one| matches!(one.state, State::Used(_))).count() + self.preparing.len();
         let most = if self.limit > 0 { self.limit.min(self.concurrent) } else { self.concurrent };
         if running >= most as usize {
-            return self.ground.soon(self.check_interval, What::Feed);
+            return self.base.soon(self.check_interval, What::Feed);
         }
         self.in_hand = match self.acquire() {
             Acquired::Machine(machine) => Some(machine),
             Acquired::OnDemand => None,
-            Acquired::NoFreeExecutor => return self.ground.soon(self.check_interval, What::Feed),
+            Acquired::NoFreeExecutor => return self.base.soon(self.check_interval, What::Feed),
         };
-        self.ground.ask(|poll| What::PollEnds { poll });
-        self.ground.plan_answer(|poll| What::HandOut { poll });
+        self.base.ask(|poll| What::PollEnds { poll });
+        self.base.plan_answer(|poll| What::HandOut { poll });
     }
 
     fn hand_out(&mut self, poll: u64) {
-        let Some(run) = self.ground.answer(poll) else { return };
+        let Some(run) = self.base.answer(poll) else { return };
         match self.in_hand.take() {
             Some(machine) => self.use_machine(machine, run),
             None => {
@@ -219,11 +219,11 @@ impl Model<'_> {
                 }
             }
         }
-        self.ground.soon(Duration::ZERO, What::Feed);
+        self.base.soon(Duration::ZERO, What::Feed);
     }
 
     fn poll_ends(&mut self, poll: u64) {
-        if !self.ground.ends_empty(poll) {
+        if !self.base.ends_empty(poll) {
             return;
         }
         // An empty poll leaves the machine's idle time as it was.
@@ -232,7 +232,7 @@ impl Model<'_> {
         {
             one.state = State::Idle;
         }
-        self.ground.soon(self.check_interval, What::Feed);
+        self.base.soon(self.check_interval, What::Feed);
     }
 
     /// `provider.go`: the only place where scaling is decided.
@@ -241,15 +241,15 @@ impl Model<'_> {
         let mut counts = Counts::default();
         let mut removals = Vec::new();
         for one in &mut self.machines {
-            if one.state == State::Idle && limits.should_remove(one, counts, self.ground.now) {
+            if one.state == State::Idle && limits.should_remove(one, counts, self.base.now) {
                 one.state = State::Removing;
                 removals.push(one.index);
             }
             counts.add(one.state);
         }
         for machine in removals {
-            self.ground.soon(REMOVAL, What::Removed { machine });
-            self.ground.call("ec2 remove", 4);
+            self.base.soon(REMOVAL, What::Removed { machine });
+            self.base.call("ec2 remove", 4);
         }
         while limits.can_create(counts, false) {
             self.create();
@@ -259,7 +259,7 @@ impl Model<'_> {
             let Some(one) = self.machine_mut(machine) else { break };
             if one.dead {
                 one.state = State::Removing;
-                self.ground.soon(REMOVAL, What::Removed { machine });
+                self.base.soon(REMOVAL, What::Removed { machine });
                 continue;
             }
             one.state = State::Acquired;
@@ -275,7 +275,7 @@ impl Model<'_> {
     /// `idle_limit_strategy.go`, read anew in every pass, because periods begin and end.
     fn limits(&self) -> Limits {
         let used = self.machines.iter().filter(|one| matches!(one.state, State::Used(_))).count();
-        let (idle_count, idle_time) = self.ground.idle(used as u32);
+        let (idle_count, idle_time) = self.base.idle(used as u32);
         Limits { idle_count, idle_time, limit: self.limit, max_builds: self.max_builds }
     }
 
@@ -288,20 +288,20 @@ impl Model<'_> {
     }
 
     fn create(&mut self) {
-        let Some(offering) = self.ground.first_offering() else { return };
-        let refused = self.ground.is_refused();
-        self.ground.call("ec2 create", if refused { 10 } else { 15 });
-        let (machine, boot) = self.ground.create(offering, 1);
-        let used_at = self.ground.now;
+        let Some(offering) = self.base.first_offering() else { return };
+        let refused = self.base.is_refused();
+        self.base.call("ec2 create", if refused { 10 } else { 15 });
+        let (machine, boot) = self.base.create(offering, 1);
+        let used_at = self.base.now;
         self.machines.push(Machine { index: machine, state: State::Creating, used_at, builds: 0, dead: false });
         if refused {
             // Nothing was launched, so nothing is paid for.
-            self.ground.ended(machine, false);
-            return self.ground.soon(Duration::from_secs(10), What::CreateFailed { machine });
+            self.base.ended(machine, false);
+            return self.base.soon(Duration::from_secs(10), What::CreateFailed { machine });
         }
-        self.ground.soon(boot + self.provisioning, What::Created { machine });
-        if let Some(after) = self.ground.interruption() {
-            self.ground.soon(after, What::Reclaimed { machine });
+        self.base.soon(boot + self.provisioning, What::Created { machine });
+        if let Some(after) = self.base.interruption() {
+            self.base.soon(after, What::Reclaimed { machine });
         }
     }
 
@@ -312,9 +312,9 @@ impl Model<'_> {
         waiting.creates += 1;
         if waiting.creates > CREATES_MAX {
             self.preparing.remove(at);
-            if self.ground.finish(run, Fate::NoMachine) {
-                let after = Ground::<What>::retry_after();
-                self.ground.soon(after, What::Requeued { run });
+            if self.base.finish(run, JobOutcome::NoMachine) {
+                let after = BaseModel::<What>::retry_after();
+                self.base.soon(after, What::Requeued { run });
             }
             return;
         }
@@ -322,8 +322,8 @@ impl Model<'_> {
     }
 
     fn created(&mut self, machine: MachineIndex) {
-        let now = self.ground.now;
-        self.ground.ready(machine);
+        let now = self.base.now;
+        self.base.ready(machine);
         if let Some(one) = self.machine_mut(machine) {
             one.state = State::Idle;
             one.used_at = now;
@@ -340,35 +340,35 @@ impl Model<'_> {
     }
 
     fn use_machine(&mut self, machine: MachineIndex, run: RunIndex) {
-        let now = self.ground.now;
-        self.ground.call("ec2 use", 3);
+        let now = self.base.now;
+        self.base.call("ec2 use", 3);
         let overhead = self.use_time;
-        let after = self.ground.begin(run, machine, overhead);
+        let after = self.base.begin(run, machine, overhead);
         let Some(one) = self.machine_mut(machine) else { return };
         one.state = State::Used(run);
         one.used_at = now;
         one.builds += 1;
         if one.dead {
             // The dial fails; the job is lost as one whose machine died.
-            return self.ground.soon(overhead, What::JobEnds { machine, run });
+            return self.base.soon(overhead, What::JobEnds { machine, run });
         }
-        self.ground.soon(after, What::JobEnds { machine, run });
+        self.base.soon(after, What::JobEnds { machine, run });
     }
 
     fn job_ends(&mut self, machine: MachineIndex, run: RunIndex) {
-        let (now, max_builds) = (self.ground.now, self.max_builds);
+        let (now, max_builds) = (self.base.now, self.max_builds);
         let Some(one) = self.machine_mut(machine).filter(|one| one.state == State::Used(run)) else { return };
         one.used_at = now;
         let dead = one.dead;
         let spent = dead || (max_builds > 0 && one.builds >= max_builds);
         one.state = if spent { State::Removing } else { State::Idle };
-        if self.ground.finish(run, if dead { Fate::Lost } else { Fate::Done }) {
-            let after = Ground::<What>::retry_after();
-            self.ground.soon(after, What::Requeued { run });
+        if self.base.finish(run, if dead { JobOutcome::Lost } else { JobOutcome::Done }) {
+            let after = BaseModel::<What>::retry_after();
+            self.base.soon(after, What::Requeued { run });
         }
         if spent {
-            self.ground.call("ec2 remove", 4);
-            self.ground.soon(REMOVAL, What::Removed { machine });
+            self.base.call("ec2 remove", 4);
+            self.base.soon(REMOVAL, What::Removed { machine });
         } else {
             self.serve_the_preparing(machine);
         }
@@ -379,10 +379,10 @@ impl Model<'_> {
         let Some(one) = self.machine_mut(machine).filter(|one| one.state != State::Removing) else { return };
         one.dead = true;
         let state = one.state;
-        self.ground.ended(machine, true);
+        self.base.ended(machine, true);
         match state {
             State::Used(run) => self.job_ends(machine, run),
-            State::Creating => self.ground.soon(Duration::ZERO, What::CreateFailed { machine }),
+            State::Creating => self.base.soon(Duration::ZERO, What::CreateFailed { machine }),
             State::Idle | State::Acquired | State::Removing => {}
         }
     }

@@ -11,7 +11,7 @@ use runner_fleet_engine::{
 
 /// Everything that happened, in order, and counters.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ledger {
+pub struct EventLog {
     /// In order of time.
     pub facts: Vec<(Timestamp, Fact)>,
     /// Calls that reached the world, by kind.
@@ -20,7 +20,7 @@ pub struct Ledger {
     pub(super) counts_only: bool,
 }
 
-impl Ledger {
+impl EventLog {
     pub(crate) fn note(&mut self, at: Timestamp, fact: Fact) {
         if !self.counts_only {
             self.facts.push((at, fact));

@@ -18,11 +18,11 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// The bucket; clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct RateLimit {
     bucket: Arc<DefaultDirectRateLimiter>,
 }
 
-impl Pace {
+impl RateLimit {
     /// A full bucket.
     pub(crate) fn new() -> Self {
         Self { bucket: Arc::new(RateLimiter::direct(Quota::per_second(CALLS_PER_SECOND).allow_burst(BURST))) }
@@ -40,10 +40,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_burst_passes_and_the_next_call_waits() {
-        let pace = Pace::new();
+        let rate_limit = RateLimit::new();
         for _ in 0..BURST.get() {
-            pace.turn().await.unwrap();
+            rate_limit.turn().await.unwrap();
         }
-        assert!(pace.bucket.check().is_err(), "the bucket is empty after its burst");
+        assert!(rate_limit.bucket.check().is_err(), "the bucket is empty after its burst");
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::dice::Stream;
-use crate::ledger::{Bounds, Fact};
+use crate::event_log::{Bounds, Fact};
+use crate::rng::Stream;
 use runner_fleet_engine::{
-    ConfigHash, Event, IdleCount, Market, OperatorWish, RunnerName, RunnerSettings, ScheduleEntry, Settings,
+    ConfigHash, Event, IdleCount, Market, OperatorRequest, RunnerName, RunnerSettings, ScheduleEntry, Settings,
     TemplateName, WorkerId,
 };
 
@@ -58,7 +58,7 @@ impl World {
 
     fn plan_deed(&mut self, rate: impl Fn(&super::Faults) -> f64, happening: Happening) {
         if !self.is_calm()
-            && let Some(after) = self.dice.until_next(Stream::Admin, rate(&self.scenario.faults))
+            && let Some(after) = self.rng.until_next(Stream::Admin, rate(&self.scenario.faults))
         {
             self.soon(after, happening);
         }
@@ -69,15 +69,15 @@ impl World {
         if !self.strikes(Stream::Admin, |faults| faults.lies) {
             return;
         }
-        let lie = Lie::ALL.get(self.dice.pick(Stream::Admin, Lie::ALL.len())).copied();
+        let lie = Lie::ALL.get(self.rng.pick(Stream::Admin, Lie::ALL.len())).copied();
         if let Some(host) = self.hosts.get_mut(worker) {
             host.lie = lie;
         }
         if lie == Some(Lie::Deaf) {
-            let after = self.dice.millis(Stream::Admin, 60_000, 1_800_000);
+            let after = self.rng.millis(Stream::Admin, 60_000, 1_800_000);
             self.soon(after, Happening::SpeaksAgain(worker.clone()));
         }
-        self.ledger.note(self.now, Fact::Fault("an agent will lie", Some(worker.clone())));
+        self.log.note(self.now, Fact::Fault("an agent will lie", Some(worker.clone())));
     }
 
     pub(super) fn tell_to_go(&mut self, worker: &WorkerId, go: bool) {
@@ -87,7 +87,7 @@ impl World {
     }
 
     fn administer(&mut self, what: String) {
-        self.ledger.note(self.now, Fact::Administered(what));
+        self.log.note(self.now, Fact::Administered(what));
     }
 
     pub(super) fn some_drain(&mut self) {
@@ -96,8 +96,8 @@ impl World {
         if self.is_calm() || !self.manager_up || live.is_empty() {
             return;
         }
-        let worker = live.swap_remove(self.dice.pick(Stream::Admin, live.len()));
-        let force = self.dice.chance(Stream::Admin, 0.2);
+        let worker = live.swap_remove(self.rng.pick(Stream::Admin, live.len()));
+        let force = self.rng.chance(Stream::Admin, 0.2);
         self.operator_drains(worker, force);
     }
 
@@ -105,16 +105,16 @@ impl World {
     pub fn operator_drains(&mut self, worker: WorkerId, force: bool) {
         self.administer(format!("an operator drains {worker}{}", if force { " by force" } else { "" }));
         self.tell_to_go(&worker, true);
-        self.hear(self.incarnation, Event::Operator(OperatorWish::Drain { workers: vec![worker], force }));
+        self.hear(self.incarnation, Event::Operator(OperatorRequest::Drain { workers: vec![worker], force }));
     }
 
     pub(super) fn some_pause(&mut self) {
         self.plan_deed(|faults| faults.pauses_per_hour, Happening::SomePause);
         let runners = &self.scenario.settings.runners;
         let names: Vec<RunnerName> = runners.iter().map(|runner| runner.name.clone()).collect();
-        let chosen = self.dice.pick(Stream::Admin, names.len());
+        let chosen = self.rng.pick(Stream::Admin, names.len());
         let Some(runner) = names.into_iter().nth(chosen).filter(|_| !self.is_calm() && self.manager_up) else { return };
-        let after = self.dice.millis(Stream::Admin, 30_000, 900_000);
+        let after = self.rng.millis(Stream::Admin, 30_000, 900_000);
         self.operator_pauses(runner.clone());
         self.soon(after, Happening::PauseEnds(runner));
     }
@@ -122,13 +122,13 @@ impl World {
     /// An operator pauses a runner. A manager that starts again has forgotten it.
     pub fn operator_pauses(&mut self, runner: RunnerName) {
         self.administer(format!("an operator pauses {runner}"));
-        self.hear(self.incarnation, Event::Operator(OperatorWish::Pause(runner)));
+        self.hear(self.incarnation, Event::Operator(OperatorRequest::Pause(runner)));
     }
 
     /// The operator takes the pause back.
     pub fn pause_ends(&mut self, runner: RunnerName) {
         self.administer(format!("an operator resumes {runner}"));
-        self.hear(self.incarnation, Event::Operator(OperatorWish::Resume(runner)));
+        self.hear(self.incarnation, Event::Operator(OperatorRequest::Resume(runner)));
     }
 
     /// A runner's workers are made of something else from now on.
@@ -140,7 +140,7 @@ impl World {
             plan.template = TemplateName::new(format!("runner-fleet-sim-{runner}-c0ffee-{number}"));
         }
         self.administer(format!("{runner} gets another image"));
-        let after = self.dice.millis(Stream::Admin, 100, 60_000);
+        let after = self.rng.millis(Stream::Admin, 100, 60_000);
         let incarnation = self.incarnation;
         self.soon(after, Happening::ReadConfiguration { incarnation });
     }
@@ -180,7 +180,7 @@ impl World {
     pub(super) fn some_drift(&mut self) {
         self.plan_deed(|faults| faults.drifts_per_hour, Happening::SomeDrift);
         let names: Vec<RunnerName> = self.scenario.settings.runners.iter().map(|runner| runner.name.clone()).collect();
-        let chosen = self.dice.pick(Stream::Admin, names.len());
+        let chosen = self.rng.pick(Stream::Admin, names.len());
         if let Some(runner) = names.get(chosen).filter(|_| !self.is_calm()) {
             self.drift(runner);
         }
@@ -197,19 +197,19 @@ impl World {
         self.administer(format!("the configuration changes: {what}"));
         self.reconfigure(settings);
         let incarnation = self.incarnation;
-        let after = self.dice.millis(Stream::Admin, 100, 2_000);
+        let after = self.rng.millis(Stream::Admin, 100, 2_000);
         self.soon(after, Happening::ReadConfiguration { incarnation });
     }
 
     fn number(&mut self, least: u32, most: u32) -> u32 {
-        least + self.dice.pick(Stream::Admin, (most - least + 1) as usize) as u32
+        least + self.rng.pick(Stream::Admin, (most - least + 1) as usize) as u32
     }
 
     /// Changes something, and says what.
     fn change(&mut self, settings: &mut Settings) -> String {
         let what = self.number(0, 8);
         let (one, other, choice) = (self.number(0, 3), self.number(1, 8), self.number(0, 2));
-        let index = self.dice.pick(Stream::Admin, settings.runners.len());
+        let index = self.rng.pick(Stream::Admin, settings.runners.len());
         let removable = settings.runners.len() > 1;
         if what == 0 && removable {
             let runner = settings.runners.remove(index);

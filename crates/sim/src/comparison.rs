@@ -9,17 +9,17 @@ use runner_fleet_config::Config;
 use runner_fleet_engine::{Brief, IdleCount, IdlePolicy, RunnerName};
 
 use super::assumptions::Assumptions;
+use super::baselines;
 use super::configured::{Setting, setting};
 use super::figures::{Figures, Tariff, end_of, figures};
+use super::recording::Recording;
 use super::report::{Report, Run, WorkloadFacts};
-use super::rivals;
-use super::tape::Tape;
 use super::tuning::{self, Idle};
 use super::workloads::Workload;
 
 /// One way of scaling.
 #[derive(Clone, Debug)]
-pub enum Contestant {
+pub enum Policy {
     /// The production engine under a configuration; the name is for people.
     Fleet(String, Box<Config>),
     /// docker+machine with the same sections' numbers.
@@ -30,10 +30,10 @@ pub enum Contestant {
 
 /// What all of them share.
 #[derive(Clone, Debug)]
-pub struct Contest {
+pub struct Comparison {
     /// The jobs.
     pub workload: Workload,
-    /// The configuration that gives the rivals their numbers.
+    /// The configuration that gives the baselines their numbers.
     pub config: Config,
     /// Tags of runners, where the caller knows them.
     pub tags: BTreeMap<RunnerName, BTreeSet<String>>,
@@ -41,20 +41,20 @@ pub struct Contest {
     pub assumed: Assumptions,
     /// Feeds all chance.
     pub seed: u64,
-    /// Tune every contestant's idle policy to this wait of 95 of 100 jobs.
+    /// Tune every policy's idle policy to this wait of 95 of 100 jobs.
     pub equal_wait: Option<Duration>,
 }
 
-/// Where a long contest is: a contestant, its run, and the virtual time of it.
+/// Where a long comparison is: a policy, its run, and the virtual time of it.
 pub type Progress<'a> = dyn FnMut(&str, u32, Timestamp) + 'a;
 
-impl Contest {
-    /// Runs every contestant, in this order.
-    pub fn hold(&self, contestants: &[Contestant], progress: &mut Progress<'_>) -> (Report, Vec<Run>) {
-        let (mut policies, mut runs) = (Vec::new(), Vec::new());
-        for contestant in contestants {
-            let (figures, run) = self.run(contestant, progress);
-            policies.push(figures);
+impl Comparison {
+    /// Runs every policy, in this order.
+    pub fn run_all(&self, policies: &[Policy], progress: &mut Progress<'_>) -> (Report, Vec<Run>) {
+        let (mut measured, mut runs) = (Vec::new(), Vec::new());
+        for policy in policies {
+            let (figures, run) = self.run(policy, progress);
+            measured.push(figures);
             runs.push(run);
         }
         let (from, to) = self.workload.span().unwrap_or_default();
@@ -70,7 +70,7 @@ impl Contest {
             },
             seed: self.seed,
             equal_wait_seconds: self.equal_wait.map(|wait| wait.as_secs_f64()),
-            policies,
+            policies: measured,
             assumed: self.assumed.list(gib),
         };
         (report, runs)
@@ -80,23 +80,23 @@ impl Contest {
         setting(config, &self.workload, &self.tags, &self.assumed, self.seed)
     }
 
-    fn run(&self, contestant: &Contestant, progress: &mut Progress<'_>) -> (Figures, Run) {
-        let (name, config) = match contestant {
-            Contestant::Fleet(name, config) => (name.as_str(), config.as_ref()),
-            Contestant::DockerMachine => ("docker+machine", &self.config),
-            Contestant::DockerAutoscaler => ("docker-autoscaler", &self.config),
+    fn run(&self, policy: &Policy, progress: &mut Progress<'_>) -> (Figures, Run) {
+        let (name, config) = match policy {
+            Policy::Fleet(name, config) => (name.as_str(), config.as_ref()),
+            Policy::DockerMachine => ("docker+machine", &self.config),
+            Policy::DockerAutoscaler => ("docker-autoscaler", &self.config),
         };
         let setting = self.setting(config);
         let mut turn = 0;
         let mut once = |idle: Option<Idle>| {
             turn += 1;
-            let tape = self.play(contestant, setting.clone(), idle, &mut |at| progress(name, turn, at));
-            let end = end_of(&tape, setting.end());
+            let recording = self.play(policy, setting.clone(), idle, &mut |at| progress(name, turn, at));
+            let end = end_of(&recording, setting.end());
             let tariff = Tariff { root_volume_gib: setting.root_volume_gib, price_seed: Some(self.seed) };
-            (figures(told(name, idle), &tape, end, tariff), (tape, end))
+            (figures(told(name, idle), &recording, end, tariff), (recording, end))
         };
         let tuned = self.equal_wait.and_then(|wait| tuning::cheapest(wait, |idle| once(Some(idle))));
-        let (figures, (tape, end)) = match tuned {
+        let (figures, (recording, end)) = match tuned {
             Some(tuned) => {
                 let mut figures = tuned.figures;
                 if !tuned.met {
@@ -106,17 +106,17 @@ impl Contest {
             }
             None => once(None),
         };
-        (figures, Run { name: name.to_owned(), tape, end })
+        (figures, Run { name: name.to_owned(), recording, end })
     }
 
     /// One run of the whole workload.
     fn play(
         &self,
-        contestant: &Contestant,
+        policy: &Policy,
         mut setting: Setting,
         idle: Option<Idle>,
         progress: &mut dyn FnMut(Timestamp),
-    ) -> Tape {
+    ) -> Recording {
         if let Some(idle) = idle {
             for runner in &mut setting.scenario.settings.runners {
                 let count = IdleCount::Fixed(idle.count);
@@ -124,13 +124,13 @@ impl Contest {
                 runner.schedule.clear();
             }
         }
-        let rival = |run: fn(&Setting, &Assumptions, u64) -> Tape| {
-            rivals::section_by_section(&setting, |part| run(part, &self.assumed, self.seed))
+        let baseline = |run: fn(&Setting, &Assumptions, u64) -> Recording| {
+            baselines::section_by_section(&setting, |part| run(part, &self.assumed, self.seed))
         };
-        match contestant {
-            Contestant::Fleet(..) => setting.replay(self.seed, progress),
-            Contestant::DockerMachine => rival(rivals::docker_machine),
-            Contestant::DockerAutoscaler => rival(rivals::docker_autoscaler),
+        match policy {
+            Policy::Fleet(..) => setting.replay(self.seed, progress),
+            Policy::DockerMachine => baseline(baselines::docker_machine),
+            Policy::DockerAutoscaler => baseline(baselines::docker_autoscaler),
         }
     }
 }

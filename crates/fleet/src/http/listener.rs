@@ -17,20 +17,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
-/// How many guests, and for how long.
+/// How many peers, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct DoorLimits {
     /// Connections at one time; others wait in the kernel's queue.
-    pub guests_max: usize,
+    pub peers_max: usize,
     /// After this a connection is closed, whatever it does.
     pub stay_max: Duration,
 }
 
 impl Default for DoorLimits {
-    /// 64 guests: a few dashboards, a scraper and a load balancer's probe, with room; file descriptors are cheap.
+    /// 64 peers: a few dashboards, a scraper and a load balancer's probe, with room; file descriptors are cheap.
     /// 60 s: the largest answer (4 MB) at 100 kB/s takes 40 s, and a dashboard that polls reconnects once a minute.
     fn default() -> Self {
-        Self { guests_max: 64, stay_max: Duration::from_secs(60) }
+        Self { peers_max: 64, stay_max: Duration::from_secs(60) }
     }
 }
 
@@ -44,25 +44,26 @@ pub async fn serve(
     limits: DoorLimits,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let door = Door { listener, slots: Arc::new(Semaphore::new(limits.guests_max)), stay_max: limits.stay_max };
-    stop.run_until_cancelled(axum::serve(door, router).into_future()).await.unwrap_or(Ok(()))
+    let listening =
+        LimitedListener { listener, slots: Arc::new(Semaphore::new(limits.peers_max)), stay_max: limits.stay_max };
+    stop.run_until_cancelled(axum::serve(listening, router).into_future()).await.unwrap_or(Ok(()))
 }
 
-struct Door {
+struct LimitedListener {
     listener: TcpListener,
     slots: Arc<Semaphore>,
     stay_max: Duration,
 }
 
-impl Listener for Door {
-    type Io = Guest;
+impl Listener for LimitedListener {
+    type Io = Peer;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Guest, SocketAddr) {
+    async fn accept(&mut self) -> (Peer, SocketAddr) {
         // The semaphore is never closed; should it be, nobody is counted rather than nobody let in.
         let permit = Arc::clone(&self.slots).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Guest { stream, leave: Box::pin(tokio::time::sleep(self.stay_max)), _permit: permit }, address)
+        (Peer { stream, leave: Box::pin(tokio::time::sleep(self.stay_max)), _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -71,13 +72,13 @@ impl Listener for Door {
 }
 
 /// A connection that ends by itself.
-struct Guest {
+struct Peer {
     stream: TcpStream,
     leave: Pin<Box<Sleep>>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Guest {
+impl Peer {
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         match self.leave.as_mut().poll(context) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
@@ -86,14 +87,14 @@ impl Guest {
     }
 }
 
-impl AsyncRead for Guest {
+impl AsyncRead for Peer {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(context)?;
         Pin::new(&mut self.stream).poll_read(context, into)
     }
 }
 
-impl AsyncWrite for Guest {
+impl AsyncWrite for Peer {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check(context)?;
         Pin::new(&mut self.stream).poll_write(context, bytes)

@@ -19,7 +19,7 @@ pub(crate) enum Stream {
     Market,
     /// Which of several waiting runners GitLab answers first, and how long jobs take to show.
     Jobs,
-    /// Links to workers: delays and breaks.
+    /// Connections to workers: delays and breaks.
     Connection,
     /// Answers that are lost, late, doubled or overtaken.
     Answers,
@@ -35,11 +35,11 @@ const STREAMS: usize = 9;
 
 /// The streams.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice {
+pub(crate) struct Rng {
     streams: [SmallRng; STREAMS],
 }
 
-impl Dice {
+impl Rng {
     /// Equal seeds give equal worlds.
     pub(crate) fn new(seed: u64) -> Self {
         // The multiplier spreads neighbouring seeds and streams; `seed_from_u64` mixes the rest.
@@ -104,17 +104,17 @@ mod tests {
 
     #[test]
     fn equal_seeds_draw_equally_in_separate_streams() {
-        let (mut one, mut two) = (Dice::new(7), Dice::new(7));
+        let (mut one, mut two) = (Rng::new(7), Rng::new(7));
         for _ in 0..5 {
             two.unit(Stream::Boot);
         }
         assert_eq!(one.unit(Stream::Fate).to_bits(), two.unit(Stream::Fate).to_bits());
-        assert_ne!(one.unit(Stream::Fate).to_bits(), Dice::new(8).unit(Stream::Fate).to_bits());
+        assert_ne!(one.unit(Stream::Fate).to_bits(), Rng::new(8).unit(Stream::Fate).to_bits());
     }
 
     #[test]
     fn a_fault_that_is_off_draws_nothing() {
-        let (mut one, mut two) = (Dice::new(7), Dice::new(7));
+        let (mut one, mut two) = (Rng::new(7), Rng::new(7));
         assert!(!one.chance(Stream::Answers, 0.0));
         assert_eq!(one.unit(Stream::Answers).to_bits(), two.unit(Stream::Answers).to_bits());
     }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::configured::Setting;
+use crate::recording::{JobOutcome, JobRun, Recording};
 use crate::scenario::JobSpec;
-use crate::tape::{Fate, JobRun, Tape};
 use crate::world::{later, may_take};
 
-/// Lets `run` run every section with the jobs of its own, and puts the tapes together. A job belongs to the first section
+/// Lets `run` run every section with the jobs of its own, and puts the recordings together. A job belongs to the first section
 /// that may take it. In the others' favour: each section has all of `concurrent` for itself.
-pub fn section_by_section(setting: &Setting, mut run: impl FnMut(&Setting) -> Tape) -> Tape {
-    let mut whole = Tape::default();
+pub fn section_by_section(setting: &Setting, mut run: impl FnMut(&Setting) -> Recording) -> Recording {
+    let mut whole = Recording::default();
     let mut left: BTreeMap<usize, &JobSpec> = setting.scenario.jobs.iter().enumerate().collect();
     for section in &setting.scenario.settings.runners {
         let Some(facts) = setting.scenario.facts.get(&section.name) else { continue };
@@ -28,16 +28,16 @@ pub fn section_by_section(setting: &Setting, mut run: impl FnMut(&Setting) -> Ta
         queued_at: later(setting.scenario.start, job.after),
         started_at: None,
         ended_at: None,
-        fate: Fate::Open,
+        outcome: JobOutcome::Open,
         machine: None,
     }));
     whole.jobs.sort_by_key(|job| (job.index, job.attempt));
     whole
 }
 
-impl Tape {
-    /// Takes in the tape of a part; `places` tells which of the workload's jobs the part's were.
-    fn add(&mut self, part: Tape, places: &[usize]) {
+impl Recording {
+    /// Takes in the recording of a part; `places` tells which of the workload's jobs the part's were.
+    fn add(&mut self, part: Recording, places: &[usize]) {
         let before = self.machines.len();
         self.jobs.extend(part.jobs.into_iter().map(|job| JobRun {
             index: places.get(job.index).copied().unwrap_or(job.index),

@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http::{self, DoorLimits, FleetCollector, Site};
 use crate::live::clock::Clock;
-use crate::live::driver::{self, Doors};
+use crate::live::driver::{self, Channels};
 use crate::live::metrics::LoopMetrics;
 use crate::live::systemd::SystemdNotifier;
 use runner_fleet_engine::{Engine, Event, FleetSnapshot, IdleCount};
 
 use super::edge::{SharedWorld, SimEdge};
 use runner_fleet_sim::check::Check;
-use runner_fleet_sim::ledger::Fact;
+use runner_fleet_sim::event_log::Fact;
 use runner_fleet_sim::workload;
 use runner_fleet_sim::{Summary, Violation, World};
 
@@ -27,7 +27,7 @@ use runner_fleet_sim::{Summary, Violation, World};
 const EVENTS_MAX: usize = 4096;
 
 /// A morning at work.
-pub(super) struct Office {
+pub(super) struct Demo {
     clock: Clock,
     pub(super) start: Timestamp,
     world: SharedWorld,
@@ -41,7 +41,7 @@ pub(super) struct Office {
     told: usize,
 }
 
-impl Office {
+impl Demo {
     /// Starts everything.
     pub(super) fn open(speed: f64, seed: u64, listener: TcpListener) -> Self {
         let clock = Clock::faster(speed);
@@ -56,9 +56,9 @@ impl Office {
         let world = SharedWorld::start(World::new(scenario, seed), start);
         let stop = CancellationToken::new();
         let mut registry = Registry::with_prefix("runner_fleet");
-        let doors = Doors {
+        let channels = Channels {
             events: heard,
-            // Nobody operates the demo: without a sender this door stays shut.
+            // Nobody operates the demo: without a sender this channel stays silent.
             control: mpsc::channel(1).1,
             publish,
             stop: stop.clone(),
@@ -69,11 +69,11 @@ impl Office {
         let site =
             Site { snapshot: snapshot.clone(), registry: Arc::new(registry), now: Arc::new(move || clock.now()) };
         let mut tasks = JoinSet::new();
-        tasks.spawn(driver::drive(engine, SimEdge::new(world.clone()), clock, doors));
+        tasks.spawn(driver::drive(engine, SimEdge::new(world.clone()), clock, channels));
         tasks.spawn(world.clone().live(clock, events.clone()));
         let closing = stop.clone();
         tasks.spawn(async move {
-            // The door tries again by itself; there is nothing to be done about the rest.
+            // The listener tries again by itself; there is nothing to be done about the rest.
             let _ = http::serve(listener, http::router(site), DoorLimits::default(), closing).await;
         });
         let (check, broken) = (Check::default(), Vec::new());
@@ -98,7 +98,7 @@ impl Office {
         is_over || is_overdue
     }
 
-    /// After office hours nothing is kept ready: the administrator's new configuration.
+    /// After demo hours nothing is kept ready: the administrator's new configuration.
     async fn go_home(&self) {
         let settings = {
             let mut world = self.world.lock();
@@ -135,7 +135,7 @@ impl Office {
     /// What is worth telling and was not told yet, with the virtual time since the start.
     pub(super) fn news(&mut self) -> Vec<(Duration, String)> {
         let world = self.world.lock();
-        let facts = world.ledger().facts.get(self.told..).unwrap_or_default();
+        let facts = world.log().facts.get(self.told..).unwrap_or_default();
         self.told += facts.len();
         let since = |at: &Timestamp| Duration::try_from(at.duration_since(self.start)).unwrap_or_default();
         facts.iter().filter_map(|(at, fact)| sentence(fact).map(|said| (since(at), said))).collect()

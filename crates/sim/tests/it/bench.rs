@@ -1,4 +1,4 @@
-//! A stage for one engine: says what the world says, checks the laws after every step.
+//! A bench for one engine: says what the world says, checks the laws after every step.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -86,7 +86,7 @@ pub(crate) fn serving(jobs: u32) -> Report {
     }
 }
 
-pub(crate) struct Stage {
+pub(crate) struct TestBench {
     pub(crate) engine: Engine,
     pub(crate) now: Timestamp,
     pub(crate) instances: Vec<Instance>,
@@ -96,7 +96,7 @@ pub(crate) struct Stage {
     launched: u32,
 }
 
-impl Stage {
+impl TestBench {
     /// An engine that has been told its settings, and whose first listings are good.
     pub(crate) fn with(runners: Vec<RunnerSettings>) -> Self {
         Self::adopting(runners, Vec::new())
@@ -115,19 +115,19 @@ impl Stage {
     fn told(settings: Settings, instances: Vec<Instance>) -> Self {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let engine = Engine::new("ci", 7, now);
-        let mut stage = Self { engine, now, instances, opening: Vec::new(), laws: Laws::new(), launched: 0 };
+        let mut bench = Self { engine, now, instances, opening: Vec::new(), laws: Laws::new(), launched: 0 };
         let names: Vec<RunnerName> = settings.runners.iter().map(|runner| runner.name.clone()).collect();
-        stage.step(vec![Event::Configured(settings)]);
+        bench.step(vec![Event::Configured(settings)]);
         for runner in names {
-            stage.step(vec![
+            bench.step(vec![
                 Event::Runner { runner: runner.clone(), facts: Ok(facts()) },
                 Event::LaunchPlan { runner, plan: Ok(plan()) },
             ]);
         }
-        stage.list();
-        stage.pass(6);
-        stage.opening = stage.list();
-        stage
+        bench.list();
+        bench.pass(6);
+        bench.opening = bench.list();
+        bench
     }
 
     /// One step at the present.
@@ -144,7 +144,7 @@ impl Stage {
         self.now = self.now.saturating_add(Duration::from_secs(seconds)).unwrap();
     }
 
-    /// EC2 lists all instances of the stage, as of now.
+    /// EC2 lists all instances of the bench, as of now.
     pub(crate) fn list(&mut self) -> Vec<Command> {
         let listing = Ok(self.instances.clone());
         self.step(vec![Event::Instances { asked_at: self.now, listing }])

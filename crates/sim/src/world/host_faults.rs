@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::dice::Stream;
+use crate::event_log::{Ending, Fact, Killer};
 use crate::faults::Faults;
-use crate::ledger::{Ending, Fact, Killer};
+use crate::rng::Stream;
 use runner_fleet_engine::{JobId, Market, RunnerState, WorkerId};
 
 use super::agenda::Happening;
@@ -34,7 +34,7 @@ impl World {
             (|faults| faults.runner_crashes_per_hour, Happening::RunnerCrashes),
         ];
         for (index, (rate, happening)) in plans.into_iter().enumerate() {
-            let after = self.dice.until_next(Stream::Fate, rate(&self.scenario.faults));
+            let after = self.rng.until_next(Stream::Fate, rate(&self.scenario.faults));
             if let Some(after) = after.filter(|_| index > 0 || market == Market::Spot) {
                 self.soon(after, happening(worker.clone()));
             }
@@ -49,7 +49,7 @@ impl World {
 
     pub(super) fn plan_next(&mut self, rate: impl Fn(&Faults) -> f64, happening: Happening) {
         if !self.is_calm()
-            && let Some(after) = self.dice.until_next(Stream::Fate, rate(&self.scenario.faults))
+            && let Some(after) = self.rng.until_next(Stream::Fate, rate(&self.scenario.faults))
         {
             self.soon(after, happening);
         }
@@ -95,7 +95,7 @@ impl World {
         if let Some(host) = self.hosts.get_mut(worker) {
             host.interruption = Some(at);
         }
-        self.ledger.note(self.now, Fact::Fault("a spot notice", Some(worker.clone())));
+        self.log.note(self.now, Fact::Fault("a spot notice", Some(worker.clone())));
         self.agenda.put(at, Happening::Reclaims(worker.clone()));
         // The agent asks the metadata service every few seconds.
         self.tell(worker);
@@ -111,7 +111,7 @@ impl World {
         if self.is_calm() || !alive {
             return;
         }
-        self.ledger.note(self.now, Fact::Fault("a host dies", Some(worker.clone())));
+        self.log.note(self.now, Fact::Fault("a host dies", Some(worker.clone())));
         self.link_starves(worker);
         self.host_ends(worker, Killer::HostDeath);
         let now = self.now;
@@ -127,9 +127,9 @@ impl World {
         }
         let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive && !host.silent) else { return };
         host.silent = true;
-        self.ledger.note(self.now, Fact::Fault("a worker falls silent", Some(worker.clone())));
+        self.log.note(self.now, Fact::Fault("a worker falls silent", Some(worker.clone())));
         self.link_starves(worker);
-        let after = self.dice.millis(Stream::Fate, 10_000, 1_200_000);
+        let after = self.rng.millis(Stream::Fate, 10_000, 1_200_000);
         self.soon(after, Happening::SpeaksAgain(worker.clone()));
     }
 
@@ -157,7 +157,7 @@ impl World {
         host.runner_state = RunnerState::Failed;
         host.request = None;
         let jobs: Vec<JobId> = std::mem::take(&mut host.jobs).into_keys().collect();
-        self.ledger.note(self.now, Fact::Fault("a runner crashes", Some(worker.clone())));
+        self.log.note(self.now, Fact::Fault("a runner crashes", Some(worker.clone())));
         for job in jobs {
             self.job_killed(job, Killer::RunnerCrash);
         }
@@ -170,8 +170,8 @@ impl World {
         if self.is_calm() || free.is_empty() {
             return;
         }
-        let worker = free.swap_remove(self.dice.pick(Stream::Fate, free.len()));
-        let after = self.dice.millis(Stream::Fate, 30_000, 900_000);
+        let worker = free.swap_remove(self.rng.pick(Stream::Fate, free.len()));
+        let after = self.rng.millis(Stream::Fate, 30_000, 900_000);
         self.set_hold(&worker, true);
         self.soon(after, Happening::HoldEnds(worker));
     }
@@ -184,7 +184,7 @@ impl World {
     pub fn set_hold(&mut self, worker: &WorkerId, hold: bool) {
         if let Some(machine) = self.cloud.machines.get_mut(worker) {
             machine.hold = hold;
-            self.ledger.note(self.now, Fact::Hold(worker.clone(), hold));
+            self.log.note(self.now, Fact::Hold(worker.clone(), hold));
         }
     }
 
@@ -200,7 +200,7 @@ impl World {
         if self.is_calm() || open.is_empty() {
             return;
         }
-        let index = self.dice.pick(Stream::Fate, open.len());
+        let index = self.rng.pick(Stream::Fate, open.len());
         if let Some((job, worker)) = open.into_iter().nth(index) {
             self.cancel(job, worker);
         }
