@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::event::ConnectionFailure;
-use super::reason::Reason;
+use super::reason::EndReason;
 use super::settings::{BOOT_TIMEOUT, Settings};
 use super::time::since;
 use super::worker::{Health, InstanceState, Phase};
@@ -18,29 +18,29 @@ use super::workers::{Connection, Worker, WorkerStatus};
 const HOST_KEY_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Why this worker must be terminated without a drain, if it must.
-pub(crate) fn dead_end(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<Reason> {
-    if worker.instance.hold || worker.ending.is_some() {
+pub(crate) fn dead_end(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<EndReason> {
+    if worker.instance.hold || worker.is_ending() {
         return None;
     }
     match worker.instance.state {
-        InstanceState::Stopped => return Some(Reason::FoundStopped),
+        InstanceState::Stopped => return Some(EndReason::FoundStopped),
         InstanceState::Stopping | InstanceState::ShuttingDown | InstanceState::Terminated => return None,
         InstanceState::Pending | InstanceState::Running => {}
     }
-    if worker.boot_watched && !worker.served {
+    if worker.never_ready() {
         return failed_boot(worker, settings, now);
     }
     let lost = worker.status(now) == WorkerStatus::Unreachable && worker.instance.health == Health::Impaired;
-    lost.then_some(Reason::Lost)
+    lost.then_some(EndReason::Lost)
 }
 
-fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<Reason> {
+fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<EndReason> {
     match worker.report().map(|report| &report.phase) {
-        Some(Phase::Failed { error }) => return Some(Reason::BootFailed { error: error.clone() }),
+        Some(Phase::Failed { error }) => return Some(EndReason::BootFailed { error: error.clone() }),
         // It has booted, and may be given its configuration at any moment: `retirement` fences it first, if it can hear.
         Some(Phase::Ready) => {
             let lost = worker.silent_since(now).is_some() && worker.instance.health == Health::Impaired;
-            return lost.then_some(Reason::Lost);
+            return lost.then_some(EndReason::Lost);
         }
         // Its last word may be older than its boot: while it hears, `retirement` fences it first, too.
         Some(Phase::Booting { .. })
@@ -53,9 +53,9 @@ fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<R
     if let Connection::Down { since: down_since, failure: ConnectionFailure::WrongHostKey(_) } = &worker.connection
         && since(now, *down_since) >= HOST_KEY_PATIENCE
     {
-        return Some(Reason::WrongHostKey);
+        return Some(EndReason::WrongHostKey);
     }
     let boot_timeout = settings.section(&worker.instance.runner).map_or(BOOT_TIMEOUT, |runner| runner.boot_timeout);
     (now >= worker.boot_deadline(boot_timeout))
-        .then(|| Reason::BootTimeout { after: worker.age(now), step: worker.boot_step() })
+        .then(|| EndReason::BootTimeout { after: worker.age(now), step: worker.boot_step() })
 }

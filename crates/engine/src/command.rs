@@ -8,7 +8,7 @@ use strum::{IntoStaticStr, VariantNames};
 use super::ids::{ConfigHash, JobId, LaunchToken, ProjectId, RunnerName, Server, SystemId, TemplateName, WorkerId};
 use super::money::UsdPerHour;
 use super::offering::{Market, Offering};
-use super::reason::Reason;
+use super::reason::{DrainReason, EndReason, LaunchReason};
 
 /// One thing to be done now.
 #[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr, VariantNames)]
@@ -30,32 +30,21 @@ pub enum Command {
         runner: RunnerName,
         /// Where it listens.
         address: IpAddr,
+        /// What is wanted of it; `None`: that it goes on as it is.
+        want: Option<Want>,
     },
     /// Let the connection go: the worker has ended.
     Disconnect {
         /// Which.
         worker: WorkerId,
     },
-    /// Let its runner take no more jobs; it finishes what it has. Seen in the worker's reports.
-    Fence {
+    /// Let the worker be so from now on. Said once: whoever keeps the connection sees to it, again after a lost connection,
+    /// until something else is wanted. Seen in the worker's reports.
+    Want {
         /// Which.
         worker: WorkerId,
-        /// Why.
-        reason: Reason,
-    },
-    /// Let it take jobs again: the demand came back before it was empty.
-    Unfence {
-        /// Which.
-        worker: WorkerId,
-        /// Why.
-        reason: Reason,
-    },
-    /// It is fenced and empty: SIGQUIT to the runner, whose exit proves it. Seen in the worker's reports.
-    Stop {
-        /// Which.
-        worker: WorkerId,
-        /// Why.
-        reason: Reason,
+        /// How.
+        want: Want,
     },
     /// One TerminateInstances call for all that are to end now.
     Terminate(Vec<Termination>),
@@ -90,9 +79,43 @@ pub enum Command {
 }
 
 impl Command {
+    /// The stable names of all kinds.
+    pub fn kinds() -> impl Iterator<Item = &'static str> {
+        let others = Self::VARIANTS.iter().filter(|name| **name != "want");
+        others.chain(Want::VARIANTS).copied()
+    }
+
     /// The stable name of its kind, as in `plan --json` and in metrics.
     pub fn kind(&self) -> &'static str {
-        self.into()
+        if let Self::Want { want, .. } = self { want.into() } else { self.into() }
+    }
+}
+
+/// What is wanted of a worker's runner.
+#[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Want {
+    /// That it takes jobs again: the demand came back before it was empty.
+    Serve,
+    /// That it takes no more jobs, and finishes those that it has.
+    Fence {
+        /// Why.
+        reason: DrainReason,
+    },
+    /// That it exits, fenced and empty as it is; its exit proves that nothing runs.
+    Stop {
+        /// Why.
+        reason: DrainReason,
+    },
+}
+
+impl Want {
+    /// Why; a worker that is to serve again needs no reason but the demand.
+    pub fn reason(&self) -> Option<&DrainReason> {
+        match self {
+            Self::Serve => None,
+            Self::Fence { reason } | Self::Stop { reason } => Some(reason),
+        }
     }
 }
 
@@ -118,7 +141,7 @@ pub struct Launch {
     /// The user's own tags.
     pub tags: BTreeMap<String, String>,
     /// Why.
-    pub reason: Reason,
+    pub reason: LaunchReason,
 }
 
 /// One worker of a Terminate command.
@@ -127,5 +150,5 @@ pub struct Termination {
     /// Which.
     pub worker: WorkerId,
     /// Why.
-    pub reason: Reason,
+    pub reason: EndReason,
 }

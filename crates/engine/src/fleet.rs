@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::attempt::Attempt;
 use super::command::Launch;
 use super::event::{LaunchAnswer, Leftover, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, WorkerId};
@@ -31,10 +32,8 @@ pub(crate) struct Flight {
     pub(crate) launch: Launch,
     /// When the decision was made.
     pub(crate) decided_at: Timestamp,
-    /// When it was sent last.
-    pub(crate) sent_at: Timestamp,
-    /// When to send it again, after an answer that leaves the outcome open.
-    pub(crate) again_at: Option<Timestamp>,
+    /// Its sending; to be repeated after an answer that leaves the outcome open.
+    pub(crate) sending: Attempt,
     /// Whether it was sent once without a clear answer: then a later "no" to its repetition does not mean that the first
     /// sending did nothing.
     pub(crate) uncertain: bool,
@@ -54,12 +53,8 @@ impl Flight {
 pub(crate) struct Ended {
     /// Whose it was.
     pub(crate) runner: RunnerName,
-    /// Whether the runner-manager row is deleted.
-    pub(crate) forgotten: bool,
-    /// When the deletion was asked for and not yet answered.
-    pub(crate) asked_at: Option<Timestamp>,
-    /// Not before then, after a failure.
-    pub(crate) again_at: Option<Timestamp>,
+    /// The deletion of its runner-manager row.
+    pub(crate) forget: Attempt,
     /// The last listing that showed it.
     pub(crate) listed_at: Timestamp,
 }
@@ -104,8 +99,9 @@ impl Fleet {
         // A launch of this manager's own life, which EC2 shows before it answers: nobody else can have made it ready.
         let ours = instance.launch.as_ref().is_some_and(|token| self.flights.contains_key(token));
         let worker = self.workers.entry(id).or_insert_with(|| Worker::adopted(instance.clone(), now));
-        worker.boot_watched |= ours;
-        worker.ours |= ours;
+        if ours {
+            worker.is_ours();
+        }
         // Status checks are asked for only now and then; an answer without them does not erase the last one.
         let health = if instance.health == Health::Unknown { worker.instance.health } else { instance.health };
         worker.instance = Instance { health, ..instance };
@@ -116,9 +112,7 @@ impl Fleet {
     fn end(&mut self, instance: Instance, asked_at: Timestamp) -> Option<WorkerTransition> {
         let ended = self.ended.entry(instance.id.clone()).or_insert_with(|| Ended {
             runner: instance.runner.clone(),
-            forgotten: false,
-            asked_at: None,
-            again_at: None,
+            forget: Attempt::Idle,
             listed_at: asked_at,
         });
         ended.listed_at = asked_at;
@@ -136,7 +130,7 @@ impl Fleet {
                 gone.push(worker.instance.clone());
             }
         }
-        self.ended.retain(|_, ended| ended.listed_at == asked_at || !ended.forgotten);
+        self.ended.retain(|_, ended| ended.listed_at == asked_at || !ended.forget.is_done());
         gone.into_iter().filter_map(|instance| self.end(instance, asked_at)).collect()
     }
 
@@ -151,7 +145,7 @@ impl Fleet {
         for launched in &answer.launched {
             if !self.ended.contains_key(&launched.id) {
                 let worker = || Worker::launched(&launch, launched, now);
-                self.workers.entry(launched.id.clone()).or_insert_with(worker).boot_watched = true;
+                self.workers.entry(launched.id.clone()).or_insert_with(worker).is_ours();
             }
         }
         if answer.leftover == Leftover::None && is_settled {
@@ -161,19 +155,14 @@ impl Fleet {
     }
 
     /// Takes in what a connection tells.
-    pub(crate) fn worker_event(
-        &mut self,
-        now: Timestamp,
-        id: &WorkerId,
-        event: WorkerEvent,
-    ) -> Vec<WorkerTransition> {
+    pub(crate) fn worker_event(&mut self, now: Timestamp, id: &WorkerId, event: WorkerEvent) -> Vec<WorkerTransition> {
         let mut transitions = Vec::new();
         let Some(worker) = self.workers.get_mut(id) else { return transitions };
         match event {
             WorkerEvent::Connected => worker.connection = Connection::Up,
             WorkerEvent::NoAgent => {
                 worker.connection = Connection::Up;
-                worker.boot_watched = true;
+                worker.seen_booting();
             }
             WorkerEvent::Disconnected(failure) => {
                 let since = match &worker.connection {
@@ -183,18 +172,18 @@ impl Fleet {
                 worker.connection = Connection::Down { since, failure };
             }
             WorkerEvent::Report(report) => {
-                let (was_ready, was_interrupted) = (worker.served, worker.interruption().is_some());
+                let (was_ready, was_interrupted) = (worker.has_served(), worker.interruption().is_some());
                 let was_endangered = worker.report().is_some_and(|report| report.rebalance);
                 let is_endangered = report.rebalance;
-                let was_given_up = worker.ending.is_some() && !was_ready;
+                let was_given_up = worker.is_ending() && !was_ready;
                 worker.heard(Heard { at: now, report: *report });
                 if !matches!(worker.connection, Connection::Up) {
                     worker.connection = Connection::Up;
                 }
-                if was_given_up && worker.ending.is_none() {
+                if was_given_up && !worker.is_ending() {
                     transitions.push(WorkerTransition::Returned(id.clone()));
                 }
-                if !was_ready && worker.served {
+                if !was_ready && worker.has_served() {
                     transitions.push(WorkerTransition::Ready(id.clone()));
                 }
                 if !was_interrupted && worker.interruption().is_some() {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-use super::command::{Command, Termination};
+use super::command::{Command, Termination, Want};
 use super::ids::{RunnerName, WorkerId};
 use super::reason::Reason;
 use super::snapshot::{Decision, DecisionKind, FleetSnapshot, Totals};
@@ -34,22 +34,25 @@ impl Journal {
                 self.totals.launches += 1;
                 let text =
                     format!("launch {} {} for {}: {}", launch.count, launch.market, launch.runner, launch.reason);
-                let entry = Entry::new(DecisionKind::Launch, text).of(&launch.runner).because(&launch.reason);
+                let entry = Entry::new(DecisionKind::Launch, text).of(&launch.runner).because(launch.reason.clone());
                 self.note(at, entry);
             }
             Command::Terminate(terminations) => {
                 for Termination { worker, reason, .. } in terminations {
                     self.totals.workers_terminated += 1;
-                    self.note(at, Entry::command(DecisionKind::Terminate, "terminate", worker, reason));
+                    let text = format!("terminate {worker}: {reason}");
+                    self.note(at, Entry::new(DecisionKind::Terminate, text).on(worker).because(reason.clone()));
                 }
             }
-            Command::Fence { worker, reason } => {
-                self.note(at, Entry::command(DecisionKind::Fence, "fence", worker, reason));
+            Command::Want { worker, want: Want::Fence { reason } } => {
+                let text = format!("fence {worker}: {reason}");
+                self.note(at, Entry::new(DecisionKind::Fence, text).on(worker).because(reason.clone()));
             }
-            Command::Unfence { worker, reason } => {
-                self.note(at, Entry::command(DecisionKind::Unfence, "unfence", worker, reason));
+            Command::Want { worker, want: Want::Serve } => {
+                let text = format!("unfence {worker}: the demand came back");
+                self.note(at, Entry::new(DecisionKind::Serve, text).on(worker));
             }
-            Command::Stop { .. }
+            Command::Want { want: Want::Stop { .. }, .. }
             | Command::ListInstances { .. }
             | Command::Connect { .. }
             | Command::Disconnect { .. }
@@ -86,11 +89,7 @@ impl Entry {
         Self { worker: Some(worker.clone()), ..self }
     }
 
-    pub(crate) fn because(self, reason: &Reason) -> Self {
-        Self { reason: Some(reason.clone()), ..self }
-    }
-
-    fn command(kind: DecisionKind, verb: &str, worker: &WorkerId, reason: &Reason) -> Self {
-        Self::new(kind, format!("{verb} {worker}: {reason}")).on(worker).because(reason)
+    pub(crate) fn because(self, reason: impl Into<Reason>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::attempt::Attempt;
 use super::backoff::Doubling;
 use super::command::Launch;
 use super::cooldown::Cooldowns;
@@ -16,7 +17,7 @@ use super::job::Knowledge;
 use super::offering::Market;
 use super::placement::{Placement, Request, place};
 use super::prices::Prices;
-use super::reason::Reason;
+use super::reason::LaunchReason;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::shares::{Claim, share};
@@ -213,17 +214,13 @@ impl Launching<'_> {
             return repeated;
         }
         for flight in self.fleet.flights.values_mut() {
-            let due = match flight.again_at {
-                Some(at) => at <= now,
-                None => since(now, flight.sent_at) >= UNANSWERED,
-            };
+            let due = flight.sending.is_due(now, UNANSWERED);
             // What a section that is gone may still get is adopted from a listing, and drained.
             let configured = self.settings.section(&flight.launch.runner).is_some();
             if due && configured {
-                flight.sent_at = now;
-                flight.again_at = None;
+                flight.sending = Attempt::Asked(now);
                 flight.uncertain = true;
-                repeated.push(Launch { reason: Reason::LaunchUnanswered, ..flight.launch.clone() });
+                repeated.push(Launch { reason: LaunchReason::LaunchUnanswered, ..flight.launch.clone() });
             }
         }
         repeated
@@ -247,12 +244,12 @@ impl Launching<'_> {
                 continue;
             }
             let reason = if ask.market != runner.market {
-                Reason::SpotMissing { missing: ask.count }
+                LaunchReason::SpotMissing { missing: ask.count }
             } else if demand.needed() <= demand.slots {
-                Reason::Replacement { outdated: demand.outdated }
+                LaunchReason::Replacement { outdated: demand.outdated }
             } else {
                 let Demand { running, waiting, slots, .. } = *demand;
-                Reason::Demand { running, waiting, idle: demand.idle_wanted, slots }
+                LaunchReason::Demand { running, waiting, idle: demand.idle_wanted, slots }
             };
             let launch = Launch {
                 token: self.mint.next(&runner.name, ask.market, ask.count),
@@ -290,8 +287,7 @@ impl Launching<'_> {
             Flight {
                 launch: launch.clone(),
                 decided_at: self.now,
-                sent_at: self.now,
-                again_at: None,
+                sending: Attempt::Asked(self.now),
                 uncertain: false,
                 seen: std::collections::BTreeSet::new(),
             },

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::command::{Command, Launch, Termination};
+use super::command::{Command, Launch, Termination, Want};
 use super::event::{Event, LaunchErrorClass, Leftover, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, WorkerId};
 use super::offering::LaunchPlan;
-use super::reason::Reason;
+use super::reason::{DrainReason, EndReason};
 use super::settings::{RunnerSettings, Settings};
 use super::time::since;
 use super::worker::{Health, Instance, InstanceState, Report, RunnerState};
@@ -221,10 +221,10 @@ impl Laws {
                 Command::Terminate(terminations) => {
                     terminations.iter().for_each(|termination| self.judge_termination(termination, &mut broken));
                 }
-                Command::Fence { worker, .. } | Command::Unfence { worker, .. } => {
+                Command::Want { worker, want: Want::Fence { .. } | Want::Serve } => {
                     self.judge_touch(worker, "steer", &mut broken);
                 }
-                Command::Stop { worker, .. } => self.judge_stop(worker, &mut broken),
+                Command::Want { worker, want: Want::Stop { .. } } => self.judge_stop(worker, &mut broken),
                 Command::ListInstances { .. } => {
                     if self.last_listing_command.is_some_and(|last| since(now, last) < LISTING_PACE) {
                         broken.push(Violation { law: 8, what: "two listings within two seconds".into() });
@@ -300,34 +300,19 @@ impl Laws {
         let report = self.reports.get(worker);
         let state = report.map(|report| report.runner);
         let allowed = match reason {
-            Reason::Drained { force: true } => self.forced.contains(worker),
-            Reason::Lost => {
+            EndReason::Drained(DrainReason::Requested { force: true }) => self.forced.contains(worker),
+            EndReason::Lost => {
                 let instance = self.instances.get(worker).and_then(Option::as_ref);
                 instance.is_some_and(|instance| instance.health == Health::Impaired)
             }
-            Reason::FoundStopped => true,
+            EndReason::FoundStopped => true,
             // Its runner has never been given a configuration, so it cannot run a job.
-            Reason::BootTimeout { .. } | Reason::BootFailed { .. } | Reason::WrongHostKey => {
+            EndReason::BootTimeout { .. } | EndReason::BootFailed { .. } | EndReason::WrongHostKey => {
                 matches!(state, None | Some(RunnerState::Absent)) || report.is_some_and(|report| report.jobs() == 0)
             }
             // The process that ran its jobs is dead, and the jobs with it.
-            Reason::RunnerFailed => state == Some(RunnerState::Failed),
-            Reason::Demand { .. }
-            | Reason::SpotMissing { .. }
-            | Reason::LaunchUnanswered
-            | Reason::DemandReturned
-            | Reason::Idle { .. }
-            | Reason::Emptiest { .. }
-            | Reason::Rebalance
-            | Reason::Replacement { .. }
-            | Reason::Age { .. }
-            | Reason::JobsDone { .. }
-            | Reason::Drift { .. }
-            | Reason::Interruption { .. }
-            | Reason::RunnerRemoved
-            | Reason::Paused
-            | Reason::Yields { .. }
-            | Reason::Drained { force: false } => {
+            EndReason::RunnerDied => state == Some(RunnerState::Failed),
+            EndReason::Drained(_) => {
                 // Stopped, or never configured and fenced before it could be.
                 matches!(state, Some(RunnerState::Stopped | RunnerState::Absent))
                     && report.is_some_and(|report| report.jobs() == 0)

@@ -40,6 +40,7 @@ pub mod trouble;
 pub mod waits;
 pub mod worker;
 
+mod attempt;
 mod backoff;
 mod boots;
 mod cooldown;
@@ -74,7 +75,7 @@ mod why;
 mod workers;
 mod yielding;
 
-pub use command::{Command, Launch, Termination};
+pub use command::{Command, Launch, Termination, Want};
 pub use event::{
     ConnectionFailure, Event, LaunchAnswer, LaunchError, LaunchErrorClass, LaunchedWorker, Leftover, OperatorRequest,
     RetryOutcome, WorkerEvent,
@@ -90,7 +91,7 @@ pub use listing::SETTLING;
 pub use money::UsdPerHour;
 pub use offering::{LaunchPlan, Market, Offering, Place};
 pub use prices::{OverPriceCap, PriceSnapshot};
-pub use reason::{Brief, Reason};
+pub use reason::{Brief, DrainReason, EndReason, LaunchReason, Reason};
 pub use resources::{Inventory, Required, ResourceAction};
 pub use schedule::{Policy, policy_at};
 pub use settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};

@@ -91,7 +91,7 @@ impl Listing {
         let settling = self.knowledge(now) != Knowledge::Known;
         let expecting = !fleet.flights.is_empty()
             || fleet.workers.values().any(|worker| {
-                worker.instance.address.is_none() || worker.ending.is_some() || worker.instance.state.is_ending()
+                worker.instance.address.is_none() || worker.is_ending() || worker.instance.state.is_ending()
             });
         let pace = if settling || expecting {
             BUSY

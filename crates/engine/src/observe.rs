@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::attempt::Attempt;
 use super::command::Command;
 use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, OperatorRequest, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, Server, WorkerId};
@@ -10,7 +11,7 @@ use super::journal::Entry;
 use super::launching::{LAUNCH_AGAIN, SLOW};
 use super::matching::may_take;
 use super::offering::{LaunchPlan, Market, Offering};
-use super::reason::Reason;
+use super::reason::DrainReason;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::snapshot::DecisionKind;
@@ -20,7 +21,6 @@ use super::time::after;
 use super::transition::{Terminated, WorkerTransition};
 use super::trouble::Trouble;
 use super::worker::{EndedBy, Instance};
-use super::workers::Drain;
 
 impl Engine {
     /// Takes in one event.
@@ -44,9 +44,8 @@ impl Engine {
             Event::Worker { worker, event } => return self.worker_event(&worker, event),
             Event::Forgotten { worker, outcome } => {
                 if let Some(ended) = self.fleet.ended.get_mut(&worker) {
-                    ended.asked_at = None;
-                    ended.forgotten = outcome.is_ok();
-                    ended.again_at = outcome.is_err().then(|| after(now, FORGET_AGAIN));
+                    ended.forget =
+                        if outcome.is_ok() { Attempt::Done } else { Attempt::Wait(after(now, FORGET_AGAIN)) };
                 }
             }
             Event::Retried { server, job, outcome } => {
@@ -157,7 +156,7 @@ impl Engine {
             WorkerTransition::Ready(id) => {
                 let worker = self.fleet.workers.get(&id)?;
                 if let Some(runner) = self.runners.get_mut(&worker.instance.runner)
-                    && worker.boot_watched
+                    && worker.boot_was_watched()
                 {
                     runner.boot_succeeded();
                     self.forecasts.booted(&worker.instance.runner, worker.age(now));
@@ -183,8 +182,10 @@ impl Engine {
                 None
             }
             WorkerTransition::Returned(id) => {
-                let Instance { address, runner, .. } = &self.fleet.workers.get(&id)?.instance;
-                Some(Command::Connect { worker: id, runner: runner.clone(), address: (*address)? })
+                let worker = self.fleet.workers.get(&id)?;
+                let Instance { address, runner, .. } = &worker.instance;
+                let want = worker.wanted();
+                Some(Command::Connect { worker: id, runner: runner.clone(), address: (*address)?, want })
             }
             WorkerTransition::Ended(passing) => {
                 self.ended(&passing);
@@ -264,7 +265,8 @@ impl Engine {
         // Still there: its outcome is open. It is asked for again, at the pace of one who was turned away.
         if let Some(flight) = self.fleet.flights.get_mut(token) {
             let patience = after(now, LAUNCH_AGAIN);
-            flight.again_at = Some(self.slow.closed_until(now).map_or(patience, |until| until.max(patience)));
+            let again_at = self.slow.closed_until(now).map_or(patience, |until| until.max(patience));
+            flight.sending = Attempt::Wait(again_at);
         }
     }
 
@@ -314,7 +316,7 @@ impl Engine {
             OperatorRequest::Drain { workers, force } => {
                 for id in workers {
                     if let Some(worker) = self.fleet.workers.get_mut(&id) {
-                        worker.drain = Some(Drain::begun(Reason::Drained { force }, self.now));
+                        worker.begin_drain(DrainReason::Requested { force }, self.now);
                     }
                 }
             }

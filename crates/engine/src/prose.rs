@@ -9,7 +9,7 @@ use super::explained::Sentence;
 use super::held_back::HeldBack;
 use super::job::Knowledge;
 use super::prices::{Limit, OverPriceCap};
-use super::reason::{Brief, Reason};
+use super::reason::{Brief, DrainReason, EndReason, LaunchReason, Reason};
 use super::time::since;
 use super::waits::{JobReason, Mismatch, MismatchKind, WorkerReason};
 
@@ -57,38 +57,64 @@ impl Sentence for OverPriceCap {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Launch(reason) => reason.fmt(f),
+            Self::Drain(reason) => reason.fmt(f),
+            Self::End(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for LaunchReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Demand { running, waiting, idle, slots } => write!(
                 f,
                 "{running} running and {waiting} waiting jobs and {idle} idle slots wanted, {slots} slots there or coming"
             ),
             Self::SpotMissing { missing } => write!(f, "spot could not give {missing}"),
+            Self::Replacement { outdated } => {
+                write!(f, "{outdated} outdated workers are to be replaced, and their successors come first")
+            }
             Self::LaunchUnanswered => f.write_str("the launch got no answer and is repeated with the same token"),
+        }
+    }
+}
+
+impl fmt::Display for DrainReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Idle { idle, surplus } => {
                 write!(f, "idle for {} and {surplus} free slots more than wanted", Brief(*idle))
             }
             Self::Emptiest { jobs, surplus } => {
                 write!(f, "{surplus} free slots more than wanted, and it runs the fewest jobs ({jobs})")
             }
-            Self::Rebalance => f.write_str("EC2 says that it may be taken back soon"),
-            Self::Replacement { outdated } => {
-                write!(f, "{outdated} outdated workers are to be replaced, and their successors come first")
-            }
             Self::Age { age } => write!(f, "{} old and idle", Brief(*age)),
             Self::JobsDone { jobs } => write!(f, "has taken {jobs} jobs"),
             Self::Drift { has, wants } => write!(f, "made from {has}, a new one would be made from {wants}"),
+            Self::Rebalance => f.write_str("EC2 says that it may be taken back soon"),
             Self::Interruption { at } => write!(f, "EC2 takes it back at {at:.0}"),
+            Self::LateBoot { after, step } => write!(f, "not ready after {} (last step: {step})", Brief(*after)),
+            Self::RunnerFailed => f.write_str("its gitlab-runner process has failed"),
+            Self::RunnerRemoved => f.write_str("its runner is no longer configured"),
+            Self::Paused => f.write_str("its runner is paused"),
+            Self::Requested { force: false } => f.write_str("an operator drains it"),
+            Self::Requested { force: true } => f.write_str("an operator ends it by force"),
+            Self::Yields { to } => write!(f, "jobs of {to} wait for room under concurrent"),
+        }
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::BootTimeout { after, step } => write!(f, "not ready after {} (last step: {step})", Brief(*after)),
             Self::BootFailed { error } => write!(f, "its boot failed: {error}"),
             Self::WrongHostKey => f.write_str("answers with a host key that is not its own"),
             Self::Lost => f.write_str("unreachable, and EC2 says that its host is impaired"),
-            Self::RunnerFailed => f.write_str("its gitlab-runner process has failed"),
+            Self::RunnerDied => f.write_str("its gitlab-runner process has failed"),
             Self::FoundStopped => f.write_str("was stopped from outside"),
-            Self::RunnerRemoved => f.write_str("its runner is no longer configured"),
-            Self::Paused => f.write_str("its runner is paused"),
-            Self::Drained { force: false } => f.write_str("an operator drains it"),
-            Self::Drained { force: true } => f.write_str("an operator ends it by force"),
-            Self::Yields { to } => write!(f, "jobs of {to} wait for room under concurrent"),
-            Self::DemandReturned => f.write_str("the demand came back"),
+            Self::Drained(reason) => reason.fmt(f),
         }
     }
 }
@@ -164,7 +190,8 @@ impl Sentence for WorkerReason {
         match self {
             Self::Booting { step } => step.clone(),
             Self::NotLetIn { failure } => said(failure).to_owned(),
-            Self::Draining { because } | Self::Ending { because } => because.to_string(),
+            Self::Draining { because } => because.to_string(),
+            Self::Ending { because } => because.to_string(),
             Self::Silent { since: at, failure, healthy } => {
                 let silent =
                     format!("silent for {}: {}", Brief(since(now, *at)), failure.as_ref().map_or("no report", said));

@@ -1,4 +1,7 @@
 //! Why: every decision's reason, as data. `prose` makes sentences of them.
+//!
+//! A launch, a drain and an end have reasons of their own kinds, so that none can be given for the wrong thing. In JSON
+//! they all look alike: an object with a `kind` and the fields of that kind.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,10 +12,22 @@ use strum::IntoStaticStr;
 use super::ids::{ConfigHash, RunnerName};
 
 /// Why a command was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Reason {
+    /// Why workers are launched.
+    Launch(LaunchReason),
+    /// Why a worker takes no more jobs.
+    Drain(DrainReason),
+    /// Why a worker is terminated.
+    End(EndReason),
+}
+
+/// Why workers are launched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-pub enum Reason {
+pub enum LaunchReason {
     /// Slots are missing.
     Demand {
         /// Jobs that run.
@@ -29,8 +44,20 @@ pub enum Reason {
         /// How many workers are missing.
         missing: u32,
     },
+    /// A replacement is wanted before outdated workers go.
+    Replacement {
+        /// How many are outdated.
+        outdated: u32,
+    },
     /// A repetition: the first call got no answer, and its token makes sure that nothing is launched twice.
     LaunchUnanswered,
+}
+
+/// Why a worker takes no more jobs, and ends when it has finished those that it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum DrainReason {
     /// Idle for longer than the policy wants.
     Idle {
         /// How long it has been idle.
@@ -66,16 +93,42 @@ pub enum Reason {
     },
     /// EC2 says that it may soon be taken back.
     Rebalance,
-    /// A replacement is wanted before outdated workers go.
-    Replacement {
-        /// How many are outdated.
-        outdated: u32,
-    },
     /// EC2 takes it back at this time.
     Interruption {
         /// When.
         at: jiff::Timestamp,
     },
+    /// Its boot took longer than `boot_timeout`, and its configuration may be on the way in this very moment.
+    LateBoot {
+        /// How long it took until it was given up.
+        #[serde(rename = "after_seconds", with = "super::json::seconds")]
+        after: Duration,
+        /// The last step that was seen.
+        step: String,
+    },
+    /// Its runner process failed, and systemd did not bring it back.
+    RunnerFailed,
+    /// No `[[runners]]` section of that name exists any more.
+    RunnerRemoved,
+    /// The runner was paused by an operator.
+    Paused,
+    /// An operator asked for it.
+    Requested {
+        /// Without waiting for its jobs.
+        force: bool,
+    },
+    /// Idle, or beyond its runner's share, while another runner's jobs wait for room under `concurrent`.
+    Yields {
+        /// Whose jobs.
+        to: RunnerName,
+    },
+}
+
+/// Why a worker is terminated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum EndReason {
     /// The boot took longer than `boot_timeout`.
     BootTimeout {
         /// How long it took until it was given up.
@@ -93,58 +146,56 @@ pub enum Reason {
     WrongHostKey,
     /// Unreachable, and EC2 says that its host is impaired.
     Lost,
-    /// Its runner process failed.
-    RunnerFailed,
+    /// The runner process that ran its jobs has failed while it drained.
+    RunnerDied,
     /// It is stopped, which no worker should be.
     FoundStopped,
-    /// No `[[runners]]` section of that name exists any more.
-    RunnerRemoved,
-    /// The runner was paused by an operator.
-    Paused,
-    /// An operator asked for it.
-    Drained {
-        /// Without waiting for its jobs.
-        force: bool,
-    },
-    /// Idle, or beyond its runner's share, while another runner's jobs wait for room under `concurrent`.
-    Yields {
-        /// Whose jobs.
-        to: RunnerName,
-    },
-    /// The demand came back.
-    DemandReturned,
+    /// It was drained, and is empty; or an operator does not wait for that.
+    #[serde(untagged)]
+    Drained(DrainReason),
 }
 
 impl Reason {
     /// The stable name of its kind, as in JSON.
     pub fn kind(&self) -> &'static str {
-        self.into()
+        match self {
+            Self::Launch(reason) => reason.into(),
+            Self::Drain(reason) | Self::End(EndReason::Drained(reason)) => reason.into(),
+            Self::End(reason) => reason.into(),
+        }
     }
+}
 
-    /// Whether a termination for this reason rests on the worker never having been ready, or being lost: then a sign of
-    /// life refutes it.
+impl EndReason {
+    /// Whether it rests on the worker never having been ready, or being lost: then a sign of life refutes it.
     pub fn presumes_it_dead(&self) -> bool {
         match self {
             Self::BootTimeout { .. } | Self::BootFailed { .. } | Self::WrongHostKey | Self::Lost => true,
-            Self::Demand { .. }
-            | Self::SpotMissing { .. }
-            | Self::LaunchUnanswered
-            | Self::Idle { .. }
-            | Self::Emptiest { .. }
-            | Self::Rebalance
-            | Self::Replacement { .. }
-            | Self::Age { .. }
-            | Self::JobsDone { .. }
-            | Self::Drift { .. }
-            | Self::Interruption { .. }
-            | Self::RunnerFailed
-            | Self::FoundStopped
-            | Self::RunnerRemoved
-            | Self::Paused
-            | Self::Drained { .. }
-            | Self::Yields { .. }
-            | Self::DemandReturned => false,
+            Self::RunnerDied | Self::FoundStopped | Self::Drained(_) => false,
         }
+    }
+
+    /// Whether an operator has ended it whatever it runs.
+    pub fn is_forced(&self) -> bool {
+        *self == Self::Drained(DrainReason::Requested { force: true })
+    }
+}
+
+impl From<LaunchReason> for Reason {
+    fn from(reason: LaunchReason) -> Self {
+        Self::Launch(reason)
+    }
+}
+
+impl From<DrainReason> for Reason {
+    fn from(reason: DrainReason) -> Self {
+        Self::Drain(reason)
+    }
+}
+
+impl From<EndReason> for Reason {
+    fn from(reason: EndReason) -> Self {
+        Self::End(reason)
     }
 }
 

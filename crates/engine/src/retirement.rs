@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::command::{Command, Termination};
+use super::command::{Command, Termination, Want};
 use super::demand::{Assessment, Demand};
-use super::drains::{Word, has_failed, next_word};
+use super::drains::{self, Next, has_failed};
 use super::fleet::Fleet;
 use super::held_back::HeldBack;
 use super::ids::RunnerName;
 use super::job::Knowledge;
 use super::outdated::outdated;
-use super::reason::Reason;
+use super::reason::DrainReason;
 use super::rolling::roll;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::time::since;
 use super::worker::{Instance, Phase, RunnerState};
-use super::workers::{Drain, Ending, Worker, WorkerStatus};
+use super::workers::{Drain, DrainStep, Worker, WorkerStatus};
 use super::yielding::Yielding;
 
 /// Begins drains, carries on those that were begun, ends what is empty.
@@ -67,20 +67,20 @@ impl Retirement<'_> {
     /// Workers that go whatever the demand is; their slots do not count any more.
     pub(crate) fn drain_those_that_must_go(&mut self) {
         for worker in self.fleet.workers.values_mut() {
-            if worker.instance.hold || worker.drain.is_some() {
+            if worker.instance.hold || worker.drain().is_some() {
                 continue;
             }
             let section = self.settings.section(&worker.instance.runner);
             let is_paused = || self.runners.get(&worker.instance.runner).is_some_and(|known| known.paused);
             let must = must_go(worker, section, self.now);
-            let Some(reason) = must.or_else(|| is_paused().then_some(Reason::Paused)) else { continue };
+            let Some(reason) = must.or_else(|| is_paused().then_some(DrainReason::Paused)) else { continue };
             match worker.status(self.now) {
                 WorkerStatus::Ending => {}
                 // One that boots has no job to lose and takes none: it is looked at again when it is ready, so that a
                 // pause which is short costs no worker.
-                WorkerStatus::Booting if reason == Reason::Paused => {}
+                WorkerStatus::Booting if reason == DrainReason::Paused => {}
                 WorkerStatus::Booting | WorkerStatus::Serving | WorkerStatus::Draining | WorkerStatus::Unreachable => {
-                    worker.drain = Some(Drain::begun(reason, self.now));
+                    worker.begin_drain(reason, self.now);
                 }
             }
         }
@@ -100,15 +100,14 @@ impl Retirement<'_> {
             if surplus.missing == 0 || is_paused {
                 // Fenced by a manager before us, or by itself while no manager was there.
                 if matches!(prospect, Prospect::FencedByAnother) {
-                    let reason = Reason::Idle { idle: worker.idle(self.now).unwrap_or_default(), surplus: 0 };
-                    worker.drain = Some(Drain::begun(reason, self.now));
+                    let reason = DrainReason::Idle { idle: worker.idle(self.now).unwrap_or_default(), surplus: 0 };
+                    worker.begin_drain(reason, self.now);
                 }
                 continue;
             }
             surplus.missing = surplus.missing.saturating_sub(section.capacity.saturating_sub(worker.jobs()));
-            worker.drain = None;
-            worker.returned_at = Some(self.now);
-            commands.push(Command::Unfence { worker: id.clone(), reason: Reason::DemandReturned });
+            worker.want(&Want::Serve, self.now);
+            commands.push(Command::Want { worker: id.clone(), want: Want::Serve });
         }
         commands
     }
@@ -138,9 +137,9 @@ impl Retirement<'_> {
             if surplus.slots < runner.capacity {
                 break;
             }
-            let reason = outdated.unwrap_or(Reason::Idle { idle: since, surplus: surplus.slots });
+            let reason = outdated.unwrap_or(DrainReason::Idle { idle: since, surplus: surplus.slots });
             surplus.slots = surplus.slots.saturating_sub(runner.capacity);
-            worker.drain = Some(Drain::begun(reason, now));
+            worker.begin_drain(reason, now);
         }
     }
 
@@ -168,7 +167,7 @@ impl Retirement<'_> {
             if jobs == 0 || surplus.slots < runner.capacity {
                 return;
             }
-            worker.drain = Some(Drain::begun(Reason::Emptiest { jobs, surplus: surplus.slots }, now));
+            worker.begin_drain(DrainReason::Emptiest { jobs, surplus: surplus.slots }, now);
             surplus.slots = surplus.slots.saturating_sub(runner.capacity.saturating_sub(jobs));
         }
     }
@@ -178,7 +177,7 @@ impl Retirement<'_> {
         self.ec2.is_known() && demand.queue.is_known() && demand.complete
     }
 
-    /// The next word to every draining worker, and the end of those that are empty.
+    /// What is wanted next of every draining worker, and the end of those that are to end.
     fn carry_on(&mut self) -> Vec<Command> {
         let now = self.now;
         let mut commands = Vec::new();
@@ -187,13 +186,18 @@ impl Retirement<'_> {
             if worker.instance.hold || worker.instance.state.is_ending() {
                 continue;
             }
-            match next_word(id, worker, now) {
-                Some(Word::Say(command)) => commands.push(command),
-                Some(Word::End(reason)) => {
-                    worker.ending = Some(Ending { reason: reason.clone(), asked_at: now });
-                    endings.push(Termination { worker: id.clone(), reason });
+            if !worker.is_ending() {
+                match drains::next(worker, now) {
+                    Some(Next::Want(want)) => {
+                        worker.want(&want, now);
+                        commands.push(Command::Want { worker: id.clone(), want });
+                    }
+                    Some(Next::End(reason)) => worker.end(reason),
+                    None => {}
                 }
-                None => {}
+            }
+            if let Some(reason) = worker.ask_for_end(now) {
+                endings.push(Termination { worker: id.clone(), reason });
             }
         }
         if !endings.is_empty() {
@@ -207,7 +211,7 @@ impl Retirement<'_> {
 struct Idle<'a> {
     since: Duration,
     /// Why it should be replaced, if it should.
-    outdated: Option<Reason>,
+    outdated: Option<DrainReason>,
     worker: &'a mut Worker,
 }
 
@@ -242,7 +246,7 @@ enum Prospect {
 }
 
 fn prospect(worker: &Worker, held_back: &BTreeMap<RunnerName, HeldBack>, now: Timestamp) -> Prospect {
-    if worker.silent_since(now).is_some() || worker.ending.is_some() || worker.instance.hold {
+    if worker.silent_since(now).is_some() || worker.is_ending() || worker.instance.hold {
         return Prospect::StaysAsItIs;
     }
     let state = worker.report().map(|report| report.runner);
@@ -251,15 +255,16 @@ fn prospect(worker: &Worker, held_back: &BTreeMap<RunnerName, HeldBack>, now: Ti
         return Prospect::StaysAsItIs;
     }
     let is_fenced = state == Some(RunnerState::Fenced);
-    match &worker.drain {
+    match worker.drain() {
         None if is_fenced && !worker.returns(now) => Prospect::FencedByAnother,
-        Some(Drain { stopping: true, .. }) | None => Prospect::StaysAsItIs,
+        Some(Drain { step: DrainStep::Stopping, .. }) | None => Prospect::StaysAsItIs,
         Some(Drain {
-            reason: Reason::Idle { .. } | Reason::Emptiest { .. } | Reason::Age { .. } | Reason::Paused,
+            reason:
+                DrainReason::Idle { .. } | DrainReason::Emptiest { .. } | DrainReason::Age { .. } | DrainReason::Paused,
             ..
         }) => Prospect::MayReturn,
         // Only once no other runner is waiting for the capacity.
-        Some(Drain { reason: Reason::Yields { .. }, .. }) if !others_wait(&worker.instance.runner, held_back) => {
+        Some(Drain { reason: DrainReason::Yields { .. }, .. }) if !others_wait(&worker.instance.runner, held_back) => {
             Prospect::MayReturn
         }
         Some(_) => Prospect::StaysAsItIs,
@@ -272,25 +277,25 @@ fn others_wait(runner: &RunnerName, held_back: &BTreeMap<RunnerName, HeldBack>) 
 }
 
 /// Why a worker must go whatever the demand is, if it must.
-fn must_go(worker: &Worker, section: Option<&RunnerSettings>, now: Timestamp) -> Option<Reason> {
-    let Some(section) = section else { return Some(Reason::RunnerRemoved) };
+fn must_go(worker: &Worker, section: Option<&RunnerSettings>, now: Timestamp) -> Option<DrainReason> {
+    let Some(section) = section else { return Some(DrainReason::RunnerRemoved) };
     if let Some(at) = worker.interruption() {
-        return Some(Reason::Interruption { at });
+        return Some(DrainReason::Interruption { at });
     }
     let report = worker.report()?;
     let is_late = now >= worker.boot_deadline(section.boot_timeout);
-    if worker.boot_watched && !worker.served && !matches!(report.phase, Phase::Failed { .. }) && is_late {
+    if worker.never_ready() && !matches!(report.phase, Phase::Failed { .. }) && is_late {
         // Its configuration may be on the way in this very moment, so that it is fenced, and not just ended.
-        return Some(Reason::BootTimeout { after: worker.age(now), step: worker.boot_step() });
+        return Some(DrainReason::LateBoot { after: worker.age(now), step: worker.boot_step() });
     }
     if section.max_jobs > 0 && report.jobs_started >= u64::from(section.max_jobs) {
-        return Some(Reason::JobsDone { jobs: report.jobs_started });
+        return Some(DrainReason::JobsDone { jobs: report.jobs_started });
     }
     let failed = has_failed(worker, now);
     // It was stopped by a manager before us, which did not live to terminate it.
     let stopped = matches!(report.runner, RunnerState::Stopped | RunnerState::Stopping);
     if failed {
-        return Some(Reason::RunnerFailed);
+        return Some(DrainReason::RunnerFailed);
     }
-    stopped.then(|| Reason::Idle { idle: worker.idle(now).unwrap_or_default(), surplus: 0 })
+    stopped.then(|| DrainReason::Idle { idle: worker.idle(now).unwrap_or_default(), surplus: 0 })
 }

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::attempt::Attempt;
 use super::backoff::Doubling;
 use super::command::Command;
 use super::event::RetryOutcome;
@@ -49,9 +50,7 @@ struct Lost {
     project: ProjectId,
     noticed_at: Timestamp,
     times: u32,
-    asked_at: Option<Timestamp>,
-    again_at: Option<Timestamp>,
-    settled: bool,
+    question: Attempt,
 }
 
 /// The jobs that were lost, or may be.
@@ -86,9 +85,7 @@ impl Retries {
                 project: *project,
                 noticed_at: now,
                 times: 0,
-                asked_at: None,
-                again_at: None,
-                settled: false,
+                question: Attempt::Idle,
             });
         }
     }
@@ -104,23 +101,23 @@ impl Retries {
         if self.lost.is_empty() && self.ours.is_empty() {
             return Vec::new();
         }
-        self.lost.retain(|_, lost| since(now, lost.noticed_at) < if lost.settled { REMEMBERED } else { GIVEN_UP });
+        self.lost.retain(|_, lost| {
+            since(now, lost.noticed_at) < if lost.question.is_done() { REMEMBERED } else { GIVEN_UP }
+        });
         self.ours.retain(|_, made_at| since(now, *made_at) < REMEMBERED);
-        let asked = |lost: &Lost| lost.asked_at.is_some_and(|asked_at| since(now, asked_at) < UNANSWERED);
-        let on_the_way = self.lost.values().filter(|lost| asked(lost)).count();
+        let on_the_way = self.lost.values().filter(|lost| lost.question.is_on_its_way(now, UNANSWERED)).count();
         let mut commands = Vec::new();
         for ((server, job), lost) in &mut self.lost {
             if on_the_way + commands.len() >= ASKING_MAX {
                 break;
             }
-            let waits = lost.again_at.is_some_and(|again_at| again_at > now);
-            if lost.settled || waits || asked(lost) || still_runs(fleet, &lost.worker, *job) {
+            if !lost.question.is_due(now, UNANSWERED) || still_runs(fleet, &lost.worker, *job) {
                 continue;
             }
             let is_wanted = settings.section(&lost.runner).is_some_and(|section| section.retry_interrupted);
             let facts = runners.get(&lost.runner).and_then(|known| known.facts.known());
             let (true, Some(facts)) = (is_wanted, facts) else { continue };
-            lost.asked_at = Some(now);
+            lost.question = Attempt::Asked(now);
             commands.push(Command::Retry {
                 worker: lost.worker.clone(),
                 runner: lost.runner.clone(),
@@ -142,25 +139,23 @@ impl Retries {
         now: Timestamp,
     ) -> (Option<String>, bool) {
         let Some(lost) = self.lost.get_mut(&(server.clone(), job)) else { return (None, false) };
-        lost.asked_at = None;
+        // What is settled stays so: the same answer may come twice, and an older one after it.
+        let was_settled = lost.question.is_done();
         lost.times = lost.times.saturating_add(1);
-        lost.again_at = Some(after(now, AGAIN.wait(lost.times)));
+        let is_settled = match &outcome {
+            RetryOutcome::Queued(_) | RetryOutcome::NotNeeded(_) | RetryOutcome::Refused(_) => true,
+            RetryOutcome::StillRuns | RetryOutcome::Failed(_) => was_settled,
+        };
+        lost.question = if is_settled { Attempt::Done } else { Attempt::Wait(after(now, AGAIN.wait(lost.times))) };
         let Lost { worker, runner, .. } = lost;
         match outcome {
             RetryOutcome::Queued(new) => {
-                // The same answer may come twice.
-                let first = !std::mem::replace(&mut lost.settled, true);
                 let text = format!("job {job} was lost with {worker} and is retried as job {new}");
                 self.ours.insert((server.clone(), new), now);
-                (first.then_some(text), first)
+                ((!was_settled).then_some(text), !was_settled)
             }
-            RetryOutcome::NotNeeded(_) => {
-                lost.settled = true;
-                (None, false)
-            }
-            RetryOutcome::StillRuns | RetryOutcome::Failed(_) => (None, false),
+            RetryOutcome::NotNeeded(_) | RetryOutcome::StillRuns | RetryOutcome::Failed(_) => (None, false),
             RetryOutcome::Refused(trouble) => {
-                lost.settled = true;
                 let text = format!("job {job} was lost with {worker} and cannot be retried: {trouble}");
                 let known = self.refusals.insert(runner.clone(), trouble.class);
                 ((known != Some(trouble.class)).then_some(text), false)

@@ -13,7 +13,7 @@ use super::fleet::Fleet;
 use super::ids::ConfigHash;
 use super::outdated::{at_once, is_rolled, outdated};
 use super::settings::RunnerSettings;
-use super::workers::{Drain, WorkerStatus};
+use super::workers::WorkerStatus;
 
 /// Begins the drains of a runner's outdated workers.
 pub(crate) fn roll(
@@ -56,6 +56,6 @@ pub(crate) fn roll(
         going += 1;
         going_idle += u32::from(is_idle);
         spare = spare.saturating_sub(free);
-        worker.drain = Some(Drain::begun(reason, now));
+        worker.begin_drain(reason, now);
     }
 }

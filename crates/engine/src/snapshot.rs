@@ -254,7 +254,7 @@ pub enum DecisionKind {
     /// A worker takes no more jobs.
     Fence,
     /// A worker takes jobs again.
-    Unfence,
+    Serve,
     /// A worker is terminated.
     Terminate,
     /// EC2 did not terminate workers.

@@ -177,17 +177,13 @@ fn reason(engine: &Engine, worker: &Worker, status: WorkerStatus) -> Option<Work
             Some(ConnectionFailure::Unreachable(_)) | None => WorkerReason::Booting { step: worker.boot_step() },
         }),
         WorkerStatus::Serving => None,
-        WorkerStatus::Draining => {
-            worker.drain.as_ref().map(|drain| WorkerReason::Draining { because: drain.reason.clone() })
-        }
+        WorkerStatus::Draining => worker.drain().map(|drain| WorkerReason::Draining { because: drain.reason.clone() }),
         WorkerStatus::Unreachable => {
             let since = worker.silent_since(engine.now).unwrap_or(engine.now);
             // It is never ended on a guess: it may be running a job.
             let healthy = worker.instance.health == Health::Ok;
             Some(WorkerReason::Silent { since, failure, healthy })
         }
-        WorkerStatus::Ending => {
-            worker.ending.as_ref().map(|ending| WorkerReason::Ending { because: ending.reason.clone() })
-        }
+        WorkerStatus::Ending => worker.ending().map(|ending| WorkerReason::Ending { because: ending.reason.clone() }),
     }
 }

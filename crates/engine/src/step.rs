@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::attempt::Attempt;
 use super::boots::dead_end;
-use super::command::{Command, Termination};
+use super::command::{Command, Want};
 use super::demand::{Assessment, Scene, assess};
 use super::event::Event;
 use super::ids::JobId;
@@ -20,7 +21,7 @@ use super::state::Engine;
 use super::status;
 use super::time::since;
 use super::why;
-use super::workers::{Connection, Ending, WorkerStatus};
+use super::workers::{Connection, WorkerStatus};
 
 /// A connection that was asked for and of which nothing was heard is asked for again.
 const CONNECT_AGAIN: Duration = Duration::from_secs(120);
@@ -95,14 +96,15 @@ impl Engine {
         let mut commands = Vec::new();
         for (id, worker) in &mut self.fleet.workers {
             let Some(address) = worker.instance.address else { continue };
-            if worker.ending.is_some() || worker.status(now) == WorkerStatus::Ending {
+            if worker.status(now) == WorkerStatus::Ending {
                 continue;
             }
+            let want = worker.wanted();
             let Connection::None { asked_at } = &mut worker.connection else { continue };
             if asked_at.is_none_or(|asked_at| since(now, asked_at) >= CONNECT_AGAIN) {
                 *asked_at = Some(now);
                 let runner = worker.instance.runner.clone();
-                commands.push(Command::Connect { worker: id.clone(), runner, address });
+                commands.push(Command::Connect { worker: id.clone(), runner, address, want });
             }
         }
         commands
@@ -111,20 +113,18 @@ impl Engine {
     /// Ends workers whose boot failed or whose host is lost. One that was never ready loses its connection first: until EC2 has
     /// carried out the end, it may boot after all, and a connection would give it its configuration and thereby jobs.
     fn end_the_lost(&mut self, settings: &Settings, now: Timestamp) -> Vec<Command> {
-        let (mut commands, mut endings) = (Vec::new(), Vec::new());
+        let mut commands = Vec::new();
         for (id, worker) in &mut self.fleet.workers {
             let Some(reason) = dead_end(worker, settings, now) else { continue };
-            if worker.boot_watched && !worker.served {
+            if worker.never_ready() {
                 commands.push(Command::Disconnect { worker: id.clone() });
                 if let Some(runner) = self.runners.get_mut(&worker.instance.runner) {
                     runner.boot_failed(now, reason.to_string(), &mut self.jitter);
                     self.journal.totals.boots_failed += 1;
                 }
             }
-            worker.ending = Some(Ending { reason: reason.clone(), asked_at: now });
-            endings.push(Termination { worker: id.clone(), reason });
+            worker.end(reason);
         }
-        commands.extend((!endings.is_empty()).then_some(Command::Terminate(endings)));
         commands
     }
 
@@ -136,7 +136,7 @@ impl Engine {
         let assessment = self.assess(settings, now);
         self.note_spare(settings, &assessment, now);
         let mut commands = self.retirement(settings, &ec2).decide(&assessment);
-        let taken_back = commands.iter().any(|command| matches!(command, Command::Unfence { .. }));
+        let taken_back = commands.iter().any(|command| matches!(command, Command::Want { want: Want::Serve, .. }));
         self.assessment = if taken_back { self.assess(settings, now) } else { assessment };
 
         let mut launching = Launching {
@@ -213,19 +213,17 @@ impl Engine {
 
     /// Deletes the runner-manager rows of workers that have ended, a few at a time.
     fn forget(&mut self, settings: &Settings, now: Timestamp) -> Vec<Command> {
-        let asked = |asked_at: &Option<Timestamp>| asked_at.is_some_and(|asked_at| since(now, asked_at) < FORGET_AGAIN);
-        let on_the_way = self.fleet.ended.values().filter(|ended| asked(&ended.asked_at)).count();
+        let on_the_way =
+            self.fleet.ended.values().filter(|ended| ended.forget.is_on_its_way(now, FORGET_AGAIN)).count();
         let mut commands = Vec::new();
         for (id, ended) in &mut self.fleet.ended {
             if on_the_way + commands.len() >= FORGETTING_MAX {
                 break;
             }
-            let waits = ended.again_at.is_some_and(|again_at| again_at > now);
-            let configured = settings.section(&ended.runner).is_some();
-            if ended.forgotten || asked(&ended.asked_at) || waits || !configured {
+            if !ended.forget.is_due(now, FORGET_AGAIN) || settings.section(&ended.runner).is_none() {
                 continue;
             }
-            ended.asked_at = Some(now);
+            ended.forget = Attempt::Asked(now);
             let system_id = super::ids::SystemId::of(id);
             commands.push(Command::Forget { worker: id.clone(), runner: ended.runner.clone(), system_id });
         }

@@ -7,7 +7,7 @@ use super::event::ConnectionFailure;
 use super::held_back::HeldBack;
 use super::ids::{RunnerName, WorkerId};
 use super::job::Knowledge;
-use super::reason::Reason;
+use super::reason::{DrainReason, EndReason};
 use super::trouble::Trouble;
 
 /// Why a job waits, or where else it is.
@@ -122,12 +122,12 @@ pub enum WorkerReason {
     /// It takes no more jobs.
     Draining {
         /// Why.
-        because: Reason,
+        because: DrainReason,
     },
     /// It is being terminated.
     Ending {
         /// Why.
-        because: Reason,
+        because: EndReason,
     },
     /// It was ready, and nothing is heard from it.
     Silent {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::command::Launch;
+use super::attempt::Attempt;
+use super::command::{Launch, Want};
 use super::event::{ConnectionFailure, LaunchedWorker};
-use super::reason::Reason;
+use super::reason::{DrainReason, EndReason};
 use super::time::{after, before, since};
 use super::transition::{Terminated, WorkerTransition};
 use super::worker::{Health, Instance, InstanceState, Phase, Report, RunnerState};
@@ -22,6 +23,9 @@ const JOBS_MAX: u32 = 1_000;
 
 /// How long the queue size that comes with a job is trusted: a boot, more or less.
 const QUEUE_HINT: Duration = Duration::from_secs(60);
+
+/// How long a termination may stay unconfirmed before it is asked for again.
+const TERMINATE_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long an unfence may take to show: gitlab-runner re-reads its file every 3 s.
 const RETURN: Duration = Duration::from_secs(20);
@@ -44,30 +48,71 @@ pub(crate) enum Connection {
     Down { since: Timestamp, failure: ConnectionFailure },
 }
 
+/// How we came to know a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A launch of this manager's own life made it.
+    Launched,
+    /// Somebody else launched it, and it was seen before it was ready.
+    SeenBooting,
+    /// Found as it is: it may have been ready for long, and may run jobs.
+    Adopted,
+}
+
+/// What has been decided about a worker.
+#[derive(Clone, Debug)]
+pub(crate) enum Life {
+    /// It boots or takes jobs, and is to go on.
+    Active {
+        /// When a drain was taken back; for a short while its slots count although its report still says that it is fenced.
+        returned_at: Option<Timestamp>,
+    },
+    /// It is to end when it has finished its jobs.
+    Draining(Drain),
+    /// It is to be terminated, or is being terminated.
+    Ending {
+        ending: Ending,
+        /// The drain that came before; it goes on where a sign of life refutes the end.
+        drain: Option<Drain>,
+    },
+}
+
 /// A retirement that was begun.
 #[derive(Clone, Debug)]
 pub(crate) struct Drain {
-    pub(crate) reason: Reason,
+    pub(crate) reason: DrainReason,
     /// When it was begun.
     pub(crate) begun_at: Timestamp,
-    /// When the worker was last told to fence or stop; it is told again if its reports do not show it.
-    pub(crate) told_at: Option<Timestamp>,
-    /// Whether SIGQUIT was asked for: from then on there is no way back.
-    pub(crate) stopping: bool,
+    pub(crate) step: DrainStep,
+}
+
+/// What is wanted of a draining worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DrainStep {
+    /// Nothing yet.
+    Begun,
+    /// That it takes no more jobs.
+    Fencing {
+        /// When that was first wanted.
+        since: Timestamp,
+    },
+    /// That its runner exits: from here there is no way back.
+    Stopping,
 }
 
 impl Drain {
     /// One that nobody has been told of yet.
-    pub(crate) fn begun(reason: Reason, now: Timestamp) -> Self {
-        Self { reason, begun_at: now, told_at: None, stopping: false }
+    fn begun(reason: DrainReason, now: Timestamp) -> Self {
+        Self { reason, begun_at: now, step: DrainStep::Begun }
     }
 }
 
-/// A termination that was asked for.
+/// A termination that was decided.
 #[derive(Clone, Debug)]
 pub(crate) struct Ending {
-    pub(crate) reason: Reason,
-    pub(crate) asked_at: Timestamp,
+    pub(crate) reason: EndReason,
+    /// Whether EC2 was asked for it; a listing shows whether it was carried out.
+    pub(crate) terminate: Attempt,
 }
 
 /// Where a worker stands, as far as decisions care.
@@ -94,22 +139,16 @@ pub(crate) struct Worker {
     /// The first of the newest listings that did not show it.
     pub(crate) absent_since: Option<Timestamp>,
     pub(crate) first_seen: Timestamp,
-    /// Whether a launch of this manager's own life made it.
-    pub(crate) ours: bool,
-    /// Whether we know that it was never ready before we met it: we launched it, or saw it boot.
-    pub(crate) boot_watched: bool,
+    origin: Origin,
     /// Whether its runner was ever seen to be configured.
-    pub(crate) served: bool,
+    served: bool,
     pub(crate) connection: Connection,
     pub(crate) heard: Option<Heard>,
     /// When reports showed that jobs were taken; one entry per job.
     pub(crate) starts: Vec<Timestamp>,
-    pub(crate) drain: Option<Drain>,
-    /// When a drain was taken back; for a short while its slots count although its report still says that it is fenced.
-    pub(crate) returned_at: Option<Timestamp>,
+    life: Life,
     /// Since when its reports say that the runner process has failed.
     pub(crate) failed_since: Option<Timestamp>,
-    pub(crate) ending: Option<Ending>,
 }
 
 impl Worker {
@@ -120,16 +159,13 @@ impl Worker {
             listed_at: None,
             absent_since: None,
             first_seen: now,
-            ours: false,
-            boot_watched: false,
+            origin: Origin::Adopted,
             served: false,
             connection: Connection::None { asked_at: None },
             heard: None,
             starts: Vec::new(),
-            drain: None,
-            returned_at: None,
+            life: Life::Active { returned_at: None },
             failed_since: None,
-            ending: None,
         }
     }
 
@@ -150,12 +186,115 @@ impl Worker {
             hold: false,
             health: Health::Unknown,
         };
-        Self { boot_watched: true, ours: true, ..Self::adopted(instance, now) }
+        Self { origin: Origin::Launched, ..Self::adopted(instance, now) }
+    }
+
+    /// A launch of this manager's own life made it: nobody else can have made it ready.
+    pub(crate) fn is_ours(&mut self) {
+        self.origin = Origin::Launched;
+    }
+
+    /// It was seen before it was ready.
+    pub(crate) fn seen_booting(&mut self) {
+        if self.origin == Origin::Adopted {
+            self.origin = Origin::SeenBooting;
+        }
+    }
+
+    /// Whether its boot was watched, so that nothing of it can have been missed.
+    pub(crate) fn boot_was_watched(&self) -> bool {
+        self.origin != Origin::Adopted
+    }
+
+    /// Whether its runner was ever seen to be configured.
+    pub(crate) fn has_served(&self) -> bool {
+        self.served
+    }
+
+    /// Whether it is known never to have been ready, so that it cannot have had a job.
+    pub(crate) fn never_ready(&self) -> bool {
+        self.boot_was_watched() && !self.served
+    }
+
+    /// The drain that it is in, or was in before it was to end.
+    pub(crate) fn drain(&self) -> Option<&Drain> {
+        match &self.life {
+            Life::Active { .. } => None,
+            Life::Draining(drain) => Some(drain),
+            Life::Ending { drain, .. } => drain.as_ref(),
+        }
+    }
+
+    fn drain_mut(&mut self) -> Option<&mut Drain> {
+        match &mut self.life {
+            Life::Active { .. } => None,
+            Life::Draining(drain) => Some(drain),
+            Life::Ending { drain, .. } => drain.as_mut(),
+        }
+    }
+
+    /// It takes no more jobs from now on, for this reason.
+    pub(crate) fn begin_drain(&mut self, reason: DrainReason, now: Timestamp) {
+        let begun = Drain::begun(reason, now);
+        match &mut self.life {
+            Life::Ending { drain, .. } => *drain = Some(begun),
+            Life::Active { .. } | Life::Draining(_) => self.life = Life::Draining(begun),
+        }
+    }
+
+    /// What is wanted of it from now on is this.
+    pub(crate) fn want(&mut self, want: &Want, now: Timestamp) {
+        let step = match want {
+            Want::Serve => return self.life = Life::Active { returned_at: Some(now) },
+            Want::Fence { .. } => DrainStep::Fencing { since: now },
+            Want::Stop { .. } => DrainStep::Stopping,
+        };
+        if let Some(drain) = self.drain_mut() {
+            drain.step = step;
+        }
+    }
+
+    /// What is wanted of it, where it is not simply to go on.
+    pub(crate) fn wanted(&self) -> Option<Want> {
+        let Drain { reason, step, .. } = self.drain()?;
+        match step {
+            DrainStep::Begun => None,
+            DrainStep::Fencing { .. } => Some(Want::Fence { reason: reason.clone() }),
+            DrainStep::Stopping => Some(Want::Stop { reason: reason.clone() }),
+        }
+    }
+
+    /// The termination that was decided.
+    pub(crate) fn ending(&self) -> Option<&Ending> {
+        match &self.life {
+            Life::Active { .. } | Life::Draining(_) => None,
+            Life::Ending { ending, .. } => Some(ending),
+        }
+    }
+
+    /// Whether its termination was decided.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending().is_some()
+    }
+
+    /// It is to be terminated.
+    pub(crate) fn end(&mut self, reason: EndReason) {
+        let drain = self.drain_mut().map(|drain| drain.clone());
+        self.life = Life::Ending { ending: Ending { reason, terminate: Attempt::Idle }, drain };
+    }
+
+    /// The reason for which to ask EC2 for its end now, which is noted as done.
+    pub(crate) fn ask_for_end(&mut self, now: Timestamp) -> Option<EndReason> {
+        let Life::Ending { ending, .. } = &mut self.life else { return None };
+        ending.terminate.is_due(now, TERMINATE_AGAIN).then(|| {
+            ending.terminate = Attempt::Asked(now);
+            ending.reason.clone()
+        })
     }
 
     /// What there is to tell of it when it has ended as `instance`.
     pub(crate) fn ended(self, instance: Instance) -> WorkerTransition {
-        let (asked, jobs, booting) = (self.ending.is_some(), self.jobs(), self.boot_watched && !self.served);
+        let (asked, jobs, booting) = (self.is_ending(), self.jobs(), self.never_ready());
         let projects = self.heard.map(|heard| heard.report.projects).unwrap_or_default();
         WorkerTransition::Ended(Box::new(Terminated { instance, asked, jobs, projects, booting }))
     }
@@ -173,7 +312,7 @@ impl Worker {
         self.starts.retain(|start| *start >= horizon);
         match (&report.phase, report.runner) {
             (Phase::Booting { .. } | Phase::Failed { .. }, _) | (Phase::Ready, RunnerState::Absent) => {
-                self.boot_watched = true;
+                self.seen_booting()
             }
             (
                 Phase::Ready,
@@ -194,9 +333,11 @@ impl Worker {
         };
         // EC2 has not carried out the end, and the runner is alive by now: it may have a job. Only force ends it as it is.
         let alive = matches!(heard.report.runner, RunnerState::Serving | RunnerState::Fenced);
-        let forced = Reason::Drained { force: true };
-        if alive && self.ending.as_ref().is_some_and(|ending| ending.reason != forced) {
-            self.ending = None;
+        if alive && self.ending().is_some_and(|ending| !ending.reason.is_forced()) {
+            self.life = match self.drain_mut().map(|drain| drain.clone()) {
+                Some(drain) => Life::Draining(drain),
+                None => Life::Active { returned_at: None },
+            };
         }
         self.heard = Some(heard);
     }
@@ -207,8 +348,8 @@ impl Worker {
         if let Some(heard) = &mut self.heard {
             heard.at = moved(heard.at);
         }
-        if let Some(drain) = &mut self.drain {
-            drain.told_at = drain.told_at.map(moved);
+        if let Some(Drain { step: DrainStep::Fencing { since }, .. }) = self.drain_mut() {
+            *since = moved(*since);
         }
     }
 
@@ -250,15 +391,15 @@ impl Worker {
     /// Where it stands.
     pub(crate) fn status(&self, now: Timestamp) -> WorkerStatus {
         let Instance { state, .. } = &self.instance;
-        if self.ending.is_some() || !matches!(state, InstanceState::Pending | InstanceState::Running) {
+        if self.is_ending() || !matches!(state, InstanceState::Pending | InstanceState::Running) {
             return WorkerStatus::Ending;
         }
         // One that was adopted and is young may still be booting; it is given the time that a boot takes.
-        let may_boot = self.boot_watched || (self.heard.is_none() && self.age(now) < BOOT_TIMEOUT);
+        let may_boot = self.origin != Origin::Adopted || (self.heard.is_none() && self.age(now) < BOOT_TIMEOUT);
         if self.silent_since(now).is_some() && (self.served || !may_boot) {
             return WorkerStatus::Unreachable;
         }
-        if self.drain.is_some() {
+        if self.drain().is_some() {
             return WorkerStatus::Draining;
         }
         match self.report().map(|report| (&report.phase, report.runner)) {
@@ -276,7 +417,7 @@ impl Worker {
 
     /// Whether it was told a moment ago to take jobs again.
     pub(crate) fn returns(&self, now: Timestamp) -> bool {
-        self.returned_at.is_some_and(|returned_at| since(now, returned_at) < RETURN)
+        matches!(self.life, Life::Active { returned_at: Some(at) } if since(now, at) < RETURN)
     }
 
     /// For how long it has been ready and without a job.
@@ -298,7 +439,11 @@ impl Worker {
     /// When its boot has failed, if it is not ready by then. A launch of our own is timed by our own clock: where that
     /// runs ahead of EC2's by minutes, every worker would look too old from its first second on.
     pub(crate) fn boot_deadline(&self, boot_timeout: Duration) -> Timestamp {
-        after(if self.ours { self.first_seen } else { self.instance.launched_at }, boot_timeout)
+        let begun_at = match self.origin {
+            Origin::Launched => self.first_seen,
+            Origin::SeenBooting | Origin::Adopted => self.instance.launched_at,
+        };
+        after(begun_at, boot_timeout)
     }
 
     /// The boot step that was seen last, for people.

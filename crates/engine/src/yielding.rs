@@ -15,10 +15,10 @@ use super::demand::{Assessment, Demand};
 use super::fleet::Fleet;
 use super::held_back::HeldBack;
 use super::ids::{RunnerName, WorkerId};
-use super::reason::Reason;
+use super::reason::DrainReason;
 use super::settings::Settings;
 use super::time::since;
-use super::workers::{Drain, Worker, WorkerStatus};
+use super::workers::{Worker, WorkerStatus};
 
 /// How long a busy worker that yields may take to end. One whose job takes longer is not waited for: another
 /// yields too, as long as its runner stays above its share.
@@ -87,7 +87,7 @@ impl Yielding<'_> {
         let leaves = |worker: &&Worker| match worker.status(self.now) {
             WorkerStatus::Ending => true,
             WorkerStatus::Draining => {
-                let waited = worker.drain.as_ref().map_or(Duration::ZERO, |drain| since(self.now, drain.begun_at));
+                let waited = worker.drain().map_or(Duration::ZERO, |drain| since(self.now, drain.begun_at));
                 worker.jobs() == 0 || waited < PATIENCE
             }
             WorkerStatus::Booting | WorkerStatus::Serving | WorkerStatus::Unreachable => false,
@@ -130,7 +130,7 @@ impl Yielding<'_> {
                 means.spare = means.spare.saturating_sub(size);
                 means.excess = means.excess.saturating_sub(size);
                 made += size;
-                worker.drain = Some(Drain::begun(Reason::Yields { to: to.clone() }, self.now));
+                worker.begin_drain(DrainReason::Yields { to: to.clone() }, self.now);
             }
         }
         made

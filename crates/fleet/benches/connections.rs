@@ -64,7 +64,7 @@ async fn measure(count: u32, watched_for: Duration) -> Result<(), Failure> {
     for number in 0..count {
         let [_, b, c, d] = number.to_be_bytes();
         let address = Ipv4Addr::new(127, 1 + b, c, d.max(1));
-        connections.connect(WorkerId::new(format!("i-{number:017x}")), RunnerName::new("bench"), address.into());
+        connections.connect(WorkerId::new(format!("i-{number:017x}")), RunnerName::new("bench"), address.into(), None);
     }
     let (mut heard, mut downs, mut peak) = (BTreeSet::new(), BTreeMap::new(), 0);
     while heard.len() < count as usize {

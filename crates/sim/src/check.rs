@@ -10,8 +10,8 @@ use cronexpr::{Crontab, MakeTimestamp};
 use jiff::{SignedDuration, Timestamp};
 
 use runner_fleet_engine::{
-    Command, IdleCount, JobId, KeyPairName, Reason, ResourceAction, RunnerName, RunnerSettings, RunnerState,
-    ScheduleEntry, SystemId, TemplateName, WorkerId,
+    Command, DrainReason, EndReason, IdleCount, JobId, KeyPairName, Reason, ResourceAction, RunnerName, RunnerSettings,
+    RunnerState, ScheduleEntry, SystemId, TemplateName, WorkerId,
 };
 
 use super::event_log::{Bounds, Ending, Fact, Killer, LaunchTruth, TouchTruth};
@@ -149,9 +149,7 @@ impl Check {
                 }
                 Command::Connect { .. }
                 | Command::Disconnect { .. }
-                | Command::Fence { .. }
-                | Command::Unfence { .. }
-                | Command::Stop { .. }
+                | Command::Want { .. }
                 | Command::Terminate(_)
                 | Command::Forget { .. }
                 | Command::Retry { .. } => None,
@@ -207,31 +205,20 @@ fn terminated(world: &World, touch: &TouchTruth) -> Option<Violation> {
     let died = world.machines().any(|(id, machine)| *id == touch.worker && machine.died_at.is_some());
     let taken_back = world.machines().any(|(id, m)| *id == touch.worker && m.ending == Some(Ending::Interrupted))
         || world.hosts().any(|(id, host)| *id == touch.worker && host.interruption.is_some());
-    let must_be_fenced = match touch.reason {
-        Reason::Lost => return (!died).then(|| Violation::FalseReason(touch.clone())),
-        Reason::Interruption { .. } => return (!taken_back).then(|| Violation::FalseReason(touch.clone())),
-        Reason::Drained { force: true } => return None,
+    let Some(Reason::End(reason)) = &touch.reason else { return Some(Violation::FalseReason(touch.clone())) };
+    let must_be_fenced = match reason {
+        EndReason::Lost => return (!died).then(|| Violation::FalseReason(touch.clone())),
+        EndReason::Drained(DrainReason::Interruption { .. }) => {
+            return (!taken_back).then(|| Violation::FalseReason(touch.clone()));
+        }
+        EndReason::Drained(DrainReason::Requested { force: true }) => return None,
         // These say that its runner has never served, or serves no more.
-        Reason::BootTimeout { .. }
-        | Reason::BootFailed { .. }
-        | Reason::WrongHostKey
-        | Reason::RunnerFailed
-        | Reason::FoundStopped => false,
-        Reason::Demand { .. }
-        | Reason::SpotMissing { .. }
-        | Reason::LaunchUnanswered
-        | Reason::Idle { .. }
-        | Reason::Emptiest { .. }
-        | Reason::Rebalance
-        | Reason::Replacement { .. }
-        | Reason::Age { .. }
-        | Reason::JobsDone { .. }
-        | Reason::Drift { .. }
-        | Reason::RunnerRemoved
-        | Reason::Paused
-        | Reason::Drained { force: false }
-        | Reason::Yields { .. }
-        | Reason::DemandReturned => true,
+        EndReason::BootTimeout { .. }
+        | EndReason::BootFailed { .. }
+        | EndReason::WrongHostKey
+        | EndReason::RunnerDied
+        | EndReason::FoundStopped => false,
+        EndReason::Drained(_) => true,
     };
     // A worker that had died before has nothing to lose.
     if died {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use runner_fleet_engine::{
-    Command, Event, Instance, JobId, Launch, LaunchPlan, LaunchToken, Leftover, Market, PendingJob, Reason, Report,
-    RunnerName, RunnerState, Settings, SystemId, Termination, WorkerEvent, WorkerId,
+    Command, DrainReason, EndReason, Event, Instance, JobId, Launch, LaunchPlan, LaunchReason, LaunchToken, Leftover,
+    Market, PendingJob, Report, RunnerName, RunnerState, Settings, SystemId, Termination, Want, WorkerEvent, WorkerId,
 };
 
 use super::run::Brain;
@@ -170,7 +170,7 @@ impl Plain {
                 config: plan.config,
                 spot_max_price: None,
                 tags: BTreeMap::new(),
-                reason: Reason::Demand { running: 0, waiting, idle: 0, slots: free },
+                reason: LaunchReason::Demand { running: 0, waiting, idle: 0, slots: free },
             };
             self.in_flight.insert(launch.token.clone(), launch.clone());
             commands.push(Command::Launch(launch));
@@ -183,7 +183,7 @@ impl Plain {
         for (id, worker) in &mut self.workers {
             if let Some(address) = worker.address.filter(|_| !worker.connected && !worker.gone) {
                 worker.connected = true;
-                commands.push(Command::Connect { worker: id.clone(), runner: name.clone(), address });
+                commands.push(Command::Connect { worker: id.clone(), runner: name.clone(), address, want: None });
             }
             if worker.gone {
                 worker.bury(id, &name, vice, commands);
@@ -217,18 +217,19 @@ impl Worker {
     fn retire(&mut self, id: &WorkerId, now: Timestamp, after: Duration, vice: Vice, commands: &mut Vec<Command>) {
         let Some(report) = self.report.clone() else { return };
         let terminate = |reason| Command::Terminate(vec![Termination { worker: id.clone(), reason }]);
-        let idle = Reason::Idle { idle: after, surplus: 1 };
+        let idle = DrainReason::Idle { idle: after, surplus: 1 };
+        let drained = EndReason::Drained(idle.clone());
         if self.ending || (self.hold && vice != Vice::IgnoresHold) || vice == Vice::Leaks {
             return;
         }
         match vice {
             Vice::KillsBusy if report.jobs() > 0 => {
                 self.ending = true;
-                return commands.push(terminate(idle));
+                return commands.push(terminate(drained));
             }
             Vice::CriesLost if report.jobs() > 0 => {
                 self.ending = true;
-                return commands.push(terminate(Reason::Lost));
+                return commands.push(terminate(EndReason::Lost));
             }
             _ => {}
         }
@@ -242,14 +243,14 @@ impl Worker {
             || report.runner == RunnerState::Failed
         {
             self.ending = true;
-            commands.push(terminate(idle));
+            commands.push(terminate(drained));
         } else if is_over && !self.fenced {
             self.fenced = true;
             if vice == Vice::SkipsFence {
                 self.ending = true;
-                commands.push(terminate(idle));
+                commands.push(terminate(drained));
             } else {
-                commands.push(Command::Fence { worker: id.clone(), reason: idle });
+                commands.push(Command::Want { worker: id.clone(), want: Want::Fence { reason: idle } });
             }
         }
     }
@@ -269,7 +270,7 @@ impl Brain for Plain {
         match self.vice {
             Vice::TouchesForeign if self.launches > 0 => {
                 let worker = WorkerId::new("i-somebody-elses");
-                commands.push(Command::Fence { worker, reason: Reason::Paused });
+                commands.push(Command::Want { worker, want: Want::Fence { reason: DrainReason::Paused } });
             }
             Vice::RetriesAnything if self.jobs_seen.len() == 1 => {
                 let (Some(runner), Some(job)) =

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use runner_fleet_engine::{
-    Command, JobId, Market, Reason, ResourceAction, RunnerName, RunnerState, SystemId, WorkerId,
+    Command, JobId, Market, Reason, ResourceAction, RunnerName, RunnerState, SystemId, Want, WorkerId,
 };
 
 /// Everything that happened, in order, and counters.
@@ -166,8 +166,8 @@ pub struct Bounds {
 pub struct TouchTruth {
     /// Which.
     pub worker: WorkerId,
-    /// The command's reason.
-    pub reason: Reason,
+    /// The command's reason; none where a worker is to serve again.
+    pub reason: Option<Reason>,
     /// Whether it is one of ours at all.
     pub ours: bool,
     /// Whether it had begun to end already: then nothing more can happen to it.
@@ -221,7 +221,8 @@ impl fmt::Display for Fact {
 impl fmt::Display for TouchTruth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { worker, reason, ours, ended, jobs, request_open, runner_state, hold_shown } = self;
-        write!(f, "{worker} because \"{reason}\" (runner {runner_state:?}, {} jobs", jobs.len())?;
+        let because = reason.as_ref().map_or_else(|| "the demand came back".to_owned(), ToString::to_string);
+        write!(f, "{worker} because \"{because}\" (runner {runner_state:?}, {} jobs", jobs.len())?;
         for (told, word) in
             [(*request_open, "request open"), (*hold_shown, "held"), (*ended, "ended"), (!*ours, "NOT OURS")]
         {
@@ -244,9 +245,9 @@ fn command_line(f: &mut fmt::Formatter<'_>, command: &Command) -> fmt::Result {
         }
         Command::Connect { worker, .. } => write!(f, "> connect {worker}"),
         Command::Disconnect { worker } => write!(f, "> disconnect {worker}"),
-        Command::Fence { worker, reason } => write!(f, "> fence {worker}: {reason}"),
-        Command::Unfence { worker, reason } => write!(f, "> unfence {worker}: {reason}"),
-        Command::Stop { worker, reason } => write!(f, "> stop {worker}: {reason}"),
+        Command::Want { worker, want: Want::Serve } => write!(f, "> unfence {worker}"),
+        Command::Want { worker, want: Want::Fence { reason } } => write!(f, "> fence {worker}: {reason}"),
+        Command::Want { worker, want: Want::Stop { reason } } => write!(f, "> stop {worker}: {reason}"),
         Command::Terminate(all) => {
             f.write_str("> terminate")?;
             all.iter().try_for_each(|one| write!(f, " {} ({})", one.worker, one.reason))

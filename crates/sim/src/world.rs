@@ -176,11 +176,9 @@ impl World {
         match command {
             Command::ListInstances { with_health } => self.list(*with_health),
             Command::Launch(launch) => self.send_launch(launch.clone()),
-            Command::Connect { worker, runner: _, address: _ } => self.connect(worker),
+            Command::Connect { worker, runner: _, address: _, want } => self.connect(worker, want.as_ref()),
             Command::Disconnect { worker } => self.let_link_go(worker),
-            Command::Fence { worker, reason } => self.send_fence(worker, reason, true),
-            Command::Unfence { worker, reason } => self.send_fence(worker, reason, false),
-            Command::Stop { worker, reason } => self.send_stop(worker, reason),
+            Command::Want { worker, want } => self.want(worker, want),
             Command::Terminate(all) => self.send_terminate(all.clone()),
             Command::Forget { worker, runner: _, system_id } => self.forget(worker, system_id.clone()),
             Command::Retry { worker: _, runner: _, runner_id: _, server, project: _, job } => {

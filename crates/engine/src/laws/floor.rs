@@ -10,10 +10,10 @@ use jiff::Timestamp;
 
 use super::limits::limits;
 use super::{Laws, Violation};
-use crate::command::Command;
+use crate::command::{Command, Want};
 use crate::event::{Event, OperatorRequest};
 use crate::ids::{RunnerName, WorkerId};
-use crate::reason::Reason;
+use crate::reason::DrainReason;
 use crate::settings::RunnerSettings;
 use crate::worker::RunnerState;
 
@@ -36,13 +36,9 @@ impl Laws {
         let mut retired_from: BTreeSet<RunnerName> = BTreeSet::new();
         for command in commands {
             // One that is ended without a fence may yet turn out to be alive, and counts until EC2 shows its end.
-            if let Command::Fence { worker, .. } | Command::Stop { worker, .. } = command {
-                self.told.insert(worker.clone(), false);
-            }
-            if let Command::Unfence { worker, .. } = command {
-                self.told.insert(worker.clone(), true);
-            }
-            if let Command::Fence { worker, reason: Reason::Idle { .. } } = command {
+            let Command::Want { worker, want } = command else { continue };
+            self.told.insert(worker.clone(), *want == Want::Serve);
+            if let Want::Fence { reason: DrainReason::Idle { .. } } = want {
                 retired_from.extend(self.owner(worker).cloned());
             }
         }

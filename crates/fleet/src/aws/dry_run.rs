@@ -16,7 +16,7 @@ use super::error::AwsError;
 use super::spec::LaunchSpec;
 use super::template::Content;
 use super::{fleet, key, tag};
-use runner_fleet_engine::{ConfigHash, Launch, LaunchToken, Market, Offering, Place, Reason, TemplateName};
+use runner_fleet_engine::{ConfigHash, Launch, LaunchReason, LaunchToken, Market, Offering, Place, TemplateName};
 
 const RUN: &str = "ec2:RunInstances";
 const CREATE_TEMPLATE: &str = "ec2:CreateLaunchTemplate";
@@ -90,7 +90,7 @@ impl Aws {
             config: ConfigHash::new("doctor"),
             spot_max_price: spec.spot_max_price.clone(),
             tags: spec.tags.clone(),
-            reason: Reason::SpotMissing { missing: 0 },
+            reason: LaunchReason::SpotMissing { missing: 0 },
         };
         let doing = "try a fleet without launching it";
         let request = fleet::request(&spec.manager, &launch);

@@ -23,7 +23,8 @@ use super::cache::Image;
 use super::client::Aws;
 use super::spec::{Ami, Arch, LaunchSpec, RootVolume};
 use runner_fleet_engine::{
-    ConfigHash, InstanceType, Launch, LaunchToken, Market, Offering, Reason, RunnerName, SubnetId, TemplateName, Zone,
+    ConfigHash, InstanceType, Launch, LaunchReason, LaunchToken, Market, Offering, RunnerName, SubnetId, TemplateName,
+    Zone,
 };
 
 /// One answer of the wire.
@@ -237,6 +238,6 @@ pub(crate) fn a_launch(market: Market) -> Launch {
         config: ConfigHash::new("cafe"),
         spot_max_price: None,
         tags: BTreeMap::new(),
-        reason: Reason::SpotMissing { missing: 3 },
+        reason: LaunchReason::SpotMissing { missing: 3 },
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use runner_fleet_engine::snapshot::JobStatus;
 use runner_fleet_engine::{
-    Command, Explained, FleetSnapshot, JobId, JobReason, OverPriceCap, Reason, RunnerName, WorkerId,
+    Command, Explained, FleetSnapshot, JobId, JobReason, OverPriceCap, Reason, RunnerName, Termination, Want, WorkerId,
 };
 
 /// The version of the words below. Another one is refused with a sentence that names both.
@@ -134,8 +134,8 @@ pub struct Action {
 impl Action {
     /// The actions that a command stands for; one per worker where it names several.
     pub fn of(command: &Command) -> Vec<Self> {
-        let action = |what: String, reason: Option<&Reason>| {
-            let reason = reason.map(|reason| Explained { reason: reason.clone(), text: reason.to_string() });
+        let action = |what: String, reason: Option<Reason>| {
+            let reason = reason.map(|reason| Explained { text: reason.to_string(), reason });
             Self { kind: command.kind().into(), what, reason }
         };
         match command {
@@ -150,23 +150,24 @@ impl Action {
                     launch.runner,
                     offerings.collect::<Vec<_>>().join(", ")
                 );
-                vec![action(what, Some(&launch.reason))]
+                vec![action(what, Some(launch.reason.clone().into()))]
             }
-            Command::Connect { worker, runner, address } => {
+            Command::Connect { worker, runner, address, want: _ } => {
                 vec![action(format!("connect to {worker} of {runner} at {address}"), None)]
             }
             Command::Disconnect { worker } => vec![action(format!("disconnect from {worker}"), None)],
-            Command::Fence { worker, reason } => {
-                vec![action(format!("let {worker} take no more jobs"), Some(reason))]
-            }
-            Command::Unfence { worker, reason } => {
-                vec![action(format!("let {worker} take jobs again"), Some(reason))]
-            }
-            Command::Stop { worker, reason } => {
-                vec![action(format!("stop the runner on {worker}"), Some(reason))]
+            Command::Want { worker, want } => {
+                let what = match want {
+                    Want::Serve => format!("let {worker} take jobs again"),
+                    Want::Fence { .. } => format!("let {worker} take no more jobs"),
+                    Want::Stop { .. } => format!("stop the runner on {worker}"),
+                };
+                vec![action(what, want.reason().cloned().map(Reason::from))]
             }
             Command::Terminate(terminations) => {
-                terminations.iter().map(|t| action(format!("terminate {}", t.worker), Some(&t.reason))).collect()
+                let end =
+                    |one: &Termination| action(format!("terminate {}", one.worker), Some(one.reason.clone().into()));
+                terminations.iter().map(end).collect()
             }
             Command::Forget { worker, runner, system_id } => {
                 let what = format!("delete the row {system_id} of {worker} from {runner} in GitLab");

@@ -3,7 +3,7 @@
 use tracing::{debug, info};
 
 use crate::control::Action;
-use runner_fleet_engine::{Command, Termination};
+use runner_fleet_engine::{Command, Reason, Termination};
 
 /// Tells what is about to be done. What changes the fleet is INFO; what only looks is DEBUG.
 pub fn tell(command: &Command) {
@@ -14,14 +14,16 @@ pub fn tell(command: &Command) {
             }
         }
         Command::Launch(launch) => {
-            let (runner, token, reason) = (&launch.runner, &launch.token, launch.reason.kind());
+            let (runner, token, reason) = (&launch.runner, &launch.token, <&str>::from(&launch.reason));
             info!(runner.name = %runner, launch.token = %token, reason.kind = reason, "{}", sentence(command));
         }
-        Command::Fence { worker, reason } | Command::Unfence { worker, reason } | Command::Stop { worker, reason } => {
-            info!(worker.id = %worker, reason.kind = reason.kind(), "{}", sentence(command));
+        Command::Want { worker, want } => {
+            let reason = want.reason().map(<&str>::from);
+            info!(worker.id = %worker, reason.kind = reason, "{}", sentence(command));
         }
         Command::Terminate(terminations) => {
             for (action, Termination { worker, reason }) in Action::of(command).iter().zip(terminations) {
+                let reason = Reason::from(reason.clone());
                 info!(worker.id = %worker, reason.kind = reason.kind(), "{}", with_reason(action));
             }
         }

@@ -6,7 +6,6 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use strum::VariantNames as _;
 
 use runner_fleet_engine::Command;
 
@@ -37,7 +36,7 @@ impl LoopMetrics {
         registry.register("events", "Answers from the world taken in", new.events.clone());
         registry.register("commands", "Commands given, by kind", new.commands.clone());
         registry.register("step_seconds", "Time that a step took, with all it set off", new.step_seconds.clone());
-        for kind in Command::VARIANTS {
+        for kind in Command::kinds() {
             drop(new.commands.get_or_create(&CommandLabel { kind }));
         }
         new

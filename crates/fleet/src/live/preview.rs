@@ -73,9 +73,7 @@ fn is_a_look(command: &Command) -> bool {
     match command {
         Command::ListInstances { .. } | Command::Connect { .. } | Command::Disconnect { .. } => true,
         Command::Launch(_)
-        | Command::Fence { .. }
-        | Command::Unfence { .. }
-        | Command::Stop { .. }
+        | Command::Want { .. }
         | Command::Terminate(_)
         | Command::Forget { .. }
         | Command::Retry { .. } => false,

@@ -125,17 +125,12 @@ impl Edge for World {
         match command {
             Command::ListInstances { with_health } => drop(tokio::spawn(ec2.list(with_health))),
             Command::Launch(launch) => drop(tokio::spawn(ec2.launch(launch))),
-            Command::Terminate(terminations) => {
-                // A boot that comes to its end in this very moment gets no configuration, and so no job.
-                let presumed_dead = terminations.iter().filter(|termination| termination.reason.presumes_it_dead());
-                presumed_dead.for_each(|termination| connections.fence(&termination.worker));
-                drop(tokio::spawn(ec2.terminate(terminations)));
+            Command::Terminate(terminations) => drop(tokio::spawn(ec2.terminate(terminations))),
+            Command::Connect { worker, runner, address, want } => {
+                connections.connect(worker, runner, address, want.as_ref());
             }
-            Command::Connect { worker, runner, address } => connections.connect(worker, runner, address),
             Command::Disconnect { worker } => connections.disconnect(&worker),
-            Command::Fence { worker, reason: _ } => connections.fence(&worker),
-            Command::Unfence { worker, reason: _ } => connections.unfence(&worker),
-            Command::Stop { worker, reason: _ } => connections.stop(&worker),
+            Command::Want { worker, want } => connections.want(&worker, &want),
             Command::Forget { worker, runner, system_id } => {
                 drop(tokio::spawn(Self::forget(ec2, Arc::clone(&self.forgetting), worker, runner, system_id)));
             }

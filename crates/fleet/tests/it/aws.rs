@@ -16,8 +16,8 @@ use aws_sdk_ssm::types::ParameterType;
 use jiff::Timestamp;
 use runner_fleet::aws::{AddressKind, Ami, Arch, Aws, LaunchSpec, ManagerPolicy, RootVolume, manager_policy};
 use runner_fleet_engine::{
-    Health, Instance, InstanceState, InstanceType, Launch, LaunchErrorClass, LaunchPlan, LaunchToken, Leftover, Market,
-    Reason, RunnerName, SubnetId, TemplateName, WorkerId,
+    Health, Instance, InstanceState, InstanceType, Launch, LaunchErrorClass, LaunchPlan, LaunchReason, LaunchToken,
+    Leftover, Market, RunnerName, SubnetId, TemplateName, WorkerId,
 };
 use secrecy::ExposeSecret;
 
@@ -455,7 +455,7 @@ fn a_launch(plan: &LaunchPlan, token: &str, count: u32, market: Market) -> Launc
         config: plan.config.clone(),
         spot_max_price: None,
         tags: BTreeMap::new(),
-        reason: Reason::SpotMissing { missing: count },
+        reason: LaunchReason::SpotMissing { missing: count },
     }
 }
 

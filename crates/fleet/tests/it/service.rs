@@ -84,9 +84,8 @@ async fn stopping_leaves_every_worker_alone() {
     let mut service = Service::start(Clock::real());
     service.view_after(Timestamp::MIN).await;
     let commands = service.stop().await;
-    let touching = |command: &&Command| {
-        matches!(command, Command::Terminate(_) | Command::Fence { .. } | Command::Stop { .. } | Command::Forget { .. })
-    };
+    let touching =
+        |command: &&Command| matches!(command, Command::Terminate(_) | Command::Want { .. } | Command::Forget { .. });
     assert_eq!(commands.iter().find(touching), None);
 }
 

@@ -12,8 +12,8 @@ use crate::rng::Stream;
 use crate::scenario::boot_time;
 use runner_fleet_engine::{
     ConfigHash, EndedBy, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch, LaunchAnswer,
-    LaunchError, LaunchErrorClass, LaunchToken, LaunchedWorker, Leftover, Market, Offering, Phase, Reason, RunnerName,
-    StateReason, Termination, WorkerId, Zone, prices::cost,
+    LaunchError, LaunchErrorClass, LaunchReason, LaunchToken, LaunchedWorker, Leftover, Market, Offering, Phase,
+    RunnerName, StateReason, Termination, WorkerId, Zone, prices::cost,
 };
 
 use super::agenda::{Happening, Stage};
@@ -404,7 +404,7 @@ impl World {
             self.live().filter(|(id, m)| m.runner == launch.runner && self.is_surely_useful(id, m)).count() as u32;
         // What was decided minutes ago is repeated for the sake of its answer: the jobs of that time explain it.
         let repeated =
-            if launch.reason == Reason::LaunchUnanswered { launch.count * capacity(&launch.runner) } else { 0 };
+            if launch.reason == LaunchReason::LaunchUnanswered { launch.count * capacity(&launch.runner) } else { 0 };
         let truth = LaunchTruth {
             runner: launch.runner.clone(),
             asked: launch.count,
@@ -462,7 +462,7 @@ impl World {
 
     pub(super) fn send_terminate(&mut self, all: Vec<Termination>) {
         for one in &all {
-            self.note_touch("terminate", &one.worker, &one.reason);
+            self.note_touch("terminate", &one.worker, Some(one.reason.clone().into()));
             self.tell_to_go(&one.worker, true);
         }
         let incarnation = self.incarnation;
@@ -474,7 +474,7 @@ impl World {
         self.log.call("ec2 terminate");
         for Termination { worker, reason } in &all {
             if !self.scenario.lean {
-                let truth = self.touch(worker, reason);
+                let truth = self.touch(worker, Some(reason.clone().into()));
                 self.log.note(self.now, Fact::TerminateRead(truth));
             }
         }

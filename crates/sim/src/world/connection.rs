@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::event_log::Fact;
 use crate::rng::Stream;
-use runner_fleet_engine::{ConnectionFailure, Event, RunnerState, WorkerEvent, WorkerId};
+use runner_fleet_engine::{ConnectionFailure, Event, Reason, RunnerState, Want, WorkerEvent, WorkerId};
 
 use super::agenda::Happening;
 use super::{World, later};
@@ -22,10 +22,50 @@ const LEAN_REPORT_EVERY: Duration = Duration::from_secs(60);
 /// A connection on which nothing was heard for two reports is given up.
 const SILENCE_MS: (u64, u64) = (60_000, 75_000);
 
+/// How long an order may take to show in a report before it is sent again.
+const EFFECT: Duration = Duration::from_secs(30);
+
+/// What the manager wants of a worker's runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goal {
+    Serve,
+    Fence,
+    Stop,
+}
+
+/// A goal, and when it was last sent on the present connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Order {
+    goal: Goal,
+    sent_at: Option<Timestamp>,
+}
+
+impl Order {
+    fn new(want: &Want) -> Self {
+        let goal = match want {
+            Want::Serve => Goal::Serve,
+            Want::Fence { .. } => Goal::Fence,
+            Want::Stop { .. } => Goal::Stop,
+        };
+        Self { goal, sent_at: None }
+    }
+
+    /// Whether a runner in this state is not yet as it should be.
+    fn is_open(self, runner: RunnerState) -> bool {
+        match self.goal {
+            Goal::Serve => runner == RunnerState::Fenced,
+            Goal::Fence => matches!(runner, RunnerState::Serving | RunnerState::Absent),
+            Goal::Stop => matches!(runner, RunnerState::Fenced | RunnerState::Absent),
+        }
+    }
+}
+
 /// A connection, or the wish for one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connection {
     wanted: bool,
+    /// What is wanted of the worker, until it is seen to be so.
+    order: Option<Order>,
     up_since: Option<Timestamp>,
     /// Counts connections and attempts; what was under way on an earlier one is lost.
     number: u64,
@@ -39,7 +79,7 @@ pub struct Connection {
 
 impl Connection {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { wanted: false, up_since: None, number: 0, news_until: now, orders_until: now, heard: now }
+        Self { wanted: false, order: None, up_since: None, number: 0, news_until: now, orders_until: now, heard: now }
     }
 
     /// Whether the manager and the worker hear each other.
@@ -65,19 +105,29 @@ impl Connection {
         if self.is_up() { now } else { self.heard }
     }
 
+    /// Whether the worker is to take no more jobs: then its runner is not started first.
+    pub(super) fn lets_it_go(&self) -> bool {
+        self.order.is_some_and(|order| order.goal != Goal::Serve)
+    }
+
     fn goes_down(&mut self, now: Timestamp) {
         self.heard = self.heard_at(now);
         self.up_since = None;
         self.number += 1;
+        // What was sent may not have arrived.
+        if let Some(order) = &mut self.order {
+            order.sent_at = None;
+        }
     }
 }
 
 impl World {
-    pub(super) fn connect(&mut self, worker: &WorkerId) {
+    pub(super) fn connect(&mut self, worker: &WorkerId, want: Option<&Want>) {
         let after = self.rng.millis(Stream::Connection, 100, 600);
         let Some(host) = self.hosts.get_mut(worker) else { return };
         if !host.connection.wanted {
             host.connection.wanted = true;
+            host.connection.order = want.map(Order::new);
             host.connection.number += 1;
             let connection = host.connection.number;
             self.log.call("ssh connect");
@@ -90,6 +140,7 @@ impl World {
         let now = self.now;
         if let Some(host) = self.hosts.get_mut(worker) {
             host.connection.wanted = false;
+            host.connection.order = None;
             host.connection.goes_down(now);
         }
     }
@@ -106,6 +157,7 @@ impl World {
             self.event(worker, WorkerEvent::Connected, Duration::ZERO);
             self.tell(worker);
             self.push_configuration(worker);
+            self.carry_out(worker);
             self.soon(self.report_every(), Happening::Reports { worker: worker.clone(), connection });
             self.plan_link_break(worker);
             return;
@@ -120,6 +172,45 @@ impl World {
         self.event(worker, WorkerEvent::Disconnected(failure), Duration::ZERO);
         let after = self.rng.millis(Stream::Connection, again, again * 2);
         self.soon(after, Happening::LinkAttempt { worker: worker.clone(), connection });
+    }
+
+    /// The manager wants something else of a worker than before.
+    pub(super) fn want(&mut self, worker: &WorkerId, want: &Want) {
+        let what = match want {
+            Want::Serve => "unfence",
+            Want::Fence { .. } => "fence",
+            Want::Stop { .. } => "stop",
+        };
+        self.note_touch(what, worker, want.reason().cloned().map(Reason::from));
+        if !matches!(want, Want::Stop { .. }) {
+            self.tell_to_go(worker, *want != Want::Serve);
+        }
+        if let Some(host) = self.hosts.get_mut(worker) {
+            host.connection.order = Some(Order::new(want));
+            self.carry_out(worker);
+        }
+    }
+
+    /// Sends what is wanted, where it was not sent yet or does not show.
+    fn carry_out(&mut self, worker: &WorkerId) {
+        let now = self.now;
+        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.connection.is_up()) else { return };
+        let Some(order) = host.connection.order else { return };
+        let is_due = match order.sent_at {
+            None => true,
+            Some(at) => now.duration_since(at).unsigned_abs() >= EFFECT && order.is_open(host.runner_state),
+        };
+        // Taking the fence down is done once: one that the worker puts up later is its own affair.
+        if order.goal == Goal::Serve && order.sent_at.is_some() && !order.is_open(host.runner_state) {
+            host.connection.order = None;
+        } else if is_due {
+            host.connection.order = Some(Order { sent_at: Some(now), ..order });
+            match order.goal {
+                Goal::Serve => self.send_fence(worker, false),
+                Goal::Fence => self.send_fence(worker, true),
+                Goal::Stop => self.send_stop(worker),
+            }
+        }
     }
 
     /// The agent says how things stand, if somebody listens.
@@ -149,6 +240,7 @@ impl World {
     pub(super) fn reports_again(&mut self, worker: &WorkerId, connection: u64) {
         if self.hosts.get(worker).is_some_and(|host| host.connection.is_still(connection)) {
             self.beat(worker);
+            self.carry_out(worker);
             self.soon(self.report_every(), Happening::Reports { worker: worker.clone(), connection });
         }
     }

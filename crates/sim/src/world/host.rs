@@ -229,7 +229,7 @@ impl World {
     pub(super) fn push_configuration(&mut self, worker: &WorkerId) {
         let incarnation = self.incarnation;
         let Some(host) = self.hosts.get_mut(worker) else { return };
-        if host.phase == Phase::Ready && host.connection.is_up() && !host.pushed {
+        if host.phase == Phase::Ready && host.connection.is_up() && !host.pushed && !host.connection.lets_it_go() {
             host.pushed = true;
             let after = self.rng.millis(Stream::Boot, 1_000, 3_000);
             self.soon(after, Happening::Serves { worker: worker.clone(), incarnation });
@@ -317,10 +317,8 @@ impl World {
         self.tell(worker);
     }
 
-    /// A fence or its withdrawal sets out on the connection that is up now; without one it goes nowhere.
-    pub(super) fn send_fence(&mut self, worker: &WorkerId, reason: &Reason, fence: bool) {
-        self.note_touch(if fence { "fence" } else { "unfence" }, worker, reason);
-        self.tell_to_go(worker, fence);
+    /// A fence or its withdrawal sets out on the connection that is up now.
+    pub(super) fn send_fence(&mut self, worker: &WorkerId, fence: bool) {
         let after = self.rng.millis(Stream::Connection, 100, 3_000);
         if let Some((connection, at)) = self.reserve_link(worker, after) {
             self.agenda.put(at, Happening::FenceRead { worker: worker.clone(), connection, fence });
@@ -358,8 +356,7 @@ impl World {
         self.tell(worker);
     }
 
-    pub(super) fn send_stop(&mut self, worker: &WorkerId, reason: &Reason) {
-        self.note_touch("stop", worker, reason);
+    pub(super) fn send_stop(&mut self, worker: &WorkerId) {
         let after = self.rng.millis(Stream::Connection, 100, 1_000);
         if let Some((connection, at)) = self.reserve_link(worker, after) {
             self.agenda.put(at, Happening::StopRead { worker: worker.clone(), connection });
@@ -395,7 +392,7 @@ impl World {
         }
     }
 
-    pub(super) fn note_touch(&mut self, what: &'static str, worker: &WorkerId, reason: &Reason) {
+    pub(super) fn note_touch(&mut self, what: &'static str, worker: &WorkerId, reason: Option<Reason>) {
         if !self.scenario.lean {
             let truth = self.touch(worker, reason);
             self.log.note(self.now, Fact::Touched(what, truth));
@@ -403,11 +400,11 @@ impl World {
     }
 
     /// How things stand at a worker that is being touched.
-    pub(super) fn touch(&self, worker: &WorkerId, reason: &Reason) -> TouchTruth {
+    pub(super) fn touch(&self, worker: &WorkerId, reason: Option<Reason>) -> TouchTruth {
         let host = self.hosts.get(worker);
         TouchTruth {
             worker: worker.clone(),
-            reason: reason.clone(),
+            reason,
             ours: host.is_some(),
             ended: self.cloud.machines.get(worker).is_some_and(|machine| machine.ending.is_some()),
             jobs: host.map(|host| host.jobs.keys().copied().collect()).unwrap_or_default(),

@@ -5,9 +5,9 @@ use crate::run::simulate;
 use crate::scenario::{JobSpec, Shortage};
 use crate::workload;
 use runner_fleet_engine::{
-    ConnectionFailure, InstanceState, Inventory, KeyPairName, Launch, LaunchAnswer, LaunchErrorClass, LaunchPlan,
-    LaunchToken, Leftover, Market, Reason, Report, ResourceAction, RetryOutcome, RunnerName, RunnerState, TemplateName,
-    Termination, WorkerEvent,
+    ConnectionFailure, DrainReason, EndReason, InstanceState, Inventory, KeyPairName, Launch, LaunchAnswer,
+    LaunchErrorClass, LaunchPlan, LaunchReason, LaunchToken, Leftover, Market, Report, ResourceAction, RetryOutcome,
+    RunnerName, RunnerState, TemplateName, Termination, Want, WorkerEvent,
 };
 
 /// A world and what its manager has heard.
@@ -51,13 +51,13 @@ impl TestBench {
         self.launch("t", 1).pass(10);
         let worker = self.answers()[0].launched[0].id.clone();
         let (runner, address) = (RunnerName::new("spot"), std::net::Ipv4Addr::new(10, 0, 0, 1).into());
-        self.tell(Command::Connect { worker: worker.clone(), runner, address }).pass(120);
+        self.tell(Command::Connect { worker: worker.clone(), runner, address, want: None }).pass(120);
         assert_eq!(self.report(&worker).runner, RunnerState::Serving);
         worker
     }
 
     fn fence(&mut self, worker: &WorkerId) -> &mut Self {
-        self.tell(Command::Fence { worker: worker.clone(), reason: Reason::Paused })
+        self.tell(Command::Want { worker: worker.clone(), want: Want::Fence { reason: DrainReason::Paused } })
     }
 
     fn answers(&self) -> Vec<&LaunchAnswer> {
@@ -137,7 +137,7 @@ fn launch(scenario: &Scenario, token: &str, count: u32) -> Launch {
         config,
         spot_max_price: None,
         tags: std::collections::BTreeMap::new(),
-        reason: Reason::LaunchUnanswered,
+        reason: LaunchReason::LaunchUnanswered,
     }
 }
 
@@ -229,7 +229,7 @@ fn an_unfenced_worker_asks_again() {
     let worker = bench.serving();
     bench.fence(&worker).pass(60);
     assert!(bench.report(&worker).is_empty());
-    bench.tell(Command::Unfence { worker: worker.clone(), reason: Reason::DemandReturned }).pass(150);
+    bench.tell(Command::Want { worker: worker.clone(), want: Want::Serve }).pass(150);
     assert_eq!(bench.state(1001), JobState::Succeeded);
 }
 
@@ -237,7 +237,7 @@ fn an_unfenced_worker_asks_again() {
 fn stop_needs_a_fenced_and_empty_worker() {
     let mut bench = TestBench::new(scenario());
     let worker = bench.serving();
-    let stop = Command::Stop { worker: worker.clone(), reason: Reason::Paused };
+    let stop = Command::Want { worker: worker.clone(), want: Want::Stop { reason: DrainReason::Paused } };
     bench.tell(stop.clone()).pass(10);
     assert_eq!(bench.report(&worker).runner, RunnerState::Serving);
     bench.fence(&worker).pass(60).tell(stop).pass(10);
@@ -250,7 +250,12 @@ fn a_first_request_makes_the_row_and_forget_deletes_it() {
     let worker = bench.serving();
     let system_id = SystemId::of(&worker);
     assert_eq!(bench.world.rows().collect::<Vec<_>>(), vec![(&system_id, &worker)]);
-    bench.tell(Command::Terminate(vec![Termination { worker: worker.clone(), reason: Reason::Paused }])).pass(90);
+    bench
+        .tell(Command::Terminate(vec![Termination {
+            worker: worker.clone(),
+            reason: EndReason::Drained(DrainReason::Paused),
+        }]))
+        .pass(90);
     bench.tell(Command::Forget { worker: worker.clone(), runner: RunnerName::new("spot"), system_id }).pass(5);
     assert_eq!(bench.world.rows().count(), 0);
     assert!(bench.heard.contains(&Event::Forgotten { worker, outcome: Ok(()) }));
@@ -304,8 +309,11 @@ fn listings_lag_behind_and_show_the_ended_for_an_hour() {
     assert!(fresh.len() < 8, "all are shown at once");
     bench.pass(60);
     assert_eq!(listed(&mut bench), vec![InstanceState::Running; 8]);
-    let all =
-        bench.world.machines().map(|(id, _)| Termination { worker: id.clone(), reason: Reason::Paused }).collect();
+    let all = bench
+        .world
+        .machines()
+        .map(|(id, _)| Termination { worker: id.clone(), reason: EndReason::Drained(DrainReason::Paused) })
+        .collect();
     bench.tell(Command::Terminate(all)).pass(120);
     assert_eq!(listed(&mut bench), vec![InstanceState::Terminated; 8]);
     bench.pass(3700);
@@ -371,7 +379,7 @@ fn a_crash_of_the_manager_loses_its_answers_and_no_job() {
     let now = bench.world.now();
     bench.world.manager_starts(now);
     let (runner, address) = (RunnerName::new("spot"), std::net::Ipv4Addr::new(10, 0, 0, 1).into());
-    bench.tell(Command::Connect { worker: worker.clone(), runner, address }).pass(10);
+    bench.tell(Command::Connect { worker: worker.clone(), runner, address, want: None }).pass(10);
     assert_eq!(bench.report(&worker).jobs(), 1);
     bench.pass(300);
     assert_eq!(bench.state(1001), JobState::Succeeded);
@@ -454,7 +462,12 @@ fn launches_fail_in_each_way_when_told_to() {
 fn a_failed_terminate_leaves_the_worker_and_says_so() {
     let mut bench = faulty(Faults { terminate_fails: 1.0, forget_fails: 1.0, ..Faults::default() });
     let worker = bench.serving();
-    bench.tell(Command::Terminate(vec![Termination { worker: worker.clone(), reason: Reason::Paused }])).pass(5);
+    bench
+        .tell(Command::Terminate(vec![Termination {
+            worker: worker.clone(),
+            reason: EndReason::Drained(DrainReason::Paused),
+        }]))
+        .pass(5);
     assert!(bench.heard.iter().any(|event| matches!(event, Event::TerminateFailed { .. })));
     assert_eq!(bench.world.live().count(), 1);
     let (runner, system_id) = (RunnerName::new("spot"), SystemId::of(&worker));
@@ -468,7 +481,7 @@ fn booted(faults: Faults, seconds: u64) -> (TestBench, WorkerId) {
     bench.launch("t", 1).pass(10);
     let worker = bench.answers()[0].launched[0].id.clone();
     let (runner, address) = (RunnerName::new("spot"), std::net::Ipv4Addr::new(10, 0, 0, 1).into());
-    bench.tell(Command::Connect { worker: worker.clone(), runner, address }).pass(seconds);
+    bench.tell(Command::Connect { worker: worker.clone(), runner, address, want: None }).pass(seconds);
     (bench, worker)
 }
 

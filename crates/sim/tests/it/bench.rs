@@ -9,7 +9,7 @@ use runner_fleet_engine::{
     Command, ConfigHash, EndedBy, Engine, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch,
     LaunchAnswer, LaunchPlan, LaunchedWorker, Leftover, Market, PendingJob, Phase, Place, ProjectId, QueueSnapshot,
     Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, StateReason, SubnetId,
-    TemplateName, Trouble, TroubleClass, WorkerEvent, WorkerId, Zone,
+    TemplateName, Trouble, TroubleClass, Want, WorkerEvent, WorkerId, Zone,
 };
 
 pub(crate) const SERVER: &str = "https://gitlab.example.com";
@@ -252,9 +252,8 @@ pub(crate) fn words(commands: &[Command]) -> Vec<String> {
     commands
         .iter()
         .flat_map(|command| match command {
-            Command::Fence { worker, .. } => vec![format!("fence {worker}")],
-            Command::Unfence { worker, .. } => vec![format!("unfence {worker}")],
-            Command::Stop { worker, .. } => vec![format!("stop {worker}")],
+            Command::Want { worker, want: Want::Serve } => vec![format!("unfence {worker}")],
+            Command::Want { worker, want } => vec![format!("{} {worker}", <&str>::from(want))],
             Command::Terminate(all) => all.iter().map(|one| format!("terminate {}", one.worker)).collect(),
             Command::Launch(launch) => vec![format!("launch {} {}", launch.count, launch.market)],
             Command::ListInstances { .. }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use runner_fleet_engine::{
     Command, ConfigHash, Event, IdleCount, IdlePolicy, Instance, InstanceState, LaunchAnswer, LaunchPlan,
-    LaunchedWorker, Leftover, QueueSnapshot, Report, RunnerName, RunnerSettings, RunnerState, Server, WorkerEvent,
-    WorkerId,
+    LaunchedWorker, Leftover, QueueSnapshot, Report, RunnerName, RunnerSettings, RunnerState, Server, Want,
+    WorkerEvent, WorkerId,
 };
 
 use super::bench::{SERVER, TestBench, plan, runner, serving};
@@ -116,9 +116,9 @@ impl Perfect {
                 let more = self.bench.step(vec![Event::Launched { token: launch.token, answer }]);
                 more.into_iter().for_each(|command| self.carry_out(command));
             }
-            Command::Fence { worker, .. } => self.turns(&worker, RunnerState::Fenced),
-            Command::Unfence { worker, .. } => self.turns(&worker, RunnerState::Serving),
-            Command::Stop { worker, .. } => self.turns(&worker, RunnerState::Stopped),
+            Command::Want { worker, want: Want::Fence { .. } } => self.turns(&worker, RunnerState::Fenced),
+            Command::Want { worker, want: Want::Serve } => self.turns(&worker, RunnerState::Serving),
+            Command::Want { worker, want: Want::Stop { .. } } => self.turns(&worker, RunnerState::Stopped),
             Command::Terminate(all) => {
                 for one in all {
                     self.reports.remove(&one.worker);

@@ -1,6 +1,6 @@
-//! What is to be done on a worker next. Pure: reports and wishes come in, the next command comes out.
+//! What is to be done on a worker next. Pure: reports and goals come in, the next command comes out.
 //!
-//! Level-triggered: every decision looks at the latest report and the latest wish. A wish that a lost connection may
+//! Level-triggered: every decision looks at the latest report and the latest goal. A goal that a lost connection may
 //! have swallowed is carried out again on the next one; the agent's commands are idempotent.
 
 use std::time::Duration;
@@ -8,31 +8,41 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::timeouts::Timeouts;
-use runner_fleet_engine::{Phase, Report, RunnerState};
+use runner_fleet_engine::{Phase, Report, RunnerState, Want};
 use runner_fleet_worker::agent::AgentCommand;
 
-/// What the engine wants of the worker's runner; the latest wish counts.
+/// What the engine wants of the worker's runner; the latest goal counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Goal {
+    Serve,
     Fence,
-    Unfence,
     Stop,
 }
 
-impl Wish {
+impl From<&Want> for Goal {
+    fn from(want: &Want) -> Self {
+        match want {
+            Want::Serve => Self::Serve,
+            Want::Fence { .. } => Self::Fence,
+            Want::Stop { .. } => Self::Stop,
+        }
+    }
+}
+
+impl Goal {
     fn command(self) -> AgentCommand {
         match self {
             Self::Fence => AgentCommand::Fence,
-            Self::Unfence => AgentCommand::Unfence,
+            Self::Serve => AgentCommand::Unfence,
             Self::Stop => AgentCommand::Stop,
         }
     }
 
-    /// Whether the runner, as it reports itself, is still without what was wished.
+    /// Whether the runner, as it reports itself, is still without what was wanted.
     fn is_open(self, runner: RunnerState) -> bool {
         match self {
             Self::Fence => runner == RunnerState::Serving,
-            Self::Unfence => runner == RunnerState::Fenced,
+            Self::Serve => runner == RunnerState::Fenced,
             Self::Stop => matches!(runner, RunnerState::Serving | RunnerState::Fenced),
         }
     }
@@ -45,11 +55,11 @@ pub(super) enum Next {
     Run(PendingCommand),
     /// Nothing before this time.
     At(Instant),
-    /// Nothing, until a report or wish arrives.
+    /// Nothing, until a report or goal arrives.
     Nothing,
 }
 
-/// A command, and which version of the wish or configuration it carries out.
+/// A command, and which version of the goal or configuration it carries out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PendingCommand {
     pub(super) command: AgentCommand,
@@ -69,10 +79,10 @@ pub(super) enum Outcome {
 
 #[derive(Debug)]
 pub(super) struct CommandQueue {
-    wish: Option<Wish>,
-    wish_version: u64,
+    goal: Option<Goal>,
+    goal_version: u64,
     /// The version that was settled on this connection, and when.
-    wish_settled: Option<(u64, Instant)>,
+    goal_settled: Option<(u64, Instant)>,
     config_version: u64,
     config_pushed: u64,
     configured_at: Option<Instant>,
@@ -86,9 +96,9 @@ pub(super) struct CommandQueue {
 impl CommandQueue {
     pub(super) fn new() -> Self {
         Self {
-            wish: None,
-            wish_version: 0,
-            wish_settled: None,
+            goal: None,
+            goal_version: 0,
+            goal_settled: None,
             config_version: 0,
             config_pushed: 0,
             configured_at: None,
@@ -100,17 +110,17 @@ impl CommandQueue {
         }
     }
 
-    /// The engine repeats itself; only another wish is a change.
-    pub(super) fn wish(&mut self, wish: Wish) {
-        if self.wish != Some(wish) {
-            self.wish = Some(wish);
-            self.wish_version += 1;
+    /// Something is wanted; only another goal than before is a change.
+    pub(super) fn want(&mut self, goal: Goal) {
+        if self.goal != Some(goal) {
+            self.goal = Some(goal);
+            self.goal_version += 1;
             self.not_before = None;
         }
     }
 
-    pub(super) fn latest_wish(&self) -> Option<Wish> {
-        self.wish
+    pub(super) fn latest_goal(&self) -> Option<Goal> {
+        self.goal
     }
 
     /// The configuration has changed.
@@ -124,15 +134,15 @@ impl CommandQueue {
         self.ready = report.phase == Phase::Ready;
         self.runner = Some(report.runner);
         // An unfence is an event, not a state to be kept: a fence that the agent puts up later is its own affair.
-        let settled = self.wish_settled.is_some_and(|(version, _)| version == self.wish_version);
-        if self.wish == Some(Wish::Unfence) && settled && report.runner != RunnerState::Fenced {
-            self.wish = None;
+        let settled = self.goal_settled.is_some_and(|(version, _)| version == self.goal_version);
+        if self.goal == Some(Goal::Serve) && settled && report.runner != RunnerState::Fenced {
+            self.goal = None;
         }
     }
 
     /// The connection is gone; what was done on it may not have arrived.
     pub(super) fn lost(&mut self) {
-        self.wish_settled = None;
+        self.goal_settled = None;
         self.configured_at = None;
         self.runner = None;
         self.ready = false;
@@ -152,7 +162,7 @@ impl CommandQueue {
         if let Some(at) = self.not_before.filter(|at| *at > now) {
             return Next::At(at);
         }
-        let leaving = matches!(self.wish, Some(Wish::Fence | Wish::Stop));
+        let leaving = matches!(self.goal, Some(Goal::Fence | Goal::Stop));
         let unconfigured = self.ready && runner == RunnerState::Absent;
         let outdated = self.ready
             && self.config_pushed != self.config_version
@@ -162,7 +172,7 @@ impl CommandQueue {
         if !leaving && unconfigured {
             return self.push(timeouts, now);
         }
-        match self.next_for_wish(runner, timeouts, now) {
+        match self.next_for_goal(runner, timeouts, now) {
             Next::Run(command) => Next::Run(command),
             Next::At(_) | Next::Nothing if !leaving && outdated => Next::Run(self.configure()),
             later => later,
@@ -177,8 +187,8 @@ impl CommandQueue {
                 if command.command == AgentCommand::Configure {
                     self.config_pushed = command.version;
                     self.configured_at = Some(now);
-                } else if command.version == self.wish_version {
-                    self.wish_settled = Some((command.version, now));
+                } else if command.version == self.goal_version {
+                    self.goal_settled = Some((command.version, now));
                 }
             }
             Outcome::Later => {
@@ -193,17 +203,17 @@ impl CommandQueue {
         }
     }
 
-    fn next_for_wish(&self, runner: RunnerState, timeouts: &Timeouts, now: Instant) -> Next {
-        let Some(wish) = self.wish else { return Next::Nothing };
-        let command = PendingCommand { command: wish.command(), version: self.wish_version };
-        match self.wish_settled {
-            Some((version, at)) if version == self.wish_version => match wish.is_open(runner) {
+    fn next_for_goal(&self, runner: RunnerState, timeouts: &Timeouts, now: Instant) -> Next {
+        let Some(goal) = self.goal else { return Next::Nothing };
+        let command = PendingCommand { command: goal.command(), version: self.goal_version };
+        match self.goal_settled {
+            Some((version, at)) if version == self.goal_version => match goal.is_open(runner) {
                 true if now < at + timeouts.command_effect => Next::At(at + timeouts.command_effect),
                 true => Next::Run(command),
                 false => Next::Nothing,
             },
             // There is no fence to take down.
-            _ if wish == Wish::Unfence && runner == RunnerState::Absent => Next::Nothing,
+            _ if goal == Goal::Serve && runner == RunnerState::Absent => Next::Nothing,
             _ => Next::Run(command),
         }
     }
@@ -320,25 +330,25 @@ pub(super) mod tests {
     #[test]
     fn a_worker_that_is_to_leave_is_not_started_first() {
         let mut desk = Desk::new();
-        desk.commands.wish(Wish::Fence);
+        desk.commands.want(Goal::Fence);
         desk.hears(Absent);
 
         assert_eq!((desk.settles(), desk.settles()), (Some(Fence), None));
-        desk.commands.wish(Wish::Unfence);
+        desk.commands.want(Goal::Serve);
         assert_eq!((desk.settles(), desk.settles()), (Some(Configure), None));
     }
 
     #[test]
-    fn the_same_wish_again_is_no_change_and_another_one_is() {
+    fn the_same_goal_again_is_no_change_and_another_one_is() {
         let mut desk = Desk::new();
         desk.hears(Serving);
-        desk.commands.wish(Wish::Fence);
+        desk.commands.want(Goal::Fence);
         assert_eq!(desk.settles(), Some(Fence));
-        desk.commands.wish(Wish::Fence);
+        desk.commands.want(Goal::Fence);
         assert_eq!(desk.settles(), None);
-        desk.commands.wish(Wish::Unfence);
+        desk.commands.want(Goal::Serve);
         assert_eq!(desk.settles(), Some(Unfence));
-        desk.commands.wish(Wish::Stop);
+        desk.commands.want(Goal::Stop);
         assert_eq!(desk.settles(), Some(Stop));
         desk.hears(Stopped);
         desk.passes(100);
@@ -346,23 +356,23 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_wish_that_changes_midway_is_carried_out_after() {
+    fn a_goal_that_changes_midway_is_carried_out_after() {
         let mut desk = Desk::new();
         desk.hears(Serving);
-        desk.commands.wish(Wish::Fence);
+        desk.commands.want(Goal::Fence);
         let Next::Run(fence) = desk.commands.next(&desk.timeouts, desk.now) else { panic!("no fence") };
 
-        desk.commands.wish(Wish::Unfence);
+        desk.commands.want(Goal::Serve);
         desk.commands.finished(fence, Outcome::Settled, &desk.timeouts, desk.now);
 
         assert_eq!((desk.settles(), desk.settles()), (Some(Unfence), None));
     }
 
     #[test]
-    fn a_settled_wish_that_the_reports_do_not_show_is_repeated() {
+    fn a_settled_goal_that_the_reports_do_not_show_is_repeated() {
         let mut desk = Desk::new();
         desk.hears(Serving);
-        desk.commands.wish(Wish::Fence);
+        desk.commands.want(Goal::Fence);
         desk.settles();
 
         desk.passes(29);
@@ -375,10 +385,10 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_lost_connection_repeats_the_latest_wish() {
+    fn a_lost_connection_repeats_the_latest_goal() {
         let mut desk = Desk::new();
         desk.hears(Serving);
-        desk.commands.wish(Wish::Fence);
+        desk.commands.want(Goal::Fence);
         desk.settles();
 
         desk.commands.lost();
@@ -392,7 +402,7 @@ pub(super) mod tests {
     fn an_unfence_that_has_happened_is_forgotten() {
         let mut desk = Desk::new();
         desk.hears(Fenced);
-        desk.commands.wish(Wish::Unfence);
+        desk.commands.want(Goal::Serve);
         assert_eq!(desk.settles(), Some(Unfence));
         desk.hears(Serving);
 
@@ -410,12 +420,12 @@ pub(super) mod tests {
         desk.commands.reconfigure();
         assert_eq!((desk.settles(), desk.settles()), (Some(Configure), None));
 
-        desk.commands.wish(Wish::Fence);
+        desk.commands.want(Goal::Fence);
         desk.settles();
         desk.hears(Fenced);
         desk.commands.reconfigure();
         assert_eq!(desk.settles(), None);
-        desk.commands.wish(Wish::Unfence);
+        desk.commands.want(Goal::Serve);
         assert_eq!((desk.settles(), desk.settles(), desk.settles()), (Some(Unfence), Some(Configure), None));
     }
 
@@ -423,7 +433,7 @@ pub(super) mod tests {
     fn failures_back_off_and_patience_is_no_failure() {
         let mut desk = Desk::new();
         desk.hears(Fenced);
-        desk.commands.wish(Wish::Stop);
+        desk.commands.want(Goal::Stop);
         let mut waits = Vec::new();
         for outcome in [Outcome::Failed, Outcome::Failed, Outcome::Later, Outcome::Later, Outcome::Failed] {
             assert_eq!(desk.runs(outcome), Some(Stop));
@@ -434,7 +444,7 @@ pub(super) mod tests {
 
         assert_eq!(waits, [1, 2, 1, 2, 1]);
         assert_eq!(desk.commands.failures(), 1);
-        desk.commands.wish(Wish::Unfence);
-        assert_eq!(desk.settles(), Some(Unfence), "another wish does not wait for the failed one");
+        desk.commands.want(Goal::Serve);
+        assert_eq!(desk.settles(), Some(Unfence), "another goal does not wait for the failed one");
     }
 }

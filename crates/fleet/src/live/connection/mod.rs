@@ -1,6 +1,6 @@
 //! The connections to the workers: one task per worker, one SSH connection, one streaming command.
 //!
-//! A connection carries out wishes and reports what it sees; it decides nothing that an administrator would care about. It
+//! A connection carries out what is wanted and reports what it sees; it decides nothing that an administrator would care about. It
 //! may be told the same thing any number of times.
 //!
 //! Reading order: [`Connections`], one worker's connection (`worker`), its task (`task`), one session (`session`), what to run next
@@ -25,13 +25,13 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::command_queue::Wish;
+use self::command_queue::Goal;
 use self::outbox::Outbox;
 use self::task::run;
 use self::worker::{Shared, WorkerConnection};
 use super::clock::Clock;
 use crate::ssh::ManagerKey;
-use runner_fleet_engine::{Event, RunnerName, WorkerId};
+use runner_fleet_engine::{Event, RunnerName, Want, WorkerId};
 
 pub use self::dial::{Dial, Tcp, Wire};
 pub use self::probe::probe;
@@ -94,7 +94,7 @@ impl Connections {
 
     /// Opens and keeps a connection. Required a tokio runtime. A worker that has one already keeps it, unless its runner or
     /// address is another one now.
-    pub fn connect(&mut self, worker: WorkerId, runner: RunnerName, address: IpAddr) {
+    pub fn connect(&mut self, worker: WorkerId, runner: RunnerName, address: IpAddr, want: Option<&Want>) {
         if self
             .connections
             .get(&worker)
@@ -105,9 +105,9 @@ impl Connections {
         let outbox = Outbox::new(worker.clone(), self.events.clone());
         let connection =
             Arc::new(WorkerConnection::new(worker.clone(), runner, address, Arc::clone(&self.shared), outbox));
-        if let Some(wish) = self.connections.get(&worker).and_then(|former| former.connection.commands().latest_wish())
-        {
-            connection.commands().wish(wish);
+        let former = || self.connections.get(&worker).and_then(|former| former.connection.commands().latest_goal());
+        if let Some(goal) = want.map(Goal::from).or_else(former) {
+            connection.commands().want(goal);
         }
         let cancel = CancellationToken::new();
         self.tasks.spawn(run(Arc::clone(&connection), cancel.clone()));
@@ -119,20 +119,13 @@ impl Connections {
         self.connections.remove(worker);
     }
 
-    /// Lets the worker's runner take no more jobs. This and the other wishes are carried out as soon as the agent can
-    /// be reached, again after a lost connection, and until another wish replaces it; a worker without a connection has none.
-    pub fn fence(&self, worker: &WorkerId) {
-        self.wish(worker, Wish::Fence);
-    }
-
-    /// Takes the fence down again.
-    pub fn unfence(&self, worker: &WorkerId) {
-        self.wish(worker, Wish::Unfence);
-    }
-
-    /// Ends the runner process, once it is fenced and empty.
-    pub fn stop(&self, worker: &WorkerId) {
-        self.wish(worker, Wish::Stop);
+    /// Says what is wanted of a worker. It is carried out as soon as the agent can be reached, again after a lost connection
+    /// or without an effect, and until something else is wanted; of a worker without a connection nothing is.
+    pub fn want(&self, worker: &WorkerId, want: &Want) {
+        if let Some(Entry { connection, .. }) = self.connections.get(worker) {
+            connection.commands().want(want.into());
+            connection.changed.notify_one();
+        }
     }
 
     /// Pushes the current configuration to the runner's workers: at once to those that serve, to a fenced one after its
@@ -149,12 +142,5 @@ impl Connections {
         self.connections.clear();
         self.tasks.close();
         self.tasks.wait().await;
-    }
-
-    fn wish(&self, worker: &WorkerId, wish: Wish) {
-        if let Some(Entry { connection, .. }) = self.connections.get(worker) {
-            connection.commands().wish(wish);
-            connection.changed.notify_one();
-        }
     }
 }

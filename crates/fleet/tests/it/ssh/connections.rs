@@ -7,7 +7,9 @@ use std::time::Duration;
 use runner_fleet::live::clock::Clock;
 use runner_fleet::live::connection::{Connections, Provision, Provisioner, Timeouts};
 use runner_fleet::ssh::ManagerKey;
-use runner_fleet_engine::{ConnectionFailure, Event, RunnerName, RunnerState, WorkerEvent, WorkerId};
+use runner_fleet_engine::{
+    ConnectionFailure, DrainReason, Event, RunnerName, RunnerState, Want, WorkerEvent, WorkerId,
+};
 use russh::keys::Algorithm;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
@@ -34,6 +36,14 @@ impl Provisioner for Shelf {
         assert_eq!(*runner, this_runner());
         self.0.lock().unwrap().clone()
     }
+}
+
+fn fence() -> Want {
+    Want::Fence { reason: DrainReason::Paused }
+}
+
+fn stop() -> Want {
+    Want::Stop { reason: DrainReason::Paused }
 }
 
 fn this_worker() -> WorkerId {
@@ -82,7 +92,7 @@ impl World {
     }
 
     fn connect(&mut self) {
-        self.connections.connect(this_worker(), this_runner(), [10, 0, 0, 1].into());
+        self.connections.connect(this_worker(), this_runner(), [10, 0, 0, 1].into(), None);
     }
 
     async fn event(&mut self) -> WorkerEvent {
@@ -182,21 +192,20 @@ async fn wishes_reach_the_agent_and_their_effect_is_reported() {
     world.up().await;
     world.reported(RunnerState::Serving).await;
 
-    for (command, state) in
-        [("fence", RunnerState::Fenced), ("unfence", RunnerState::Serving), ("stop", RunnerState::Stopped)]
-    {
+    let steps = [
+        (fence(), "fence", RunnerState::Fenced),
+        (Want::Serve, "unfence", RunnerState::Serving),
+        (stop(), "stop", RunnerState::Stopped),
+    ];
+    for (want, command, state) in steps {
         for _ in 0..3 {
-            match command {
-                "fence" => world.connections.fence(&this_worker()),
-                "unfence" => world.connections.unfence(&this_worker()),
-                _ => world.connections.stop(&this_worker()),
-            }
+            world.connections.want(&this_worker(), &want);
         }
         assert_eq!(world.told.next().await, command);
         world.reported(state).await;
     }
 
-    world.connections.fence(&WorkerId::new("i-unknown"));
+    world.connections.want(&WorkerId::new("i-unknown"), &fence());
     world.ends().await;
 }
 
@@ -205,7 +214,7 @@ async fn a_wish_before_the_connection_comes_first() {
     let mut world = World::new(Say::Runner("absent"));
     world.worker.refusals.store(2, Ordering::Relaxed);
     world.connect();
-    world.connections.fence(&this_worker());
+    world.connections.want(&this_worker(), &fence());
 
     assert_eq!(world.told.next().await, "fence");
     world.down().await;
@@ -220,11 +229,11 @@ async fn another_address_is_connected_with_the_same_wish() {
     let mut world = World::new(Say::Runner("serving"));
     world.connect();
     world.up().await;
-    world.connections.fence(&this_worker());
+    world.connections.want(&this_worker(), &fence());
     assert_eq!(world.told.next().await, "fence");
     world.reported(RunnerState::Fenced).await;
 
-    world.connections.connect(this_worker(), this_runner(), [10, 0, 0, 2].into());
+    world.connections.connect(this_worker(), this_runner(), [10, 0, 0, 2].into(), None);
 
     world.up().await;
     assert_eq!(world.told.next().await, "fence");
@@ -237,7 +246,7 @@ async fn after_a_cut_it_connects_again_and_repeats_the_latest_wish() {
     let mut world = World::new(Say::Runner("serving"));
     world.connect();
     world.up().await;
-    world.connections.fence(&this_worker());
+    world.connections.want(&this_worker(), &fence());
     assert_eq!(world.told.next().await, "fence");
     world.reported(RunnerState::Fenced).await;
 
@@ -256,13 +265,13 @@ async fn an_early_stop_is_repeated_until_the_wish_changes() {
     *world.worker.answers.lock().unwrap() = (4, String::new()); // busy
     world.connect();
     world.up().await;
-    world.connections.stop(&this_worker());
+    world.connections.want(&this_worker(), &stop());
     for _ in 0..8 {
         assert_eq!(world.told.next().await, "stop");
     }
 
     *world.worker.answers.lock().unwrap() = (0, String::new());
-    world.connections.unfence(&this_worker());
+    world.connections.want(&this_worker(), &Want::Serve);
 
     while world.told.next().await != "unfence" {}
     assert!(matches!(world.event().await, WorkerEvent::Report(_)), "patience is no failure");
@@ -406,7 +415,7 @@ async fn a_disconnected_worker_is_left_alone() {
     world.reported(RunnerState::Serving).await;
 
     world.connections.disconnect(&this_worker());
-    world.connections.fence(&this_worker());
+    world.connections.want(&this_worker(), &fence());
 
     world.ends().await;
 }
