@@ -60,7 +60,7 @@ pub use legacy::{Surroundings, migrate};
 pub use load::{Loaded, load, parse, parse_in};
 pub use model::{Address, Config, Fleet, LogFormat, LogLevel, Runner, RunnerFleet, SetupScript};
 pub use problems::{Problem, Problems, Warning};
-pub use secret::{Secret, SecretError};
+pub use secret::{Found, Secret, SecretError};
 pub use ssh_key::{SshKey, SshKeyParameter};
 pub use tool::Tool;
 pub use volume::{RootVolume, VolumeType};

@@ -90,13 +90,12 @@ impl Secret {
         }
     }
 
-    /// The secret, read from this machine's environment and files; `Ok(None)` for an SSM reference
-    /// ([`Secret::ssm_parameter`]).
+    /// The secret, read from this machine's environment and files; or the name of the SSM parameter that has it.
     ///
     /// # Errors
     /// See [`SecretError`]; no error holds a secret.
     #[expect(clippy::disallowed_methods, reason = "the one place where env: references are read")]
-    pub fn resolve_local(&self) -> Result<Option<SecretString>, SecretError> {
+    pub fn resolve_local(&self) -> Result<Found<'_>, SecretError> {
         self.resolve_with(|name| std::env::var(name).ok())
     }
 
@@ -104,10 +103,10 @@ impl Secret {
     ///
     /// # Errors
     /// See [`SecretError`].
-    pub fn resolve_with(&self, env: impl Fn(&str) -> Option<String>) -> Result<Option<SecretString>, SecretError> {
+    pub fn resolve_with(&self, env: impl Fn(&str) -> Option<String>) -> Result<Found<'_>, SecretError> {
         let text = match self {
-            Self::Literal(secret) => return Ok(Some(secret.clone())),
-            Self::Ssm(_) => return Ok(None),
+            Self::Literal(secret) => return Ok(Found::Here(secret.clone())),
+            Self::Ssm(name) => return Ok(Found::InParameter(name)),
             Self::Env(name) => {
                 SecretString::from(env(name).ok_or_else(|| SecretError::NotInEnvironment(name.clone()))?)
             }
@@ -115,8 +114,17 @@ impl Secret {
         };
         let token = SecretString::from(text.expose_secret().trim());
         check_token(token.expose_secret(), &self.to_string())?;
-        Ok(Some(token))
+        Ok(Found::Here(token))
     }
+}
+
+/// What reading a secret on this machine brings.
+#[derive(Clone, Debug)]
+pub enum Found<'a> {
+    /// The secret itself.
+    Here(SecretString),
+    /// It is in the SSM parameter of this name.
+    InParameter(&'a str),
 }
 
 /// GitLab Runner expands `$NAME` and `${NAME}` in a token.
@@ -179,14 +187,17 @@ mod tests {
     fn resolved(secret: &Secret) -> Result<String, String> {
         let env = |name: &str| (name == "TOKEN").then(|| "glrt-env\n".to_owned());
         let resolved = secret.resolve_with(env).map_err(|error| error.to_string())?;
-        Ok(resolved.map_or_else(|| "none".to_owned(), |secret| secret.expose_secret().to_owned()))
+        Ok(match resolved {
+            Found::Here(secret) => secret.expose_secret().to_owned(),
+            Found::InParameter(name) => format!("in {name}"),
+        })
     }
 
     #[test]
     fn references_are_read_and_shown() {
         let cases = [
             ("glrt-abc", "literal (not shown)", Ok("glrt-abc")),
-            ("ssm:/ci/token", "ssm:/ci/token", Ok("none")),
+            ("ssm:/ci/token", "ssm:/ci/token", Ok("in /ci/token")),
             ("env:TOKEN", "env:TOKEN", Ok("glrt-env")),
             ("$TOKEN", "env:TOKEN", Ok("glrt-env")),
             ("${TOKEN}", "env:TOKEN", Ok("glrt-env")),

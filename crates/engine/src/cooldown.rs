@@ -15,6 +15,7 @@ use super::event::LaunchErrorClass;
 use super::ids::{InstanceType, LaunchToken, SubnetId, Zone};
 use super::offering::{Market, Offering};
 use super::time::after;
+use super::worker::Instance;
 
 /// None of that type in that zone: three minutes at first, half an hour at most.
 const CAPACITY: Doubling = Doubling { first: Duration::from_secs(180), longest: Duration::from_secs(1800) };
@@ -96,6 +97,10 @@ impl Cooldowns {
             // These say nothing about what EC2 has; the runner or the whole engine backs off instead.
             LaunchErrorClass::Slow | LaunchErrorClass::Denied | LaunchErrorClass::Invalid => return,
         };
+        self.close_key(key, pace, now);
+    }
+
+    fn close_key(&mut self, key: Key, pace: Doubling, now: Timestamp) {
         let closed = self.0.entry(key).or_insert(Closed { until: now, times: 0, probe: None });
         // Several errors of one call are one failure: what is closed already is not closed for longer.
         if closed.until > now {
@@ -104,6 +109,12 @@ impl Cooldowns {
         closed.times = closed.times.saturating_add(1);
         closed.until = after(now, pace.wait(closed.times));
         closed.probe = None;
+    }
+
+    /// EC2 takes capacity back from where this worker runs, or may soon: the same as being given none there.
+    pub(crate) fn close_where(&mut self, instance: &Instance, now: Timestamp) {
+        let Instance { market, instance_type, zone, .. } = instance;
+        self.close_key(Key::Offering(*market, instance_type.clone(), zone.clone()), CAPACITY, now);
     }
 
     /// A launch that asks for these offerings is on its way: those that were due for a probe are being probed by it.

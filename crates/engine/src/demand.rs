@@ -7,7 +7,6 @@
 //! none while another could.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
@@ -282,34 +281,19 @@ struct Candidate<'a> {
     room: u32,
 }
 
-/// Which candidates fit a set of tags, worked out once for each set: thousands of jobs share a handful of them.
+/// Which candidates fit a set of tags, as indices in file order, worked out once for each set: thousands of jobs share a
+/// handful of them. Where GitLab itself names the runners (`true`), tags say nothing.
 #[derive(Default)]
-struct ByTags<'a>(BTreeMap<u64, Vec<Fitting<'a>>>);
-
-/// A set of tags, and the indices of the candidates that it fits, in file order.
-struct Fitting<'a> {
-    by_gitlab: bool,
-    tags: &'a BTreeSet<String>,
-    candidates: Vec<usize>,
-}
+struct ByTags<'a>(BTreeMap<(bool, &'a BTreeSet<String>), Vec<usize>>);
 
 impl<'a> ByTags<'a> {
-    /// The candidates that this job's tags fit, in file order; all of them where GitLab itself names the runners.
+    /// The candidates that this job's tags fit.
     fn fitting(&mut self, candidates: &[Candidate<'_>], job: &'a PendingJob) -> &[usize] {
-        // The hash only finds the set quickly; the sets themselves are compared, and no order follows from it.
-        let mut hasher = DefaultHasher::new();
-        (job.offered_to.is_some(), &job.tags).hash(&mut hasher);
-        let same_hash = self.0.entry(hasher.finish()).or_default();
-        let is_same =
-            |fitting: &Fitting<'_>| fitting.by_gitlab == job.offered_to.is_some() && *fitting.tags == job.tags;
-        let index = same_hash.iter().position(is_same).unwrap_or_else(|| {
-            let by_gitlab = job.offered_to.is_some();
+        let by_gitlab = job.offered_to.is_some();
+        self.0.entry((by_gitlab, &job.tags)).or_insert_with(|| {
             let fit = |(_, candidate): &(usize, &Candidate<'_>)| by_gitlab || tags_fit(candidate.facts, &job.tags);
-            let fitting = candidates.iter().enumerate().filter(fit).map(|(index, _)| index).collect();
-            same_hash.push(Fitting { by_gitlab, tags: &job.tags, candidates: fitting });
-            same_hash.len() - 1
-        });
-        same_hash.get(index).map_or(&[], |fitting| &fitting.candidates)
+            candidates.iter().enumerate().filter(fit).map(|(index, _)| index).collect()
+        })
     }
 }
 

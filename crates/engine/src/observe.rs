@@ -165,19 +165,19 @@ impl Engine {
             }
             WorkerTransition::Interrupted(id) => {
                 let worker = self.fleet.workers.get(&id)?;
-                let offering = self.offering_of(&worker.instance);
+                let place = worker.instance.place();
+                self.cooldowns.close_where(&worker.instance, now);
                 self.journal.totals.interruptions += 1;
-                self.cool(&offering, LaunchErrorClass::Capacity);
-                let text = format!("{id} gets an interruption notice; {offering} is left alone for a while");
+                let text = format!("{id} gets an interruption notice; {place} is left alone for a while");
                 self.journal.note(now, Entry::new(DecisionKind::Interruption, text).on(&id));
                 None
             }
             WorkerTransition::Endangered(id) => {
                 let worker = self.fleet.workers.get(&id)?;
-                let offering = self.offering_of(&worker.instance);
+                let place = worker.instance.place();
                 // Its successor must not come from where EC2 is about to take capacity back.
-                self.cool(&offering, LaunchErrorClass::Capacity);
-                let text = format!("EC2 may take {id} back soon; {offering} is left alone for a while");
+                self.cooldowns.close_where(&worker.instance, now);
+                let text = format!("EC2 may take {id} back soon; {place} is left alone for a while");
                 self.journal.note(now, Entry::new(DecisionKind::Rebalance, text).on(&id));
                 None
             }
@@ -206,8 +206,7 @@ impl Engine {
         let entry = Entry::new(DecisionKind::Ended, format!("{} has ended by itself{lost}: {why}", instance.id));
         self.journal.note(now, entry.of(&instance.runner).on(&instance.id));
         if instance.market == Market::Spot && taken_back {
-            let offering = self.offering_of(instance);
-            self.cool(&offering, LaunchErrorClass::Capacity);
+            self.cooldowns.close_where(instance, now);
             if let Some(settings) = &self.settings {
                 self.retries.note(settings, &instance.runner, &instance.id, projects, now);
             }
@@ -219,22 +218,6 @@ impl Engine {
 
     fn cool(&mut self, offering: &Offering, class: LaunchErrorClass) {
         self.cooldowns.close(offering, class, self.now);
-    }
-
-    /// The offering that an instance came from; its subnet is that of the runner's launch plan in the instance's zone.
-    fn offering_of(&self, instance: &Instance) -> Offering {
-        let subnet = self
-            .runners
-            .get(&instance.runner)
-            .and_then(|runner| runner.plan.known())
-            .and_then(|plan| plan.places.iter().find(|place| place.zone == instance.zone))
-            .map_or_else(|| super::ids::SubnetId::new(""), |place| place.subnet.clone());
-        Offering {
-            market: instance.market,
-            instance_type: instance.instance_type.clone(),
-            zone: instance.zone.clone(),
-            subnet,
-        }
     }
 
     fn launched(&mut self, token: &LaunchToken, answer: &LaunchAnswer) {

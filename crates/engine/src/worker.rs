@@ -60,6 +60,13 @@ pub enum InstanceState {
     Terminated,
 }
 
+impl Instance {
+    /// Where it runs, for people: as an [`Offering`](super::offering::Offering) is written.
+    pub(crate) fn place(&self) -> String {
+        format!("{} {} in {}", self.market, self.instance_type, self.zone)
+    }
+}
+
 impl InstanceState {
     /// Whether it has ended or is ending by itself: it takes no job any more and needs no call.
     pub fn is_ending(self) -> bool {

@@ -136,7 +136,6 @@ impl Provisioner for Shelf {
             port: self.port,
             host_key_public: self.host_key_public.clone(),
             bundle: SecretString::default(),
-            sudo: true,
         })
     }
 }

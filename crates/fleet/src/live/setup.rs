@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
 
 use crate::aws::{Aws, AwsError};
-use runner_fleet_config::{Config, Runner, Secret, SecretError};
+use runner_fleet_config::{Config, Found, Runner, Secret, SecretError};
 use runner_fleet_engine::{RunnerName, Settings};
 use runner_fleet_gitlab::{GitLab, GitLabError, Options};
 
@@ -152,13 +152,12 @@ fn client(runner: &Runner, api_token: Option<SecretString>, seed: u64) -> Result
 }
 
 async fn resolve(secret: &Secret, what: &'static str, runner: &Runner, aws: &Aws) -> Result<SecretString, SetupError> {
-    let local =
-        secret.resolve_local().map_err(|source| SetupError::Secret { what, runner: runner.name.clone(), source })?;
-    match (local, secret.ssm_parameter()) {
-        (Some(token), _) => Ok(token),
-        (None, parameter) => {
+    let unread = |source| SetupError::Secret { what, runner: runner.name.clone(), source };
+    match secret.resolve_local().map_err(unread)? {
+        Found::Here(token) => Ok(token),
+        Found::InParameter(name) => {
             let of_aws = |source| SetupError::Aws { runner: runner.name.clone(), source: Box::new(source) };
-            aws.secret(parameter.unwrap_or_default()).await.map_err(of_aws)
+            aws.secret(name).await.map_err(of_aws)
         }
     }
 }

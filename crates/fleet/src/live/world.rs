@@ -216,6 +216,5 @@ pub(super) fn provision(config: &Config, runner: &RunnerSetup, key: &ManagerKey,
         port: runner.runner.fleet.ssh_port,
         host_key_public: spec.host_key.public,
         bundle: worker::bundle(&config_toml, &SystemId::of(worker)),
-        sudo: spec.ssh_user != "root",
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use runner_fleet_engine::{
-    Command, ConfigHash, Event, IdleCount, IdlePolicy, LaunchPlan, OperatorRequest, Report, RunnerName, RunnerSettings,
-    RunnerState, WorkerEvent, WorkerId, WorkerReason,
+    Command, ConfigHash, DrainReason, Event, Health, IdleCount, IdlePolicy, LaunchPlan, OperatorRequest, Report,
+    RunnerName, RunnerSettings, RunnerState, Want, WorkerEvent, WorkerId, WorkerReason,
 };
 
 use super::bench::{RUNNER, TestBench, launches, plan, runner, serving, settings, words};
@@ -365,4 +365,40 @@ fn force_ends_a_worker_that_is_out_of_reach_and_one_that_boots() {
     let booting = bench.grant(&launch).remove(0);
     bench.list();
     assert_eq!(words(&bench.step(vec![force(&booting)]))[0], format!("terminate {booting}"));
+}
+
+#[test]
+fn a_worker_that_serves_after_its_stop_is_fenced_again() {
+    let (mut bench, worker) = fencing();
+    bench.pass(1);
+    assert_eq!(words(&bench.report(&worker, fenced(0, 0))), [format!("stop {worker}")]);
+    bench.pass(1);
+    assert_eq!(words(&bench.report(&worker, serving(0))), [format!("fence {worker}")]);
+    bench.pass(1);
+    assert_eq!(words(&bench.report(&worker, fenced(0, 0))), [format!("stop {worker}")]);
+    bench.pass(1);
+    assert_eq!(words(&bench.report(&worker, stopped())), [format!("terminate {worker}")]);
+}
+
+#[test]
+fn a_new_connection_is_told_what_is_wanted() {
+    let mut bench = TestBench::with(vec![runner()]);
+    let launch = launches(&bench.queue(&[1])).remove(0);
+    let worker = bench.grant(&launch).remove(0);
+    bench.list();
+    let ready = Report { runner: RunnerState::Absent, open_requests: 0, ..serving(0) };
+    bench.pass(400);
+    assert_eq!(words(&bench.report(&worker, ready)), [format!("fence {worker}")], "its boot took too long");
+    bench.instances[0].health = Health::Impaired;
+    bench.pass(80);
+    assert!(words(&bench.list()).contains(&format!("terminate {worker}")), "and now it is lost");
+
+    bench.pass(1);
+    let commands = bench.report(&worker, serving(0));
+
+    let connect = commands.iter().find_map(|command| match command {
+        Command::Connect { worker: to, want, .. } if *to == worker => Some(want),
+        _ => None,
+    });
+    assert!(matches!(connect, Some(Some(Want::Fence { reason: DrainReason::LateBoot { .. } }))), "{commands:?}");
 }

@@ -23,13 +23,12 @@ pub async fn probe(address: IpAddr, provision: &Provision, key: &ManagerKey) -> 
 }
 
 async fn report(address: IpAddr, provision: &Provision, key: &ManagerKey) -> Result<WorkerEvent, ConnectionFailure> {
-    let Provision { user, port, host_key_public, bundle: _, sudo } = provision;
+    let Provision { user, port, host_key_public, bundle: _ } = provision;
     let host_key = HostPublicKey::parse(host_key_public)
         .ok_or_else(|| ConnectionFailure::Refused("the pinned host key is not an ed25519 key".into()))?;
     let target = Target { address: SocketAddr::new(address, *port), user: user.clone(), host_key };
     let session = Session::connect(&target, key, &Limits::default()).await.map_err(failure)?;
-    let agent_user = if *sudo { user.as_str() } else { "root" };
-    let output = session.run(&AgentCommand::Report.line(agent_user), &[], REPORT).await.map_err(failure)?;
+    let output = session.run(&AgentCommand::Report.line(user), &[], REPORT).await.map_err(failure)?;
     if is_missing(output.status, &output.stderr) {
         return Ok(WorkerEvent::NoAgent);
     }

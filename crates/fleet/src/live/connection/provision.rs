@@ -25,6 +25,4 @@ pub struct Provision {
     pub host_key_public: String,
     /// The stdin of `agent configure`.
     pub bundle: SecretString,
-    /// Whether the user needs sudo to run the agent.
-    pub sudo: bool,
 }

@@ -27,7 +27,7 @@ const NOT_FOUND: [u32; 2] = [127, 126];
 pub(super) async fn run(connection: &WorkerConnection, eager: bool) -> Ended {
     let mut ended = Ended { failure: ConnectionFailure::Unreachable(String::new()), was_up: false, heard: false };
     // Boxed, here and below: what is needed for a moment takes no room in a connection that lives for days.
-    let (session, login) = match Box::pin(connect(connection, eager)).await {
+    let (session, user) = match Box::pin(connect(connection, eager)).await {
         Ok(open) => open,
         Err(failure) => return Ended { failure, ..ended },
     };
@@ -35,26 +35,15 @@ pub(super) async fn run(connection: &WorkerConnection, eager: bool) -> Ended {
     debug!(worker.id = %connection.worker, runner.name = %connection.runner, "connected to {}", connection.worker);
     connection.outbox.post(WorkerEvent::Connected);
     ended.failure = tokio::select! {
-        failure = listen(connection, &session, &login, &mut ended.heard) => failure,
-        failure = carry_out(connection, &session, &login) => failure,
+        failure = listen(connection, &session, &user, &mut ended.heard) => failure,
+        failure = carry_out(connection, &session, &user) => failure,
     };
     ended
 }
 
-/// As whom the agent's commands run.
-struct Login {
-    user: String,
-}
-
-impl Login {
-    fn line(&self, command: AgentCommand) -> String {
-        command.line(&self.user)
-    }
-}
-
-async fn connect(connection: &WorkerConnection, eager: bool) -> Result<(Session, Login), ConnectionFailure> {
+async fn connect(connection: &WorkerConnection, eager: bool) -> Result<(Session, String), ConnectionFailure> {
     let shared = &connection.shared;
-    let Provision { user, port, host_key_public, bundle: _, sudo } =
+    let Provision { user, port, host_key_public, bundle: _ } =
         shared.provisioner.provision(&connection.runner, &connection.worker).map_err(ConnectionFailure::Refused)?;
     let host_key = HostPublicKey::parse(&host_key_public)
         .ok_or_else(|| ConnectionFailure::Refused("the pinned host key is not an ed25519 key".into()))?;
@@ -69,21 +58,15 @@ async fn connect(connection: &WorkerConnection, eager: bool) -> Result<(Session,
     let turn = shared.handshakes.acquire().await;
     let session = Session::over(stream, &user, &host_key, &shared.key, &shared.timeouts.ssh).await.map_err(failure)?;
     drop(turn);
-    let agent_user = if sudo { user } else { "root".to_owned() };
-    Ok((session, Login { user: agent_user }))
+    Ok((session, user))
 }
 
 /// Keeps `agent watch` running; the agent may not be there yet when sshd already is.
-async fn listen(
-    connection: &WorkerConnection,
-    session: &Session,
-    login: &Login,
-    heard: &mut bool,
-) -> ConnectionFailure {
+async fn listen(connection: &WorkerConnection, session: &Session, user: &str, heard: &mut bool) -> ConnectionFailure {
     let up_since = Instant::now();
     let timeouts = &connection.shared.timeouts;
     loop {
-        match watch(connection, session, login, heard).await {
+        match watch(connection, session, user, heard).await {
             Watched::Ended(failure) => return failure,
             Watched::NoAgent if up_since.elapsed() > timeouts.silence => {
                 let waited = timeouts.silence;
@@ -102,8 +85,8 @@ enum Watched {
     Ended(ConnectionFailure),
 }
 
-async fn watch(connection: &WorkerConnection, session: &Session, login: &Login, heard: &mut bool) -> Watched {
-    let mut lines = match session.stream(&login.line(AgentCommand::Watch), agent::LINE_MAX).await {
+async fn watch(connection: &WorkerConnection, session: &Session, user: &str, heard: &mut bool) -> Watched {
+    let mut lines = match session.stream(&AgentCommand::Watch.line(user), agent::LINE_MAX).await {
         Ok(lines) => lines,
         Err(error) => return Watched::Ended(failure(error)),
     };
@@ -157,7 +140,7 @@ async fn beat(connection: &WorkerConnection, input: &LineInput) -> Watched {
 }
 
 /// Does what the commands says, one command at a time, until the connection is of no more use.
-async fn carry_out(connection: &WorkerConnection, session: &Session, login: &Login) -> ConnectionFailure {
+async fn carry_out(connection: &WorkerConnection, session: &Session, user: &str) -> ConnectionFailure {
     let timeouts = &connection.shared.timeouts;
     loop {
         let next = connection.commands().next(timeouts, Instant::now());
@@ -173,7 +156,7 @@ async fn carry_out(connection: &WorkerConnection, session: &Session, login: &Log
             }
             Next::Run(command) => command,
         };
-        let outcome = match Box::pin(execute(connection, session, login, command.command)).await {
+        let outcome = match Box::pin(execute(connection, session, user, command.command)).await {
             Ok(outcome) => outcome,
             Err(failure) => return failure,
         };
@@ -196,7 +179,7 @@ async fn carry_out(connection: &WorkerConnection, session: &Session, login: &Log
 async fn execute(
     connection: &WorkerConnection,
     session: &Session,
-    login: &Login,
+    user: &str,
     command: AgentCommand,
 ) -> Result<Result<Outcome, String>, ConnectionFailure> {
     let bundle = match command {
@@ -210,7 +193,7 @@ async fn execute(
     };
     let stdin = bundle.expose_secret();
     let limits = RunLimits { time: connection.shared.timeouts.command, stdout_bytes_max: ANSWER_BYTES_MAX };
-    match session.run(&login.line(command), stdin.as_bytes(), limits).await {
+    match session.run(&command.line(user), stdin.as_bytes(), limits).await {
         Ok(output) => {
             let words = without_secrets(&plain(&String::from_utf8_lossy(&output.stderr)), stdin);
             Ok(judge(connection, command, output.status, &words))

@@ -82,7 +82,6 @@ impl World {
             port: 22,
             host_key_public: manager.host_key("test").public_openssh,
             bundle: SecretString::from(SECRET),
-            sudo: true,
         })));
         let (sender, events) = mpsc::channel(room);
         let shelf = Arc::new(Shelf(Arc::clone(&provision)));
