@@ -1,11 +1,11 @@
 //! The live driver: ticks, wake-ups and signals; commands become calls, answers become events.
 //!
 //! Reading order: the loop ([`driver`]) between the engine and an [`edge`], with its [`clock`], what it tells systemd
-//! ([`systemd`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs to
-//! be acted on ([`ssh_key`], [`setup`], [`regions`], [`worker_spec`]), what is watched (queues, facts about runners, launch plans, prices), calls to EC2,
-//! and the [`connection`]s to the workers. At last the [`service`] that puts all of it together, what it waits for
-//! before it begins ([`starting`]), and its [`reload`]; and one [`preview`] without all that, for a plan while the service does
-//! not run.
+//! ([`systemd`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs
+//! to be acted on ([`ssh_key`], [`setup`], [`regions`], [`worker_spec`]), what is watched (queues, facts about runners,
+//! launch plans, prices), calls to EC2, and the [`connection`]s to the workers. At last the [`service`] that puts all of it
+//! together, the signals it minds, what it waits for before it begins ([`starting`]), and its [`reload`]; and one
+//! [`preview`] without all that, for a plan while the service does not run.
 
 pub mod clock;
 mod complaint;
@@ -28,6 +28,7 @@ pub mod regions;
 pub mod reload;
 pub mod service;
 pub mod setup;
+mod signals;
 pub mod ssh_key;
 pub mod starting;
 pub mod systemd;

@@ -21,6 +21,12 @@ struct Known {
 }
 
 impl Regions {
+    /// With this client for its region, which is the manager's own as well.
+    pub fn at_home_in(own: Aws) -> Self {
+        let by_name = BTreeMap::from([(own.region().to_owned(), own.clone())]);
+        Self { known: Arc::new(Mutex::new(Known { by_name, own: Some(own) })) }
+    }
+
     /// The client for a region; `None` is the manager's own.
     ///
     /// # Errors

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -22,11 +21,13 @@ use runner_fleet_config::Config;
 use runner_fleet_engine::Engine;
 
 use super::clock::Clock;
+use super::connection::{Dial, Tcp};
 use super::driver::{Channels, drive};
 use super::metrics::LoopMetrics;
 use super::regions::Regions;
 use super::reload::reload_when_asked;
 use super::setup::{Setup, SetupError};
+use super::signals;
 use super::ssh_key::{self, SshKeyError};
 use super::starting::Starting;
 use super::systemd::SystemdNotifier;
@@ -75,21 +76,42 @@ pub enum ServiceError {
     Signals(#[source] io::Error),
 }
 
+/// What the service meets outside of its configuration.
+pub struct Outside {
+    /// What time it is.
+    pub clock: Clock,
+    /// Ends the service at once.
+    pub stop: CancellationToken,
+    /// Asks for the configuration to be read again.
+    pub reload: mpsc::Receiver<()>,
+    /// How AWS is reached.
+    pub regions: Regions,
+    /// How workers are reached.
+    pub dialer: Arc<dyn Dial>,
+}
+
 /// Runs until SIGTERM or SIGINT. Workers and their jobs go on when it ends, however it ends.
+///
+/// # Errors
+/// As [`serve_until_stopped`].
+pub async fn serve(path: PathBuf, config: Config) -> Result<(), ServiceError> {
+    let stop = CancellationToken::new();
+    let reload = signals::mind(stop.clone()).map_err(ServiceError::Signals)?;
+    let outside = Outside { clock: Clock::real(), stop, reload, regions: Regions::default(), dialer: Arc::new(Tcp) };
+    serve_until_stopped(path, config, outside).await
+}
+
+/// The service, whatever its surroundings; `path` is the file that a reload reads.
 ///
 /// A secret, a region or a key that is missing is waited for.
 ///
 /// # Errors
 /// The service could not open its sockets; nothing was launched or ended.
-pub async fn serve(path: PathBuf, config: Config) -> Result<(), ServiceError> {
-    let clock = Clock::real();
-    let stop = CancellationToken::new();
-    let (ask_reload, mut reload_asked) = mpsc::channel(1);
-    tokio::spawn(mind_signals(Signals::catch().map_err(ServiceError::Signals)?, ask_reload, stop.clone()));
-
+pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside) -> Result<(), ServiceError> {
+    let Outside { clock, stop, mut reload, regions, dialer } = outside;
+    let seed = rand::random();
     let socket = control::bind(&config.fleet.control_socket).await?;
     let listener = listen(config.listen_address).await?;
-    let (regions, seed) = (Regions::default(), rand::random());
     let unborn = Engine::new(&config.fleet.manager, seed, clock.now());
     let (publish, snapshot) = watch::channel(Arc::new(unborn.snapshot()));
     let (events, from_world) = mpsc::channel(EVENTS_MAX);
@@ -106,16 +128,16 @@ pub async fn serve(path: PathBuf, config: Config) -> Result<(), ServiceError> {
     let mut systemd = SystemdNotifier::to_systemd(clock.now());
     let starting =
         Starting { clock, stop: &stop, control: &mut from_operators, publish: &publish, systemd: &mut systemd };
-    let attempt = async |config: Config| Prepared::attempt(config, &regions, seed).await;
-    let Some(prepared) = starting.until_it_works(config, &path, &mut reload_asked, attempt).await else {
+    let attempt = |config| Prepared::attempt(config, regions.clone(), seed);
+    let Some(prepared) = starting.until_it_works(config, &path, &mut reload, attempt).await else {
         return leave(operators).await;
     };
     let Prepared { key, setup } = prepared;
 
     let engine = Engine::new(setup.manager(), seed, clock.now());
     let (replace_setup, setup) = watch::channel(Arc::new(setup));
-    tokio::spawn(reload_when_asked(path, reload_asked, replace_setup, regions.clone(), seed));
-    let world = World::new(setup, regions, Arc::new(key), events, clock);
+    tokio::spawn(reload_when_asked(path, reload, replace_setup, regions.clone(), seed));
+    let world = World::new(setup, regions, Arc::new(key), events, clock, dialer);
     let channels =
         Channels { events: from_world, control: from_operators, publish, stop: stop.clone(), metrics, systemd };
     drive(engine, world, clock, channels).await;
@@ -129,9 +151,9 @@ struct Prepared {
 }
 
 impl Prepared {
-    async fn attempt(config: Config, regions: &Regions, seed: u64) -> Result<Self, StartError> {
-        let key = ssh_key::prepare(&config, regions).await?;
-        let preparing = timeout(PREPARE_MAX, Setup::prepare(config, None, regions, seed));
+    async fn attempt(config: Config, regions: Regions, seed: u64) -> Result<Self, StartError> {
+        let key = ssh_key::prepare(&config, &regions).await?;
+        let preparing = timeout(PREPARE_MAX, Setup::prepare(config, None, &regions, seed));
         let setup = preparing.await.map_err(|_| StartError::Late)??;
         Ok(Self { key, setup })
     }
@@ -152,38 +174,4 @@ async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Serv
     let bound = listener.local_addr().map_err(failed)?;
     info!("dashboard and metrics at http://{bound}/");
     Ok(Some(listener))
-}
-
-/// The signals that mean something here.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn catch() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-}
-
-async fn mind_signals(mut signals: Signals, reload: mpsc::Sender<()>, stop: CancellationToken) {
-    loop {
-        let name = tokio::select! {
-            _ = signals.terminate.recv() => "SIGTERM",
-            _ = signals.interrupt.recv() => "SIGINT",
-            _ = signals.hangup.recv() => {
-                // One reload that waits is enough: it reads the file as it is then.
-                let _ = reload.try_send(());
-                continue;
-            }
-        };
-        info!("{name}: stopping");
-        stop.cancel();
-        return;
-    }
 }

@@ -46,12 +46,12 @@ impl Starting<'_> {
     /// Tries until it works; `None` when the service is told to stop first.
     ///
     /// A reload reads `path` again, and a file that is refused changes nothing.
-    pub async fn until_it_works<T, E: Error>(
+    pub async fn until_it_works<T, E: Error, F: Future<Output = Result<T, E>>>(
         mut self,
         mut config: Config,
         path: &Path,
         reload: &mut mpsc::Receiver<()>,
-        attempt: impl AsyncFn(Config) -> Result<T, E>,
+        attempt: impl Fn(Config) -> F,
     ) -> Option<T> {
         let clock = self.clock;
         let mut pauses = Pauses::default();

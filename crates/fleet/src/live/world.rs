@@ -18,7 +18,7 @@ use runner_fleet_worker as worker;
 
 use super::clock::Clock;
 use super::complaint::Complaint;
-use super::connection::{Connections, Provision, Provisioner};
+use super::connection::{Connections, Dial, Provision, Provisioner, Timeouts};
 use super::ec2::Ec2;
 use super::edge::Edge;
 use super::facts::{self, Findings};
@@ -40,16 +40,19 @@ pub struct World {
 }
 
 impl World {
-    /// The world of this setup, and of those that replace it; answers go to `events`. Watches begin at once.
+    /// The world of this setup, and of those that replace it; workers are reached through `dialer`, and answers go to
+    /// `events`. Watches begin at once.
     pub fn new(
         setup: watch::Receiver<Arc<Setup>>,
         regions: Regions,
         key: Arc<ManagerKey>,
         events: mpsc::Sender<Event>,
         clock: Clock,
+        dialer: Arc<dyn Dial>,
     ) -> Self {
-        let recipes = Recipes { setup: setup.clone(), key: Arc::clone(&key) };
-        let connections = Connections::new(events.clone(), clock, Arc::clone(&key), Arc::new(recipes));
+        let recipes = Arc::new(Recipes { setup: setup.clone(), key: Arc::clone(&key) });
+        let timeouts = Timeouts::default();
+        let connections = Connections::with(events.clone(), clock, Arc::clone(&key), recipes, dialer, timeouts);
         let connections = Arc::new(Mutex::new(connections));
         tokio::spawn(watch_over(setup.clone(), key, events.clone(), clock, Arc::clone(&connections)));
         Self {
