@@ -1,0 +1,130 @@
+//! The whole service, as `runner-fleet run` runs it: configuration from a file, control socket, pages, engine and world; with
+//! GitLab played over HTTP, EC2 by moto, and workers by an SSH server in memory.
+//!
+//! If these broke, the parts would still be right one by one, and the fleet would not work.
+
+mod gitlab;
+mod service;
+mod workers;
+
+use jiff::{SignedDuration, Timestamp};
+use runner_fleet_engine::SystemId;
+use runner_fleet_engine::WorkerId;
+use runner_fleet_engine::snapshot::WorkerState;
+use tracing::Level;
+
+use self::gitlab::RUNNER_TOKEN;
+use self::service::Service;
+
+const JOB: u64 = 7231;
+/// How much faster than the world's the time of a service passes that launches workers: the engine takes a launch without an
+/// answer for lost after 90 s of it.
+const SPEED: f64 = 10.0;
+
+#[tokio::test]
+async fn a_job_makes_a_worker_which_runs_it_and_ends() {
+    let mut service = Service::start("us-east-2", SPEED).await;
+
+    service.gitlab.state().waiting.insert(JOB);
+    let (instance, worker) = service.first_worker().await;
+    assert_eq!(instance.state, "running");
+    let tags = ["runner-fleet:manager", "runner-fleet:runner", "Name"].map(|key| instance.tags[key].as_str());
+    assert_eq!(tags, ["whole", "arm", "whole-arm"]);
+    let (bundle, system_id) = (worker.bundle().unwrap(), SystemId::of(&WorkerId::new(&instance.id)));
+    assert!(bundle.contains(&format!("system-id {system_id}")) && bundle.contains(RUNNER_TOKEN), "{bundle}");
+
+    service.gitlab.state().waiting.remove(&JOB);
+    worker.takes(JOB);
+    service.until("the worker is busy", async |service| is(service, WorkerState::Busy).await).await;
+    worker.finishes(JOB, service.clock.now());
+    service.until("its row is deleted", async |service| !service.gitlab.state().forgotten.is_empty()).await;
+
+    assert_eq!(service.gitlab.state().forgotten, [system_id.as_str()]);
+    assert_eq!(worker.told(), ["configure", "fence", "stop"]);
+    assert_eq!(states(&service).await, ["terminated"]);
+    assert_eq!(service.gitlab.state().unknown, [""; 0]);
+    let metrics = service.page("/metrics").await;
+    assert!(metrics.contains("runner_fleet_workers_terminated_total 1"), "{metrics}");
+    assert!(metrics.contains("runner_fleet_laws_broken_total 0"), "{metrics}");
+    assert_eq!(service.log.with(Level::WARN, ""), [""; 0]);
+    assert_eq!(service.log.with(Level::ERROR, ""), [""; 0]);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_minute_of_502_is_told_once_and_so_is_its_end() {
+    let mut service = Service::start("us-west-1", 30.0).await;
+    let (outage, since) = ("looking at the queue of arm", service.clock.now());
+
+    service.gitlab.state().is_down = true;
+    let passes = async |service: &Service| minute_has_passed(service, since) && service.gitlab.state().refusals >= 3;
+    service.until("a minute passes, and GitLab is asked in it", passes).await;
+    let looks = {
+        let mut gitlab = service.gitlab.state();
+        gitlab.is_down = false;
+        gitlab.looks
+    };
+    service.until("the queue is seen again", async |service| service.gitlab.state().looks > looks + 1).await;
+
+    let told = [Level::WARN, Level::INFO].map(|level| service.log.with(level, outage));
+    assert!(matches!(told.each_ref().map(Vec::as_slice), [[_], [_]]), "{}", service.log);
+    assert!(told[0][0].contains("server-error") && told[1][0].contains("works again"), "{told:?}");
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reload_takes_effect_and_a_broken_file_does_not() {
+    let mut service = Service::start("ap-southeast-1", SPEED).await;
+    assert!(service.instances().await.is_empty());
+
+    service.configure("idle_count = 1");
+    service.reload().await;
+    service.first_worker().await;
+    service.configure("idle_count = \"many\"");
+    service.reload().await;
+    service.until("the broken file is told", async |s| !s.log.with(Level::ERROR, "not reloaded").is_empty()).await;
+
+    let refusals = service.log.with(Level::ERROR, "");
+    assert!(refusals.len() == 1 && refusals[0].contains("idle_count"), "{refusals:?}");
+    service.until("the worker is idle", async |service| is(service, WorkerState::Idle).await).await;
+    assert_eq!(service.status().await.runners[0].idle_wanted, 1, "the previous configuration stands");
+    assert_eq!(states(&service).await, ["running"]);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_leaves_the_workers_and_the_next_start_adopts_them() {
+    let mut service = Service::start("ap-southeast-2", SPEED).await;
+    service.gitlab.state().waiting.insert(JOB);
+    let (instance, worker) = service.first_worker().await;
+    service.gitlab.state().waiting.remove(&JOB);
+    worker.takes(JOB);
+    service.until("the worker is busy", async |service| is(service, WorkerState::Busy).await).await;
+
+    service.stop().await.unwrap();
+
+    assert!(!service.socket().exists(), "the control socket is left behind");
+    service.until("nobody listens", async |service| service.page("/healthz").await.is_empty()).await;
+    assert_eq!((worker.told(), states(&service).await), (vec!["configure".to_owned()], vec!["running".to_owned()]));
+    service.begin();
+    service.until("it listens again", async |service| service.page("/readyz").await == "ready\n").await;
+    service.until("the worker is found again", async |service| is(service, WorkerState::Busy).await).await;
+    assert_eq!(service.status().await.workers[0].id.as_str(), instance.id);
+    assert_eq!((service.workers.told(), states(&service).await.len()), (vec!["configure".to_owned()], 1));
+    assert_eq!(service.gitlab.state().forgotten, [""; 0]);
+    service.stop().await.unwrap();
+}
+
+/// Whether there is one worker, and it is so.
+async fn is(service: &Service, state: WorkerState) -> bool {
+    let workers = service.status().await.workers;
+    workers.len() == 1 && workers[0].state == state
+}
+
+async fn states(service: &Service) -> Vec<String> {
+    service.instances().await.into_iter().map(|instance| instance.state).collect()
+}
+
+fn minute_has_passed(service: &Service, since: Timestamp) -> bool {
+    service.clock.now().duration_since(since) >= SignedDuration::from_mins(1)
+}
