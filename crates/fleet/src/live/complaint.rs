@@ -1,13 +1,21 @@
 //! Something that is tried again and again is told when it begins to fail, and when it works again; not every three
 //! seconds, and not because a sentence names another time or another project.
+//!
+//! Kinds are compared, sentences are not: a [`Complaint`] remembers the kind that was told last.
 
 use runner_fleet_engine::{Trouble, TroubleClass};
 use tracing::{debug, info, warn};
 
 /// Remembers what kind of failure was told last.
-#[derive(Debug, Default)]
-pub(super) struct Complaint {
-    told: Option<TroubleClass>,
+#[derive(Debug)]
+pub(super) struct Complaint<Kind = TroubleClass> {
+    told: Option<Kind>,
+}
+
+impl<Kind> Default for Complaint<Kind> {
+    fn default() -> Self {
+        Self { told: None }
+    }
 }
 
 /// What the log was told of an outcome.
@@ -33,8 +41,11 @@ impl Complaint {
         }
         told
     }
+}
 
-    fn take(&mut self, now: Option<TroubleClass>) -> Told {
+impl<Kind: Copy + PartialEq> Complaint<Kind> {
+    /// Whether it is news that things are now so; `None`: they are well.
+    pub(super) fn take(&mut self, now: Option<Kind>) -> Told {
         let before = std::mem::replace(&mut self.told, now);
         match now {
             None if before.is_some() => Told::Recovery,

@@ -3,11 +3,13 @@
 //! A connection carries out what is wanted and reports what it sees; it decides nothing that an administrator would care about. It
 //! may be told the same thing any number of times.
 //!
-//! Reading order: [`Connections`], one worker's connection (`worker`), its task (`task`), one session (`session`), what to run next
-//! (`command_queue`), when to try again (`retry`), how events travel (`outbox`). A `probe` is for those who only look.
+//! Reading order: [`Connections`], one worker's connection (`worker`), its task (`task`), one session (`session`), what to
+//! run next (`command_queue`), when to try again (`retry`), what the log is told (`loss`), how events travel (`outbox`). A
+//! `probe` is for those who only look.
 
 mod command_queue;
 mod dial;
+mod loss;
 mod outbox;
 mod probe;
 mod provision;

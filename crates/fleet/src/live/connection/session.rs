@@ -109,6 +109,7 @@ async fn read(connection: &WorkerConnection, lines: &mut LineStream, heard: &mut
         match agent::parse_line(&line) {
             Ok(report) => {
                 *heard = true;
+                connection.heard();
                 connection.commands().heard(&report);
                 connection.changed.notify_one();
                 connection.outbox.post(WorkerEvent::Report(Box::new(report)));

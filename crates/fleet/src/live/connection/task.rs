@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
 
 use super::retry::Retry;
 use super::session;
@@ -29,7 +28,7 @@ async fn live(connection: &WorkerConnection) {
         let ended = Box::pin(session::run(connection, retry.is_eager(timeouts, Instant::now()))).await;
         connection.commands().lost();
         let verdict = retry.after(&ended, timeouts, Instant::now(), rand::random());
-        debug!(worker.id = %connection.worker, runner.name = %connection.runner, failure = ?ended.failure, "disconnected");
+        connection.ended(&ended.failure, Instant::now());
         if verdict.tell {
             connection.outbox.post(WorkerEvent::Disconnected(ended.failure));
         }

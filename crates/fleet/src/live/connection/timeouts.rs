@@ -20,6 +20,9 @@ pub struct Timeouts {
     pub backoff_max: Duration,
     /// How often a failure that does not change is told again.
     pub repeat_down: Duration,
+    /// How long a worker that was heard may be lost before the log is told: two of EC2's calm listings, so that one whose
+    /// instance ends has been let go by then.
+    pub lost_grace: Duration,
     /// Between two beats, the worker's sign that it still has a manager.
     pub heartbeat: Duration,
     /// How long the agent may say nothing: two of its 30 s reports missed, and some.
@@ -49,6 +52,7 @@ impl Default for Timeouts {
             backoff_first: Duration::from_millis(500),
             backoff_max: Duration::from_secs(10),
             repeat_down: Duration::from_secs(30),
+            lost_grace: Duration::from_secs(60),
             heartbeat: Duration::from_secs(10),
             silence: Duration::from_secs(75),
             report_pause: Duration::from_millis(20),

@@ -4,15 +4,19 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
 
 use super::command_queue::CommandQueue;
 use super::dial::Dial;
+use super::loss::{self, Loss};
 use super::outbox::Outbox;
 use super::provision::Provisioner;
 use super::timeouts::Timeouts;
 use crate::live::clock::Clock;
+use crate::live::complaint::Told;
 use crate::ssh::ManagerKey;
-use runner_fleet_engine::{RunnerName, WorkerId};
+use runner_fleet_engine::{ConnectionFailure, RunnerName, WorkerId};
 
 /// What all connections share.
 pub(super) struct Shared {
@@ -35,6 +39,7 @@ pub(super) struct WorkerConnection {
     /// The commands has changed.
     pub(super) changed: Notify,
     commands: Mutex<CommandQueue>,
+    loss: Mutex<Loss>,
 }
 
 impl WorkerConnection {
@@ -53,10 +58,34 @@ impl WorkerConnection {
             outbox,
             changed: Notify::new(),
             commands: Mutex::new(CommandQueue::new()),
+            loss: Mutex::default(),
         }
     }
 
     pub(super) fn commands(&self) -> MutexGuard<'_, CommandQueue> {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its agent made sense.
+    pub(super) fn heard(&self) {
+        let (id, runner) = (&self.worker, &self.runner);
+        if self.loss().heard() == Told::Recovery {
+            info!(worker.id = %id, runner.name = %runner, "{id} is heard again");
+        }
+    }
+
+    /// A connection to it, or an attempt to make one, ended so.
+    pub(super) fn ended(&self, failure: &ConnectionFailure, now: Instant) {
+        let (id, runner) = (&self.worker, &self.runner);
+        let (class, said) = loss::class_and_words(failure);
+        if self.loss().ended(failure, &self.shared.timeouts, now) == Told::Failure {
+            warn!(worker.id = %id, runner.name = %runner, failure.class = %class, "{id} is not heard any more: {said}");
+        } else {
+            debug!(worker.id = %id, runner.name = %runner, failure.class = %class, "no connection to {id}: {said}");
+        }
+    }
+
+    fn loss(&self) -> MutexGuard<'_, Loss> {
+        self.loss.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,9 +13,11 @@ use runner_fleet_engine::{
 use russh::keys::Algorithm;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
+use tracing::Level;
 
 use super::agent::{Say, Told, Worker, line};
 use super::server::{manager_key, soon, stranger};
+use crate::log::Log;
 
 const SECRET: &str = "token = \"glrt-0123456789\"";
 
@@ -416,5 +418,34 @@ async fn a_disconnected_worker_is_left_alone() {
     world.connections.disconnect(&this_worker());
     world.connections.want(&this_worker(), &fence());
 
+    world.ends().await;
+}
+
+#[tokio::test]
+async fn a_lost_worker_is_told_to_the_log_once_and_so_is_its_return() {
+    let log = Log::start();
+    let mut world = World::with(Say::Runner("serving"), Timeouts { lost_grace: Duration::ZERO, ..quick() }, 100);
+    world.worker.refusals.store(3, Ordering::Relaxed); // its sshd is not up yet
+    world.connect();
+    world.down().await;
+    world.up().await;
+    world.reported(RunnerState::Serving).await;
+    assert_eq!((log.with(Level::WARN, ""), log.with(Level::INFO, "")), (Vec::new(), Vec::new()), "a boot is no loss");
+
+    world.worker.refusals.store(3, Ordering::Relaxed);
+    world.worker.cut();
+    world.down().await; // the cut
+    world.down().await; // the refusals, all of them once
+    world.up().await;
+    world.reported(RunnerState::Serving).await;
+    world.connections.disconnect(&this_worker());
+
+    let (losses, returns) = (log.with(Level::WARN, "not heard any more"), log.with(Level::INFO, "heard again"));
+    assert_eq!((losses.len(), returns.len()), (1, 1), "{log}");
+    for field in ["worker.id=i-1", "runner.name=graviton-spot"] {
+        assert!(losses[0].contains(field) && returns[0].contains(field), "{log}");
+    }
+    assert!(losses[0].contains("failure.class=unreachable"), "{log}");
+    assert_eq!(log.with(Level::WARN, "").len(), 1, "{log}");
     world.ends().await;
 }
