@@ -1,87 +1,14 @@
-//! Every key of our tables is alive: another value gives another configuration, and the complete example explains it.
+//! Every key of our tables is read: another value gives another configuration, and the complete example explains it. What
+//! comes of another configuration, a test of `fleet` looks at.
 
 use super::legacy::Surroundings;
 use runner_fleet_engine::IdleCount;
 use runner_fleet_engine::UsdPerHour;
+use runner_fleet_testing::other_values::OTHERS;
 
 use super::{Checksum, Config, ecr, fleet, load, parse_in, schedule, volume};
 
 const COMPLETE: &str = include_str!("../../../config/complete.toml");
-
-/// Another value for every key: table, key, TOML.
-const OTHERS: &[(&str, &str, &str)] = &[
-    ("fleet", "manager", "'other'"),
-    ("fleet", "state_dir", "'/other'"),
-    ("fleet", "ssh_key", "'ssm:/other'"),
-    ("fleet", "control_socket", "'/other'"),
-    ("runners.fleet", "api_token", "'glpat-other'"),
-    ("runners.fleet", "projects", "[7]"),
-    ("runners.fleet", "groups", "[7]"),
-    ("runners.fleet", "retry_interrupted", "false"),
-    ("runners.fleet", "region", "'us-east-1'"),
-    ("runners.fleet", "ami", "'ami-1'"),
-    ("runners.fleet", "instance_types", "['m8g.large']"),
-    ("runners.fleet", "market", "'spot'"),
-    ("runners.fleet", "on_demand_fallback", "true"),
-    ("runners.fleet", "spot_max_price", "0.06"),
-    ("runners.fleet", "subnets", "['subnet-1']"),
-    ("runners.fleet", "security_groups", "['sg-1']"),
-    ("runners.fleet", "instance_profile", "'other'"),
-    ("runners.fleet", "address", "'private'"),
-    ("runners.fleet", "ssh_user", "'other'"),
-    ("runners.fleet", "ssh_port", "23"),
-    ("runners.fleet", "root_volume", "{ size_gib = 31 }"),
-    ("runners.fleet", "metadata_hop_limit", "4"),
-    ("runners.fleet", "tags", "{ other = 'x' }"),
-    ("runners.fleet", "max_workers", "9"),
-    ("runners.fleet", "capacity", "3"),
-    ("runners.fleet", "max_jobs", "7"),
-    ("runners.fleet", "max_age", "'7h'"),
-    ("runners.fleet", "idle_count", "5"),
-    ("runners.fleet", "idle_time", "7"),
-    ("runners.fleet", "target_wait", "'20s'"),
-    ("runners.fleet", "idle_count_min", "2"),
-    ("runners.fleet", "idle_scale_factor", "0.7"),
-    ("runners.fleet", "max_booting", "7"),
-    ("runners.fleet", "boot_timeout", "'9m'"),
-    ("runners.fleet", "orphan_timeout", "'9m'"),
-    ("runners.fleet", "setup_script", "'Cargo.toml'"),
-    ("runners.fleet", "registry_mirrors", "['http://other']"),
-    ("runners.fleet", "docker_daemon", "{ debug = true }"),
-    ("runners.fleet", "runner_version", "'19.3.0'"),
-    ("runners.fleet", "runner_url", "'https://other'"),
-    ("runners.fleet", "runner_sha256", "'abcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcd'"),
-    ("runners.fleet", "schedule", "[{ periods = ['* * * * *'], idle_count = 1, idle_count_min = 1 }]"),
-    ("runners.fleet", "ecr", "{ registries = ['public.ecr.aws'] }"),
-    ("runners.fleet.root_volume", "size_gib", "61"),
-    ("runners.fleet.root_volume", "type", "'io2'"),
-    ("runners.fleet.root_volume", "encrypted", "false"),
-    ("runners.fleet.root_volume", "iops", "4001"),
-    ("runners.fleet.root_volume", "throughput", "251"),
-    ("runners.fleet.root_volume", "kms_key_id", "'alias/other'"),
-    ("runners.fleet.root_volume", "device", "'/dev/sda1'"),
-    ("runners.fleet.schedule", "periods", "['* 9 * * *']"),
-    ("runners.fleet.schedule", "timezone", "'Asia/Tokyo'"),
-    ("runners.fleet.schedule", "idle_count", "9"),
-    ("runners.fleet.schedule", "idle_count_min", "3"),
-    ("runners.fleet.schedule", "idle_scale_factor", "2"),
-    ("runners.fleet.schedule", "idle_time", "'21m'"),
-    ("runners.fleet.schedule", "max_workers", "11"),
-    ("runners.fleet.ecr", "registries", "['public.ecr.aws']"),
-    ("runners.fleet.ecr", "enabled", "false"),
-    ("runners.fleet.ecr", "in_jobs", "false"),
-    ("runners.fleet.ecr", "helper_version", "'0.10.1'"),
-    ("runners.fleet.ecr", "helper_url", "'https://other'"),
-    ("runners.fleet.ecr", "helper_sha256", "'abcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcd'"),
-    ("", "concurrent", "51"),
-    ("", "check_interval", "6"),
-    ("", "listen_address", "''"),
-    ("", "log_level", "'warn'"),
-    ("", "log_format", "'text'"),
-];
-
-/// A change that only makes sense without another key.
-const WITHOUT: &[(&str, &str)] = &[("type", "throughput"), ("encrypted", "kms_key_id")];
 
 fn config(document: &toml::Table) -> Config {
     let text = toml::to_string(document).unwrap();
@@ -90,33 +17,18 @@ fn config(document: &toml::Table) -> Config {
         .config
 }
 
-/// The table at a path; the first element of a list of tables.
-fn table<'t>(document: &'t mut toml::Table, path: &str) -> &'t mut toml::Table {
-    path.split('.').filter(|key| !key.is_empty()).fold(document, |table, key| match table.get_mut(key).unwrap() {
-        toml::Value::Table(table) => table,
-        toml::Value::Array(tables) => tables[0].as_table_mut().unwrap(),
-        other => panic!("{path}: {other}"),
-    })
-}
-
 #[test]
 fn every_key_changes_the_configuration() {
     let complete: toml::Table = COMPLETE.parse().unwrap();
     let base = config(&complete);
-    for (path, key, value) in OTHERS {
-        let mut changed = complete.clone();
-        let other: toml::Table = format!("value = {value}").parse().unwrap();
-        let place = table(&mut changed, path);
-        place.insert((*key).to_owned(), other["value"].clone());
-        for (_, companion) in WITHOUT.iter().filter(|(with, _)| with == key && path.ends_with("root_volume")) {
-            let _ = place.remove(*companion);
-        }
-        assert!(config(&changed) != base, "{path}.{key} changes nothing");
+    for other in OTHERS {
+        let changed = other.in_place_of(&complete).unwrap();
+        assert!(config(&changed) != base, "{other:?} changes nothing");
     }
 }
 
 #[test]
-fn the_table_above_and_the_complete_example_have_every_key() {
+fn the_other_values_and_the_complete_example_have_every_key() {
     let listed = [
         ("fleet", load::FLEET_KEYS),
         ("runners.fleet", fleet::KEYS),
@@ -126,7 +38,7 @@ fn the_table_above_and_the_complete_example_have_every_key() {
     ];
     for (path, keys) in listed {
         for key in keys {
-            assert!(OTHERS.iter().any(|(table, other, _)| table == &path && other == key), "{path}.{key} is not tried");
+            assert!(OTHERS.iter().any(|other| (other.table, other.key) == (path, *key)), "{path}.{key} is not tried");
             let shown = [format!("{key} ="), format!("[{path}.{key}]"), format!("[[{path}.{key}]]")];
             assert!(shown.iter().any(|text| COMPLETE.contains(text)), "{path}.{key} is not explained");
         }

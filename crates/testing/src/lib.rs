@@ -1,8 +1,10 @@
-//! What the tests of several crates share: where the repository is, golden files, and the programs that a machine may lack.
+//! What the tests of several crates share: where the repository is, golden files, another value for every key,
+//! and the programs that a machine may lack.
 
 use std::path::PathBuf;
 
 pub mod golden;
+pub mod other_values;
 pub mod tools;
 
 /// The repository's root: documents and examples are named from there.

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use runner_fleet_engine::{Event, ProjectId, RunnerFacts, RunnerName, Scope, SystemId, Trouble};
-use runner_fleet_gitlab::{Discovered, GitLabError, Restriction};
+use runner_fleet_gitlab::{Discovered, GitLabError};
 
 use super::clock::Clock;
 use super::complaint::{Complaint, Pauses};
@@ -104,9 +104,7 @@ async fn ask(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, GitLabErr
     if setup.api_token.is_none() {
         return Ok(Asked { id: verified.id, discovered: unseen(verified.id) });
     }
-    let fleet = &setup.runner.fleet;
-    let restriction = Restriction { projects: fleet.projects.clone(), groups: fleet.groups.clone() };
-    let discovered = setup.gitlab.discover(verified.id, &restriction).await?;
+    let discovered = setup.gitlab.discover(verified.id, &setup.restriction()).await?;
     Ok(Asked { id: verified.id, discovered })
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::aws::{Aws, AwsError};
 use runner_fleet_config::{Config, Found, Runner, Secret, SecretError};
 use runner_fleet_engine::{RunnerName, Settings};
-use runner_fleet_gitlab::{GitLab, GitLabError, Options};
+use runner_fleet_gitlab::{GitLab, GitLabError, Options, Restriction};
 
 use super::regions::Regions;
 
@@ -119,6 +119,12 @@ impl RunnerSetup {
     /// A secret cannot be read, no region is known, or a CA file is unusable.
     pub async fn alone(runner: &Runner, regions: &Regions) -> Result<Self, SetupError> {
         Self::prepare(runner, &[], regions, 0).await
+    }
+
+    /// Where its jobs are looked for, of all places where it may take them.
+    pub fn restriction(&self) -> Restriction {
+        let fleet = &self.runner.fleet;
+        Restriction { projects: fleet.projects.clone(), groups: fleet.groups.clone() }
     }
 
     async fn prepare(runner: &Runner, before: &[Arc<Self>], regions: &Regions, seed: u64) -> Result<Self, SetupError> {

@@ -211,7 +211,7 @@ impl Provisioner for Recipes {
 }
 
 /// How to log in to a worker of this runner, and what it is configured with.
-pub(super) fn provision(config: &Config, runner: &RunnerSetup, key: &ManagerKey, worker: &WorkerId) -> Provision {
+pub fn provision(config: &Config, runner: &RunnerSetup, key: &ManagerKey, worker: &WorkerId) -> Provision {
     let spec = worker_spec::worker_spec(config, &runner.runner, worker_spec::host_key(&runner.runner.name, key));
     let config_toml = worker::runner_config(&spec, &runner.token, worker);
     Provision {

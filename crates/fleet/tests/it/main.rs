@@ -1,6 +1,7 @@
 //! One binary for all integration tests: it links once.
 #![cfg(test)]
 
+mod alive;
 mod architecture;
 mod aws;
 mod cli;
