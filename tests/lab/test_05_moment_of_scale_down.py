@@ -1,7 +1,6 @@
 """Case 5: a job arrives in the very moment of scale-down: it finishes."""
 
 import threading
-import time
 
 from conftest import Fleet
 from gitlab import GitLab, Job, Runner
@@ -19,6 +18,7 @@ def test_05_claimed_while_being_fenced(world: World, gitlab: GitLab, fleet: Flee
     job = gitlab.queue("before", "true")
     owner = steps.runs(job)
     steps.succeeds(job)
+    (worker,) = manager.instances()
 
     late: list[Job] = []
     armed = threading.Event()
@@ -30,12 +30,13 @@ def test_05_claimed_while_being_fenced(world: World, gitlab: GitLab, fleet: Flee
     # Longer than the manager needs from "idle too long" to the fence, so that the claim lies in between.
     gitlab.runners.before_claim = just_in_time
     gitlab.runners.claim_delay_s = 4.0
-    time.sleep(IDLE_S - 2.5)
+    wait_for("its idle time is nearly over", lambda: steps.idle_s(manager).get(worker.id, 0) >= IDLE_S - 2.5, 30, every=0.05)
     armed.set()
     with gitlab.state.lock:
         gitlab.state.wake()
     wait_for("the worker claims the late job", lambda: late and late[0].handed_to, 30)
     assert late[0].handed_to == [owner]
+    wait_for("it is fenced all the same", lambda: "fence" in [item["kind"] for item in manager.state()["decisions"]], 10)
     steps.succeeds(late[0])
     comes_to_rest(manager)
     assert len(manager.all_instances()) == 1, "the worker that had the job was the one to finish it"

@@ -45,7 +45,7 @@ def test_15_on_and_off(world: World, gitlab: GitLab, fleet: Fleet, ecr: Ecr) -> 
     fail(gitlab.queue("private image, without ECR", image=CLI), "no basic auth credentials")
 
     # Written down, but off: no worker is any older for it, and the next job's container is the same to the last word.
-    manager.reload(more=Table(ecr, enabled=False).more())
+    steps.reload(manager, more=Table(ecr, enabled=False).more())
     hold("both workers stay", lambda: {busy.id, idle.id} <= {item.id for item in manager.instances()}, 6)
     second = gitlab.queue("off", steps.UNTIL_RELEASED)
     steps.runs(second, 30)

@@ -27,6 +27,8 @@ class RunnerSide:
         """Reads and changes this state."""
         self.state = state
         self.hold_s = 50.0
+        # Requests that are held right now.
+        self.held = 0
         # Between the claim's commit and its answer: a worker that hangs up in between has lost a job.
         self.claim_delay_s = 0.0
         self.before_claim: Callable[[Runner, str], None] | None = None
@@ -116,8 +118,10 @@ class RunnerSide:
     def _hold(self, runner: Runner, seen: str) -> Answer:
         """Workhorse: a change during the hold answers 204 as well, without a job and without a new key."""
         deadline = time.monotonic() + self.hold_s
+        self.held += 1
         while runner.last_update == seen and time.monotonic() < deadline:
             self.state.lock.wait(deadline - time.monotonic())
+        self.held -= 1
         return Answer(204, None, {"Gitlab-Ci-Builds-Polling": "yes"})
 
     def update(self, request: Request, found: re.Match[str]) -> Answer:

@@ -7,6 +7,9 @@ from harness.wait import wait_for
 #: The script of a job that runs until `release`: a case then waits for nothing but what it is about.
 UNTIL_RELEASED = "until [ -e /tmp/released ]; do sleep 0.2; done"
 
+#: What the manager says when it has taken a changed configuration over.
+RELOADED = "reloaded the configuration"
+
 #: From a queued job to its start on a worker that does not exist yet: look, CreateFleet, boot, wiring, request.
 COLD_START_S = 90.0
 
@@ -39,6 +42,19 @@ def waits_idle(gitlab: GitLab, workers: int, seconds: float = COLD_START_S) -> s
     """Waits until so many workers have asked for jobs; their system ids."""
     wait_for(f"{workers} worker(s) ask for jobs", lambda: len(asking(gitlab)) >= workers, seconds)
     return asking(gitlab)
+
+
+def idle_s(manager: Manager) -> dict[str, float]:
+    """For how long the manager knows each of its workers idle, by instance id; a worker that is not idle is left out."""
+    workers = (manager.state() or {}).get("workers", [])
+    return {item["id"]: item["idle_seconds"] for item in workers if item["idle_seconds"] is not None}
+
+
+def reload(manager: Manager, **changes: object) -> None:
+    """Changes settings, and waits until the manager has taken them over."""
+    before = manager.log.read_text(errors="replace").count(RELOADED)
+    manager.reload(**changes)
+    wait_for("the configuration is taken over", lambda: manager.log.read_text(errors="replace").count(RELOADED) > before, 30)
 
 
 def looked(manager: Manager, times: int, seconds: float = 60) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from gitlab import GitLab, Group, Project, Runner
 from gitlab.match import eligible
+from harness.wait import wait_for
 
 READ = {"PRIVATE-TOKEN": "glpat-lab-read-api"}
 TOKEN = "glrt-t2_lab-runner-token"
@@ -315,7 +316,6 @@ def test_a_claim_survives_its_client(gitlab: GitLab) -> None:
     body = json.dumps({"token": TOKEN, "system_id": "r_0a1b2c3d4e5f"})
     with socket.create_connection(("127.0.0.1", int(gitlab.base.rsplit(":", 1)[1]))) as connection:
         connection.sendall(f"POST /api/v4/jobs/request HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
-        while not job.handed_to:
-            time.sleep(0.01)
-    time.sleep(0.4)
+        wait_for("the claim is committed", lambda: job.handed_to, 5, every=0.01)
+    wait_for("the answer to nobody", lambda: [entry.note for entry in gitlab.journal if entry.status == 201] == [f"job {job.id}"], 5)
     assert job.status == "running"

@@ -120,8 +120,7 @@ def test_quit_waits_for_the_job(gitlab: GitLab, runner: Process) -> None:
 def test_quit_cancels_an_open_request(gitlab: GitLab, runner: Process) -> None:
     """With nothing to do it goes at once, not at the end of the long poll."""
     gitlab.runners.hold_s = 30.0
-    wait_for("a held request", lambda: len([entry for entry in gitlab.journal if entry.path == "/jobs/request"]) >= 1, 10)
-    time.sleep(2)
+    wait_for("a held request", lambda: gitlab.runners.held == 1, 10)
     runner.process.send_signal(signal.SIGQUIT)
     assert runner.process.wait(5) == 0
 

@@ -8,7 +8,7 @@ use runner_fleet::ssh::{Limits, LineStream, ManagerKey, RunLimits, Session, SshE
 use russh::ChannelMsg;
 use russh::keys::{Algorithm, EcdsaCurve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::server::{Script, Server, exit, manager_key, pinned, script, soon, stdin, stranger};
 
@@ -257,14 +257,22 @@ async fn an_unread_stream_slows_the_server_down() {
     let sent = Arc::new(AtomicUsize::new(0));
     let (_session, lines) = stream(flood(Arc::clone(&sent)), 64 * 1024).await;
 
-    // Everything runs on this one thread: when nothing moves any more during many turns, the server is blocked.
-    let mut before = usize::MAX;
-    while before != sent.load(Ordering::Relaxed) {
-        before = sent.load(Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    soon("filling the window", async {
+        while sent.load(Ordering::Relaxed) < 32 * 1024 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // Everything runs on this one thread and in memory: in every turn all who can go on do. When nothing has moved during
+    // many turns, the server is blocked.
+    let (mut before, mut turns) = (0, 0);
+    while turns < 1000 {
+        tokio::task::yield_now().await;
+        let now = sent.load(Ordering::Relaxed);
+        assert!(now < 512 * 1024, "the server could send {now} bytes");
+        turns = if now == before { turns + 1 } else { 0 };
+        before = now;
     }
-
-    assert!(before < 512 * 1024, "the server could send {before} bytes");
     drop(lines);
 }
 
@@ -325,6 +333,23 @@ impl Cable {
     }
 }
 
+/// A way to `far`, and how many pieces were sent along it.
+fn counted(far: DuplexStream) -> (DuplexStream, watch::Receiver<usize>) {
+    let (end, middle) = tokio::io::duplex(64 * 1024);
+    let (mut from_us, mut to_us) = tokio::io::split(middle);
+    let (mut from_far, mut to_far) = tokio::io::split(far);
+    let (pieces, sent) = watch::channel(0);
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(length @ 1..) = from_us.read(&mut buffer).await {
+            to_far.write_all(&buffer[..length]).await.unwrap();
+            pieces.send_modify(|pieces| *pieces += 1);
+        }
+    });
+    tokio::spawn(async move { tokio::io::copy(&mut from_far, &mut to_us).await });
+    (end, sent)
+}
+
 fn lively() -> Limits {
     Limits { keepalive_interval: Duration::from_millis(50), keepalive_max: 2, ..Limits::default() }
 }
@@ -346,14 +371,24 @@ async fn a_dead_peer_is_noticed_by_its_silence() {
 #[tokio::test]
 async fn a_quiet_stream_stays_open_while_the_peer_lives() {
     let manager = manager_key();
-    let quiet_for = Duration::from_millis(500); // more than three times what a dead peer would get
-    let work = script(move |_, channel| async move {
-        tokio::time::sleep(quiet_for).await;
-        channel.data_bytes(&b"still here\n"[..]).await.unwrap();
-        std::future::pending::<()>().await;
+    let speak = Arc::new(Notify::new());
+    let told_to = Arc::clone(&speak);
+    let work = script(move |_, channel| {
+        let told_to = Arc::clone(&told_to);
+        async move {
+            told_to.notified().await;
+            channel.data_bytes(&b"still here\n"[..]).await.unwrap();
+            std::future::pending::<()>().await;
+        }
     });
-    let session = over(Server::new(&manager, work).wire(), &manager, lively()).await.unwrap();
+    let (end, mut sent) = counted(Server::new(&manager, work).wire());
+    let session = over(end, &manager, lively()).await.unwrap();
     let mut lines = session.stream("x", 100).await.unwrap();
+
+    // Nobody has anything to say but the keep-alives: three times as many as a dead peer would get.
+    let before = *sent.borrow_and_update();
+    soon("keep-alives", sent.wait_for(|sent| *sent >= before + 3 * lively().keepalive_max)).await.unwrap();
+    speak.notify_one();
 
     assert_eq!(soon("the line", lines.next_line()).await.unwrap(), Some(b"still here".to_vec()));
 }
