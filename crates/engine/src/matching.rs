@@ -73,38 +73,23 @@ mod tests {
     }
 
     #[test]
-    fn tags_must_be_a_subset_and_untagged_jobs_need_leave() {
-        // runner's tags, run_untagged, job's tags, taken
-        let table = [
-            ("docker arm64", false, "docker", true),
-            ("docker arm64", false, "docker arm64", true),
-            ("docker", false, "docker arm64", false),
-            ("docker", false, "Docker", false),
-            ("docker", false, "", false),
-            ("docker", true, "", true),
-            ("", true, "docker", false),
-            ("", false, "", false),
-        ];
-        for (has, run_untagged, wants, expected) in table {
-            let facts = RunnerFacts { run_untagged, ..runner(has) };
-            assert_eq!(taken(&facts, &job(wants)), expected, "runner [{has}] untagged {run_untagged}, job [{wants}]");
+    fn the_recorded_table_holds() {
+        let cases = runner_fleet_testing::matching::cases().unwrap();
+        assert!(!cases.is_empty());
+        for case in cases {
+            let scope = case.projects.clone().map(|ids| Scope::Projects(ids.into_iter().map(ProjectId).collect()));
+            let facts = RunnerFacts {
+                id: 1,
+                tags: case.runner_tags.clone(),
+                run_untagged: case.run_untagged,
+                protected_only: case.protected_only,
+                paused: case.paused,
+                scope: scope.unwrap_or(Scope::Everything),
+            };
+            let (tags, project) = (case.job_tags.clone(), ProjectId(case.project));
+            let job = PendingJob { tags, project, protected: case.protected, ..job("") };
+            assert_eq!(taken(&facts, &job), case.taken, "{case:#?}");
         }
-    }
-
-    #[test]
-    fn a_protected_runner_takes_protected_and_unknown_jobs() {
-        let facts = RunnerFacts { protected_only: true, ..runner("a") };
-        for (protected, expected) in [(Some(true), true), (Some(false), false), (None, true)] {
-            assert_eq!(taken(&facts, &PendingJob { protected, ..job("a") }), expected, "{protected:?}");
-        }
-    }
-
-    #[test]
-    fn scope_and_pause_exclude() {
-        let other = Scope::Projects([ProjectId(8)].into());
-        assert!(!taken(&RunnerFacts { scope: other, ..runner("a") }, &job("a")));
-        assert!(taken(&RunnerFacts { scope: Scope::Projects([ProjectId(7)].into()), ..runner("a") }, &job("a")));
-        assert!(!taken(&RunnerFacts { paused: true, ..runner("a") }, &job("a")));
     }
 
     #[test]

@@ -236,10 +236,7 @@ impl World {
     /// Whether a configured runner may take this job at all.
     pub fn is_runnable(&self, job: &Job) -> bool {
         self.scenario.settings.runners.iter().any(|runner| {
-            self.scenario
-                .facts
-                .get(&runner.name)
-                .is_some_and(|facts| !facts.paused && gitlab::may_take(facts, &job.spec))
+            self.scenario.facts.get(&runner.name).is_some_and(|facts| gitlab::hands_out(facts, &job.spec))
         })
     }
 

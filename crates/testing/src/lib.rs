@@ -1,9 +1,10 @@
-//! What the tests of several crates share: where the repository is, golden files, another value for every key,
-//! and the programs that a machine may lack.
+//! What the tests of several crates share: where the repository is, golden files, the table of GitLab's
+//! matching, another value for every key, and the programs that a machine may lack.
 
 use std::path::PathBuf;
 
 pub mod golden;
+pub mod matching;
 pub mod other_values;
 pub mod tools;
 

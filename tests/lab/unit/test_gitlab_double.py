@@ -1,7 +1,9 @@
 """The GitLab double keeps GitLab's rules: what its clients are tested against must itself be tested."""
 
+import csv
 import http.client
 import json
+import pathlib
 import socket
 import threading
 import time
@@ -16,6 +18,7 @@ from gitlab import GitLab, Group, Project, Runner
 from gitlab.match import eligible
 from harness.wait import wait_for
 
+REPOSITORY = pathlib.Path(__file__).parents[3]
 READ = {"PRIVATE-TOKEN": "glpat-lab-read-api"}
 TOKEN = "glrt-t2_lab-runner-token"
 
@@ -158,25 +161,32 @@ def test_group_projects(gitlab: GitLab) -> None:
     assert ids == {"": [4, 6, 7], "include_subgroups=true&with_shared=false&archived=false": [4, 5]}
 
 
-@pytest.mark.parametrize(("job", "runner", "expected"), [
-    ({}, {}, True),
-    ({"tags": ["docker"]}, {}, True),
-    ({"tags": ["docker", "gpu"]}, {}, False),
-    ({}, {"run_untagged": False}, False),
-    ({"tags": ["docker"]}, {"run_untagged": False}, True),
-    ({"protected": False}, {"access_level": "ref_protected"}, False),
-    ({}, {"paused": True}, False),
-    ({"runner": 6}, {}, False),
-    ({"status": "running"}, {}, False),
-    ({}, {"kind": "project_type", "scope": [5]}, False),
-    ({}, {"kind": "instance_type", "scope": []}, True),
-])
-def test_matching(gitlab: GitLab, job: dict[str, Any], runner: dict[str, Any], expected: bool) -> None:
-    """register_job_service, rule by rule."""
-    item = gitlab.queue("job", **job)
-    fields: dict[str, Any] = {"id": 7, "token": "t", "scope": [9], "tags": ["docker", "arm64"]}
-    who = Runner(**fields | runner)
-    assert eligible(gitlab.state, who, item) is expected
+MATCHING = [row for row in csv.DictReader((REPOSITORY / "tests/recorded/matching.csv").open()) if row["protected"] != "unknown"]
+
+
+@pytest.mark.parametrize("row", MATCHING, ids=lambda row: row["case"])
+def test_matching(gitlab: GitLab, row: dict[str, str]) -> None:
+    """The table that everyone who implements GitLab's rule is held to; here it is always known whether a ref is protected."""
+    projects = {path: 200 + at for at, path in enumerate(sorted({other["project"] for other in MATCHING}))}
+    groups = {path: 100 + at for at, path in enumerate(sorted({path.rpartition("/")[0] for path in projects}))}
+    gitlab.state.groups |= {at: Group(at, path, groups.get(path.rpartition("/")[0])) for path, at in groups.items()}
+    gitlab.state.projects |= {at: Project(at, path, groups[path.rpartition("/")[0]]) for path, at in projects.items()}
+    kind, *scope = row["scope"].split()
+    ids = groups if kind == "group" else projects
+    runner = Runner(
+        7, "t", kind={"everything": "instance_type", "projects": "project_type", "group": "group_type"}[kind], scope=[ids[path] for path in scope],
+        tags=row["runner_tags"].split(), run_untagged=row["run_untagged"] == "yes", paused=row["paused"] == "yes",
+        access_level="ref_protected" if row["protected_only"] == "yes" else "not_protected",
+    )
+    job = gitlab.queue("job", project=projects[row["project"]], tags=row["job_tags"].split(), protected=row["protected"] == "yes")
+    assert eligible(gitlab.state, runner, job) is (row["taken"] == "yes")
+
+
+@pytest.mark.parametrize("taken", [{"runner": 6}, {"status": "running"}])
+def test_a_job_that_somebody_has_is_not_handed_out(gitlab: GitLab, taken: dict[str, Any]) -> None:
+    """Neither a claimed job nor a running one."""
+    assert eligible(gitlab.state, gitlab.runner, gitlab.queue("free"))
+    assert not eligible(gitlab.state, gitlab.runner, gitlab.queue("job", **taken))
 
 
 def test_one_job_one_worker(gitlab: GitLab) -> None:

@@ -99,7 +99,12 @@ impl JobState {
     }
 }
 
-/// GitLab's rule of matching, for everything but a paused runner.
+/// GitLab's rule of matching.
+pub(super) fn hands_out(facts: &RunnerFacts, job: &JobSpec) -> bool {
+    !facts.paused && may_take(facts, job)
+}
+
+/// The same for a runner that is not paused.
 pub(crate) fn may_take(facts: &RunnerFacts, job: &JobSpec) -> bool {
     let in_scope = match &facts.scope {
         Scope::Everything => true,
@@ -168,13 +173,13 @@ impl World {
             .collect();
         while !asking.is_empty() && !self.gitlab.pending.is_empty() {
             let (worker, runner) = asking.swap_remove(self.rng.pick(Stream::Jobs, asking.len()));
-            let Some(facts) = self.scenario.facts.get(&runner).filter(|facts| !facts.paused) else { continue };
+            let Some(facts) = self.scenario.facts.get(&runner) else { continue };
             let first = self
                 .gitlab
                 .pending
                 .iter()
                 .copied()
-                .find(|id| self.gitlab.jobs.get(id).is_some_and(|job| may_take(facts, &job.spec)));
+                .find(|id| self.gitlab.jobs.get(id).is_some_and(|job| hands_out(facts, &job.spec)));
             if let Some(job) = first {
                 self.take(job, &worker);
             }
@@ -404,5 +409,33 @@ impl World {
             job.retried_as = new;
         }
         self.log.note(self.now, Fact::JobRetried { old, new });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runner_fleet_engine::ProjectId;
+
+    #[test]
+    fn the_recorded_table_holds() {
+        let cases = runner_fleet_testing::matching::cases().unwrap();
+        // Here everybody knows whether a ref is protected.
+        let decided = cases.iter().filter_map(|case| Some((case, case.protected?)));
+        assert!(decided.clone().count() >= 20);
+        for (case, protected) in decided {
+            let scope = case.projects.clone().map(|ids| Scope::Projects(ids.into_iter().map(ProjectId).collect()));
+            let facts = RunnerFacts {
+                id: 1,
+                tags: case.runner_tags.clone(),
+                run_untagged: case.run_untagged,
+                protected_only: case.protected_only,
+                paused: case.paused,
+                scope: scope.unwrap_or(Scope::Everything),
+            };
+            let (tags, project) = (case.job_tags.clone(), ProjectId(case.project));
+            let job = JobSpec { tags, project, protected, ..JobSpec::new(Duration::ZERO, Duration::ZERO) };
+            assert_eq!(hands_out(&facts, &job), case.taken, "{case:#?}");
+        }
     }
 }

@@ -100,6 +100,28 @@ fn gitlab_hands_out(index: usize, runner: &Section, job: &Waiting) -> bool {
     }
 }
 
+#[test]
+fn the_oracle_keeps_to_the_recorded_table() {
+    let cases = runner_fleet_testing::matching::cases().unwrap();
+    assert!(!cases.is_empty());
+    for case in cases {
+        let runner = Section {
+            tags: case.runner_tags.clone(),
+            run_untagged: case.run_untagged,
+            protected_only: case.protected_only,
+            paused: case.paused,
+            projects: case.projects.clone(),
+            capacity: 1,
+            max_workers: 1,
+            limit: 0,
+            idle: 0,
+        };
+        let (tags, protected, project) = (case.job_tags.clone(), case.protected, case.project);
+        let job = Waiting { tags, protected, project, named: None };
+        assert_eq!(gitlab_hands_out(0, &runner, &job), case.taken, "{case:#?}");
+    }
+}
+
 /// How many workers each runner gets in an empty fleet.
 fn expected(sections: &[Section], jobs: &[Waiting], concurrent: u32) -> Vec<u32> {
     let mut counted = vec![0_u32; sections.len()];
