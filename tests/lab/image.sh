@@ -36,7 +36,7 @@ build_base() {
     local dir=$cache/image/root
     rm -rf "$dir" "$base_tar.part"
     # debootstrap alone cannot configure cloud-init (virtual packages), so apt does the rest inside.
-    "$here/../debian" bootstrap "$suite" "$dir" >"$cache/image/debootstrap.log" 2>&1 \
+    "$here/../../packaging/debian-packages" bootstrap "$suite" "$dir" >"$cache/image/debootstrap.log" 2>&1 \
         || { tail -n 20 "$cache/image/debootstrap.log" >&2; say "debootstrap failed"; return 1; }
     printf '#!/bin/sh\nexit 101\n' >"$dir/usr/sbin/policy-rc.d"
     chmod 755 "$dir/usr/sbin/policy-rc.d"
