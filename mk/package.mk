@@ -1,5 +1,6 @@
 # Packages of the binaries in target/dist/bin (`make dist` builds those): .deb, .rpm and .tar.gz for each architecture, and an
-# OCI image for all. They come to target/package, with SHA256SUMS. The same commit gives the same bytes.
+# OCI image for all. They come to target/package, with SHA256SUMS. The same commit gives the same bytes; of the image only
+# with the same packages of Debian, as it has the C library and the certificates of the day, for the sake of their mends.
 
 # Who answers for the packages; a release sets it.
 MAINTAINER ?= runner-fleet maintainers <maintainers@runner-fleet.example>
