@@ -22,6 +22,7 @@ MAKE = re.compile(r"make(?P<targets>( [a-z][a-z0-9-]*)+)(?P<variables>( [A-Z_]+=
 SET_UP = [
     re.compile(r"apt-get update -qq"),
     re.compile(r"apt-get install -qq -y --no-install-recommends( [a-z0-9][a-z0-9.+-]*)+"),
+    re.compile(r"rustup target add [a-z0-9_-]+"),
     re.compile(r"cargo install --locked [a-z-]+@[0-9]+\.[0-9]+\.[0-9]+"),
     # The checkout belongs to another user than the container's, and git asks for that to be allowed.
     re.compile(r'git config --global --add safe\.directory "\$GITHUB_WORKSPACE"'),
