@@ -127,12 +127,12 @@ doc: ## the documentation of the source, private items too
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked $(TESTED) --no-deps --document-private-items
 
 .PHONY: deny
-deny: ## licences, bans and sources of all dependencies
-	$(CARGO) deny --locked check bans licenses sources
+deny: python ## licences, bans and sources of all dependencies
+	$(WITH_TOOLS) $(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources
 
 .PHONY: advisories
-advisories: ## known vulnerabilities of all dependencies (asks the internet)
-	$(CARGO) deny --locked check advisories
+advisories: python ## known vulnerabilities of all dependencies (asks the internet)
+	$(WITH_TOOLS) $(CARGO) deny --locked check advisories
 
 .PHONY: e2e
 e2e: $(if $(RUNNER_FLEET_BIN),,native) ## the lab: the native binary or RUNNER_FLEET_BIN, an EC2 emulator, real workers in containers (needs root)

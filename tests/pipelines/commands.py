@@ -23,7 +23,6 @@ SET_UP = [
     re.compile(r"apt-get update -qq"),
     re.compile(r"apt-get install -qq -y --no-install-recommends( [a-z0-9][a-z0-9.+-]*)+"),
     re.compile(r"rustup target add [a-z0-9_-]+"),
-    re.compile(r"cargo install --locked [a-z-]+@[0-9]+\.[0-9]+\.[0-9]+"),
     # The checkout belongs to another user than the container's, and git asks for that to be allowed.
     re.compile(r'git config --global --add safe\.directory "\$GITHUB_WORKSPACE"'),
 ]
