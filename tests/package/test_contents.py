@@ -75,7 +75,7 @@ def test_what_the_rpm_needs(arch: str) -> None:
     """Nothing that is not said here, and it says for which machines it is."""
     query = ("rpm", "-qp", "--nosignature")
     requires = set(packages.run(*query, "--requires", packages.rpm(arch)).splitlines())
-    assert {line for line in requires if not line.startswith("rpmlib(")} - {"/bin/sh"} == {"glibc >= 2.28", "ca-certificates", "systemd"}
+    assert {line for line in requires if not line.startswith("rpmlib(")} - {"/bin/sh"} == {"glibc >= 2.28", "ca-certificates", "findutils", "systemd"}
     assert packages.run(*query, "--recommends", packages.rpm(arch)).split() == ["openssh-clients"]
     assert packages.run(*query, "--queryformat", "%{ARCH} %{OS} %{LICENSE}", packages.rpm(arch)) == f"{packages.RPM_ARCH[arch]} linux Apache-2.0"
 
