@@ -1,18 +1,16 @@
-//! The manager's side of the agent: the commands to run over SSH, the lines that come back, the bundle that goes in.
+//! The manager's side of the agent: the commands to run over SSH, and the lines that come back.
 //!
 //! The other side is the POSIX shell script `files/agent.sh`, installed as [`AGENT_PATH`]. A line of `agent watch` is the
 //! worker's whole state as one JSON object; the format carries its version in `v`, and a line of another version is
 //! refused rather than guessed at. Unknown fields are ignored, so that a newer worker of the same version still speaks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::helper_log;
-use runner_fleet_engine::{JobId, Phase, ProjectId, Report, RunnerState, SystemId};
+use runner_fleet_engine::{JobId, Phase, ProjectId, Report, RunnerState};
 
 /// Where user-data installs the agent on a worker.
 pub const AGENT_PATH: &str = "/usr/local/lib/runner-fleet/agent";
@@ -34,7 +32,7 @@ const TEXT_MAX: usize = 400;
 pub enum AgentCommand {
     /// Stream a line on every change and every 30 seconds; takes [`BEAT`]s on stdin and ends when stdin closes.
     Watch,
-    /// Take a [`bundle`] on stdin, install it, and start the runner. Idempotent; keeps a fence that is up.
+    /// Take a [`bundle`](super::bundle()) on stdin, install it, and start the runner. Idempotent; keeps a fence that is up.
     Configure,
     /// Let the runner ask for no further job.
     Fence,
@@ -136,19 +134,6 @@ pub fn parse_line(line: &[u8]) -> Result<Report, AgentLineError> {
     }
     let line: Line = serde_json::from_slice(line).map_err(malformed)?;
     Ok(line.into_report())
-}
-
-/// The stdin of `agent configure`: a header with the system id and the length of what follows, then the config.toml.
-///
-/// The length lets the worker refuse a bundle that a lost connection has cut.
-pub fn bundle(config_toml: &SecretString, system_id: &SystemId) -> SecretString {
-    let config = config_toml.expose_secret();
-    let mut text = String::with_capacity(config.len() + 96);
-    let _ = writeln!(text, "runner-fleet-bundle 1");
-    let _ = writeln!(text, "system-id {system_id}");
-    let _ = writeln!(text, "config-bytes {}", config.len());
-    text.push_str(config);
-    SecretString::from(text)
 }
 
 fn malformed(error: serde_json::Error) -> AgentLineError {
@@ -289,12 +274,6 @@ mod tests {
     fn commands_use_sudo_unless_the_user_is_root() {
         assert_eq!(AgentCommand::Watch.line("admin"), "sudo -n /usr/local/lib/runner-fleet/agent watch");
         assert_eq!(AgentCommand::Stop.line("root"), "/usr/local/lib/runner-fleet/agent stop");
-    }
-
-    #[test]
-    fn the_bundle_tells_the_length_in_bytes() {
-        let bundle = bundle(&SecretString::from("# ü\n"), &SystemId::new("r_0123456789ab"));
-        assert_eq!(bundle.expose_secret(), "runner-fleet-bundle 1\nsystem-id r_0123456789ab\nconfig-bytes 5\n# ü\n");
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 //! ```text
 //!                  +--> user_data() ----------> in the launch template; holds no token
 //!   WorkerSpec ----+
-//!                  +--> runner_config() --> bundle() --> stdin of `agent configure`, over SSH
+//!                  +--> bundle() -------------> stdin of `agent configure`, over SSH
 //!                         ^
 //!            the runner's token
 //!
@@ -14,7 +14,8 @@
 //!
 //! - [`spec`]: what a worker is made from; the one input.
 //! - [`user_data()`]: the cloud-config that turns a stock image into a worker; holds no token.
-//! - [`runner_config()`]: the worker's config.toml, pushed over SSH, with the `wiring` of ECR into jobs.
+//! - [`runner_config()`]: the worker's config.toml in its three forms, with the `wiring` of ECR into jobs.
+//! - [`bundle()`]: these forms as they are pushed over SSH.
 //! - [`docker_config()`]: what Docker reads on the worker.
 //! - [`agent`]: what the manager says to a worker's agent, and what it reads from it.
 //! - [`helper_log`]: why the ECR helper had no credentials, read from its log.
@@ -27,6 +28,7 @@
 //! malformed is an error, and none can make the parser panic.
 
 pub mod agent;
+mod bundle;
 pub mod docker_config;
 mod environment;
 mod files;
@@ -38,10 +40,11 @@ pub mod spec;
 pub mod user_data;
 mod wiring;
 
-pub use agent::{AGENT_PATH, AgentCommand, AgentExit, AgentLineError, BEAT, LINE_MAX, bundle, parse_line};
+pub use agent::{AGENT_PATH, AgentCommand, AgentExit, AgentLineError, BEAT, LINE_MAX, parse_line};
+pub use bundle::bundle;
 pub use docker_config::{docker_config, docker_config_for};
 pub use files::HELPER_PATH;
 pub use render::{Rendered, render};
-pub use runner_config::{fenced_config, runner_config, worker_name};
+pub use runner_config::{config_without_ecr, fenced_config, runner_config, worker_name};
 pub use spec::{Arch, Checksum, Download, EcrSpec, HostKey, WorkerSpec};
 pub use user_data::{USER_DATA_MAX, UserData, UserDataTooLarge, user_data};

@@ -12,8 +12,18 @@ use super::spec::WorkerSpec;
 /// Below 0.9 of the helper this does nothing; from there on `docker login` to ECR in a job succeeds and stores nothing.
 const IGNORE_STORAGE: &str = "AWS_ECR_IGNORE_CREDS_STORAGE";
 
+/// Whether the worker has the files that jobs mount for ECR. One that was made before ECR was switched on does not, and
+/// Docker would make directories in their place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum EcrFiles {
+    /// User-data and bootstrap have put them there.
+    Present,
+    /// They are not mounted; what else there is of the wiring does nothing without them.
+    Missing,
+}
+
 /// Adds the wiring to a `[[runners]]` section, if ECR is to work in its jobs.
-pub(super) fn wire(spec: &WorkerSpec, runner: &mut Table) {
+pub(super) fn wire(spec: &WorkerSpec, runner: &mut Table, files: EcrFiles) {
     let in_jobs = spec.active_ecr().is_some_and(|ecr| ecr.in_jobs);
     if !in_jobs || runner.get("executor").and_then(Value::as_str) != Some("docker") {
         return;
@@ -21,7 +31,7 @@ pub(super) fn wire(spec: &WorkerSpec, runner: &mut Table) {
     environment(runner);
     pre_build_script(runner);
     if let Value::Table(docker) = runner.entry("docker").or_insert_with(|| Value::Table(Table::new())) {
-        volumes(docker);
+        volumes(docker, files);
     }
 }
 
@@ -44,7 +54,7 @@ fn pre_build_script(runner: &mut Table) {
     }
 }
 
-fn volumes(docker: &mut Table) {
+fn volumes(docker: &mut Table, files: EcrFiles) {
     let is_on = |key: &str| docker.get(key).and_then(Value::as_bool).unwrap_or(false);
     let privileged = is_on("privileged") || is_on("services_privileged");
     let entry = docker.entry("volumes").or_insert_with(|| Value::Array(Vec::new()));
@@ -55,8 +65,10 @@ fn volumes(docker: &mut Table) {
             volumes.push(Value::from(volume));
         }
     };
-    add(format!("{HELPER_PATH}:{HELPER_PATH}:ro"));
-    add(format!("{SEED_PATH}:{SEED_PATH}:ro"));
+    if files == EcrFiles::Present {
+        add(format!("{HELPER_PATH}:{HELPER_PATH}:ro"));
+        add(format!("{SEED_PATH}:{SEED_PATH}:ro"));
+    }
     if privileged {
         // docker:dind shares its TLS client certificates with the job through this volume.
         add("/certs/client".to_owned());

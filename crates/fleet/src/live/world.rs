@@ -213,11 +213,11 @@ impl Provisioner for Recipes {
 /// How to log in to a worker of this runner, and what it is configured with.
 pub fn provision(config: &Config, runner: &RunnerSetup, key: &ManagerKey, worker: &WorkerId) -> Provision {
     let spec = worker_spec::worker_spec(config, &runner.runner, worker_spec::host_key(&runner.runner.name, key));
-    let config_toml = worker::runner_config(&spec, &runner.token, worker);
+    let bundle = worker::bundle(&spec, &runner.token, worker);
     Provision {
         user: spec.ssh_user.clone(),
         port: runner.runner.fleet.ssh_port,
         host_key_public: spec.host_key.public,
-        bundle: worker::bundle(&config_toml, &SystemId::of(worker)),
+        bundle,
     }
 }

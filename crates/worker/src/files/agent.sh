@@ -12,8 +12,9 @@ export LC_ALL
 ROOT=${RUNNER_FLEET_ROOT:-}
 RUN=$ROOT/run/runner-fleet
 ETC=$ROOT/etc/runner-fleet
-CONFIG=$ROOT/etc/gitlab-runner/config.toml
-ASIDE=$ROOT/etc/gitlab-runner/config.toml.serving
+CONFIG=$ROOT/etc/gitlab-runner/config.toml # what the runner reads: one of the next two, whole as the manager sent it
+SERVING=$CONFIG.serving
+FENCED=$CONFIG.fenced
 SYSTEM_ID=$ROOT/etc/gitlab-runner/.runner_system_id
 DOCKER_SOCKET=$ROOT/var/run/docker.sock
 UPTIME=$ROOT/proc/uptime
@@ -365,59 +366,81 @@ watch() {
 # --- configuration and fence --------------------------------------------------------------------------------------------
 
 bundle_field() {
-    read -r b_name b_value || b_name=''
-    [ "$b_name" = "$1" ] || die 7 "the bundle has no $1; nothing was changed"
+    IFS= read -r b_line || b_line=''
+    b_value=${b_line#"$1 "}
+    [ "$b_line" = "$1 $b_value" ] || die 7 "the bundle has no $1; nothing was changed"
 }
 
-# drop_missing_mounts FILE: a worker from before ECR was switched on has no helper, and Docker would make directories in its
-# place. Until it is replaced its jobs stay as they were.
-drop_missing_mounts() {
-    for mount in /usr/local/bin/docker-credential-ecr-login /etc/runner-fleet/docker-config.json; do
-        if [ -f "$ROOT$mount" ] || ! grep -q "\"$mount:$mount:ro\"" "$1"; then continue; fi
-        sed "s#, \"$mount:$mount:ro\"##; s#\"$mount:$mount:ro\"\(, \)\{0,1\}##" "$1" | put "$1" || die 1 "cannot write $1"
-    done
+bundle_length() {
+    bundle_field "$1"
+    case $b_value in '' | *[!0-9]*) die 7 "the bundle's $1 is no number; nothing was changed" ;; esac
+}
+
+# unpack OFFSET LENGTH FILE: this part of the bundle becomes FILE.
+unpack() {
+    head -c $(($1 + $2)) "$new" | tail -c "$2" | put "$3" || die 1 "cannot write $3"
+}
+
+# A worker from before ECR was switched on has no helper, and Docker would make directories in its place. Until it is
+# replaced its jobs stay as they were.
+has_ecr_files() {
+    [ -f "$ROOT/usr/local/bin/docker-credential-ecr-login" ] && [ -f "$ETC/docker-config.json" ]
+}
+
+# show FILE: the runner reads FILE from now on. A link and a rename need no room, so that a full disk hinders no fence. The
+# runner looks for a newer time.
+show() {
+    touch "$1"
+    if cmp -s "$1" "$CONFIG"; then return 0; fi
+    ln -f "$1" "$CONFIG.$$" || die 1 "cannot link $1"
+    mv -f "$CONFIG.$$" "$CONFIG" || die 1 "cannot replace $CONFIG"
 }
 
 configure() {
     bundle_field runner-fleet-bundle
-    [ "$b_value" = 1 ] || die 7 "the bundle has version $b_value, this agent reads 1; nothing was changed"
+    [ "$b_value" = 2 ] || die 7 "the bundle has version $b_value, this agent reads 2; nothing was changed"
     bundle_field system-id
     case $b_value in
         [rs]_*[!0-9a-zA-Z]*) die 7 "the bundle's system id is malformed; nothing was changed" ;;
         [rs]_????????????) id=$b_value ;;
         *) die 7 "the bundle's system id is malformed; nothing was changed" ;;
     esac
-    bundle_field config-bytes
+    bundle_field worker-name
+    name=$b_value
+    bundle_length config-bytes
+    full=$b_value
+    bundle_length without-ecr-bytes
+    without_ecr=$b_value
+    bundle_length fenced-bytes
+    fenced=$b_value
     mkdir -p "${CONFIG%/*}" "$RUN"
     new=$CONFIG.new.$$
     trap 'rm -f "$new"' EXIT
-    cat >"$new"
-    [ "$(wc -c <"$new" | tr -d ' ')" = "$b_value" ] || die 7 "the bundle was cut; nothing was changed"
-    drop_missing_mounts "$new"
+    cat >"$new" || die 1 "cannot write $new"
+    [ "$(wc -c <"$new" | tr -d ' ')" = $((full + without_ecr + fenced)) ] ||
+        die 7 "the bundle was cut; nothing was changed"
     lock
     if [ -e "$RUN/stopping" ] || [ -e "$RUN/interruption" ]; then die 6 "this worker is ending"; fi
     echo "$id" | cmp -s - "$SYSTEM_ID" || echo "$id" | put "$SYSTEM_ID" || die 1 "cannot write $SYSTEM_ID"
-    if [ -e "$RUN/draining" ]; then
-        install_fenced "$new"
-    elif ! cmp -s "$new" "$CONFIG"; then
-        put "$CONFIG" <"$new" || die 1 "cannot write $CONFIG"
+    printf '%s\n' "$name" | put "$RUN/name" || die 1 "cannot write $RUN/name"
+    unpack $((full + without_ecr)) "$fenced" "$FENCED"
+    if [ "$without_ecr" -eq 0 ] || has_ecr_files; then
+        unpack 0 "$full" "$SERVING"
+    else
+        unpack "$full" "$without_ecr" "$SERVING"
+    fi
+    wanted=$SERVING
+    if [ -e "$RUN/draining" ]; then wanted=$FENCED; fi
+    if ! cmp -s "$wanted" "$CONFIG"; then
+        show "$wanted"
         reload_runner
     fi
-    chmod 600 "$CONFIG" "$SYSTEM_ID"
+    chmod 600 "$SYSTEM_ID"
     unlock
     if ! runner_alive; then
         if $single && [ -e "$RUN/runner.exit" ]; then die 6 "this single-use worker has had its job"; fi
         systemctl start "$UNIT" || die 1 "cannot start $UNIT; see: journalctl -u $UNIT"
     fi
-}
-
-# The global part of config.toml: legal without [[runners]], and then the runner asks for nothing.
-without_runners() { awk '/^\[\[runners\]\]/ { exit } { print }' "$1"; }
-
-# install_fenced FILE: keeps FILE aside as the real configuration, and gives the runner its global part only.
-install_fenced() {
-    put "$ASIDE" <"$1" || die 1 "cannot write $ASIDE"
-    without_runners "$ASIDE" | put "$CONFIG" || die 1 "cannot write $CONFIG"
 }
 
 fenced_for() { [ -r "$RUN/draining" ] && read -r f_reason _ <"$RUN/draining" && [ "$f_reason" = "$1" ]; }
@@ -437,9 +460,8 @@ fence() {
         # It finishes its job, or an open request and the job that comes of it, and exits.
         if runner_alive; then kill -s QUIT "$pid"; fi
     else
-        if [ -e "$CONFIG" ] && grep -q '^\[\[runners\]\]' "$CONFIG"; then
-            install_fenced "$CONFIG"
-        fi
+        # Where none has been pushed yet, there is no runner either.
+        if [ -e "$FENCED" ]; then show "$FENCED"; fi
         # Read after the file was replaced: whatever is loaded from now on is the empty file.
         read -r a_ok _ _ _ _ a_loaded _ <<EOT
 $(ask)
@@ -459,8 +481,8 @@ unfence() {
     if [ -e "$RUN/stopping" ] || [ -e "$RUN/interruption" ]; then die 6 "this worker is ending"; fi
     if [ -e "$RUN/draining" ]; then
         if $single; then die 6 "a single-use worker cannot be unfenced"; fi
-        if [ -e "$ASIDE" ]; then put "$CONFIG" <"$ASIDE" || die 1 "cannot write $CONFIG"; fi
-        rm -f "$ASIDE" "$RUN/draining" "$RUN/fenced" "$RUN/empty-since"
+        if [ -e "$SERVING" ]; then show "$SERVING"; fi
+        rm -f "$RUN/draining" "$RUN/fenced" "$RUN/empty-since"
         reload_runner
     fi
     unlock
@@ -514,7 +536,7 @@ exec_runner() {
     umask 022
     unset LC_ALL
     if $single; then
-        name=$(sed -n '1s/^# worker: //p' "$CONFIG")
+        IFS= read -r name <"$RUN/name" || die 1 "no name has been pushed"
         exec gitlab-runner run-single -c "$CONFIG" -r "$name" --max-builds 1
     fi
     # Matters to the shell executor only: its jobs run as this user, as in the official packages.

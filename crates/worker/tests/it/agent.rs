@@ -3,17 +3,22 @@
 use std::io::{BufRead, BufReader, Write};
 
 use runner_fleet_engine::{JobId, Phase, ProjectId, RunnerState, SystemId};
-use runner_fleet_worker::{AgentExit, WorkerSpec, fenced_config, parse_line};
+use runner_fleet_worker::{AgentExit, WorkerSpec, config_without_ecr, fenced_config, parse_line};
+use secrecy::ExposeSecret;
 
-use super::machine::{Machine, leftovers, on_each_shell, wait_for};
-use super::specs::{complete, minimal, worker};
+use super::machine::{Machine, on_each_shell, wait_for};
+use super::specs::{complete, minimal, token, worker};
 
 const CONFIG: &str = "/etc/gitlab-runner/config.toml";
-const ASIDE: &str = "/etc/gitlab-runner/config.toml.serving";
+const SERVING: &str = "/etc/gitlab-runner/config.toml.serving";
+const FENCED: &str = "/etc/gitlab-runner/config.toml.fenced";
 
 fn exit(machine: &Machine, args: &[&str], stdin: &[u8]) -> AgentExit {
     AgentExit::of(machine.agent_with(args, stdin).0.unsigned_abs())
 }
+
+/// What is in `/etc/gitlab-runner` of a worker that was configured.
+const CONFIGURED: [&str; 4] = [".runner_system_id", "config.toml", "config.toml.fenced", "config.toml.serving"];
 
 /// Fences, and lets the runner take up the empty file.
 fn fenced(machine: &Machine) {
@@ -73,7 +78,10 @@ fn configuring_starts_the_runner_and_can_be_repeated() {
 
         assert_eq!(machine.read(CONFIG), machine.config());
         assert_eq!(machine.read("/etc/gitlab-runner/.runner_system_id"), format!("{}\n", SystemId::of(&worker())));
-        assert_eq!((machine.mode(CONFIG), machine.mode("/etc/gitlab-runner/.runner_system_id")), (0o600, 0o600));
+        assert_eq!(machine.read(FENCED), fenced_config(&complete()), "it lies ready");
+        for file in [CONFIG, SERVING, FENCED, "/etc/gitlab-runner/.runner_system_id"] {
+            assert_eq!(machine.mode(file), 0o600, "{file}");
+        }
         assert_eq!(
             machine.read("/runner.args"),
             "run -c /etc/gitlab-runner/config.toml --working-directory /var/lib/gitlab-runner --user root"
@@ -84,7 +92,7 @@ fn configuring_starts_the_runner_and_can_be_repeated() {
         machine.configure();
         let starts = machine.read("/systemctl.calls").matches("start runner-fleet-runner.service").count();
         assert_eq!(starts, 1, "a running runner is left alone");
-        assert_eq!(leftovers(&machine.path("/etc/gitlab-runner"), &[".new"]), Vec::<String>::new());
+        assert_eq!(machine.names("/etc/gitlab-runner"), CONFIGURED, "nothing temporary is left");
     });
 }
 
@@ -92,11 +100,16 @@ fn configuring_starts_the_runner_and_can_be_repeated() {
 #[test]
 fn what_a_worker_does_not_have_is_not_mounted() {
     on_each_shell(&complete(), |machine| {
+        let without_ecr = config_without_ecr(&complete(), &token(), &worker()).unwrap();
+        let configured = || {
+            assert_eq!(machine.agent_with(&["configure"], machine.bundle().as_bytes()).0, 0);
+            machine.read(CONFIG)
+        };
+        assert_eq!(configured(), without_ecr.expose_secret(), "no helper yet");
+        machine.write("/usr/local/bin/docker-credential-ecr-login", "");
+        assert_eq!(configured(), machine.config());
         std::fs::remove_file(machine.path("/etc/runner-fleet/docker-config.json")).unwrap();
-        assert_eq!(machine.agent_with(&["configure"], machine.bundle().as_bytes()).0, 0);
-        let config: toml::Table = toml::from_str(&machine.read(CONFIG)).unwrap();
-        let kept = ["/cache", "/srv/certs:/certs/client"].map(toml::Value::from).to_vec();
-        assert_eq!(config["runners"][0]["docker"]["volumes"], toml::Value::Array(kept));
+        assert_eq!(configured(), without_ecr.expose_secret());
         assert_eq!(machine.mode(CONFIG), 0o600);
     });
 }
@@ -105,8 +118,7 @@ fn what_a_worker_does_not_have_is_not_mounted() {
 fn a_new_configuration_reaches_a_running_runner() {
     on_each_shell(&minimal(), |machine| {
         machine.serving();
-        let changed = machine.bundle().replace("config-bytes ", "config-bytes-").replace("https://", "HTTPS://");
-        let changed = changed.replace("config-bytes-", "config-bytes ");
+        let changed = machine.bundle().replace("https://", "HTTPS://");
 
         assert_eq!(machine.agent_with(&["configure"], changed.as_bytes()).0, 0);
 
@@ -122,16 +134,18 @@ fn a_cut_or_malformed_bundle_changes_nothing() {
         let before = machine.read(CONFIG);
         let good = machine.bundle();
         let cut = &good[..good.len() - 5];
-        let version = good.replacen("bundle 1", "bundle 2", 1);
+        let version = good.replacen("bundle 2", "bundle 1", 1);
         let id = good.replacen("system-id r_", "system-id ../", 1);
+        let length = good.replacen("fenced-bytes ", "fenced-bytes $(reboot)", 1);
+        let injected = "runner-fleet-bundle 2\nsystem-id r_a$(reboot)1\n";
 
-        for bad in ["", "garbage\n", cut, &version, &id, "runner-fleet-bundle 1\nsystem-id r_a$(reboot)1\n"] {
+        for bad in ["", "garbage\n", cut, &version, &id, &length, injected] {
             let (code, text) = machine.agent_with(&["configure"], bad.as_bytes());
             assert_eq!(AgentExit::of(code.unsigned_abs()), AgentExit::BadBundle, "{bad:?}: {text}");
         }
 
         assert_eq!(machine.read(CONFIG), before);
-        assert_eq!(leftovers(&machine.path("/etc/gitlab-runner"), &[".new"]), Vec::<String>::new());
+        assert_eq!(machine.names("/etc/gitlab-runner"), CONFIGURED, "nothing temporary is left");
     });
 }
 
@@ -198,8 +212,8 @@ fn a_fence_is_up_only_once_the_runner_has_read_the_empty_file() {
         machine.serving();
         machine.agent("fence");
 
-        assert_eq!(machine.read(CONFIG), fenced_config(&complete(), &worker()));
-        assert_eq!((machine.read(ASIDE), machine.mode(ASIDE)), (machine.config(), 0o600));
+        assert_eq!(machine.read(CONFIG), fenced_config(&complete()));
+        assert_eq!(machine.read(SERVING), machine.config());
         wait_for("SIGHUP", || machine.signals() == "HUP");
         machine.set_uptime(204);
         assert_eq!(machine.report().runner, RunnerState::Serving, "not yet read");
@@ -215,7 +229,38 @@ fn a_fence_is_up_only_once_the_runner_has_read_the_empty_file() {
         assert!(!report.is_empty());
 
         machine.agent("fence");
-        assert_eq!(machine.read(ASIDE), machine.config(), "fencing twice keeps the real configuration");
+        assert_eq!(machine.read(SERVING), machine.config(), "fencing twice keeps the real configuration");
+    });
+}
+
+/// Both forms are there, and one of them gets another name. The runner reads a file again only if its time is newer.
+#[test]
+fn a_fence_and_its_end_need_no_room_on_the_disk() {
+    on_each_shell(&minimal(), |machine| {
+        machine.serving();
+        let changed_at = || std::fs::metadata(machine.path(CONFIG)).unwrap().modified().unwrap();
+        let mut before = changed_at();
+        for (command, shown) in [("fence", FENCED), ("unfence", SERVING), ("fence", FENCED)] {
+            machine.agent(command);
+            assert!(machine.is_same_file(CONFIG, shown), "{command} has copied {shown}");
+            let after = changed_at();
+            assert!(before < after, "{command}: the runner would not look at it");
+            before = after;
+        }
+        assert_eq!(machine.names("/etc/gitlab-runner"), CONFIGURED, "nothing temporary is left");
+    });
+}
+
+/// After a reboot nobody knows of a fence, but the runner's file is still the empty one.
+#[test]
+fn a_fence_that_a_reboot_forgot_is_put_up_again() {
+    on_each_shell(&minimal(), |machine| {
+        machine.serving();
+        fenced(machine);
+        std::fs::remove_file(machine.path("/run/runner-fleet/draining")).unwrap();
+        machine.agent("fence");
+        assert!(machine.is_same_file(CONFIG, FENCED));
+        assert_eq!(machine.names("/etc/gitlab-runner"), CONFIGURED);
     });
 }
 
@@ -282,7 +327,6 @@ fn unfencing_restores_the_configuration() {
         machine.agent("unfence");
 
         assert_eq!((machine.read(CONFIG), machine.mode(CONFIG)), (machine.config(), 0o600));
-        assert!(!machine.exists(ASIDE));
         assert_eq!(machine.report().runner, RunnerState::Serving);
         wait_for("SIGHUP twice", || machine.signals() == "HUP HUP");
         machine.agent("unfence");
@@ -298,7 +342,7 @@ fn configuring_a_fenced_worker_keeps_the_fence() {
 
         assert_eq!(machine.agent_with(&["configure"], changed.as_bytes()).0, 0);
 
-        assert_eq!(machine.read(CONFIG), fenced_config(&minimal(), &worker()));
+        assert_eq!(machine.read(CONFIG), fenced_config(&minimal()));
         machine.agent("unfence");
         assert!(machine.read(CONFIG).contains("HTTPS://gitlab.example.com"));
     });

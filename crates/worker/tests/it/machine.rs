@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use runner_fleet_engine::{Report, SystemId};
+use runner_fleet_engine::Report;
 use runner_fleet_worker::{WorkerSpec, bundle, parse_line, runner_config};
 use secrecy::ExposeSecret;
 
@@ -33,7 +33,7 @@ pub(super) struct Machine {
 
 /// The tools of a stock image; neither dockerd nor gitlab-runner.
 const TOOLS: &str = "sh env awk sed grep cut cat mv cp rm mkdir chmod head tail sha256sum curl uname date df wc tr cmp \
-    sleep id flock touch printf setsid sort timeout";
+    sleep id flock ln touch printf setsid sort timeout";
 
 /// sh (dash on Debian) and busybox's, which has other tools and another opinion on what POSIX is.
 pub(super) fn shells() -> Vec<Vec<String>> {
@@ -130,8 +130,22 @@ impl Machine {
         self.path(path).exists()
     }
 
+    /// The names in a directory, sorted.
+    pub(super) fn names(&self, path: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(path)).unwrap().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
     pub(super) fn mode(&self, path: &str) -> u32 {
         std::fs::metadata(self.path(path)).unwrap().permissions().mode() & 0o777
+    }
+
+    /// Whether two names are those of one file.
+    pub(super) fn is_same_file(&self, one: &str, other: &str) -> bool {
+        let [one, other] = [one, other].map(|path| std::fs::metadata(self.path(path)).unwrap());
+        (one.dev(), one.ino()) == (other.dev(), other.ino())
     }
 
     pub(super) fn set_uptime(&self, seconds: u64) {
@@ -238,8 +252,7 @@ impl Machine {
     }
 
     pub(super) fn bundle(&self) -> String {
-        let config = runner_config(&self.spec, &token(), &worker());
-        bundle(&config, &SystemId::of(&worker())).expose_secret().to_owned()
+        bundle(&self.spec, &token(), &worker()).expose_secret().to_owned()
     }
 
     /// Pushes the configuration, as to a worker that has what it mounts, and waits until the runner runs.
@@ -296,15 +309,4 @@ fn answer(pages: &Pages, mut request: BufReader<impl Read>, mut stream: impl Wri
         None => ("404 Not Found", "nothing here".to_owned()),
     };
     let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
-}
-
-/// Whether a directory entry of this name exists anywhere below: for "nothing left behind".
-pub(super) fn leftovers(dir: &Path, marks: &[&str]) -> Vec<String> {
-    std::fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| marks.iter().any(|mark| name.contains(mark)))
-        .collect()
 }

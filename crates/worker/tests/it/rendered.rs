@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use flate2::read::GzDecoder;
+use runner_fleet_engine::SystemId;
 use runner_fleet_worker::{
-    USER_DATA_MAX, WorkerSpec, docker_config, fenced_config, render, runner_config, user_data, worker_name,
+    USER_DATA_MAX, WorkerSpec, bundle, config_without_ecr, docker_config, fenced_config, render, runner_config,
+    user_data, worker_name,
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::specs::{HOST_KEY, TOKEN, complete, minimal, token, worker};
 use runner_fleet_testing::golden::compare;
@@ -53,7 +55,7 @@ fn what_is_rendered_is_what_was_reviewed() {
     for (name, spec) in [("minimal", minimal()), ("complete", complete())] {
         let config = runner_config(&spec, &token(), &worker());
         golden(&format!("{name}.config.toml"), config.expose_secret());
-        golden(&format!("{name}.fenced.toml"), &fenced_config(&spec, &worker()));
+        golden(&format!("{name}.fenced.toml"), &fenced_config(&spec));
         let rendered = render(&spec, &worker());
         golden(&format!("{name}.masked.toml"), &rendered.config_toml);
         golden(&format!("{name}.docker.json"), &docker_config(&spec));
@@ -182,6 +184,48 @@ fn nothing_of_ecr_reaches_a_worker_when_it_is_off() {
     assert!(!files.contains_key("/etc/runner-fleet/docker-config.json"));
     assert!(files["/etc/runner-fleet/worker.env"].1.contains("\necr=false\n"));
     assert!(!files["/etc/runner-fleet/worker.env"].1.contains("helper"));
+}
+
+/// The one difference is two mounts: what the rest of the wiring does depends on the files.
+#[test]
+fn a_worker_without_the_ecr_files_mounts_none() {
+    let [full, without] = [runner_config(&complete(), &token(), &worker()), without_ecr(&complete()).unwrap()]
+        .map(|config| config.expose_secret().parse::<toml::Table>().unwrap());
+    let mut expected = full.clone();
+    let volumes = expected["runners"][0]["docker"]["volumes"].as_array_mut().unwrap();
+    volumes.retain(|volume| !volume.as_str().unwrap().ends_with(":ro"));
+    assert_eq!(volumes.len(), 2);
+    assert_eq!(without, expected);
+
+    let mut in_jobs_off = complete();
+    in_jobs_off.ecr.as_mut().unwrap().in_jobs = false;
+    for spec in [minimal(), in_jobs_off] {
+        assert!(without_ecr(&spec).is_none(), "there is nothing to leave out");
+    }
+}
+
+fn without_ecr(spec: &WorkerSpec) -> Option<SecretString> {
+    config_without_ecr(spec, &token(), &worker())
+}
+
+#[test]
+fn the_bundle_is_a_header_and_whole_files() {
+    let mut spec = complete();
+    spec.section.insert("comment".into(), "\u{fc}: one character, two bytes".into());
+    let config = runner_config(&spec, &token(), &worker());
+    let files =
+        [config.expose_secret(), without_ecr(&spec).unwrap().expose_secret(), &fenced_config(&spec)].map(str::to_owned);
+    let [full, without, fenced] = files.each_ref().map(String::len);
+
+    let expected = format!(
+        "runner-fleet-bundle 2\nsystem-id {}\nworker-name graviton-spot i-0123456789abcdef0\nconfig-bytes {full}\n\
+         without-ecr-bytes {without}\nfenced-bytes {fenced}\n{}",
+        SystemId::of(&worker()),
+        files.concat()
+    );
+    assert_eq!(bundle(&spec, &token(), &worker()).expose_secret(), expected);
+    let small = bundle(&minimal(), &token(), &worker());
+    assert!(small.expose_secret().contains("\nwithout-ecr-bytes 0\n"));
 }
 
 #[test]
