@@ -1,6 +1,6 @@
 //! The manager's side of the agent: the commands to run over SSH, and the lines that come back.
 //!
-//! The other side is the POSIX shell script `files/agent.sh`, installed as [`AGENT_PATH`]. A line of `agent watch` is the
+//! The other side is the POSIX shell script of the parts in `files/agent/`, installed as [`AGENT_PATH`]. A line of `agent watch` is the
 //! worker's whole state as one JSON object; the format carries its version in `v`, and a line of another version is
 //! refused rather than guessed at. Unknown fields are ignored, so that a newer worker of the same version still speaks.
 

@@ -11,8 +11,27 @@ pub(super) struct File {
     pub(super) content: String,
 }
 
-/// The agent, as installed under [`super::AGENT_PATH`].
-pub(super) const AGENT: &str = include_str!("files/agent.sh");
+macro_rules! script {
+    ($first:literal $(, $part:literal)*) => {
+        concat!("#!/bin/sh\n", include_str!($first) $(, "\n", include_str!($part))*)
+    };
+}
+
+/// The agent, as installed under [`super::AGENT_PATH`]: one script, of parts with one subject each. The settings come
+/// before all that reads them, the choice of a command comes last; the order between is the reading order.
+pub(super) const AGENT: &str = script!(
+    "files/agent/settings.sh",
+    "files/agent/common.sh",
+    "files/agent/ask.sh",
+    "files/agent/observe.sh",
+    "files/agent/report.sh",
+    "files/agent/configure.sh",
+    "files/agent/fence.sh",
+    "files/agent/runner.sh",
+    "files/agent/alone.sh",
+    "files/agent/spot.sh",
+    "files/agent/main.sh"
+);
 /// The bootstrap.
 pub(super) const BOOTSTRAP: &str = include_str!("files/bootstrap.sh");
 /// The beginning of a job's script: gives the job its own copy of the Docker configuration. Never fails, never overwrites.

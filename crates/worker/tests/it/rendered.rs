@@ -61,7 +61,7 @@ fn what_is_rendered_is_what_was_reviewed() {
         golden(&format!("{name}.docker.json"), &docker_config(&spec));
         // The scripts are in the repository as they are; what is around them is golden.
         let mut around = rendered.user_data;
-        for script in ["agent.sh", "bootstrap.sh"] {
+        for script in scripts() {
             let text = std::fs::read_to_string(format!("{}/src/files/{script}", env!("CARGO_MANIFEST_DIR"))).unwrap();
             let block: String =
                 text.lines().map(|line| if line.is_empty() { "\n".into() } else { format!("    {line}\n") }).collect();
@@ -70,6 +70,15 @@ fn what_is_rendered_is_what_was_reviewed() {
         }
         golden(&format!("{name}.user-data.yaml"), &around);
     }
+}
+
+/// Every part of the agent, so that none can be forgotten, and the bootstrap.
+fn scripts() -> Vec<String> {
+    let parts = std::fs::read_dir(format!("{}/src/files/agent", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let mut scripts: Vec<_> =
+        parts.map(|part| format!("agent/{}", part.unwrap().file_name().to_string_lossy())).collect();
+    scripts.push("bootstrap.sh".into());
+    scripts
 }
 
 #[test]

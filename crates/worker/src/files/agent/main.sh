@@ -1,0 +1,15 @@
+mkdir -p "$RUN"
+case ${1:-} in
+    watch) watch ;;
+    report) report ;;
+    configure) configure ;;
+    fence) fence manager ;;
+    unfence) unfence ;;
+    stop) stop ;;
+    exec-runner) exec_runner ;;
+    runner-ended) runner_ended ;;
+    deadman) deadman ;;
+    spot) spot ;;
+    boot-failed) boot_failed ;;
+    *) die 2 "usage: agent watch | report | configure | fence | unfence | stop" ;;
+esac
