@@ -6,7 +6,7 @@ use runner_fleet_engine::IdleCount;
 use runner_fleet_engine::UsdPerHour;
 use runner_fleet_testing::other_values::OTHERS;
 
-use super::{Checksum, Config, ecr, fleet, load, parse_in, schedule, volume};
+use super::{Checksum, Config, ecr, fleet, key, load, parse_in, schedule, volume};
 
 const COMPLETE: &str = include_str!("../../../config/complete.toml");
 
@@ -37,8 +37,8 @@ fn the_other_values_and_the_complete_example_have_every_key() {
         ("runners.fleet.ecr", ecr::KEYS),
     ];
     for (path, keys) in listed {
-        for key in keys {
-            assert!(OTHERS.iter().any(|other| (other.table, other.key) == (path, *key)), "{path}.{key} is not tried");
+        for key in key::names(keys) {
+            assert!(OTHERS.iter().any(|other| (other.table, other.key) == (path, key)), "{path}.{key} is not tried");
             let shown = [format!("{key} ="), format!("[{path}.{key}]"), format!("[[{path}.{key}]]")];
             assert!(shown.iter().any(|text| COMPLETE.contains(text)), "{path}.{key} is not explained");
         }

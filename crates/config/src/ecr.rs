@@ -1,6 +1,7 @@
 //! `[runners.fleet.ecr]`: logging in to Amazon's registries without stored passwords.
 
 use super::ecr_host::{self, EcrHost, HelperVersion};
+use super::key::{Key, Kind};
 use super::node::{At, Table};
 use super::problems::Report;
 use super::reader::Reader;
@@ -8,7 +9,14 @@ use super::tool::{self, ToolKeys};
 use super::{Arch, Tool, pins, values};
 
 /// The keys of the table.
-pub(crate) const KEYS: &[&str] = &["registries", "enabled", "in_jobs", "helper_version", "helper_url", "helper_sha256"];
+pub(crate) const KEYS: &[Key] = &[
+    Key::required("registries", Kind::SomeOf(&Kind::Like("^[a-z0-9.-]+$"))),
+    Key::optional("enabled", Kind::Boolean),
+    Key::optional("in_jobs", Kind::Boolean),
+    Key::optional("helper_version", tool::VERSION),
+    Key::optional("helper_url", values::WEB_ADDRESS),
+    Key::optional("helper_sha256", tool::SHA256),
+];
 
 const HELPER: ToolKeys = ToolKeys { version: "helper_version", url: "helper_url", sha256: "helper_sha256" };
 

@@ -4,57 +4,60 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use super::key::{Key, Kind, words};
 use super::node::{Node, Table};
 use super::pins::GITLAB_RUNNER;
 use super::problems::Report;
 use super::reader::Reader;
 use super::sizes::{self, Around};
 use super::tool::{self, ToolKeys};
-use super::{Address, RootVolume, RunnerFleet, SetupScript, duration, ecr, files, ids, names, values, volume};
+use super::{
+    Address, RootVolume, RunnerFleet, SetupScript, duration, ecr, files, ids, names, schedule, values, volume,
+};
 use runner_fleet_engine::Market;
 use runner_fleet_engine::settings::BOOT_TIMEOUT;
 
 /// The keys of the table, in the order of the documentation.
-pub(crate) const KEYS: &[&str] = &[
-    "api_token",
-    "projects",
-    "groups",
-    "retry_interrupted",
-    "region",
-    "ami",
-    "instance_types",
-    "market",
-    "on_demand_fallback",
-    "spot_max_price",
-    "subnets",
-    "security_groups",
-    "instance_profile",
-    "address",
-    "ssh_user",
-    "ssh_port",
-    "root_volume",
-    "metadata_hop_limit",
-    "tags",
-    "max_workers",
-    "capacity",
-    "max_jobs",
-    "max_age",
-    "idle_count",
-    "idle_time",
-    "target_wait",
-    "idle_count_min",
-    "idle_scale_factor",
-    "max_booting",
-    "boot_timeout",
-    "orphan_timeout",
-    "setup_script",
-    "registry_mirrors",
-    "docker_daemon",
-    "runner_version",
-    "runner_url",
-    "runner_sha256",
-    "schedule",
-    "ecr",
+pub(crate) const KEYS: &[Key] = &[
+    Key::optional("api_token", Kind::Text),
+    Key::optional("projects", Kind::List(&Kind::IdOrPath)),
+    Key::optional("groups", Kind::List(&Kind::IdOrPath)),
+    Key::optional("retry_interrupted", Kind::Boolean),
+    Key::optional("region", ids::REGION),
+    Key::required("ami", ids::AMI),
+    Key::required("instance_types", Kind::SomeOf(&Kind::Text)),
+    Key::optional("market", Kind::Word(&[&words(&MARKETS)])),
+    Key::optional("on_demand_fallback", Kind::Boolean),
+    Key::optional("spot_max_price", Kind::Price),
+    Key::required("subnets", Kind::SomeOf(&ids::SUBNET)),
+    Key::required("security_groups", Kind::SomeOf(&ids::SECURITY_GROUP)),
+    Key::optional("instance_profile", Kind::Text),
+    Key::optional("address", Kind::Word(&[&words(&ADDRESSES)])),
+    Key::optional("ssh_user", Kind::Like("^[a-z_][a-z0-9_.-]*$")),
+    Key::optional("ssh_port", Kind::Whole(1, PORT_MAX)),
+    Key::optional("root_volume", Kind::Table(volume::KEYS)),
+    Key::optional("metadata_hop_limit", Kind::Whole(1, HOPS_MAX)),
+    Key::optional("tags", names::TAGS),
+    Key::optional("max_workers", values::POSITIVE),
+    Key::optional("capacity", values::POSITIVE),
+    Key::optional("max_jobs", values::COUNT),
+    Key::optional("max_age", Kind::Time),
+    Key::optional("idle_count", Kind::IdleCount),
+    Key::optional("idle_time", Kind::Time),
+    Key::optional("target_wait", Kind::Time),
+    Key::optional("idle_count_min", values::COUNT),
+    Key::optional("idle_scale_factor", values::FACTOR),
+    Key::optional("max_booting", values::COUNT),
+    Key::optional("boot_timeout", Kind::Time),
+    Key::optional("orphan_timeout", Kind::Time),
+    Key::optional("setup_script", Kind::Text),
+    Key::optional("registry_mirrors", Kind::List(&values::WEB_ADDRESS)),
+    Key::optional("docker_daemon", Kind::AnyTable),
+    Key::optional("runner_version", tool::VERSION),
+    Key::optional("runner_url", values::WEB_ADDRESS),
+    Key::optional("runner_sha256", tool::SHA256),
+    Key::optional("schedule", Kind::Tables(schedule::KEYS)),
+    Key::optional("ecr", Kind::Table(ecr::KEYS)),
 ];
 
 const RUNNER: ToolKeys = ToolKeys { version: "runner_version", url: "runner_url", sha256: "runner_sha256" };
@@ -68,6 +71,7 @@ const DEFAULT_ORPHAN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 const ORPHAN_TIMEOUT_MIN: Duration = Duration::from_secs(15);
 /// EC2's own bound of `HttpPutResponseHopLimit`.
 const HOPS_MAX: u32 = 64;
+const PORT_MAX: u32 = 65_535;
 /// A setup script travels to every worker.
 const SETUP_SCRIPT_BYTES_MAX: u64 = 64 * 1024;
 
@@ -219,7 +223,7 @@ fn ssh_user(node: &Node) -> Result<String, String> {
 }
 
 fn port(node: &Node) -> Result<u16, String> {
-    let number = values::whole(node, 1, u32::from(u16::MAX))?;
+    let number = values::whole(node, 1, PORT_MAX)?;
     u16::try_from(number).map_err(|_| format!("{number} is not a port"))
 }
 

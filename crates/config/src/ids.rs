@@ -2,10 +2,20 @@
 //!
 //! The shapes are checked, not the existence: that is for `doctor` and the service.
 
+use super::key::Kind;
 use super::node::{Node, shown_text};
 use super::problems::Report;
 use super::{Arch, values};
 use runner_fleet_engine::{InstanceType, SubnetId};
+
+/// What [`ami`] takes.
+pub(crate) const AMI: Kind = Kind::Like("^(ami-[0-9A-Za-z-]+|ssm:/[0-9A-Za-z/._-]*)$");
+/// What [`subnet`] takes.
+pub(crate) const SUBNET: Kind = Kind::Like("^subnet-[0-9A-Za-z-]+$");
+/// What [`security_group`] takes.
+pub(crate) const SECURITY_GROUP: Kind = Kind::Like("^sg-[0-9A-Za-z-]+$");
+/// What [`region`] takes.
+pub(crate) const REGION: Kind = Kind::Like("^[a-z]+(-[a-z]+)+-[0-9]+$");
 
 /// The image that workers boot.
 #[derive(Clone, Debug, PartialEq, Eq)]

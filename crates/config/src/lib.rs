@@ -14,7 +14,7 @@
 //!
 //! Reading order: [`model`] (the result), [`mod@load`] (the file), `runner`, `fleet` (our table), `sizes` (how the
 //! numbers must fit), then one file per subject; `node`, `reader` and `values` are the tools; [`legacy`] translates
-//! docker+machine and docker-autoscaler.
+//! docker+machine and docker-autoscaler. [`schema()`] is for editors: the same tables of keys, as JSON Schema.
 //!
 //! Deliberately absent: derived deserializers, which would stop at the first problem; the network (a secret in SSM
 //! stays a reference, [`Secret::ssm_parameter`]); and the question whether what is named exists, which is `doctor`'s.
@@ -31,6 +31,7 @@ mod ecr_host;
 mod files;
 mod fleet;
 mod ids;
+mod key;
 pub mod legacy;
 pub mod load;
 pub mod model;
@@ -41,6 +42,7 @@ pub mod problems;
 mod reader;
 mod runner;
 mod schedule;
+mod schema;
 pub mod secret;
 mod settings;
 mod sizes;
@@ -60,6 +62,7 @@ pub use legacy::{Surroundings, migrate};
 pub use load::{Loaded, load, parse, parse_in};
 pub use model::{Address, Config, Fleet, LogFormat, LogLevel, Runner, RunnerFleet, SetupScript};
 pub use problems::{Problem, Problems, Warning};
+pub use schema::schema;
 pub use secret::{Found, Secret, SecretError};
 pub use ssh_key::{SshKey, SshKeyParameter};
 pub use tool::Tool;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::key::{self, Key, Kind, words};
 use super::legacy::Surroundings;
 use super::legacy::migrate::MACHINE_LEFT_OUT;
 use super::node::{At, Node, Table};
@@ -16,15 +17,27 @@ use super::{
 };
 
 /// The keys of `[fleet]`.
-pub(crate) const FLEET_KEYS: &[&str] = &["manager", "state_dir", "ssh_key", "control_socket"];
+pub(crate) const FLEET_KEYS: &[Key] = &[
+    Key::required("manager", names::NAME),
+    Key::optional("state_dir", values::ABSOLUTE_PATH),
+    Key::optional("ssh_key", ssh_key::SSH_KEY),
+    Key::optional("control_socket", values::ABSOLUTE_PATH),
+];
 
 /// The top-level keys that are read here; all others are GitLab Runner's, and are kept for the workers.
-const READ_HERE: [&str; 7] =
-    ["concurrent", "check_interval", "listen_address", "log_level", "log_format", "fleet", "runners"];
+pub(crate) const KEYS: &[Key] = &[
+    Key::required("concurrent", values::POSITIVE),
+    Key::optional("check_interval", Kind::Time),
+    Key::optional("listen_address", Kind::AnyText),
+    Key::optional("log_level", Kind::Word(&[&words(&LOG_LEVELS), &words(&LOG_LEVEL_SYNONYMS)])),
+    Key::optional("log_format", Kind::Word(&[&words(&LOG_FORMATS), &words(&LOG_FORMAT_SYNONYMS)])),
+    Key::required("fleet", Kind::Table(FLEET_KEYS)),
+    Key::required("runners", Kind::Tables(runner::KEYS)),
+];
 
 /// GitLab Runner's other top-level keys, for the warning about unknown ones. `machine` belongs to docker+machine.
 /// Source: gitlab-runner, `common/config.go`.
-const GITLAB_RUNNER_KEYS: [&str; 8] = [
+pub(crate) const GITLAB_RUNNER_KEYS: [&str; 8] = [
     "user",
     "sentry_dsn",
     "connection_max_age",
@@ -128,7 +141,7 @@ fn read(document: &Table, directory: &Path, surroundings: &Surroundings, report:
         log_format: log_format?,
         fleet: fleet?,
         runners: runners?,
-        global: document.to_toml_without(&[&READ_HERE[..], &["machine"]].concat()),
+        global: document.to_toml_without(&[&key::names(KEYS)[..], &["machine"]].concat()),
     })
 }
 
@@ -227,12 +240,11 @@ fn warn_of_unknown(document: &Table, report: &mut Report) {
     if let Some(machine) = document.get_any_case("machine") {
         report.warn(&machine.at, MACHINE_LEFT_OUT);
     }
+    let all = [&key::names(KEYS)[..], &GITLAB_RUNNER_KEYS[..]].concat();
     for (name, node) in &document.entries {
-        let known = |key: &&str| key.eq_ignore_ascii_case(name);
-        if READ_HERE.iter().any(known) || GITLAB_RUNNER_KEYS.iter().any(known) {
+        if all.iter().any(|key| key.eq_ignore_ascii_case(name)) {
             continue;
         }
-        let all = [&READ_HERE[..], &GITLAB_RUNNER_KEYS[..]].concat();
         let hint = super::reader::nearest(name, &all).map(|key| format!("; did you mean `{key}`?")).unwrap_or_default();
         report.warn(&node.at, format!("neither runner-fleet nor GitLab Runner is known to read this{hint}"));
     }

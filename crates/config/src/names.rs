@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::key::Kind;
 use super::node::{Item, Node, Table, shown_text};
 use super::problems::Report;
 use super::values;
@@ -14,9 +15,14 @@ pub(crate) const MANAGER_CHARS_MAX: usize = 32;
 /// Longest runner name.
 pub(crate) const RUNNER_CHARS_MAX: usize = 64;
 /// EC2 allows 50 tags on a resource; four of them are ours.
-const TAGS_MAX: usize = 46;
+const TAGS_MAX: u32 = 46;
+/// What [`tags`] takes.
+pub(crate) const TAGS: Kind = Kind::Texts(TAGS_MAX);
 const TAG_KEY_CHARS_MAX: usize = 128;
 const TAG_VALUE_CHARS_MAX: usize = 256;
+
+/// What [`name`] takes; that it is too long, the message tells better.
+pub(crate) const NAME: Kind = Kind::Like("^[0-9A-Za-z._-]+$");
 
 /// A manager's or runner's name.
 pub(crate) fn name(node: &Node, chars_max: usize) -> Result<String, String> {
@@ -54,8 +60,8 @@ pub(crate) fn tags(table: &Table, report: &mut Report) -> Option<BTreeMap<String
             report.problem(&node.at, message);
         }
     }
-    if tags.len() > TAGS_MAX {
-        let count = tags.len();
+    let count = u32::try_from(tags.len()).unwrap_or(u32::MAX);
+    if count > TAGS_MAX {
         report.problem(
             &table.at,
             format!("{count} tags are too many: EC2 allows 50, and 4 are ours; write {TAGS_MAX} or fewer"),

@@ -1,5 +1,6 @@
 //! Reads one of our own tables: every key by name, and whatever is left over is an error.
 
+use super::key::{self, Key};
 use super::node::{At, Item, Node, Table};
 use super::problems::Report;
 
@@ -11,13 +12,13 @@ const NAME_BYTES_MAX: usize = 64;
 /// A table being read. `keys` are all that it may hold.
 pub(crate) struct Reader<'t> {
     table: &'t Table,
-    keys: &'static [&'static str],
+    keys: &'static [Key],
     /// Required keys whose absence has been reported already, in better words.
     excused: &'t [&'static str],
 }
 
 impl<'t> Reader<'t> {
-    pub(crate) fn new(table: &'t Table, keys: &'static [&'static str]) -> Self {
+    pub(crate) fn new(table: &'t Table, keys: &'static [Key]) -> Self {
         Self { table, keys, excused: &[] }
     }
 
@@ -38,7 +39,7 @@ impl<'t> Reader<'t> {
 
     /// The value as it stands.
     pub(crate) fn node(&self, key: &'static str) -> Option<&'t Node> {
-        debug_assert!(self.keys.contains(&key), "{key} is read but not listed");
+        debug_assert!(self.keys.iter().any(|known| known.name == key), "{key} is read but not listed");
         self.table.get(key)
     }
 
@@ -151,6 +152,8 @@ impl<'t> Reader<'t> {
     }
 
     fn must_have(&self, key: &'static str, write: &str, report: &mut Report) {
+        let is_listed = self.keys.iter().any(|known| known.name == key && known.required);
+        debug_assert!(is_listed, "{key} is required but not listed as such");
         if !self.has(key) && !self.excused.contains(&key) {
             report.problem(&self.at(key), format!("missing; write {write}"));
         }
@@ -158,9 +161,10 @@ impl<'t> Reader<'t> {
 
     /// Reports every key that is not one of ours.
     pub(crate) fn finish(self, report: &mut Report) {
+        let known = key::names(self.keys);
         for (name, node) in &self.table.entries {
-            if !self.keys.contains(&name.as_str()) {
-                report.problem(&node.at, unknown_key(name, self.keys));
+            if !known.contains(&name.as_str()) {
+                report.problem(&node.at, unknown_key(name, &known));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::fleet::{self, Context};
+use super::key::{Key, Kind};
 use super::legacy::{self, Surroundings, Translation};
 use super::node::{Node, Table};
 use super::problems::Report;
@@ -13,6 +14,22 @@ use runner_fleet_engine::RunnerName;
 
 /// What does not go to a worker: our table, the tables that ours replaces, and the token, which is put in later.
 const NOT_PASSED_ON: [&str; 4] = ["token", "fleet", "machine", "autoscaler"];
+
+/// GitLab Runner's keys that are read here, and our table. All others are handed on.
+pub(crate) const KEYS: &[Key] = &[
+    Key::required("name", names::NAME),
+    Key::required("url", values::WEB_ADDRESS),
+    Key::required("token", Kind::Text),
+    Key::required("executor", Kind::Word(&[&[DOCKER], &TRANSLATED])),
+    Key::optional("limit", values::COUNT),
+    Key::optional("tls-ca-file", Kind::Text),
+    // Required with `executor = "docker"`; a translation may do without.
+    Key::optional("fleet", Kind::Table(fleet::KEYS)),
+];
+
+/// The executor that needs no translation.
+pub(crate) const DOCKER: &str = "docker";
+const TRANSLATED: [&str; 2] = ["docker+machine", "docker-autoscaler"];
 
 /// What a section is read with.
 pub(crate) struct Outside<'a> {
@@ -78,7 +95,7 @@ fn executor(section: &Table, outside: &Outside<'_>, report: &mut Report) -> Opti
         return None;
     };
     match node.as_str() {
-        Some("docker") => {
+        Some(DOCKER) => {
             for key in ["machine", "autoscaler"] {
                 if let Some(unused) = section.get_any_case(key) {
                     report.warn(&unused.at, "has no effect with executor = \"docker\"");
@@ -104,9 +121,8 @@ fn executor(section: &Table, outside: &Outside<'_>, report: &mut Report) -> Opti
 
 /// A key of ours that stands in GitLab Runner's table would be handed on and do nothing.
 fn warn_of_strays(section: &Table, report: &mut Report) {
-    let ours_only = |name: &str| fleet::KEYS.contains(&name);
     for (name, node) in &section.entries {
-        if ours_only(name) {
+        if fleet::KEYS.iter().any(|key| key.name == name) {
             report.warn(&node.at, format!("has no effect here; write `{name}` in [runners.fleet]"));
         }
     }

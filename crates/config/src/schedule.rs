@@ -5,6 +5,7 @@
 
 use cronexpr::Crontab;
 
+use super::key::{Key, Kind};
 use super::node::{Node, Table, shown_text};
 use super::problems::Report;
 use super::reader::Reader;
@@ -12,8 +13,15 @@ use super::{duration, values};
 use runner_fleet_engine::ScheduleEntry;
 
 /// The keys of the table.
-pub(crate) const KEYS: &[&str] =
-    &["periods", "timezone", "idle_count", "idle_count_min", "idle_scale_factor", "idle_time", "max_workers"];
+pub(crate) const KEYS: &[Key] = &[
+    Key::required("periods", Kind::SomeOf(&Kind::Text)),
+    Key::optional("timezone", Kind::Text),
+    Key::optional("idle_count", Kind::IdleCount),
+    Key::optional("idle_count_min", values::COUNT),
+    Key::optional("idle_scale_factor", values::FACTOR),
+    Key::optional("idle_time", Kind::Time),
+    Key::optional("max_workers", values::POSITIVE),
+];
 
 /// A cron expression is a few dozen characters.
 const PERIOD_CHARS_MAX: usize = 200;
@@ -36,7 +44,7 @@ pub(crate) fn read(table: &Table, report: &mut Report) -> Option<ScheduleEntry> 
         idle_time: reader.optional("idle_time", report, duration::any),
         max_workers: reader.optional("max_workers", report, values::positive),
     };
-    if !KEYS.iter().skip(2).any(|key| reader.has(key)) {
+    if !KEYS.iter().skip(2).any(|key| reader.has(key.name)) {
         report.warn(&table.at, "this entry changes nothing; write idle_count, idle_time or max_workers, or remove it");
     }
     reader.finish(report);

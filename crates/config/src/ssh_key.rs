@@ -1,5 +1,6 @@
 //! `ssh_key`: where the manager's SSH key is kept for good.
 
+use super::key::Kind;
 use super::node::{Item, Node};
 use super::values;
 
@@ -7,6 +8,9 @@ use super::values;
 const NAME_LENGTH_MAX: usize = 900;
 /// A limit of SSM.
 const LEVELS_MAX: usize = 15;
+
+/// What [`ssh_key`] takes.
+pub(crate) const SSH_KEY: Kind = Kind::Like("^[ \\t]*ssm:/");
 
 const EXAMPLE: &str = "\"ssm:/path/of/parameter\"";
 

@@ -1,5 +1,6 @@
 //! A program that a worker downloads when its image does not have it.
 
+use super::key::Kind;
 use super::node::Node;
 use super::pins::Pin;
 use super::problems::Report;
@@ -16,6 +17,11 @@ pub struct Tool {
     /// What the binary must match; nothing unverified is ever run.
     pub checksum: Checksum,
 }
+
+/// What [`version`] takes.
+pub(crate) const VERSION: Kind = Kind::Like(r"^v?[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$");
+/// What [`sha256`] takes.
+pub(crate) const SHA256: Kind = Kind::Like("^[0-9A-Fa-f]{64}$");
 
 /// The names of the three keys in their table.
 #[derive(Clone, Copy)]

@@ -3,10 +3,22 @@
 use std::path::PathBuf;
 
 use super::Secret;
+use super::key::Kind;
 use super::node::{Item, Node, shown_address};
 use runner_fleet_engine::IdleCount;
 use runner_fleet_engine::UsdPerHour;
 use runner_fleet_engine::money::NoPrice;
+
+/// What [`web_address`] takes.
+pub(crate) const WEB_ADDRESS: Kind = Kind::Like("^[ \\t]*[Hh][Tt][Tt][Pp][Ss]?:");
+/// What [`absolute_path`] takes.
+pub(crate) const ABSOLUTE_PATH: Kind = Kind::Like("^/");
+/// What [`count`] takes.
+pub(crate) const COUNT: Kind = Kind::Whole(0, COUNT_MAX);
+/// What [`positive`] takes.
+pub(crate) const POSITIVE: Kind = Kind::Whole(1, COUNT_MAX);
+/// What [`factor`] takes.
+pub(crate) const FACTOR: Kind = Kind::Number(0, 100);
 
 /// Text, not empty.
 pub(crate) fn text(node: &Node) -> Result<String, String> {

@@ -1,15 +1,27 @@
 //! `root_volume`: the worker's only disk.
 
+use super::key::{Key, Kind, words};
 use super::node::{Node, Table, shown_text};
 use super::problems::Report;
 use super::reader::Reader;
 use super::values;
 
 /// The keys of the table.
-pub(crate) const KEYS: &[&str] = &["size_gib", "type", "encrypted", "iops", "throughput", "kms_key_id", "device"];
+pub(crate) const KEYS: &[Key] = &[
+    Key::optional("size_gib", Kind::Whole(1, SIZE_GIB_MAX)),
+    Key::optional("type", Kind::Word(&[&words(&TYPES)])),
+    Key::optional("encrypted", Kind::Boolean),
+    Key::optional("iops", Kind::Whole(100, 256_000)),
+    Key::optional("throughput", Kind::Whole(THROUGHPUT.0, THROUGHPUT.1)),
+    Key::optional("kms_key_id", Kind::Text),
+    Key::optional("device", Kind::Like("^/dev/.")),
+];
 
 /// EBS' largest general purpose volume.
 const SIZE_GIB_MAX: u32 = 65_536;
+
+/// gp3's, in MiB/s, from and to.
+const THROUGHPUT: (u32, u32) = (125, 2_000);
 
 /// The root disk of a worker; deleted with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +148,7 @@ fn throughput(node: &Node, kind: VolumeType) -> Result<u32, String> {
     if kind != VolumeType::Gp3 {
         return Err(format!("{} takes no throughput; leave it out, or use gp3", kind.as_str()));
     }
-    values::whole(node, 125, 2_000)
+    values::whole(node, THROUGHPUT.0, THROUGHPUT.1)
 }
 
 fn device(node: &Node) -> Result<String, String> {

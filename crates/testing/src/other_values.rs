@@ -108,7 +108,7 @@ impl Other {
 }
 
 /// The table at a path; the first element of a list of tables.
-fn table<'t>(document: &'t mut Table, path: &str) -> Option<&'t mut Table> {
+pub fn table<'t>(document: &'t mut Table, path: &str) -> Option<&'t mut Table> {
     path.split('.').filter(|key| !key.is_empty()).try_fold(document, |table, key| match table.get_mut(key)? {
         Value::Table(table) => Some(table),
         Value::Array(tables) => tables.first_mut()?.as_table_mut(),

@@ -13,6 +13,7 @@ mod plan;
 mod record;
 mod render;
 mod run;
+mod schema;
 mod service;
 mod shell;
 mod simulate;
@@ -123,6 +124,7 @@ enum Command {
     Ssh(ssh::SshArgs),
     Render(render::RenderArgs),
     Migrate(migrate::MigrateArgs),
+    Schema(schema::SchemaArgs),
     Simulate(simulate::SimulateArgs),
     Record(record::RecordArgs),
     Demo(demo::DemoArgs),
@@ -173,6 +175,7 @@ fn dispatch(
         Command::Record(args) => record::run(global, args, out),
         Command::Demo(args) => demo::run(args, out, err),
         Command::Migrate(args) => migrate::run(args, out).map(ExitCode::from).map_err(CliError::from),
+        Command::Schema(_) => schema::run(out),
         Command::IamPolicy(args) => iam_policy::run(global, args, out, err),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),

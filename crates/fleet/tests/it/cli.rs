@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-const SUBCOMMANDS: [&str; 17] = [
+const SUBCOMMANDS: [&str; 18] = [
     "run",
     "check",
     "plan",
@@ -17,6 +17,7 @@ const SUBCOMMANDS: [&str; 17] = [
     "ssh",
     "render",
     "migrate",
+    "schema",
     "simulate",
     "record",
     "demo",
@@ -108,6 +109,13 @@ fn render_shows_no_secret() {
     let json: serde_json::Value =
         serde_json::from_slice(&run(&["render", "spot", "--json", "--config", &path]).stdout).unwrap();
     assert_eq!(json["version"], 1);
+}
+
+#[test]
+fn the_schema_is_printed_without_a_configuration() {
+    let output = run(&["schema", "--config", "/nonexistent/config.toml"]);
+    let committed = std::fs::read_to_string(runner_fleet_testing::repository().join("config/schema.json")).unwrap();
+    assert_eq!((output.status.code(), text(&output)), (Some(0), committed));
 }
 
 #[test]
