@@ -68,7 +68,7 @@ pub struct Faults {
     pub host_deaths_per_hour: f64,
     /// Workers that fall silent per worker and hour: they run on, but cannot be reached for up to 20 minutes.
     pub silences_per_hour: f64,
-    /// Links that break per worker and hour; the next attempt succeeds.
+    /// Connections that break per worker and hour; the next attempt succeeds.
     pub breaks_per_hour: f64,
     /// gitlab-runner processes that crash per worker and hour, with all that they run.
     pub runner_crashes_per_hour: f64,

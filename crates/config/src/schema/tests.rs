@@ -13,9 +13,9 @@ use runner_fleet_testing::{golden, repository};
 use serde_json::{Value, json};
 
 use super::schema;
-use runner_fleet_testing::other_values::{OTHERS, table};
 use crate::key::{Key, Kind};
 use crate::{Surroundings, load, parse_in};
+use runner_fleet_testing::other_values::{OTHERS, table};
 
 const COMPLETE: &str = include_str!("../../../../config/complete.toml");
 const MINIMAL: &str = include_str!("../../../../config/minimal.toml");
@@ -77,7 +77,7 @@ fn described() -> Vec<(String, Key)> {
 fn what_the_schema_requires_check_requires() {
     for (path, key) in described().into_iter().filter(|(_, key)| key.required) {
         let mut document: toml::Table = COMPLETE.parse().unwrap();
-        assert!(table(&mut document, &path).remove(key.name).is_some(), "{path}.{}", key.name);
+        assert!(table(&mut document, &path).unwrap().remove(key.name).is_some(), "{path}.{}", key.name);
         assert!(!is_taken_by_check(&document), "check does without {path}.{}", key.name);
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runner_fleet_engine::{
-    Blueprint, Command, ConfigHash, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch, LaunchAnswer,
-    LaunchedWorker, Leftover, LinkNews, Market, PendingJob, Phase, Place, ProjectId, QueueLook, Report, RunnerFacts,
-    RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, SubnetId, TemplateName, WorkerId, Zone,
+    Command, ConfigHash, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch, LaunchAnswer, LaunchPlan,
+    LaunchedWorker, Leftover, Market, PendingJob, Phase, Place, ProjectId, QueueSnapshot, Report, RunnerFacts,
+    RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, SubnetId, TemplateName, Want, WorkerEvent,
+    WorkerId, Zone,
 };
 
 fn runner() -> RunnerName {
@@ -34,12 +35,12 @@ pub(crate) fn beginning() -> Vec<Event> {
         zone: Zone::new("eu-central-1a"),
         subnet: SubnetId::new("subnet-1"),
     };
-    let blueprint =
-        Blueprint { config: ConfigHash::new("c1"), template: TemplateName::new("template-c1"), places: vec![place] };
+    let plan =
+        LaunchPlan { config: ConfigHash::new("c1"), template: TemplateName::new("template-c1"), places: vec![place] };
     vec![
         Event::Configured(Settings { concurrent: 10, check_interval: Duration::from_secs(3), runners }),
         Event::Runner { runner: runner(), facts: Ok(facts) },
-        Event::Blueprint { runner: runner(), blueprint: Ok(blueprint) },
+        Event::LaunchPlan { runner: runner(), plan: Ok(plan) },
     ]
 }
 
@@ -59,11 +60,11 @@ pub(crate) fn job_waits(now: Timestamp) -> Event {
         queued_at: now,
         seen_at: now,
     };
-    Event::Queue { server: server(), look: Ok(QueueLook { as_of: now, jobs: vec![job], complete: true }) }
+    Event::Queue { server: server(), snapshot: Ok(QueueSnapshot { as_of: now, jobs: vec![job], complete: true }) }
 }
 
 pub(crate) fn nothing_waits(now: Timestamp) -> Event {
-    Event::Queue { server: server(), look: Ok(QueueLook { as_of: now, jobs: Vec::new(), complete: true }) }
+    Event::Queue { server: server(), snapshot: Ok(QueueSnapshot { as_of: now, jobs: Vec::new(), complete: true }) }
 }
 
 /// EC2 gives what the launch asks for.
@@ -97,9 +98,9 @@ pub(crate) fn instance(launch: &Launch, launched_at: Timestamp) -> Instance {
     }
 }
 
-/// The worker says this over its link.
+/// The worker says this over its connection.
 pub(crate) fn reports(report: Report) -> Event {
-    Event::Link { worker: WorkerId::new("i-1"), news: LinkNews::Report(Box::new(report)) }
+    Event::Worker { worker: WorkerId::new("i-1"), event: WorkerEvent::Report(Box::new(report)) }
 }
 
 /// Ready, without a job, with one request for a job open.
@@ -136,9 +137,9 @@ pub(crate) fn words(command: &Command) -> String {
         }
         Command::Connect { worker, address, .. } => format!("connect to {worker} at {address}"),
         Command::Disconnect { worker } => format!("disconnect from {worker}"),
-        Command::Fence { worker, reason } => format!("fence {worker}: {reason}"),
-        Command::Unfence { worker, reason } => format!("unfence {worker}: {reason}"),
-        Command::Stop { worker, reason } => format!("stop {worker}: {reason}"),
+        Command::Want { worker, want: Want::Serve } => format!("let {worker} take jobs again"),
+        Command::Want { worker, want: Want::Fence { reason } } => format!("fence {worker}: {reason}"),
+        Command::Want { worker, want: Want::Stop { reason } } => format!("stop {worker}: {reason}"),
         Command::Terminate(all) => {
             all.iter().map(|one| format!("terminate {}: {}", one.worker, one.reason)).collect::<Vec<_>>().join("; ")
         }
