@@ -89,5 +89,5 @@ fn idle_wanted(entry: ScheduleEntry, now: Timestamp) -> u32 {
     let settings = Settings { concurrent: 10, check_interval: minutes(1), runners: vec![runner] };
     let mut engine = Engine::new("ci", 1, now);
     engine.step(now, [Event::Configured(settings)]);
-    engine.view().runners.first().map_or(0, |runner| runner.idle_wanted)
+    engine.snapshot().runners.first().map_or(0, |runner| runner.idle_wanted)
 }

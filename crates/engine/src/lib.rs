@@ -5,7 +5,7 @@
 //!     Event, Event, ...  ----------------> |  Engine::step                        |
 //!   what time it is                        |    observe:  what is known now       | --> Command, Command, ...
 //!     Timestamp  ------------------------> |    demand:   slots wanted and there  |     each with its Reason
-//!                                          |    retirement, launching: what to do | --> view(): FleetSnapshot, for people
+//!                                          |    retirement, launching: what to do | --> snapshot(), for people
 //!                                          +--------------------------------------+
 //! ```
 //!
@@ -14,11 +14,11 @@
 //!
 //! Reading order: the vocabulary ([`ids`], [`offering`], [`job`], [`worker`], [`settings`]), what comes in ([`event`]),
 //! what goes out ([`command`]), why ([`reason`], [`held_back`], [`waits`], [`trouble`]; their sentences: `prose`), what
-//! people see ([`view`]), then the decisions: `step`, `observe`, `demand`, `launching`, `retirement`, `drains`; beside
+//! people see ([`snapshot`]), then the decisions: `step`, `observe`, `demand`, `launching`, `retirement`, `drains`; beside
 //! them, what launches are prepared from ([`resources`]), and the [`laws`], an observer that no step may displease.
 //!
 //! Deliberately absent: a clock, a random source beyond the seed, I/O, async, a logger (what is worth knowing is in the
-//! commands and the view), collections in hash order, and anything saved: what an engine holds is safe to lose.
+//! commands and the snapshot), collections in hash order, and anything saved: what an engine holds is safe to lose.
 #![warn(clippy::disallowed_types, clippy::wildcard_enum_match_arm)]
 
 pub mod command;

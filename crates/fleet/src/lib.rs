@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   GitLab:  queues, facts ---+             live::driver           +--> launch, list, terminate:  EC2
-//!   EC2:     listings --------+--> Event --> Engine --> Command ---+--> connect, fence, stop:     workers, by SSH
+//!   EC2:     listings --------+--> Event --> Engine --> Command ---+--> connect, want:            workers, by SSH
 //!   workers: reports ---------+                |                   +--> forget, retry:            GitLab
 //!                                              v
 //!                                            FleetSnapshot --> status, dashboard, metrics, systemd

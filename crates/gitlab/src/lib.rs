@@ -5,12 +5,12 @@
 //!   a question --> GitLab (client) --> discover          --> http --> GitLab
 //!                     budget         queue, retry, ...  the api token   |
 //!                                                                       v
-//!   an answer in the engine's words, or a GitLabError  <-- meaning <-- status, headers, body
+//!   an answer in the engine's words, or a GitLabError  <-- answer  <-- status, headers, body
 //! ```
 //!
 //! Reading order: [`client`] (the facade [`GitLab`]), [`error`] (what its errors answer), [`runner`] (verify, forget),
 //! [`discovery`] (what a runner is, which projects it serves), [`queue`] (what waits), [`retry`], [`history`] (jobs of
-//! the past, for simulations), [`own_token`]; below them the HTTP client ([`http`]), the table of meanings, pages,
+//! the past, for simulations), [`own_token`]; below them the HTTP client ([`http`]), the table of answers, pages,
 //! [`budget`] and back-off.
 //!
 //! Deliberately absent: matching jobs to runners (the engine does it), `DELETE /runners` (it would delete the runner
