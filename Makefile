@@ -81,7 +81,7 @@ replay: ## one simulated world with all that happened in it (SEED=7 KIND=rough)
 .PHONY: mutations
 mutations: ## deliberate bugs in the engine, each of which a test must catch (MUTANTS=part-of-a-name JOBS=1)
 	$(CARGO) build $(SIM) --bin mutations
-	@CARGO="$(CARGO)" target/debug/mutations . $(MUTANTS)
+	@CARGO="$(CARGO)" target/debug/mutations . $(if $(MUTANTS),"$(MUTANTS)")
 
 .PHONY: mutations-apply
 mutations-apply: ## whether every deliberate bug still has its place in the source

@@ -82,6 +82,20 @@ fn failed_listings_stop_launches_and_retirement() {
 }
 
 #[test]
+fn a_listing_that_was_overtaken_changes_nothing() {
+    let mut bench = TestBench::with(vec![runner()]);
+    bench.with_ready_workers(1);
+    let (asked_at, older) = (bench.now, bench.instances.clone());
+    bench.pass(2);
+    bench.instances[0].hold = true;
+    bench.list();
+
+    bench.step(vec![Event::Instances { asked_at, listing: Ok(older) }]);
+
+    assert!(bench.engine.snapshot().workers[0].hold, "a person has just set the tag");
+}
+
+#[test]
 fn an_unreachable_worker_is_ended_only_when_impaired() {
     let mut bench = TestBench::with(vec![runner()]);
     let worker = bench.with_ready_workers(1).remove(0);
