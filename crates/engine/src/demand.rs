@@ -16,8 +16,7 @@ use super::forecast::Forecasts;
 use super::ids::{JobId, RunnerName, Server};
 use super::job::{Knowledge, PendingJob};
 use super::matching::{is_open_to, tags_fit};
-use super::outdated::{at_once, is_rolled, outdated};
-use super::placement::{Request, is_offered};
+use super::outdated::at_once;
 use super::prices::Prices;
 use super::quarantine::Quarantine;
 use super::queue::Queue;
@@ -25,10 +24,10 @@ use super::runner::Runner;
 use super::schedule::{Policy, policy_at};
 use super::settings::{IdleCount, RunnerSettings, Settings};
 use super::shares::{Claim, share};
-use super::trouble::Trouble;
-use super::workers::{Worker, WorkerStatus};
+use super::supply::{Offers, Supply, is_fixed};
+use super::workers::Worker;
 
-/// What one runner needs and has.
+/// What one runner has, and what is wanted of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Demand {
     /// The policy in force.
@@ -37,58 +36,47 @@ pub(crate) struct Demand {
     pub(crate) queue: Knowledge,
     /// Whether the absence of waiting jobs can be believed.
     pub(crate) complete: bool,
-    /// Jobs on workers that take jobs.
-    pub(crate) running: u32,
-    /// Jobs that wait and are counted for it.
+    pub(crate) supply: Supply,
+    pub(crate) wanted: Wanted,
+}
+
+/// Slots that a runner should have, beside those of the jobs that run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// For jobs that wait and are counted for it.
     pub(crate) waiting: u32,
-    /// Free slots that the policy wants.
-    pub(crate) idle_wanted: u32,
-    /// Slots wanted for the replacements of outdated workers, which the idle policy needs until those are ready.
+    /// Free ones, as the policy says.
+    pub(crate) idle: u32,
+    /// For the replacements of outdated workers, which the idle policy needs until those are ready.
     pub(crate) replacements: u32,
-    /// Workers that take jobs and should be replaced.
-    pub(crate) outdated: u32,
-    /// Workers without a job that are on their way out because they are to be replaced.
-    pub(crate) rolling: u32,
-    /// Workers not yet terminated that take no more jobs, or are out of reach: they fill the ceilings until they are gone.
-    pub(crate) leaving: u32,
-    /// Slots that take jobs or are coming.
-    pub(crate) slots: u32,
-    /// Workers that boot, launches in flight included.
-    pub(crate) booting: u32,
-    /// Workers not yet terminated, launches in flight included.
-    pub(crate) workers: u32,
-    /// Whether a launch for it could be made now, its ceilings aside.
-    pub(crate) can_grow: bool,
-    /// Slots of workers that nothing here can end now: held by a person, or out of reach.
-    pub(crate) fixed: u32,
-    /// Slots under `concurrent` that are its fair share, by the jobs that run and wait.
+    /// Its fair share of `concurrent`, by the jobs that run and wait; not in addition to the others.
     pub(crate) share: u32,
 }
 
 impl Demand {
     /// Slots missing for jobs that wait now.
     pub(crate) fn missing_for_jobs(&self) -> u32 {
-        (self.running + self.waiting).saturating_sub(self.slots)
+        (self.supply.running + self.wanted.waiting).saturating_sub(self.supply.slots)
     }
 
     /// Slots needed by jobs and by the idle policy.
     pub(crate) fn needed(&self) -> u32 {
-        self.running + self.waiting + self.idle_wanted
+        self.supply.running + self.wanted.waiting + self.wanted.idle
     }
 
     /// All slots wanted.
     pub(crate) fn wanted(&self) -> u32 {
-        self.needed() + self.replacements
+        self.needed() + self.wanted.replacements
     }
 
     /// Slots missing in all.
     pub(crate) fn missing(&self) -> u32 {
-        self.wanted().saturating_sub(self.slots)
+        self.wanted().saturating_sub(self.supply.slots)
     }
 
     /// Slots beyond what is wanted.
     pub(crate) fn surplus(&self) -> u32 {
-        self.slots.saturating_sub(self.wanted())
+        self.supply.slots.saturating_sub(self.wanted())
     }
 }
 
@@ -111,85 +99,42 @@ pub(crate) struct Scene<'a> {
     pub(crate) forecasts: &'a Forecasts,
 }
 
+/// A configured runner, before anything is wanted of it.
+struct One<'a> {
+    section: &'a RunnerSettings,
+    known: Option<&'a Runner>,
+    policy: Policy,
+    supply: Supply,
+}
+
 /// Works out every runner's demand at `now`.
 pub(crate) fn assess(scene: Scene<'_>, now: Timestamp) -> Assessment {
-    let mut demands: BTreeMap<RunnerName, Demand> = scene
-        .settings
-        .runners
-        .iter()
-        .map(|runner| (runner.name.clone(), demand_without_jobs(scene, runner, now)))
-        .collect();
-    for (server, waiting) in waiting_by_server(scene, now) {
-        count_waiting(scene, server, waiting, &mut demands, now);
-    }
-    for runner in &scene.settings.runners {
-        if let Some(demand) = demands.get_mut(&runner.name) {
-            settle(scene, runner, demand);
-        }
-    }
-    want_replacements(scene, &mut demands);
-    share_out(scene, &mut demands, now);
-    Assessment { demands }
-}
-
-/// A runner's demand without its waiting jobs.
-fn demand_without_jobs(scene: Scene<'_>, runner: &RunnerSettings, now: Timestamp) -> Demand {
-    let queue = scene.queues.get(&runner.server);
+    let offers = Offers { cooldowns: scene.cooldowns, prices: scene.prices };
+    let runners: Vec<One<'_>> =
+        scene.settings.runners.iter().map(|section| One::of(scene, section, offers, now)).collect();
+    let waiting = waiting_jobs(scene, &runners, now);
+    let needs: Vec<Need> = runners.iter().zip(waiting).map(|(one, waiting)| need(scene, one, waiting)).collect();
+    let replacements = replacements(scene.settings, &runners, &needs);
+    let shares = shares(scene, &runners, &needs, now);
     let check_interval = scene.settings.check_interval;
-    let coming = scene.fleet.coming(&runner.name);
-    let known = scene.runners.get(&runner.name);
-    let mut demand = Demand {
-        policy: policy_at(runner, now),
-        queue: match (runner.sees_queue, queue) {
-            (false, _) => Knowledge::Known,
-            (true, Some(queue)) => queue.knowledge(now, check_interval),
-            (true, None) => Knowledge::Unknown { trouble: Trouble::awaited("the first poll of the queue") },
-        },
-        complete: !runner.sees_queue || queue.is_some_and(Queue::is_complete),
-        running: 0,
-        waiting: 0,
-        idle_wanted: 0,
-        replacements: 0,
-        outdated: 0,
-        rolling: 0,
-        leaving: 0,
-        slots: coming.saturating_mul(runner.capacity),
-        booting: coming,
-        workers: coming,
-        can_grow: known.is_some_and(|known| can_grow(scene, known, runner, now)),
-        fixed: 0,
-        share: 0,
-    };
-    let wants = known.and_then(|known| known.plan.known()).map(|plan| &plan.config);
-    for worker in scene.fleet.workers.values().filter(|worker| worker.instance.runner == runner.name) {
-        demand.workers += 1;
-        let status = worker.status(now);
-        if is_fixed(worker.instance.hold, status) {
-            demand.fixed += runner.capacity;
-        }
-        demand.rolling += u32::from(is_rolled(worker) && worker.jobs() == 0);
-        match status {
-            WorkerStatus::Booting => {
-                demand.booting += 1;
-                demand.slots += runner.capacity;
-            }
-            WorkerStatus::Serving => {
-                demand.running += worker.jobs();
-                demand.slots += runner.capacity.max(worker.jobs());
-                demand.outdated += u32::from(outdated(worker, runner, wants, now).is_some());
-            }
-            WorkerStatus::Draining | WorkerStatus::Unreachable | WorkerStatus::Ending => demand.leaving += 1,
-        }
-        if !runner.sees_queue {
-            demand.waiting = demand.waiting.max(worker.queue_hint(now));
-        }
-    }
-    demand
-}
-
-/// Whether nothing that is decided here can end it now.
-fn is_fixed(hold: bool, status: WorkerStatus) -> bool {
-    hold || status == WorkerStatus::Unreachable
+    let demands = runners.into_iter().zip(needs).zip(replacements.into_iter().zip(shares));
+    let demands = demands.map(|((one, Need { waiting, idle }), (replacements, share))| {
+        let One { section, policy, supply, .. } = one;
+        let queue = scene.queues.get(&section.server);
+        let demand = Demand {
+            policy,
+            queue: match (section.sees_queue, queue) {
+                (false, _) => Knowledge::Known,
+                (true, Some(queue)) => queue.knowledge(now, check_interval),
+                (true, None) => Queue::awaited(),
+            },
+            complete: !section.sees_queue || queue.is_some_and(Queue::is_complete),
+            supply,
+            wanted: Wanted { waiting, idle, replacements, share },
+        };
+        (section.name.clone(), demand)
+    });
+    Assessment { demands: demands.collect() }
 }
 
 /// The jobs of each server that wait and run nowhere yet, in queue order, each once.
@@ -218,20 +163,30 @@ fn waiting_by_server<'a>(scene: Scene<'a>, now: Timestamp) -> Vec<(&'a Server, V
     servers
 }
 
-/// Counts each waiting job for one runner.
+/// The waiting jobs that are counted for each runner, in file order.
+fn waiting_jobs(scene: Scene<'_>, runners: &[One<'_>], now: Timestamp) -> Vec<u32> {
+    let mut waiting: Vec<u32> = runners.iter().map(|one| one.hinted()).collect();
+    for (server, jobs) in waiting_by_server(scene, now) {
+        for (index, counted) in count_waiting(scene, server, jobs, runners, now) {
+            waiting.get_mut(index).into_iter().for_each(|waiting| *waiting = counted);
+        }
+    }
+    waiting
+}
+
+/// Counts each waiting job of a server for one runner, which is named by its place in the file.
 fn count_waiting(
     scene: Scene<'_>,
     server: &Server,
     waiting: Vec<&PendingJob>,
-    demands: &mut BTreeMap<RunnerName, Demand>,
+    runners: &[One<'_>],
     now: Timestamp,
-) {
-    let candidates: Vec<Candidate<'_>> = scene
-        .settings
-        .runners
+) -> Vec<(usize, u32)> {
+    let candidates: Vec<Candidate<'_>> = runners
         .iter()
-        .filter(|runner| runner.sees_queue && runner.server == *server)
-        .filter_map(|runner| Candidate::of(scene, runner, demands.get(&runner.name)?))
+        .enumerate()
+        .filter(|(_, one)| one.section.sees_queue && one.section.server == *server)
+        .filter_map(|(index, one)| Candidate::of(index, one))
         .collect();
     let mut counted: Vec<u32> = vec![0; candidates.len()];
     let mut oldest_poll: Vec<Timestamp> = vec![now; candidates.len()];
@@ -251,28 +206,25 @@ fn count_waiting(
         let Some(&index) = able().find(has_slot).or_else(|| able().find(has_room)).or_else(|| able().next()) else {
             continue;
         };
-        if let (Some(count), Some(snapshot)) = (counted.get_mut(index), oldest_poll.get_mut(index)) {
+        if let (Some(count), Some(poll)) = (counted.get_mut(index), oldest_poll.get_mut(index)) {
             *count += 1;
-            *snapshot = (*snapshot).min(job.seen_at);
+            *poll = (*poll).min(job.seen_at);
         }
     }
-    for ((candidate, counted), snapshot) in candidates.iter().zip(counted).zip(oldest_poll) {
-        if let Some(demand) = demands.get_mut(candidate.name) {
-            // A job taken since the poll may still be counted as waiting; it is running already.
-            let taken: u32 = scene
-                .fleet
-                .workers
-                .values()
-                .filter(|worker| worker.instance.runner == *candidate.name)
-                .map(|worker| worker.unnamed_starts_after(snapshot))
-                .sum();
-            demand.waiting = counted.saturating_sub(taken);
-        }
-    }
+    let counted = candidates.iter().zip(counted).zip(oldest_poll);
+    let left = counted.map(|((candidate, counted), poll)| {
+        // A job taken since the poll may still be counted as waiting; it is running already.
+        let workers = scene.fleet.workers.values().filter(|worker| worker.instance.runner == *candidate.name);
+        let taken: u32 = workers.map(|worker| worker.unnamed_starts_after(poll)).sum();
+        (candidate.index, counted.saturating_sub(taken))
+    });
+    left.collect()
 }
 
 /// A runner that may take jobs of a queue.
 struct Candidate<'a> {
+    /// Its place in the file.
+    index: usize,
     name: &'a RunnerName,
     facts: &'a super::job::RunnerFacts,
     /// Jobs that the slots which are there or coming could run, beyond those that run.
@@ -306,83 +258,94 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    fn of(scene: Scene<'a>, runner: &'a RunnerSettings, demand: &Demand) -> Option<Self> {
-        let known = scene.runners.get(&runner.name)?;
+    fn of(index: usize, one: &One<'a>) -> Option<Self> {
+        let One { section, known, policy, supply } = one;
+        let known = (*known)?;
         let facts = known.facts.known()?;
-        let free = if known.paused { 0 } else { demand.slots.saturating_sub(demand.running) };
-        let ceiling = demand.policy.max_workers.saturating_mul(runner.capacity).saturating_sub(demand.running);
+        let free = if known.paused { 0 } else { supply.free() };
+        let ceiling = policy.max_workers.saturating_mul(section.capacity).saturating_sub(supply.running);
         let room = if known.paused {
             0
-        } else if !demand.can_grow {
+        } else if !supply.can_grow {
             free
         } else if known.on_probation() {
-            ceiling.min(free + runner.capacity)
+            ceiling.min(free + section.capacity)
         } else {
             ceiling
         };
-        Some(Self { name: &runner.name, facts, free, room })
+        Some(Self { index, name: &section.name, facts, free, room })
     }
 }
 
-/// Whether a launch for it could be made now, its ceilings aside.
-fn can_grow(scene: Scene<'_>, known: &Runner, runner: &RunnerSettings, now: Timestamp) -> bool {
-    let Some(plan) = known.plan.known() else { return false };
-    !known.paused
-        && known.refused.closed_until(now).is_none()
-        && known.breaker_open_until(now).is_none()
-        && is_offered(&plan.places, Request::of(runner, 1), scene.cooldowns, scene.prices, now)
+impl<'a> One<'a> {
+    fn of(scene: Scene<'a>, section: &'a RunnerSettings, offers: Offers<'_>, now: Timestamp) -> Self {
+        let known = scene.runners.get(&section.name);
+        let supply = Supply::of(scene.fleet, known, offers, section, now);
+        Self { section, known, policy: policy_at(section, now), supply }
+    }
+
+    /// Jobs that wait as far as its workers were told: all there is to know of a queue that is not read.
+    fn hinted(&self) -> u32 {
+        if self.section.sees_queue { 0 } else { self.supply.queue_hint }
+    }
+
+    /// One worker's slots.
+    fn size(&self) -> u32 {
+        self.section.capacity.max(1)
+    }
 }
 
-/// Adds what follows from the counts: wanted idle slots, and the runner's own limit on jobs.
-fn settle(scene: Scene<'_>, runner: &RunnerSettings, demand: &mut Demand) {
+/// What a runner's jobs and its idle policy need, beside the slots of the jobs that run.
+#[derive(Clone, Copy)]
+struct Need {
+    waiting: u32,
+    idle: u32,
+}
+
+/// What follows from the counts: wanted idle slots, and the runner's own limit on jobs.
+fn need(scene: Scene<'_>, one: &One<'_>, mut waiting: u32) -> Need {
+    let One { section, known, policy, supply } = one;
     // Paused here or in GitLab: nobody would take a job from its slots.
-    let paused = scene
-        .runners
-        .get(&runner.name)
-        .is_none_or(|known| known.paused || known.facts.known().is_some_and(|facts| facts.paused));
-    let forecast = scene.forecasts.slots(&runner.name);
-    demand.idle_wanted = if paused { 0 } else { demand.policy.idle.wanted(demand.running, forecast) };
-    if demand.policy.idle.count == IdleCount::Auto {
+    let paused = known.is_none_or(|known| known.paused || known.facts.known().is_some_and(|facts| facts.paused));
+    let forecast = scene.forecasts.slots(&section.name);
+    let mut idle = if paused { 0 } else { policy.idle.wanted(supply.running, forecast) };
+    if policy.idle.count == IdleCount::Auto {
         // A forecast asks for no more than there may be: what it lacks by that is nobody's failure to launch.
-        let most = demand.policy.max_workers.saturating_mul(runner.capacity).min(scene.settings.concurrent);
-        let left = most.saturating_sub(demand.running.saturating_add(demand.waiting));
-        demand.idle_wanted = demand.idle_wanted.min(left);
+        let most = policy.max_workers.saturating_mul(section.capacity).min(scene.settings.concurrent);
+        idle = idle.min(most.saturating_sub(supply.running.saturating_add(waiting)));
     }
-    if runner.limit > 0 {
-        demand.waiting = demand.waiting.min(runner.limit.saturating_sub(demand.running));
-        let left = runner.limit.saturating_sub(demand.running + demand.waiting);
-        demand.idle_wanted = demand.idle_wanted.min(left);
+    if section.limit > 0 {
+        waiting = waiting.min(section.limit.saturating_sub(supply.running));
+        idle = idle.min(section.limit.saturating_sub(supply.running + waiting));
     }
+    Need { waiting, idle }
 }
 
 /// Replacements come before what they replace, where the idle policy needs it and the ceilings leave room for both, beside
 /// those that finish their jobs and may take hours for it.
-fn want_replacements(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand>) {
-    let workers = |demand: &Demand, size: u32| demand.needed().div_ceil(size).saturating_add(demand.leaving);
-    let settings = scene.settings;
-    let needed: u32 = demands
-        .iter()
-        .map(|(name, demand)| (demand, settings.capacity_of(name).unwrap_or(1).max(1)))
-        .map(|(demand, size)| workers(demand, size).saturating_mul(size))
-        .fold(0, u32::saturating_add);
-    let mut room = settings.concurrent.saturating_sub(needed);
-    for runner in &settings.runners {
-        let Some(demand) = demands.get_mut(&runner.name) else { continue };
-        if demand.outdated == 0 || demand.idle_wanted == 0 {
-            continue;
+fn replacements(settings: &Settings, runners: &[One<'_>], needs: &[Need]) -> Vec<u32> {
+    let workers = |one: &One<'_>, need: &Need| {
+        let slots = one.supply.running + need.waiting + need.idle;
+        slots.div_ceil(one.size()).saturating_add(one.supply.leaving)
+    };
+    let needed = runners.iter().zip(needs).map(|(one, need)| workers(one, need).saturating_mul(one.size()));
+    let mut room = settings.concurrent.saturating_sub(needed.fold(0, u32::saturating_add));
+    let wanted = runners.iter().zip(needs).map(|(one, need)| {
+        if one.supply.outdated == 0 || need.idle == 0 {
+            return 0;
         }
-        let size = runner.capacity.max(1);
-        let below_ceiling = demand.policy.max_workers.saturating_sub(workers(demand, size));
-        let at_once = at_once(demand.workers).saturating_sub(demand.rolling);
-        let more = at_once.min(demand.outdated).min(below_ceiling).min(room / size);
-        demand.replacements = more * size;
-        room -= more * size;
-    }
+        let below_ceiling = one.policy.max_workers.saturating_sub(workers(one, need));
+        let at_once = at_once(one.supply.workers).saturating_sub(one.supply.rolling);
+        let more = at_once.min(one.supply.outdated).min(below_ceiling).min(room / one.size());
+        room -= more * one.size();
+        more * one.size()
+    });
+    wanted.collect()
 }
 
 /// Every runner's fair share of `concurrent`: what it would get if all that can be moved were handed out anew, for the
 /// jobs that run and wait.
-fn share_out(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand>, now: Timestamp) {
+fn shares(scene: Scene<'_>, runners: &[One<'_>], needs: &[Need], now: Timestamp) -> Vec<u32> {
     let is_stray = |worker: &&Worker| {
         let configured = scene.settings.section(&worker.instance.runner).is_some();
         !configured && is_fixed(worker.instance.hold, worker.status(now))
@@ -391,28 +354,17 @@ fn share_out(scene: Scene<'_>, demands: &mut BTreeMap<RunnerName, Demand>, now: 
     let strays: u32 = strays
         .map(|worker| scene.fleet.capacity_of(scene.settings, &worker.instance.runner))
         .fold(0, u32::saturating_add);
-    let fixed = demands.values().map(|demand| demand.fixed).fold(strays, u32::saturating_add);
+    let fixed = runners.iter().map(|one| one.supply.fixed).fold(strays, u32::saturating_add);
     let budget = scene.settings.concurrent.saturating_sub(fixed);
-    let claims: Vec<Claim> = scene
-        .settings
-        .runners
-        .iter()
-        .filter_map(|runner| demands.get(&runner.name).map(|demand| (runner, demand)))
-        .map(|(runner, demand)| {
-            let size = runner.capacity.max(1);
-            let wants = (demand.running + demand.waiting).saturating_sub(demand.fixed).div_ceil(size);
-            // A runner that cannot launch right now reserves no capacity.
-            let has = demand.slots.saturating_sub(demand.fixed).div_ceil(size);
-            let most =
-                if demand.can_grow { demand.policy.max_workers.saturating_sub(demand.fixed / size) } else { has };
-            let more = wants.min(most);
-            Claim { has: demand.fixed, more, size, waits: false }
-        })
-        .collect();
+    let claim = |(one, need): (&One<'_>, &Need)| {
+        let Supply { running, slots, fixed, can_grow, .. } = one.supply;
+        let wants = (running + need.waiting).saturating_sub(fixed).div_ceil(one.size());
+        // A runner that cannot launch right now reserves no capacity.
+        let has = slots.saturating_sub(fixed).div_ceil(one.size());
+        let most = if can_grow { one.policy.max_workers.saturating_sub(fixed / one.size()) } else { has };
+        Claim { has: fixed, more: wants.min(most), size: one.size(), waits: false }
+    };
+    let claims: Vec<Claim> = runners.iter().zip(needs).map(claim).collect();
     let shares = share(budget, &claims);
-    for ((runner, claim), workers) in scene.settings.runners.iter().zip(&claims).zip(shares.workers) {
-        if let Some(demand) = demands.get_mut(&runner.name) {
-            demand.share = claim.has + workers.saturating_mul(claim.size);
-        }
-    }
+    claims.iter().zip(shares.workers).map(|(claim, workers)| claim.has + workers.saturating_mul(claim.size)).collect()
 }

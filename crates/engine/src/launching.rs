@@ -9,7 +9,7 @@ use super::attempt::Attempt;
 use super::backoff::Doubling;
 use super::command::Launch;
 use super::cooldown::Cooldowns;
-use super::demand::{Assessment, Demand};
+use super::demand::{Assessment, Demand, Wanted};
 use super::fleet::{Fleet, Flight};
 use super::held_back::HeldBack;
 use super::ids::RunnerName;
@@ -21,6 +21,7 @@ use super::reason::LaunchReason;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::shares::{Claim, share};
+use super::supply::Supply;
 use super::time::since;
 use super::token::TokenMint;
 use super::trouble::Trouble;
@@ -99,9 +100,9 @@ impl Launching<'_> {
                     held_back.insert(runner.name.clone(), self.what_capped(runner, demand));
                 }
                 let size = runner.capacity.max(1);
-                let has = demand.slots + granted * size;
+                let has = demand.supply.slots + granted * size;
                 // A runner below its share is owed this room: keep it until a worker fits.
-                asking.push((runner, Claim { has, more, size, waits: for_jobs && has < demand.share }));
+                asking.push((runner, Claim { has, more, size, waits: for_jobs && has < demand.wanted.share }));
             }
             let claims: Vec<Claim> = asking.iter().map(|(_, claim)| *claim).collect();
             let shares = share(room, &claims);
@@ -139,12 +140,12 @@ impl Launching<'_> {
                 return Err(Self::nothing_to_ask_for(&placement));
             }
         }
-        let mut allowed = demand.policy.max_workers.saturating_sub(demand.workers);
+        let mut allowed = demand.policy.max_workers.saturating_sub(demand.supply.workers);
         if runner.max_booting > 0 {
-            allowed = allowed.min(runner.max_booting.saturating_sub(demand.booting));
+            allowed = allowed.min(runner.max_booting.saturating_sub(demand.supply.booting));
         }
         if known.on_probation() {
-            allowed = allowed.min(1_u32.saturating_sub(demand.booting));
+            allowed = allowed.min(1_u32.saturating_sub(demand.supply.booting));
         }
         Ok(allowed)
     }
@@ -185,12 +186,12 @@ impl Launching<'_> {
     /// Which of its own limits a runner has met.
     fn what_capped(&self, runner: &RunnerSettings, demand: &Demand) -> HeldBack {
         let ceiling = HeldBack::MaxWorkers { max_workers: demand.policy.max_workers };
-        if demand.workers >= demand.policy.max_workers {
+        if demand.supply.workers >= demand.policy.max_workers {
             return ceiling;
         }
         match self.runners.get(&runner.name) {
             Some(known) if known.on_probation() => HeldBack::Probation { boots: known.failed_boots() },
-            Some(_) if runner.max_booting > 0 && demand.booting >= runner.max_booting => {
+            Some(_) if runner.max_booting > 0 && demand.supply.booting >= runner.max_booting => {
                 HeldBack::MaxBooting { max_booting: runner.max_booting }
             }
             Some(_) | None => ceiling,
@@ -245,11 +246,11 @@ impl Launching<'_> {
             }
             let reason = if ask.market != runner.market {
                 LaunchReason::SpotMissing { missing: ask.count }
-            } else if demand.needed() <= demand.slots {
-                LaunchReason::Replacement { outdated: demand.outdated }
+            } else if demand.needed() <= demand.supply.slots {
+                LaunchReason::Replacement { outdated: demand.supply.outdated }
             } else {
-                let Demand { running, waiting, slots, .. } = *demand;
-                LaunchReason::Demand { running, waiting, idle: demand.idle_wanted, slots }
+                let (Supply { running, slots, .. }, Wanted { waiting, idle, .. }) = (&demand.supply, demand.wanted);
+                LaunchReason::Demand { running: *running, waiting, idle, slots: *slots }
             };
             let launch = Launch {
                 token: self.mint.next(&runner.name, ask.market, ask.count),

@@ -68,6 +68,7 @@ mod shares;
 mod state;
 mod status;
 mod step;
+mod supply;
 mod time;
 mod token;
 mod transition;

@@ -95,7 +95,8 @@ impl Engine {
             let has_room = |runner: &&&RunnerSettings| {
                 let demand = assessment.demands.get(&runner.name);
                 demand.is_none_or(|demand| {
-                    demand.running + demand.waiting < demand.policy.max_workers.saturating_mul(runner.capacity)
+                    demand.supply.running + demand.wanted.waiting
+                        < demand.policy.max_workers.saturating_mul(runner.capacity)
                 })
             };
             able().find(has_room).or_else(|| able().next()).map(|runner| runner.name.clone())

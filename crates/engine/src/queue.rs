@@ -32,9 +32,18 @@ impl Queue {
         }
     }
 
+    /// What can be said of a queue before anything is known of it.
+    pub(crate) fn awaited() -> Knowledge {
+        Knowledge::Unknown { trouble: Self::first_poll() }
+    }
+
+    fn first_poll() -> Trouble {
+        Trouble::awaited("the first poll of the queue")
+    }
+
     /// What can be said of it now.
     pub(crate) fn knowledge(&self, now: Timestamp, check_interval: Duration) -> Knowledge {
-        let trouble = || self.failure.clone().unwrap_or_else(|| Trouble::awaited("the first poll of the queue"));
+        let trouble = || self.failure.clone().unwrap_or_else(Self::first_poll);
         match &self.snapshot {
             None => Knowledge::Unknown { trouble: trouble() },
             Some(snapshot) => {

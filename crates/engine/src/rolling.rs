@@ -23,11 +23,11 @@ pub(crate) fn roll(
     wants: Option<&ConfigHash>,
     now: Timestamp,
 ) {
-    if demand.outdated == 0 {
+    if demand.supply.outdated == 0 {
         return;
     }
     let (mut ready, mut candidates) = (0, Vec::new());
-    let (limit, mut going, mut going_idle) = (at_once(demand.workers), 0, 0);
+    let (limit, mut going, mut going_idle) = (at_once(demand.supply.workers), 0, 0);
     for worker in fleet.workers.values_mut().filter(|worker| worker.instance.runner == section.name) {
         if is_rolled(worker) {
             going += 1;
@@ -50,7 +50,7 @@ pub(crate) fn roll(
         }
         let free = section.capacity.saturating_sub(worker.jobs());
         // What is ready beyond what is needed is its replacement; where none is wanted first, nothing is waited for.
-        if is_idle && demand.replacements > 0 && spare < free {
+        if is_idle && demand.wanted.replacements > 0 && spare < free {
             break;
         }
         going += 1;

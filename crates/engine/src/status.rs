@@ -86,7 +86,7 @@ fn runners(engine: &Engine) -> Vec<RunnerSnapshot> {
 }
 
 fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> RunnerSnapshot {
-    let Demand { policy, queue, running, waiting, idle_wanted, workers, .. } = demand;
+    let Demand { policy, queue, supply, wanted, .. } = demand;
     let known = engine.runners.get(&runner.name);
     let awaited = || Knowledge::Unknown { trouble: Trouble::awaited("the next step") };
     let serving =
@@ -98,11 +98,11 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
         queue: queue.clone(),
         facts: known.map_or_else(awaited, |known| known.facts.knowledge(engine.now)),
         launch_plan: known.map_or_else(awaited, |known| known.plan.knowledge(engine.now)),
-        running: *running,
-        waiting: *waiting,
-        idle_wanted: *idle_wanted,
+        running: supply.running,
+        waiting: wanted.waiting,
+        idle_wanted: wanted.idle,
         idle_ready: serving.map(|worker| runner.capacity.saturating_sub(worker.jobs())).sum(),
-        workers: *workers,
+        workers: supply.workers,
         max_workers: policy.max_workers,
         held_back: engine.held_back.get(&runner.name).map(|why| Explained::at(engine.now, why.clone())),
         paused: known.is_some_and(|known| known.paused),

@@ -11,7 +11,6 @@ use super::settings::{RunnerSettings, Settings};
 use super::snapshot::{FleetSnapshot, JobSnapshot, JobState, JobStatus, Waiting};
 use super::state::Engine;
 use super::time::{before, since};
-use super::trouble::Trouble;
 use super::waits::{JobReason, Mismatch, MismatchKind};
 use super::workers::{Worker, WorkerStatus};
 
@@ -84,7 +83,7 @@ fn job_status(engine: &Engine, settings: &Settings, server: &Server, id: JobId) 
     let sees = settings.runners.iter().any(|runner| runner.server == *server && runner.sees_queue);
     let knowledge = match queue {
         Some(queue) => queue.knowledge(engine.now, settings.check_interval),
-        None => Knowledge::Unknown { trouble: Trouble::awaited("the first poll of the queue") },
+        None => Queue::awaited(),
     };
     let reason = match knowledge {
         _ if !sees => JobReason::NoApiToken,
@@ -120,7 +119,7 @@ impl<'a> Explainer<'a> {
             |runner: &&&'a RunnerSettings| self.facts(runner).is_some_and(|facts| may_take(&runner.name, facts, job));
         let demands = &self.engine.assessment.demands;
         let has_waiting =
-            |runner: &&&'a RunnerSettings| demands.get(&runner.name).is_some_and(|demand| demand.waiting > 0);
+            |runner: &&&'a RunnerSettings| demands.get(&runner.name).is_some_and(|demand| demand.wanted.waiting > 0);
         let mut those = self.runners.iter().filter(able);
         those.clone().find(has_waiting).or_else(|| those.next()).copied()
     }

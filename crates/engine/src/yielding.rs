@@ -43,8 +43,8 @@ struct Means {
 
 impl Means {
     fn of(demand: &Demand) -> Self {
-        let Demand { slots, running, waiting, share, .. } = *demand;
-        Self { spare: slots.saturating_sub(running + waiting), excess: slots.saturating_sub(share) }
+        let Demand { supply, wanted, .. } = demand;
+        Self { spare: supply.free().saturating_sub(wanted.waiting), excess: supply.slots.saturating_sub(wanted.share) }
     }
 }
 
@@ -62,7 +62,7 @@ impl Yielding<'_> {
             let size = self.fleet.capacity_of(self.settings, to);
             // Room for one worker at a time. What has just become free, or soon will, is enough.
             if room < size {
-                let below_share = demand.slots + size <= demand.share;
+                let below_share = demand.supply.slots + size <= demand.wanted.share;
                 room += self.ask(to, size - room, below_share, &mut means);
             }
             room = room.saturating_sub(size);
@@ -78,7 +78,7 @@ impl Yielding<'_> {
             .filter(|(name, _)| matches!(self.held_back.get(*name), Some(HeldBack::Concurrent { .. })))
             .filter(|(_, demand)| demand.missing_for_jobs() > 0)
             .collect();
-        crowded_out.sort_by_key(|(name, demand)| (demand.slots, by_file(name)));
+        crowded_out.sort_by_key(|(name, demand)| (demand.supply.slots, by_file(name)));
         crowded_out
     }
 
