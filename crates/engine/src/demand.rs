@@ -165,7 +165,7 @@ fn waiting_by_server<'a>(scene: Scene<'a>, now: Timestamp) -> Vec<(&'a Server, V
 
 /// The waiting jobs that are counted for each runner, in file order.
 fn waiting_jobs(scene: Scene<'_>, runners: &[One<'_>], now: Timestamp) -> Vec<u32> {
-    let mut waiting: Vec<u32> = runners.iter().map(|one| one.hinted()).collect();
+    let mut waiting: Vec<u32> = runners.iter().map(|one| one.supply.queue_hint).collect();
     for (server, jobs) in waiting_by_server(scene, now) {
         for (index, counted) in count_waiting(scene, server, jobs, runners, now) {
             waiting.get_mut(index).into_iter().for_each(|waiting| *waiting = counted);
@@ -282,11 +282,6 @@ impl<'a> One<'a> {
         let known = scene.runners.get(&section.name);
         let supply = Supply::of(scene.fleet, known, offers, section, now);
         Self { section, known, policy: policy_at(section, now), supply }
-    }
-
-    /// Jobs that wait as far as its workers were told: all there is to know of a queue that is not read.
-    fn hinted(&self) -> u32 {
-        if self.section.sees_queue { 0 } else { self.supply.queue_hint }
     }
 
     /// One worker's slots.

@@ -43,8 +43,8 @@ impl Quarantine {
         !self.0.is_empty() && self.0.get(&(server.clone(), job)).is_some_and(|stay| stay.until > now)
     }
 
-    /// Judges a job that a worker, idle and asking since `asking_since`, could have taken. Returns whether it was set
-    /// aside just now.
+    /// Judges a job that a worker, idle and asking since `asking_since`, could have taken. Returns whether it
+    /// was quarantined just now.
     pub(crate) fn judge(&mut self, server: &Server, job: &PendingJob, asking_since: Timestamp, now: Timestamp) -> bool {
         if !is_left_alone(job, asking_since, now) || self.is_quarantined(server, job.id, now) {
             return false;

@@ -99,11 +99,10 @@ impl Engine {
             if worker.status(now) == WorkerStatus::Ending {
                 continue;
             }
-            let want = worker.wanted();
-            let Connection::None { asked_at } = &mut worker.connection else { continue };
+            let Connection::None { asked_at } = worker.connection else { continue };
             if asked_at.is_none_or(|asked_at| since(now, asked_at) >= CONNECT_AGAIN) {
-                *asked_at = Some(now);
-                let runner = worker.instance.runner.clone();
+                worker.connection = Connection::None { asked_at: Some(now) };
+                let (runner, want) = (worker.instance.runner.clone(), worker.wanted());
                 commands.push(Command::Connect { worker: id.clone(), runner, address, want });
             }
         }

@@ -30,7 +30,8 @@ pub(crate) struct Supply {
     pub(crate) leaving: u32,
     /// Slots of workers that nothing here can end now: held by a person, or out of reach.
     pub(crate) fixed: u32,
-    /// The longest queue that GitLab has told its runners with a job lately: all there is to know where no queue is read.
+    /// The longest queue that GitLab has told its runners with a job lately: all there is to know where no queue is read,
+    /// and 0 where one is.
     pub(crate) queue_hint: u32,
     /// Whether a launch for it could be made now, its ceilings aside.
     pub(crate) can_grow: bool,
@@ -85,7 +86,9 @@ impl Supply {
                 }
                 WorkerStatus::Draining | WorkerStatus::Unreachable | WorkerStatus::Ending => supply.leaving += 1,
             }
-            supply.queue_hint = supply.queue_hint.max(worker.queue_hint(now));
+            if !runner.sees_queue {
+                supply.queue_hint = supply.queue_hint.max(worker.queue_hint(now));
+            }
         }
         supply
     }

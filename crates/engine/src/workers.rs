@@ -279,7 +279,7 @@ impl Worker {
 
     /// It is to be terminated.
     pub(crate) fn end(&mut self, reason: EndReason) {
-        let drain = self.drain_mut().map(|drain| drain.clone());
+        let drain = self.drain().cloned();
         self.life = Life::Ending { ending: Ending { reason, terminate: Attempt::Idle }, drain };
     }
 
@@ -334,10 +334,7 @@ impl Worker {
         // EC2 has not carried out the end, and the runner is alive by now: it may have a job. Only force ends it as it is.
         let alive = matches!(heard.report.runner, RunnerState::Serving | RunnerState::Fenced);
         if alive && self.ending().is_some_and(|ending| !ending.reason.is_forced()) {
-            self.life = match self.drain_mut().map(|drain| drain.clone()) {
-                Some(drain) => Life::Draining(drain),
-                None => Life::Active { returned_at: None },
-            };
+            self.life = self.drain().cloned().map_or(Life::Active { returned_at: None }, Life::Draining);
         }
         self.heard = Some(heard);
     }

@@ -50,7 +50,7 @@ fn a_failed_queue_ends_no_idle_worker_and_launches_none() {
 }
 
 #[test]
-fn an_incomplete_look_launches_but_retires_nobody() {
+fn an_incomplete_poll_launches_but_retires_nobody() {
     let mut bench = TestBench::with(vec![runner()]);
     let worker = bench.with_ready_workers(1).remove(0);
     bench.pass(400);

@@ -1,7 +1,7 @@
 //! The connections to the workers: one task per worker, one SSH connection, one streaming command.
 //!
-//! A connection carries out what is wanted and reports what it sees; it decides nothing that an administrator would care about. It
-//! may be told the same thing any number of times.
+//! A connection carries out what is wanted and reports what it sees; it decides nothing that an administrator would care
+//! about. It may be told the same thing any number of times.
 //!
 //! Reading order: [`Connections`], one worker's connection (`worker`), its task (`task`), one session (`session`), what to
 //! run next (`command_queue`), when to try again (`retry`), what the log is told (`loss`), how events travel (`outbox`). A
@@ -69,8 +69,8 @@ impl std::fmt::Debug for Connections {
 }
 
 impl Connections {
-    /// No connection yet. News go to `events` as [`Event::Worker`]; when it is full, each connection keeps its latest event and hands
-    /// them over later.
+    /// No connection yet. What they bring goes to `events` as [`Event::Worker`]; when it is full, each connection keeps its
+    /// latest state and report, and hands them over later.
     pub fn new(
         events: mpsc::Sender<Event>,
         clock: Clock,
@@ -80,7 +80,7 @@ impl Connections {
         Self::with(events, clock, key, provisioner, Arc::new(Tcp), Timeouts::default())
     }
 
-    /// The same with another network and another timeouts.
+    /// The same with another network and other time-outs.
     pub fn with(
         events: mpsc::Sender<Event>,
         clock: Clock,
@@ -94,7 +94,7 @@ impl Connections {
         Self { shared, events, connections: BTreeMap::new(), tasks: TaskTracker::new() }
     }
 
-    /// Opens and keeps a connection. Required a tokio runtime. A worker that has one already keeps it, unless its runner or
+    /// Opens and keeps a connection. Needs a tokio runtime. A worker that has one already keeps it, unless its runner or
     /// address is another one now.
     pub fn connect(&mut self, worker: WorkerId, runner: RunnerName, address: IpAddr, want: Option<&Want>) {
         if self
@@ -116,7 +116,7 @@ impl Connections {
         self.connections.insert(worker, Entry { connection, cancel });
     }
 
-    /// Lets a connection go, at once and without further event.
+    /// Lets a connection go, at once and without a further event.
     pub fn disconnect(&mut self, worker: &WorkerId) {
         self.connections.remove(worker);
     }

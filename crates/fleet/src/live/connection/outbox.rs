@@ -1,4 +1,4 @@
-//! A connection's event on their way to the engine.
+//! A connection's events on their way to the engine.
 //!
 //! The engine's channel is bounded. When it is full, a connection keeps what matters (the latest state of the connection and
 //! the latest report, each of which tells everything) and hands it over as soon as there is room: nothing is lost that
@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc};
 
 use runner_fleet_engine::{Event, Report, WorkerEvent, WorkerId};
 
-/// The event of one worker.
+/// The events of one worker.
 #[derive(Debug)]
 pub(super) struct Outbox {
     worker: WorkerId,
