@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::ids::{InstanceType, JobId, LaunchToken, RunnerName, Server, WorkerId, Zone};
 use super::job::{QueueSnapshot, RunnerFacts};
@@ -194,8 +195,9 @@ pub enum WorkerEvent {
 }
 
 /// Why there is no connection, with what was said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(tag = "class", content = "said", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum ConnectionFailure {
     /// Nothing listens there, nobody answers, or the connection broke.
     Unreachable(String),
@@ -203,6 +205,20 @@ pub enum ConnectionFailure {
     WrongHostKey(String),
     /// The worker refuses our key or our commands, or its agent talks nonsense.
     Refused(String),
+}
+
+impl ConnectionFailure {
+    /// The stable name of its class, as in JSON.
+    pub fn class(&self) -> &'static str {
+        self.into()
+    }
+
+    /// What was said.
+    pub fn said(&self) -> &str {
+        match self {
+            Self::Unreachable(said) | Self::WrongHostKey(said) | Self::Refused(said) => said,
+        }
+    }
 }
 
 /// An operator's request, from the control socket.

@@ -166,7 +166,7 @@ impl Fleet {
             }
             WorkerEvent::Disconnected(failure) => {
                 let since = match &worker.connection {
-                    Connection::Down { since, failure: before } if same_kind(before, &failure) => *since,
+                    Connection::Down { since, failure: before } if before.class() == failure.class() => *since,
                     Connection::None { .. } | Connection::Up | Connection::Down { .. } => now,
                 };
                 worker.connection = Connection::Down { since, failure };
@@ -217,8 +217,4 @@ impl Fleet {
     pub(crate) fn coming(&self, runner: &RunnerName) -> u32 {
         self.flights.values().filter(|flight| flight.launch.runner == *runner).map(Flight::coming).sum()
     }
-}
-
-fn same_kind(one: &super::event::ConnectionFailure, other: &super::event::ConnectionFailure) -> bool {
-    std::mem::discriminant(one) == std::mem::discriminant(other)
 }

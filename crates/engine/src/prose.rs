@@ -189,12 +189,15 @@ impl Sentence for WorkerReason {
     fn sentence(&self, now: Timestamp) -> String {
         match self {
             Self::Booting { step } => step.clone(),
-            Self::NotLetIn { failure } => said(failure).to_owned(),
+            Self::NotLetIn { failure } => failure.said().to_owned(),
             Self::Draining { because } => because.to_string(),
             Self::Ending { because } => because.to_string(),
             Self::Silent { since: at, failure, healthy } => {
-                let silent =
-                    format!("silent for {}: {}", Brief(since(now, *at)), failure.as_ref().map_or("no report", said));
+                let silent = format!(
+                    "silent for {}: {}",
+                    Brief(since(now, *at)),
+                    failure.as_ref().map_or("no report", ConnectionFailure::said)
+                );
                 if *healthy {
                     format!("{silent}; EC2 calls it healthy, so that it is left alone; `drain --force` ends it")
                 } else {
@@ -202,13 +205,5 @@ impl Sentence for WorkerReason {
                 }
             }
         }
-    }
-}
-
-fn said(failure: &ConnectionFailure) -> &str {
-    match failure {
-        ConnectionFailure::Unreachable(why)
-        | ConnectionFailure::WrongHostKey(why)
-        | ConnectionFailure::Refused(why) => why,
     }
 }

@@ -34,16 +34,7 @@ impl Loss {
         if now.duration_since(since) < timeouts.lost_grace {
             return Told::Nothing;
         }
-        self.complaint.take(Some(class_and_words(failure).0))
-    }
-}
-
-/// The kind of a failure, by the name that it has wherever it is shown, and what was said.
-pub(super) fn class_and_words(failure: &ConnectionFailure) -> (&'static str, &str) {
-    match failure {
-        ConnectionFailure::Unreachable(said) => ("unreachable", said),
-        ConnectionFailure::WrongHostKey(said) => ("wrong-host-key", said),
-        ConnectionFailure::Refused(said) => ("refused", said),
+        self.complaint.take(Some(failure.class()))
     }
 }
 

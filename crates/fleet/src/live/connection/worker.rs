@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::command_queue::CommandQueue;
 use super::dial::Dial;
-use super::loss::{self, Loss};
+use super::loss::Loss;
 use super::outbox::Outbox;
 use super::provision::Provisioner;
 use super::timeouts::Timeouts;
@@ -77,7 +77,7 @@ impl WorkerConnection {
     /// A connection to it, or an attempt to make one, ended so.
     pub(super) fn ended(&self, failure: &ConnectionFailure, now: Instant) {
         let (id, runner) = (&self.worker, &self.runner);
-        let (class, said) = loss::class_and_words(failure);
+        let (class, said) = (failure.class(), failure.said());
         if self.loss().ended(failure, &self.shared.timeouts, now) == Told::Failure {
             warn!(worker.id = %id, runner.name = %runner, failure.class = %class, "{id} is not heard any more: {said}");
         } else {
