@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::shell;
 use super::spec::{Checksum, Download, WorkerSpec};
 
 /// Renders the file. Every text is single-quoted, so that no value can become a command.
@@ -13,8 +14,8 @@ pub(super) fn worker_env(spec: &WorkerSpec) -> String {
     download(&mut env, "runner", &spec.runner_binary);
     if let Some(ecr) = spec.active_ecr() {
         download(&mut env, "helper", &ecr.helper);
-        let _ = writeln!(env, "helper_needed={}", quoted(&ecr.helper_needed));
-        let _ = writeln!(env, "ecr_hosts={}", quoted(&ecr.registries.join(" ")));
+        let _ = writeln!(env, "helper_needed={}", shell::word(&ecr.helper_needed));
+        let _ = writeln!(env, "ecr_hosts={}", shell::word(&ecr.registries.join(" ")));
     }
     env
 }
@@ -22,7 +23,7 @@ pub(super) fn worker_env(spec: &WorkerSpec) -> String {
 fn download(env: &mut String, name: &str, download: &Download) {
     let Download { version, url, checksum } = download;
     let mut set = |key: &str, value: &str| {
-        let _ = writeln!(env, "{name}_{key}={}", quoted(value));
+        let _ = writeln!(env, "{name}_{key}={}", shell::word(value));
     };
     set("version", version);
     set("url", url);
@@ -33,19 +34,5 @@ fn download(env: &mut String, name: &str, download: &Download) {
             set("list_sha256", sha256);
             set("list_entry", entry);
         }
-    }
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_quote_cannot_end_the_quotation() {
-        assert_eq!(quoted("a'; reboot; '"), r"'a'\''; reboot; '\'''");
     }
 }

@@ -11,6 +11,7 @@ use std::process::{Command, ExitStatus};
 
 use super::host::HostPublicKey;
 use super::session::Target;
+use runner_fleet_worker::shell;
 
 /// What `ssh` is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl Shell {
         match command {
             [] => {}
             [line] => arguments.push(line.into()),
-            words => arguments.push(words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ").into()),
+            words => arguments.push(words.iter().map(|word| shell::word(word)).collect::<Vec<_>>().join(" ").into()),
         }
         Self { arguments, known_hosts: known_hosts_line(name, &target.host_key) }
     }
@@ -91,16 +92,6 @@ fn quoted_path(path: &Path) -> OsString {
     format!("\"{text}\"").into()
 }
 
-/// For a POSIX shell.
-fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::host::HostKey;
@@ -128,6 +119,6 @@ mod tests {
     #[test]
     fn one_word_is_a_shell_line_and_several_are_quoted() {
         assert_eq!(last(&shell(&["docker ps | wc -l"])), "docker ps | wc -l");
-        assert_eq!(last(&shell(&["echo", "it's", "", "$HOME", "a=b"])), r"echo 'it'\''s' '' '$HOME' a=b");
+        assert_eq!(last(&shell(&["echo", "it's", "", "$HOME", "a=b"])), r#"echo "it's" '' '$HOME' 'a=b'"#);
     }
 }

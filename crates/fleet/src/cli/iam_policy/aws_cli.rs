@@ -2,11 +2,11 @@
 //! profiles and the tokens' parameters around them; and one that removes all of it. Pure.
 //!
 //! The commands stand in functions (`make.sh`, `remove.sh`); what is rendered here are the calls of them. Documents are
-//! here-documents, words are quoted by `shlex`, and the value of a token is in neither.
-
-use std::borrow::Cow;
+//! here-documents, words are quoted, and the value of a token is in neither.
 
 use serde_json::{Value, json};
+
+use runner_fleet_worker::shell;
 
 const MAKE: &str = include_str!("make.sh");
 const REMOVE: &str = include_str!("remove.sh");
@@ -91,12 +91,12 @@ impl Setup {
         let mut script = format!("{MAKE}{}", self.settings());
         for Identity { whose, role, profile, policy } in &self.identities {
             script.push_str(&format!("\n# {whose}\n"));
-            let call = format!("role {} {}", quoted(&role.path), quoted(&role.name));
+            let call = format!("role {} {}", shell::word(&role.path), shell::word(&role.name));
             script.push_str(&with_document(&call, &self.trust()));
             if let Some(policy) = policy {
-                script.push_str(&with_document(&format!("policy {}", quoted(&role.name)), policy));
+                script.push_str(&with_document(&format!("policy {}", shell::word(&role.name)), policy));
             }
-            let words = [&profile.path, &profile.name, &role.name].map(|word| quoted(word));
+            let words = [&profile.path, &profile.name, &role.name].map(|name| shell::word(name));
             script.push_str(&format!("profile {}\n", words.join(" ")));
         }
         if self.parameters.is_empty() {
@@ -106,7 +106,7 @@ impl Setup {
         // it is taken for a token.
         script.push_str("\n# The tokens.\n{\n");
         for Parameter { region, name, what } in &self.parameters {
-            let words = [region, name, what].map(|word| quoted(word));
+            let words = [region, name, what].map(|name| shell::word(name));
             script.push_str(&format!("    token {}\n", words.join(" ")));
         }
         script.push_str("    exit\n}\n");
@@ -117,19 +117,19 @@ impl Setup {
     pub(super) fn removal(&self) -> String {
         let mut script = format!("{REMOVE}{}\n", self.settings());
         for Identity { role, profile, .. } in &self.identities {
-            script.push_str(&format!("profile {}\nrole {}\n", quoted(&profile.name), quoted(&role.name)));
+            script.push_str(&format!("profile {}\nrole {}\n", shell::word(&profile.name), shell::word(&role.name)));
         }
         for Parameter { region, name, .. } in self.parameters.iter().chain(&self.ssh_key) {
-            script.push_str(&format!("parameter {} {}\n", quoted(region), quoted(name)));
+            script.push_str(&format!("parameter {} {}\n", shell::word(region), shell::word(name)));
         }
         script
     }
 
     /// What the functions read.
     fn settings(&self) -> String {
-        let manager = format!("manager={}\n", quoted(&self.manager));
+        let manager = format!("manager={}\n", shell::word(&self.manager));
         let export = |region| format!("export AWS_REGION={region} AWS_DEFAULT_REGION={region}\n");
-        manager + &self.region.as_deref().map(quoted).map(export).unwrap_or_default()
+        manager + &self.region.as_deref().map(shell::word).map(export).unwrap_or_default()
     }
 
     /// Who may assume the roles: EC2, for an instance.
@@ -143,11 +143,6 @@ impl Setup {
 /// A call with a document on its standard input. No line of JSON is the word that ends it.
 fn with_document(call: &str, document: &Value) -> String {
     format!("{call} <<'JSON'\n{document:#}\nJSON\n")
-}
-
-/// As one word of the shell. Only a NUL cannot be quoted, and no name in a TOML file of ours has one.
-fn quoted(word: &str) -> Cow<'_, str> {
-    shlex::try_quote(word).unwrap_or(Cow::Borrowed("''"))
 }
 
 #[cfg(test)]
