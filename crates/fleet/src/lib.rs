@@ -37,6 +37,7 @@ pub mod cli;
 pub mod control;
 pub mod doctor;
 pub mod http;
+mod in_time;
 pub mod live;
 pub mod ssh;
 pub mod version;

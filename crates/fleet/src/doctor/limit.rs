@@ -4,7 +4,7 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
-use runner_fleet_engine::Trouble;
+use crate::in_time::ended_in_time;
 
 /// For one question. The adapters have limits of their own, which are made for a service that has time.
 const STEP_MAX: Duration = Duration::from_secs(25);
@@ -16,7 +16,7 @@ pub(super) async fn within<T, E: Error>(question: impl Future<Output = Result<T,
 
 /// The same with another limit, for a question that is many.
 pub(super) async fn within_time<T>(limit: Duration, question: impl Future<Output = T>) -> Result<T, String> {
-    tokio::time::timeout(limit, question).await.map_err(|_| Trouble::late(limit).text)
+    ended_in_time(limit, question).await.map_err(|late| late.text)
 }
 
 pub(super) use runner_fleet_engine::trouble::chain as told;

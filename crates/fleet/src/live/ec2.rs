@@ -19,10 +19,10 @@ use runner_fleet_engine::{
 
 use super::clock::Clock;
 use super::complaint::Complaint;
-use super::in_time::in_time;
 use super::outcome::launch_failures;
 use super::regions::Regions;
 use super::setup::Setup;
+use crate::in_time::in_time;
 
 /// A listing of ten pages, each repeated by the SDK with its own limits, is over by then; or the network is.
 const LISTING_MAX: Duration = Duration::from_secs(120);

@@ -13,8 +13,8 @@ use runner_fleet_gitlab::{Discovered, GitLabError};
 
 use super::clock::Clock;
 use super::complaint::{Complaint, Pauses};
-use super::in_time::in_time;
 use super::setup::RunnerSetup;
+use crate::in_time::in_time;
 
 /// Between two reads of a runner. GitLab takes a runner for offline after two hours, and writes a contact to its database
 /// at most every 40 minutes: verifying at every read is well inside both.

@@ -13,9 +13,9 @@ use runner_fleet_engine::{Event, LaunchPlan, RunnerName, Trouble};
 
 use super::clock::Clock;
 use super::complaint::{Complaint, Pauses};
-use super::in_time::in_time;
 use super::setup::{RunnerSetup, Setup};
 use super::worker_spec;
+use crate::in_time::in_time;
 
 /// A new image is drift within the hour.
 const EVERY: Duration = Duration::from_secs(3600);

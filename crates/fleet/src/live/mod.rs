@@ -14,7 +14,6 @@ pub mod driver;
 mod ec2;
 pub mod edge;
 mod facts;
-mod in_time;
 pub mod journal;
 mod launch_plans;
 pub mod metrics;

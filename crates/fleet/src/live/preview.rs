@@ -20,12 +20,12 @@ use super::clock::Clock;
 use super::connection::probe;
 use super::ec2::list_regions;
 use super::facts::{self, Findings};
-use super::in_time::in_time;
 use super::operator::plan;
 use super::regions::Regions;
 use super::setup::{RunnerSetup, Setup, SetupError};
 use super::world::provision;
 use super::{queues, worker_spec};
+use crate::in_time::in_time;
 
 /// Secrets of all runners are read one by one; each call has its own limits.
 const PREPARE_MAX: Duration = Duration::from_secs(300);

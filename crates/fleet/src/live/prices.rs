@@ -13,8 +13,8 @@ use runner_fleet_engine::{Event, InstanceType, Market, PriceSnapshot, Trouble, Z
 
 use super::clock::Clock;
 use super::complaint::Complaint;
-use super::in_time::in_time;
 use super::setup::RunnerSetup;
+use crate::in_time::in_time;
 
 /// Spot prices change a few times a day.
 const EVERY: Duration = Duration::from_secs(600);

@@ -22,10 +22,10 @@ use super::connection::{Connections, Dial, Provision, Provisioner, Timeouts};
 use super::ec2::Ec2;
 use super::edge::Edge;
 use super::facts::{self, Findings};
-use super::in_time::in_time;
 use super::regions::Regions;
 use super::setup::{RunnerSetup, Setup};
 use super::{launch_plans, prices, queues, worker_spec};
+use crate::in_time::in_time;
 
 /// A backstop: the client has its own, shorter time-outs.
 const CALL_MAX: Duration = Duration::from_secs(60);
