@@ -86,6 +86,11 @@ impl GitLab {
         self.inner.seed
     }
 
+    /// Whether both are clones of one client.
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// The api token; `doing` is told when there is none.
     pub(super) fn api(&self, doing: &str) -> Result<Credential<'_>, GitLabError> {
         match &self.inner.api_token {

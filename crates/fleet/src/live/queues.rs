@@ -15,8 +15,8 @@ use runner_fleet_gitlab::{QueueReader, QueueScope, RunnerInQueue};
 use super::clock::Clock;
 use super::complaint::Complaint;
 use super::facts::{Findings, Found};
-use super::in_time::in_time;
 use super::setup::RunnerSetup;
+use crate::in_time::in_time;
 
 /// A backstop: a poll lasts as long as its slowest request, and the client has its own, shorter time-outs.
 const POLL_MAX: Duration = Duration::from_secs(120);
@@ -86,9 +86,15 @@ struct TokensView {
 
 /// One view for each client that has an api token.
 fn views(runners: &[Arc<RunnerSetup>], findings: &watch::Receiver<Findings>) -> Vec<TokensView> {
-    let mut clients: BTreeMap<usize, Vec<&Arc<RunnerSetup>>> = BTreeMap::new();
+    let mut clients: Vec<Vec<&Arc<RunnerSetup>>> = Vec::new();
     for setup in runners.iter().filter(|setup| setup.api_token.is_some()) {
-        clients.entry(setup.client).or_default().push(setup);
+        let shared = |sharing: &&mut Vec<&Arc<RunnerSetup>>| {
+            sharing.first().is_some_and(|first| first.gitlab.is_shared_with(&setup.gitlab))
+        };
+        match clients.iter_mut().find(shared) {
+            Some(sharing) => sharing.push(setup),
+            None => clients.push(vec![setup]),
+        }
     }
     let view = |sharing: Vec<&Arc<RunnerSetup>>| {
         let first = sharing.first()?;
@@ -101,7 +107,7 @@ fn views(runners: &[Arc<RunnerSetup>], findings: &watch::Receiver<Findings>) -> 
             blind: BTreeSet::new(),
         })
     };
-    clients.into_values().filter_map(view).collect()
+    clients.into_iter().filter_map(view).collect()
 }
 
 impl TokensView {

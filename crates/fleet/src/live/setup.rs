@@ -37,12 +37,10 @@ pub struct RunnerSetup {
     pub token: SecretString,
     /// What the queue is read with; without it the queue is not seen.
     pub api_token: Option<SecretString>,
-    /// Which client it uses: runners of one server and one api token share it, and with it connections and the request
-    /// budget. The index of the first of them.
-    pub client: usize,
     /// Asks for the launch to be prepared again: a launch has found something of ours missing.
     pub prepare_again: Notify,
-    /// Its server, seen with its api token.
+    /// Its server, seen with its api token. Runners of one server and one api token share one, and with it connections and
+    /// the request budget.
     pub gitlab: GitLab,
     /// Its region.
     pub aws: Aws,
@@ -136,11 +134,11 @@ impl RunnerSetup {
             None => None,
         };
         let shared = before.iter().find(|other| other.reaches_the_same(runner, api_token.as_ref()));
-        let (client, gitlab) = match shared {
-            Some(other) => (other.client, other.gitlab.clone()),
-            None => (before.len(), client(runner, api_token.clone(), seed)?),
+        let gitlab = match shared {
+            Some(other) => other.gitlab.clone(),
+            None => client(runner, api_token.clone(), seed)?,
         };
-        Ok(Self { runner: runner.clone(), token, api_token, client, prepare_again: Notify::new(), gitlab, aws })
+        Ok(Self { runner: runner.clone(), token, api_token, prepare_again: Notify::new(), gitlab, aws })
     }
 
     fn reaches_the_same(&self, runner: &Runner, api_token: Option<&SecretString>) -> bool {
