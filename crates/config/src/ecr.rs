@@ -6,7 +6,8 @@ use super::node::{At, Table};
 use super::problems::Report;
 use super::reader::Reader;
 use super::tool::{self, ToolKeys};
-use super::{Arch, Tool, pins, values};
+use super::{Tool, pins, values};
+use runner_fleet_engine::Arch;
 
 /// The keys of the table.
 pub(crate) const KEYS: &[Key] = &[

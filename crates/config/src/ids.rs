@@ -5,8 +5,8 @@
 use super::key::Kind;
 use super::node::{Node, shown_text};
 use super::problems::Report;
-use super::{Arch, values};
-use runner_fleet_engine::{InstanceType, SubnetId};
+use super::values;
+use runner_fleet_engine::{Arch, InstanceType, SubnetId};
 
 /// What [`ami`] takes.
 pub(crate) const AMI: Kind = Kind::Like("^(ami-[0-9A-Za-z-]+|ssm:/[0-9A-Za-z/._-]*)$");

@@ -22,7 +22,6 @@
 mod address;
 #[cfg(test)]
 mod alive;
-pub mod arch;
 pub mod checksum;
 mod document;
 mod duration;
@@ -51,7 +50,6 @@ pub mod tool;
 mod values;
 pub mod volume;
 
-pub use arch::Arch;
 pub use checksum::{Checksum, ChecksumList};
 pub use document::read_file;
 pub use ecr::Ecr;

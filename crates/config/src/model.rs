@@ -9,8 +9,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Ami, Arch, Ecr, RootVolume, Secret, SshKey, SshKeyParameter, Tool};
-use runner_fleet_engine::{IdleCount, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId, UsdPerHour};
+use super::{Ami, Ecr, RootVolume, Secret, SshKey, SshKeyParameter, Tool};
+use runner_fleet_engine::{
+    Arch, IdleCount, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId, UsdPerHour,
+};
 
 /// The whole file, checked.
 #[derive(Clone, PartialEq)]

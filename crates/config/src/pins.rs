@@ -4,7 +4,8 @@
 //! `release.sha256` (signed) beside every gitlab-runner release, AWS publishes `docker-credential-ecr-login.sha256`
 //! beside every binary. A wrong number here lets no wrong program run: the boot fails, and says what it found.
 
-use super::{Arch, Checksum, ChecksumList};
+use super::{Checksum, ChecksumList};
+use runner_fleet_engine::Arch;
 
 /// One released program.
 pub(crate) struct Pin {

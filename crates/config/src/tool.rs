@@ -5,7 +5,8 @@ use super::node::Node;
 use super::pins::Pin;
 use super::problems::Report;
 use super::reader::Reader;
-use super::{Arch, Checksum, values};
+use super::{Checksum, values};
+use runner_fleet_engine::Arch;
 
 /// gitlab-runner or the ECR helper, for one architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! How long to wait after a failure: doubling, capped, jittered, and the same for the same seed.
+//! How long to wait after a failure: doubling, capped, jittered, and the same for the same seed. Whoever waits in
+//! runner-fleet, in the engine or at its edge, waits by these.
 
 use std::time::Duration;
 
@@ -8,16 +9,16 @@ use super::time::after;
 
 /// First wait and longest wait of a series of failures.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Doubling {
+pub struct Doubling {
     /// After the first failure.
-    pub(crate) first: Duration,
+    pub first: Duration,
     /// However many failures there were.
-    pub(crate) longest: Duration,
+    pub longest: Duration,
 }
 
 impl Doubling {
     /// The wait after `failures` failures in a row (at least 1), before jitter.
-    pub(crate) fn wait(self, failures: u32) -> Duration {
+    pub fn wait(self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(20);
         self.first.saturating_mul(1 << doublings).min(self.longest)
     }
@@ -57,21 +58,24 @@ impl Backoff {
     }
 }
 
-/// The engine's only source of chance: a seeded sequence (SplitMix64), so that a run can be replayed.
+/// Chance from a seed (SplitMix64), so that a run can be replayed; the engine's only source of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Jitter(u64);
+pub struct Jitter(u64);
 
 impl Jitter {
     /// The sequence of this seed.
-    pub(crate) fn seeded(seed: u64) -> Self {
+    pub fn seeded(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Lengthens a wait by up to a quarter, so that several managers do not come back in step.
     fn stretch(&mut self, wait: Duration) -> Duration {
-        let quarter = wait / 4;
-        let share = f64::from((self.next() >> 40) as u32) / f64::from(1_u32 << 24);
-        wait + quarter.mul_f64(share)
+        wait + (wait / 4).mul_f64(self.share())
+    }
+
+    /// A number from 0 up to 1.
+    pub fn share(&mut self) -> f64 {
+        f64::from((self.next() >> 40) as u32) / f64::from(1_u32 << 24)
     }
 
     fn next(&mut self) -> u64 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use strum::{IntoStaticStr, VariantNames};
+use strum::{EnumDiscriminants, IntoStaticStr, VariantNames};
 
 use super::ids::{ConfigHash, JobId, LaunchToken, ProjectId, RunnerName, Server, SystemId, TemplateName, WorkerId};
 use super::money::UsdPerHour;
@@ -92,8 +92,9 @@ impl Command {
 }
 
 /// What is wanted of a worker's runner.
-#[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr, VariantNames)]
+#[derive(Clone, Debug, PartialEq, Eq, EnumDiscriminants, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "kebab-case")]
+#[strum_discriminants(name(Goal), doc = "What is wanted of a worker's runner, whyever.")]
 pub enum Want {
     /// That it takes jobs again: the demand came back before it was empty.
     Serve,

@@ -21,6 +21,7 @@
 //! commands and the snapshot), collections in hash order, and anything saved: what an engine holds is safe to lose.
 #![warn(clippy::disallowed_types, clippy::wildcard_enum_match_arm)]
 
+pub mod backoff;
 pub mod command;
 pub mod event;
 pub mod explained;
@@ -40,8 +41,8 @@ pub mod trouble;
 pub mod waits;
 pub mod worker;
 
+mod arch;
 mod attempt;
-mod backoff;
 mod boots;
 mod cooldown;
 mod demand;
@@ -76,7 +77,8 @@ mod why;
 mod workers;
 mod yielding;
 
-pub use command::{Command, Launch, Termination, Want};
+pub use arch::Arch;
+pub use command::{Command, Goal, Launch, Termination, Want};
 pub use event::{
     ConnectionFailure, Event, LaunchAnswer, LaunchError, LaunchErrorClass, LaunchedWorker, Leftover, OperatorRequest,
     RetryOutcome, WorkerEvent,

@@ -5,13 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::{ErrorKind, GitLabError};
+use runner_fleet_engine::backoff::{Doubling, Jitter};
 
-/// The first wait after a failure that says nothing about when to come back. Shorter than the default check interval:
-/// a single lost answer costs no poll.
-const FIRST: Duration = Duration::from_secs(2);
-
-/// The longest such wait: a server that is back must not be left alone for longer than a minute.
-const LONGEST: Duration = Duration::from_secs(60);
+/// The waits after failures that say nothing about when to come back. The first is shorter than the default check
+/// interval: a single lost answer costs no poll. The longest: a server that is back must not be left alone for more than a
+/// minute.
+const PACE: Doubling = Doubling { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
 
 /// Added to every wait that GitLab asks for, at random up to this: all clients of a server are told the same moment.
 const SPREAD: Duration = Duration::from_secs(5);
@@ -26,7 +25,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { failures: 0, pause: None, jitter: Jitter(seed) }
+        Self { failures: 0, pause: None, jitter: Jitter::seeded(seed) }
     }
 
     /// Whether we may ask now; if not, the error says until when and why.
@@ -55,31 +54,15 @@ impl Backoff {
     pub(crate) fn failed(&mut self, now: Timestamp, error: &GitLabError) {
         self.failures = self.failures.saturating_add(1);
         let wait = match error.retry_after(now) {
-            Some(asked) => asked + SPREAD.mul_f64(self.jitter.next()),
+            Some(asked) => asked + SPREAD.mul_f64(self.jitter.share()),
             None if error.is_transient() => {
-                let grown = FIRST.saturating_mul(1_u32.checked_shl(self.failures - 1).unwrap_or(u32::MAX)).min(LONGEST);
-                grown - grown.mul_f64(self.jitter.next() / 2.0)
+                let grown = PACE.wait(self.failures);
+                grown - grown.mul_f64(self.jitter.share() / 2.0)
             }
-            None => LONGEST,
+            None => PACE.longest,
         };
         let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);
         self.pause = Some((until, error.clone()));
-    }
-}
-
-/// SplitMix64: enough to keep clients apart, and the same for the same seed.
-#[derive(Clone, Debug)]
-struct Jitter(u64);
-
-impl Jitter {
-    /// Between 0 and 1.
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let bits = u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or(0);
-        f64::from(bits) / f64::from(u32::MAX)
     }
 }
 

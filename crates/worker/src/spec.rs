@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use runner_fleet_engine::RunnerName;
+use runner_fleet_engine::{Arch, RunnerName};
 
 /// One runner's workers.
 #[derive(Clone)]
@@ -95,31 +95,6 @@ pub enum Checksum {
         /// The binary's path in the list.
         entry: String,
     },
-}
-
-/// A CPU architecture that EC2 offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arch {
-    /// Graviton.
-    Arm64,
-    /// Intel and AMD.
-    Amd64,
-}
-
-impl Arch {
-    /// GitLab's, Debian's and Go's name for it (`arm64`, `amd64`).
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Arm64 => "arm64",
-            Self::Amd64 => "amd64",
-        }
-    }
-}
-
-impl fmt::Display for Arch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// An ed25519 SSH host key, made by the manager, so that it knows the worker from the first byte on.

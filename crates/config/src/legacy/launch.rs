@@ -6,6 +6,7 @@ use super::super::files;
 use super::super::node::{Item, Node, Table, shown_text};
 use super::options::{Given, Options};
 use super::translation::Pen;
+use runner_fleet_engine::{Arch, InstanceType};
 
 /// docker-machine's default image is an Ubuntu of years ago; this is a current one with the same login.
 const UBUNTU: &str = "ssm:/aws/service/canonical/ubuntu/server/24.04/stable/current/";
@@ -67,9 +68,7 @@ fn credentials(options: &Options, pen: &mut Pen<'_>) {
 fn image_and_types(options: &Options, pen: &mut Pen<'_>) {
     let types = options.all("amazonec2-instance-type");
     let types: Vec<&Given> = types.iter().filter(|given| !given.value.is_empty()).collect();
-    let arm = types.first().is_some_and(|given| {
-        super::super::Arch::of(&runner_fleet_engine::InstanceType::new(&given.value)) == Some(super::super::Arch::Arm64)
-    });
+    let arm = types.first().is_some_and(|given| Arch::of(&InstanceType::new(&given.value)) == Some(Arch::Arm64));
     match types.as_slice() {
         [] => {
             pen.set("instance_types", &options.at, Item::Array(vec![Node::text(&options.at, DEFAULT_TYPE)]));

@@ -7,6 +7,7 @@ use super::cache::Image;
 use super::client::Aws;
 use super::error::AwsError;
 use super::spec::{Ami, LaunchSpec};
+use runner_fleet_engine::Arch;
 
 const DESCRIBE: &str = "ec2:DescribeImages";
 
@@ -78,8 +79,16 @@ fn image_id(name: &str, value: String) -> Result<String, AwsError> {
     }
 }
 
+/// As EC2's descriptions of images spell it.
+fn ec2_name(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Arm64 => "arm64",
+        Arch::Amd64 => "x86_64",
+    }
+}
+
 fn check(image: &Image, spec: &LaunchSpec) -> Result<(), AwsError> {
-    let wanted = spec.arch.as_str();
+    let wanted = ec2_name(spec.arch);
     if image.architecture != wanted {
         return Err(AwsError::Unfit(format!(
             "the image {} is {}, but the instance types of runner {} are {wanted}; choose an image or types that match",
@@ -100,7 +109,6 @@ fn check(image: &Image, spec: &LaunchSpec) -> Result<(), AwsError> {
 mod tests {
     use super::*;
     use crate::aws::replay::{Answer, a_spec, aws_with};
-    use crate::aws::spec::Arch;
 
     const IMAGE: &str = include_str!("../../tests/recorded/aws/describe_images.xml");
 
@@ -119,7 +127,7 @@ mod tests {
     #[tokio::test]
     async fn an_image_of_another_architecture_is_refused() {
         let (aws, _) = aws_with([Answer::xml(200, IMAGE)]);
-        let error = aws.image(&LaunchSpec { arch: Arch::X86_64, ..a_spec() }).await.unwrap_err();
+        let error = aws.image(&LaunchSpec { arch: Arch::Amd64, ..a_spec() }).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "the image ami-0abc is arm64, but the instance types of runner arm are x86_64; \

@@ -51,6 +51,6 @@ pub use parameter::Kept;
 pub use policy::{ManagerPolicy, SshKeyParameter, manager_policy};
 pub use quota::quota_code;
 pub use role::{Identity, RoleSeen};
-pub use spec::{Ami, Arch, LaunchSpec, RootVolume};
+pub use spec::{Ami, LaunchSpec, RootVolume};
 pub use terminate::TerminateFailure;
 pub use worker_policy::{PrivateRegistry, WorkerPolicy, worker_policy};

@@ -21,10 +21,10 @@ use base64::Engine as _;
 
 use super::cache::Image;
 use super::client::Aws;
-use super::spec::{Ami, Arch, LaunchSpec, RootVolume};
+use super::spec::{Ami, LaunchSpec, RootVolume};
 use runner_fleet_engine::{
-    ConfigHash, InstanceType, Launch, LaunchReason, LaunchToken, Market, Offering, RunnerName, SubnetId, TemplateName,
-    Zone,
+    Arch, ConfigHash, InstanceType, Launch, LaunchReason, LaunchToken, Market, Offering, RunnerName, SubnetId,
+    TemplateName, Zone,
 };
 
 /// One answer of the wire.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use runner_fleet_engine::{InstanceType, RunnerName, SubnetId, UsdPerHour};
+use runner_fleet_engine::{Arch, InstanceType, RunnerName, SubnetId, UsdPerHour};
 
 /// Everything that a worker is made of and a launch needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,25 +54,6 @@ pub enum Ami {
     Id(String),
     /// The one that this SSM parameter names now (`/aws/service/debian/release/12/latest/arm64`).
     Parameter(String),
-}
-
-/// A processor architecture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arch {
-    /// Graviton.
-    Arm64,
-    /// Intel and AMD.
-    X86_64,
-}
-
-impl Arch {
-    /// As EC2 names it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Arm64 => "arm64",
-            Self::X86_64 => "x86_64",
-        }
-    }
 }
 
 /// The disk that a worker boots from; it goes with the worker.

@@ -1,8 +1,8 @@
 //! The ECR login, tried where it happens: on a running worker, with its role, through the helper that Docker asks.
 
 use crate::ssh::{Output, SshError};
-use runner_fleet_config::{Arch, Ecr, EcrHost, HelperVersion};
-use runner_fleet_engine::EcrError;
+use runner_fleet_config::{Ecr, EcrHost, HelperVersion};
+use runner_fleet_engine::{Arch, EcrError};
 use runner_fleet_worker::HELPER_PATH;
 use runner_fleet_worker::helper_log::{last_error, scrubbed};
 

@@ -3,6 +3,9 @@
 //!
 //! Kinds are compared, sentences are not: a [`Complaint`] remembers the kind that was told last.
 
+use std::time::Duration;
+
+use runner_fleet_engine::backoff::Doubling;
 use runner_fleet_engine::{Trouble, TroubleClass};
 use tracing::{debug, info, warn};
 
@@ -55,7 +58,10 @@ impl<Kind: Copy + PartialEq> Complaint<Kind> {
     }
 }
 
-/// Growing pauses: 5 s, doubled up to 5 min. Short enough for an outage that ends, long enough for one that does not.
+/// Short enough for an outage that ends, long enough for one that does not.
+const PACE: Doubling = Doubling { first: Duration::from_secs(5), longest: Duration::from_secs(300) };
+
+/// Growing pauses of what is tried until it works.
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
     failures: u32,
@@ -63,10 +69,9 @@ pub(super) struct Pauses {
 
 impl Pauses {
     /// The pause after one more failure.
-    pub(super) fn next(&mut self) -> std::time::Duration {
-        let seconds = 5 << self.failures.min(6);
-        self.failures += 1;
-        std::time::Duration::from_secs(seconds.min(300))
+    pub(super) fn next(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        PACE.wait(self.failures)
     }
 
     /// It worked.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::aws::{self, LaunchSpec};
 use crate::ssh::ManagerKey;
 use runner_fleet_config as config;
-use runner_fleet_config::{Ami, Arch, ChecksumList, Config, Runner, Tool};
+use runner_fleet_config::{Ami, ChecksumList, Config, Runner, Tool};
 use runner_fleet_engine::text::short_hex;
 use runner_fleet_engine::{RunnerName, WorkerId};
 use runner_fleet_worker as worker;
@@ -29,10 +29,7 @@ pub fn worker_spec(config: &Config, runner: &Runner, host_key: HostKey) -> Worke
         globals: config.global.clone(),
         tls_ca: runner.tls_ca_file.as_deref().and_then(certificates),
         url: runner.server.as_str().to_owned(),
-        arch: match fleet.arch {
-            Arch::Arm64 => worker::Arch::Arm64,
-            Arch::Amd64 => worker::Arch::Amd64,
-        },
+        arch: fleet.arch,
         capacity: fleet.capacity,
         max_jobs: fleet.max_jobs,
         ssh_user: fleet.ssh_user.clone(),
@@ -92,10 +89,7 @@ pub fn spec_without_key(config: &Config, runner: &Runner, host_key: HostKey) -> 
             Ami::Id(id) => aws::Ami::Id(id.clone()),
             Ami::Parameter(name) => aws::Ami::Parameter(name.clone()),
         },
-        arch: match fleet.arch {
-            Arch::Arm64 => aws::Arch::Arm64,
-            Arch::Amd64 => aws::Arch::X86_64,
-        },
+        arch: fleet.arch,
         instance_types: fleet.instance_types.clone(),
         subnets: fleet.subnets.clone(),
         security_groups: fleet.security_groups.clone(),

@@ -15,10 +15,10 @@ use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_ec2::types::{Filter, Tag};
 use aws_sdk_ssm::types::ParameterType;
 use jiff::Timestamp;
-use runner_fleet::aws::{AddressKind, Ami, Arch, Aws, LaunchSpec, ManagerPolicy, RootVolume, manager_policy};
+use runner_fleet::aws::{AddressKind, Ami, Aws, LaunchSpec, ManagerPolicy, RootVolume, manager_policy};
 use runner_fleet_engine::{
-    Health, Instance, InstanceState, InstanceType, Launch, LaunchErrorClass, LaunchPlan, LaunchReason, LaunchToken,
-    Leftover, Market, RunnerName, SubnetId, TemplateName, WorkerId,
+    Arch, Health, Instance, InstanceState, InstanceType, Launch, LaunchErrorClass, LaunchPlan, LaunchReason,
+    LaunchToken, Leftover, Market, RunnerName, SubnetId, TemplateName, WorkerId,
 };
 use secrecy::ExposeSecret;
 
@@ -170,7 +170,7 @@ async fn what_the_configuration_gets_wrong_is_told_by_name() {
     let error = told(LaunchSpec { ami: Ami::Parameter("/no/such".to_owned()), ..world.spec("arm") }).await;
     assert!(error.contains("the SSM parameter /no/such does not exist"), "{error}");
 
-    let error = told(LaunchSpec { arch: Arch::X86_64, ..world.spec("arm") }).await;
+    let error = told(LaunchSpec { arch: Arch::Amd64, ..world.spec("arm") }).await;
     assert!(error.contains("is arm64, but the instance types of runner arm are x86_64"), "{error}");
 
     assert!(world.templates().await.is_empty() && world.key_pairs().await.is_empty(), "nothing was made");

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::super::error::GitLabError;
 use super::row::Waiting;
+use runner_fleet_engine::backoff::Doubling;
 use runner_fleet_engine::{JobId, ProjectId};
 
 /// How long a project stays hot after a job was seen: the next push or the next stage usually follows within it.
@@ -18,10 +19,8 @@ const HOT: Duration = Duration::from_secs(300);
 /// One in this many places of a poll is for cold projects.
 const COLD_SHARE: usize = 5;
 
-/// A single failing project is asked again after this, doubled with every failure up to [`PAUSE_MAX`]: one project that
-/// hangs must not make every poll last as long as its time-out.
-const PAUSE: Duration = Duration::from_secs(5);
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// When a single failing project is asked again: one that hangs must not make every poll last as long as its time-out.
+const PAUSE: Doubling = Doubling { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
 
 /// A project that GitLab does not show to us is asked again after this; a person must change something first.
 const BLIND_PAUSE: Duration = Duration::from_secs(600);
@@ -97,8 +96,7 @@ impl ProjectPoll {
     /// Others are answered and this one is not: leave it alone for a while.
     pub(super) fn pause(&mut self, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
-        let wait = PAUSE.saturating_mul(1_u32.checked_shl(self.failures - 1).unwrap_or(u32::MAX)).min(PAUSE_MAX);
-        self.paused_until = now.checked_add(wait).ok();
+        self.paused_until = now.checked_add(PAUSE.wait(self.failures)).ok();
     }
 
     fn is_open(&self, now: Timestamp) -> bool {

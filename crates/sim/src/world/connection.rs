@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::event_log::Fact;
 use crate::rng::Stream;
-use runner_fleet_engine::{ConnectionFailure, Event, Reason, RunnerState, Want, WorkerEvent, WorkerId};
+use runner_fleet_engine::{ConnectionFailure, Event, Goal, Reason, RunnerState, Want, WorkerEvent, WorkerId};
 
 use super::agenda::Happening;
 use super::{World, later};
@@ -25,14 +25,6 @@ const SILENCE_MS: (u64, u64) = (60_000, 75_000);
 /// How long an order may take to show in a report before it is sent again.
 const EFFECT: Duration = Duration::from_secs(30);
 
-/// What the manager wants of a worker's runner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Goal {
-    Serve,
-    Fence,
-    Stop,
-}
-
 /// A goal, and when it was last sent on the present connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Order {
@@ -42,12 +34,7 @@ struct Order {
 
 impl Order {
     fn new(want: &Want) -> Self {
-        let goal = match want {
-            Want::Serve => Goal::Serve,
-            Want::Fence { .. } => Goal::Fence,
-            Want::Stop { .. } => Goal::Stop,
-        };
-        Self { goal, sent_at: None }
+        Self { goal: want.into(), sent_at: None }
     }
 
     /// Whether a runner in this state is not yet as it should be.

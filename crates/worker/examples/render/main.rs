@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
-use runner_fleet_engine::{RunnerName, WorkerId};
-use runner_fleet_worker::{Arch, Checksum, Download, HostKey, WorkerSpec, bundle, render, user_data};
+use runner_fleet_engine::{Arch, RunnerName, WorkerId};
+use runner_fleet_worker::{Checksum, Download, HostKey, WorkerSpec, bundle, render, user_data};
 use secrecy::{ExposeSecret, SecretString};
 
 /// As little as a user can write; the service fills this in from the configuration (`fleet/src/live/recipe.rs`).

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use runner_fleet_engine::{RunnerName, WorkerId};
-use runner_fleet_worker::{Arch, Checksum, Download, EcrSpec, HostKey, WorkerSpec};
+use runner_fleet_engine::{Arch, RunnerName, WorkerId};
+use runner_fleet_worker::{Checksum, Download, EcrSpec, HostKey, WorkerSpec};
 use secrecy::SecretString;
 
 pub(super) const TOKEN: &str = "glrt-t1_verysecrettoken";

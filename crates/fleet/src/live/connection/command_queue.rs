@@ -3,48 +3,27 @@
 //! Level-triggered: every decision looks at the latest report and the latest goal. A goal that a lost connection may
 //! have swallowed is carried out again on the next one; the agent's commands are idempotent.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::timeouts::Timeouts;
-use runner_fleet_engine::{Phase, Report, RunnerState, Want};
+use runner_fleet_engine::{Goal, Phase, Report, RunnerState};
 use runner_fleet_worker::agent::AgentCommand;
 
-/// What the engine wants of the worker's runner; the latest goal counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goal {
-    Serve,
-    Fence,
-    Stop,
-}
-
-impl From<&Want> for Goal {
-    fn from(want: &Want) -> Self {
-        match want {
-            Want::Serve => Self::Serve,
-            Want::Fence { .. } => Self::Fence,
-            Want::Stop { .. } => Self::Stop,
-        }
+/// What brings a runner to it.
+fn command(goal: Goal) -> AgentCommand {
+    match goal {
+        Goal::Fence => AgentCommand::Fence,
+        Goal::Serve => AgentCommand::Unfence,
+        Goal::Stop => AgentCommand::Stop,
     }
 }
 
-impl Goal {
-    fn command(self) -> AgentCommand {
-        match self {
-            Self::Fence => AgentCommand::Fence,
-            Self::Serve => AgentCommand::Unfence,
-            Self::Stop => AgentCommand::Stop,
-        }
-    }
-
-    /// Whether the runner, as it reports itself, is still without what was wanted.
-    fn is_open(self, runner: RunnerState) -> bool {
-        match self {
-            Self::Fence => runner == RunnerState::Serving,
-            Self::Serve => runner == RunnerState::Fenced,
-            Self::Stop => matches!(runner, RunnerState::Serving | RunnerState::Fenced),
-        }
+/// Whether the runner, as it reports itself, is still without what is wanted.
+fn is_open(goal: Goal, runner: RunnerState) -> bool {
+    match goal {
+        Goal::Fence => runner == RunnerState::Serving,
+        Goal::Serve => runner == RunnerState::Fenced,
+        Goal::Stop => matches!(runner, RunnerState::Serving | RunnerState::Fenced),
     }
 }
 
@@ -193,21 +172,21 @@ impl CommandQueue {
             }
             Outcome::Later => {
                 self.failures = 0;
-                self.not_before = Some(now + backoff(timeouts, self.later));
                 self.later = self.later.saturating_add(1);
+                self.not_before = Some(now + timeouts.command_retry.wait(self.later));
             }
             Outcome::Failed => {
-                self.not_before = Some(now + backoff(timeouts, self.failures));
                 self.failures = self.failures.saturating_add(1);
+                self.not_before = Some(now + timeouts.command_retry.wait(self.failures));
             }
         }
     }
 
     fn next_for_goal(&self, runner: RunnerState, timeouts: &Timeouts, now: Instant) -> Next {
         let Some(goal) = self.goal else { return Next::Nothing };
-        let command = PendingCommand { command: goal.command(), version: self.goal_version };
+        let command = PendingCommand { command: command(goal), version: self.goal_version };
         match self.goal_settled {
-            Some((version, at)) if version == self.goal_version => match goal.is_open(runner) {
+            Some((version, at)) if version == self.goal_version => match is_open(goal, runner) {
                 true if now < at + timeouts.command_effect => Next::At(at + timeouts.command_effect),
                 true => Next::Run(command),
                 false => Next::Nothing,
@@ -231,13 +210,10 @@ impl CommandQueue {
     }
 }
 
-fn backoff(timeouts: &Timeouts, doublings: u32) -> Duration {
-    timeouts.command_retry.saturating_mul(1 << doublings.min(16)).min(timeouts.backoff_max)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use AgentCommand::{Configure, Fence, Stop, Unfence};
     use RunnerState::{Absent, Fenced, Serving, Stopped};

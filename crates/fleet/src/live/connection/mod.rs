@@ -27,13 +27,12 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::command_queue::Goal;
 use self::outbox::Outbox;
 use self::task::run;
 use self::worker::{Shared, WorkerConnection};
 use super::clock::Clock;
 use crate::ssh::ManagerKey;
-use runner_fleet_engine::{Event, RunnerName, Want, WorkerId};
+use runner_fleet_engine::{Event, Goal, RunnerName, Want, WorkerId};
 
 pub use self::dial::{Dial, Tcp, Wire};
 pub use self::probe::probe;

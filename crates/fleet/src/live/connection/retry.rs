@@ -22,7 +22,7 @@ pub(super) struct Ended {
 pub(super) struct Retry {
     began: Instant,
     ever_up: bool,
-    doublings: u32,
+    failures: u32,
     told: Option<(ConnectionFailure, Instant)>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Verdict {
 
 impl Retry {
     pub(super) fn new(began: Instant) -> Self {
-        Self { began, ever_up: false, doublings: 0, told: None }
+        Self { began, ever_up: false, failures: 0, told: None }
     }
 
     /// Whether sshd may come up any moment.
@@ -51,11 +51,10 @@ impl Retry {
             timeouts.eager_pause
         } else {
             if ended.heard && unreachable {
-                self.doublings = 0; // it was well; one that talks nonsense has to wait longer each time
+                self.failures = 0; // it was well; one that talks nonsense has to wait longer each time
             }
-            let full = timeouts.backoff_first.saturating_mul(1 << self.doublings.min(16)).min(timeouts.backoff_max);
-            self.doublings = self.doublings.saturating_add(1);
-            full
+            self.failures = self.failures.saturating_add(1);
+            timeouts.backoff.wait(self.failures)
         };
         Verdict {
             pause: full.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0)),

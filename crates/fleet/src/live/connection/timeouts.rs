@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::ssh;
+use runner_fleet_engine::backoff::Doubling;
 
 /// How fast a connection tries, speaks and gives up.
 #[derive(Clone, Debug)]
@@ -14,10 +15,8 @@ pub struct Timeouts {
     pub eager_connect: Duration,
     /// How long that time lasts; the longest sensible `boot_timeout`.
     pub eager_for: Duration,
-    /// The first pause after any other failure; each further one is twice as long.
-    pub backoff_first: Duration,
-    /// The longest pause.
-    pub backoff_max: Duration,
+    /// Between two attempts after any other failure.
+    pub backoff: Doubling,
     /// How often a failure that does not change is told again.
     pub repeat_down: Duration,
     /// How long a worker that was heard may be lost before the log is told: two of EC2's calm listings, so that one whose
@@ -33,8 +32,8 @@ pub struct Timeouts {
     pub agent_missing: Duration,
     /// For one agent command; `stop` waits for the runner to exit.
     pub command: Duration,
-    /// Before a failed command is tried again, the first time; doubled up to [`Self::backoff_max`].
-    pub command_retry: Duration,
+    /// Before a failed command is tried again.
+    pub command_retry: Doubling,
     /// How long after a command its effect may take to show in a report, before the command is repeated.
     pub command_effect: Duration,
     /// How many commands in a row may fail before the connection is given up and the worker told to refuse.
@@ -49,8 +48,7 @@ impl Default for Timeouts {
             eager_pause: Duration::from_millis(500),
             eager_connect: Duration::from_millis(1500),
             eager_for: Duration::from_secs(600),
-            backoff_first: Duration::from_millis(500),
-            backoff_max: Duration::from_secs(10),
+            backoff: Doubling { first: Duration::from_millis(500), longest: Duration::from_secs(10) },
             repeat_down: Duration::from_secs(30),
             lost_grace: Duration::from_secs(60),
             heartbeat: Duration::from_secs(10),
@@ -58,7 +56,7 @@ impl Default for Timeouts {
             report_pause: Duration::from_millis(20),
             agent_missing: Duration::from_millis(500),
             command: Duration::from_secs(60),
-            command_retry: Duration::from_secs(1),
+            command_retry: Doubling { first: Duration::from_secs(1), longest: Duration::from_secs(10) },
             command_effect: Duration::from_secs(30),
             command_failures_max: 5,
             ssh: ssh::Limits::default(),

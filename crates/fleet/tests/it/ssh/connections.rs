@@ -7,6 +7,7 @@ use std::time::Duration;
 use runner_fleet::live::clock::Clock;
 use runner_fleet::live::connection::{Connections, Provision, Provisioner, Timeouts};
 use runner_fleet::ssh::ManagerKey;
+use runner_fleet_engine::backoff::Doubling;
 use runner_fleet_engine::{
     ConnectionFailure, DrainReason, Event, RunnerName, RunnerState, Want, WorkerEvent, WorkerId,
 };
@@ -61,12 +62,11 @@ fn quick() -> Timeouts {
     let ms = Duration::from_millis;
     Timeouts {
         eager_pause: ms(5),
-        backoff_first: ms(5),
-        backoff_max: ms(100),
+        backoff: Doubling { first: ms(5), longest: ms(100) },
         heartbeat: ms(50),
         report_pause: ms(1),
         agent_missing: ms(5),
-        command_retry: ms(5),
+        command_retry: Doubling { first: ms(5), longest: ms(100) },
         ..Timeouts::default()
     }
 }

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use runner_fleet_engine::InstanceType;
+use super::InstanceType;
 
 /// The processor that an image, a binary and an instance type must agree on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +36,7 @@ impl Arch {
         Some(if arm { Self::Arm64 } else { Self::Amd64 })
     }
 
-    /// As Go, Docker and GitLab Runner's downloads spell it: `arm64`, `amd64`.
+    /// As Go, Docker, Debian and GitLab Runner's downloads spell it: `arm64`, `amd64`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Arm64 => "arm64",
