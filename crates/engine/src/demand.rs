@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::claims::Claimed;
 use super::cooldown::Cooldowns;
 use super::fleet::Fleet;
 use super::forecast::Forecasts;
@@ -54,19 +55,24 @@ pub(crate) struct Wanted {
 }
 
 impl Demand {
+    /// Slots for jobs that run or wait now.
+    fn for_jobs(&self) -> u32 {
+        self.supply.running.saturating_add(self.wanted.waiting)
+    }
+
     /// Slots missing for jobs that wait now.
     pub(crate) fn missing_for_jobs(&self) -> u32 {
-        (self.supply.running + self.wanted.waiting).saturating_sub(self.supply.slots)
+        self.for_jobs().saturating_sub(self.supply.slots)
     }
 
     /// Slots needed by jobs and by the idle policy.
     pub(crate) fn needed(&self) -> u32 {
-        self.supply.running + self.wanted.waiting + self.wanted.idle
+        self.for_jobs().saturating_add(self.wanted.idle)
     }
 
     /// All slots wanted.
     pub(crate) fn wanted(&self) -> u32 {
-        self.needed() + self.wanted.replacements
+        self.needed().saturating_add(self.wanted.replacements)
     }
 
     /// Slots missing in all.
@@ -142,25 +148,33 @@ fn waiting_by_server<'a>(scene: Scene<'a>, now: Timestamp) -> Vec<(&'a Server, V
     if scene.queues.values().all(|queue| queue.jobs().next().is_none()) {
         return scene.queues.keys().map(|server| (server, Vec::new())).collect();
     }
-    let running: BTreeSet<JobId> = scene
-        .fleet
-        .workers
-        .values()
-        .filter_map(|worker| worker.report())
-        .flat_map(|report| &report.job_ids)
-        .copied()
-        .collect();
     let mut servers = Vec::new();
     for (server, queue) in scene.queues {
+        let running = running_jobs(scene, server);
+        let runs = |job: &&PendingJob| running.get(&job.id).is_some_and(|claim| claim.outweighs(job.seen_at));
         let mut jobs: Vec<&PendingJob> = queue
             .fresh_jobs(now, scene.settings.check_interval)
-            .filter(|job| !running.contains(&job.id) && !scene.quarantine.is_quarantined(server, job.id, now))
+            .filter(|job| !runs(job) && !scene.quarantine.is_quarantined(server, job.id, now))
             .collect();
         jobs.sort_by_key(|job| job.id);
         jobs.dedup_by_key(|job| job.id);
         servers.push((server, jobs));
     }
     servers
+}
+
+/// The jobs that workers of this server's runners say they run, each by its newest claim.
+fn running_jobs(scene: Scene<'_>, server: &Server) -> BTreeMap<JobId, Claimed> {
+    let is_here = |worker: &&Worker| {
+        let section = scene.settings.section(&worker.instance.runner);
+        section.is_none_or(|section| section.server == *server)
+    };
+    let mut running: BTreeMap<JobId, Claimed> = BTreeMap::new();
+    for (job, claimed) in scene.fleet.workers.values().filter(is_here).flat_map(|worker| &worker.running) {
+        let newest = running.entry(*job).or_insert(*claimed);
+        *newest = (*newest).max(*claimed);
+    }
+    running
 }
 
 /// The waiting jobs that are counted for each runner, in file order.
@@ -269,7 +283,7 @@ impl<'a> Candidate<'a> {
         } else if !supply.can_grow {
             free
         } else if known.on_probation() {
-            ceiling.min(free + section.capacity)
+            ceiling.min(free.saturating_add(section.capacity))
         } else {
             ceiling
         };
@@ -311,7 +325,7 @@ fn need(scene: Scene<'_>, one: &One<'_>, mut waiting: u32) -> Need {
     }
     if section.limit > 0 {
         waiting = waiting.min(section.limit.saturating_sub(supply.running));
-        idle = idle.min(section.limit.saturating_sub(supply.running + waiting));
+        idle = idle.min(section.limit.saturating_sub(supply.running.saturating_add(waiting)));
     }
     Need { waiting, idle }
 }
@@ -320,7 +334,7 @@ fn need(scene: Scene<'_>, one: &One<'_>, mut waiting: u32) -> Need {
 /// those that finish their jobs and may take hours for it.
 fn replacements(settings: &Settings, runners: &[One<'_>], needs: &[Need]) -> Vec<u32> {
     let workers = |one: &One<'_>, need: &Need| {
-        let slots = one.supply.running + need.waiting + need.idle;
+        let slots = one.supply.running.saturating_add(need.waiting).saturating_add(need.idle);
         slots.div_ceil(one.size()).saturating_add(one.supply.leaving)
     };
     let needed = runners.iter().zip(needs).map(|(one, need)| workers(one, need).saturating_mul(one.size()));
@@ -353,7 +367,7 @@ fn shares(scene: Scene<'_>, runners: &[One<'_>], needs: &[Need], now: Timestamp)
     let budget = scene.settings.concurrent.saturating_sub(fixed);
     let claim = |(one, need): (&One<'_>, &Need)| {
         let Supply { running, slots, fixed, can_grow, .. } = one.supply;
-        let wants = (running + need.waiting).saturating_sub(fixed).div_ceil(one.size());
+        let wants = running.saturating_add(need.waiting).saturating_sub(fixed).div_ceil(one.size());
         // A runner that cannot launch right now reserves no capacity.
         let has = slots.saturating_sub(fixed).div_ceil(one.size());
         let most = if can_grow { one.policy.max_workers.saturating_sub(fixed / one.size()) } else { has };
@@ -361,5 +375,9 @@ fn shares(scene: Scene<'_>, runners: &[One<'_>], needs: &[Need], now: Timestamp)
     };
     let claims: Vec<Claim> = runners.iter().zip(needs).map(claim).collect();
     let shares = share(budget, &claims);
-    claims.iter().zip(shares.workers).map(|(claim, workers)| claim.has + workers.saturating_mul(claim.size)).collect()
+    claims
+        .iter()
+        .zip(shares.workers)
+        .map(|(claim, workers)| claim.has.saturating_add(workers.saturating_mul(claim.size)))
+        .collect()
 }

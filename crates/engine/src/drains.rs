@@ -10,12 +10,16 @@ use super::command::Want;
 use super::reason::{DrainReason, EndReason};
 use super::time::since;
 use super::worker::RunnerState;
-use super::workers::{Drain, DrainStep, Worker};
+use super::workers::{Drain, DrainStep, Heard, Worker};
 
 /// How long a config push already under way when the fence is sent may take to land and be reported.
 const CONFIGURED_BY: Duration = Duration::from_secs(30);
 /// How long systemd may take to bring a failed runner process back; after that it stays failed.
 const RUNNER_FAILED: Duration = Duration::from_secs(60);
+
+/// How long a runner without a job may take to exit once that is wanted: it needs 80 s at most (its `stop_timeout` and the
+/// agent's own patience), and as long again for a manager that was not heard at first, and some.
+pub(crate) const STOPPED_BY: Duration = Duration::from_secs(240);
 
 /// What comes next for a draining worker.
 pub(crate) enum Next {
@@ -52,11 +56,27 @@ pub(crate) fn next(worker: &Worker, now: Timestamp) -> Option<Next> {
             (since(heard.at, *wanted_since) >= CONFIGURED_BY).then(|| Next::End(EndReason::Drained(reason.clone())))
         }
         // It was fenced, empty, and told to stop; but something on the worker has taken the fence down.
-        (RunnerState::Serving, DrainStep::Stopping) => fence(),
+        (RunnerState::Serving, DrainStep::Stopping { .. }) => fence(),
+        (RunnerState::Fenced, DrainStep::Stopping { since: wanted_since }) if heard.report.is_empty() => {
+            stop_failed(heard, *wanted_since)
+        }
+        // Whoever has told it.
+        (RunnerState::Stopping, DrainStep::Stopping { since: wanted_since }) if heard.report.jobs() == 0 => {
+            stop_failed(heard, *wanted_since)
+        }
+        (RunnerState::Stopping, DrainStep::Begun | DrainStep::Fencing { .. }) if heard.report.jobs() == 0 => {
+            stop_failed(heard, drain.begun_at)
+        }
         // It finishes its jobs, or has not got the word yet; or another manager, or the worker itself, has fenced it.
         (RunnerState::Serving, DrainStep::Fencing { .. })
         | (RunnerState::Fenced, _)
-        | (RunnerState::Absent, DrainStep::Stopping)
+        | (RunnerState::Absent, DrainStep::Stopping { .. })
         | (RunnerState::Stopping, _) => None,
     }
+}
+
+/// It shows no job, cannot get one, and does not exit: nothing is lost with it.
+fn stop_failed(heard: &Heard, wanted_since: Timestamp) -> Option<Next> {
+    let after = since(heard.at, wanted_since);
+    (after >= STOPPED_BY).then_some(Next::End(EndReason::StopFailed { after }))
 }

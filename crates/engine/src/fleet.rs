@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::attempt::Attempt;
+use super::claims::Budget;
 use super::command::Launch;
 use super::event::{LaunchAnswer, Leftover, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, WorkerId};
@@ -16,7 +17,7 @@ use super::settings::Settings;
 use super::time::since;
 use super::transition::WorkerTransition;
 use super::worker::{Health, Instance, InstanceState};
-use super::workers::{Connection, Heard, Worker};
+use super::workers::{Connection, Worker};
 
 /// How long after its launch a listing may miss an instance. AWS advises patience of up to five minutes
 /// (EC2 Developer Guide, "Eventual consistency").
@@ -155,7 +156,13 @@ impl Fleet {
     }
 
     /// Takes in what a connection tells.
-    pub(crate) fn worker_event(&mut self, now: Timestamp, id: &WorkerId, event: WorkerEvent) -> Vec<WorkerTransition> {
+    pub(crate) fn worker_event(
+        &mut self,
+        now: Timestamp,
+        id: &WorkerId,
+        event: WorkerEvent,
+        budget: Budget,
+    ) -> Vec<WorkerTransition> {
         let mut transitions = Vec::new();
         let Some(worker) = self.workers.get_mut(id) else { return transitions };
         match event {
@@ -176,7 +183,7 @@ impl Fleet {
                 let was_endangered = worker.report().is_some_and(|report| report.rebalance);
                 let is_endangered = report.rebalance;
                 let was_given_up = worker.is_ending() && !was_ready;
-                worker.heard(Heard { at: now, report: *report });
+                worker.heard(*report, budget, now);
                 if !matches!(worker.connection, Connection::Up) {
                     worker.connection = Connection::Up;
                 }
@@ -205,6 +212,12 @@ impl Fleet {
             .map(|flight| flight.coming().saturating_mul(self.capacity_of(settings, &flight.launch.runner)))
             .sum();
         there.saturating_add(coming)
+    }
+
+    /// The most jobs at one time that a worker of this runner may have been made for.
+    pub(crate) fn slots_at_most(&self, settings: &Settings, runner: &RunnerName) -> u32 {
+        let former = self.former_capacities.get(runner).copied().unwrap_or(1);
+        settings.capacity_of(runner).unwrap_or(1).max(former)
     }
 
     /// Jobs at one time on one worker of this runner: as configured, or as it was; 1 for one that was never heard of.

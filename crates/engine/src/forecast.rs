@@ -27,7 +27,6 @@ use super::job::{PendingJob, QueueSnapshot};
 use super::schedule::policy_at;
 use super::settings::{IdleCount, RunnerSettings, Settings};
 use super::time::{after, since};
-use super::worker::Report;
 
 use arrivals::Arrivals;
 use bursts::Bursts;
@@ -131,13 +130,12 @@ impl Forecasts {
         }
     }
 
-    /// A worker has reported: what it took and what has ended since its last report.
-    pub(crate) fn reported(&mut self, runner: &RunnerName, before: &Report, report: &Report, now: Timestamp) {
+    /// A worker of this runner has reported: `before` jobs ran at its last report, since when it `started` some, and now
+    /// there run `jobs`.
+    pub(crate) fn reported(&mut self, runner: &RunnerName, before: u32, started: u32, jobs: u32, now: Timestamp) {
         let Self { arrivals, by_runner } = self;
         let Some(forecast) = by_runner.get_mut(runner) else { return };
-        // More than a handful at once is a worker that counts from elsewhere.
-        let started = report.jobs_started.saturating_sub(before.jobs_started).min(64);
-        let ended = (u64::from(before.jobs()) + started).saturating_sub(u64::from(report.jobs()));
+        let ended = before.saturating_add(started).saturating_sub(jobs);
         if !forecast.terms.sees_queue {
             forecast.watched(now);
         }
@@ -147,7 +145,7 @@ impl Forecasts {
             }
         }
         if !forecast.terms.idle_time.is_zero() {
-            (0..ended.min(64)).for_each(|_| forecast.bursts.ended(now));
+            (0..ended).for_each(|_| forecast.bursts.ended(now));
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod floor;
 mod limits;
+mod obedience;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -21,6 +22,7 @@ use super::reason::{DrainReason, EndReason};
 use super::settings::{RunnerSettings, Settings};
 use super::time::since;
 use super::worker::{Health, Instance, InstanceState, Report, RunnerState};
+use obedience::Disobedience;
 
 /// No launch may rest on a listing older than this.
 const LISTING_MAX: Duration = Duration::from_secs(120);
@@ -73,6 +75,9 @@ pub struct Laws {
     owners: BTreeMap<WorkerId, (RunnerName, Timestamp)>,
     reports: BTreeMap<WorkerId, Report>,
     forced: BTreeSet<WorkerId>,
+    /// When workers were first told to stop.
+    told_to_stop: BTreeMap<WorkerId, Timestamp>,
+    disobeying: BTreeMap<WorkerId, Disobedience>,
     /// Workers that were told to take no more jobs (false), or to take some again (true).
     told: BTreeMap<WorkerId, bool>,
     paused_here: BTreeSet<RunnerName>,
@@ -142,6 +147,7 @@ impl Laws {
                 }
             }
             Event::Worker { worker, event: WorkerEvent::Report(report) } => {
+                self.observe_obedience(now, worker, report);
                 self.reports.insert(worker.clone(), (**report).clone());
             }
             Event::Operator(super::event::OperatorRequest::Drain { workers, force: true }) => {
@@ -167,6 +173,8 @@ impl Laws {
             self.slow_at = None;
             self.last_good_listing = None;
             self.last_listing_command = None;
+            self.told_to_stop.values_mut().for_each(|told_at| *told_at = Timestamp::MIN);
+            self.disobeying.clear();
         }
         self.last_step = Some(now);
     }
@@ -219,12 +227,18 @@ impl Laws {
             match command {
                 Command::Launch(launch) => self.judge_launch(now, launch, &mut broken),
                 Command::Terminate(terminations) => {
-                    terminations.iter().for_each(|termination| self.judge_termination(termination, &mut broken));
+                    for termination in terminations {
+                        self.judge_termination(now, termination, &mut broken);
+                        self.disobeying.remove(&termination.worker);
+                    }
                 }
                 Command::Want { worker, want: Want::Fence { .. } | Want::Serve } => {
                     self.judge_touch(worker, "steer", &mut broken);
                 }
-                Command::Want { worker, want: Want::Stop { .. } } => self.judge_stop(worker, &mut broken),
+                Command::Want { worker, want: Want::Stop { .. } } => {
+                    self.judge_stop(worker, &mut broken);
+                    self.told_to_stop.entry(worker.clone()).or_insert(now);
+                }
                 Command::ListInstances { .. } => {
                     if self.last_listing_command.is_some_and(|last| since(now, last) < LISTING_PACE) {
                         broken.push(Violation { law: 8, what: "two listings within two seconds".into() });
@@ -239,6 +253,7 @@ impl Laws {
         }
         self.judge_budget(commands, &mut broken);
         broken.extend(self.judge_floor(now, commands));
+        broken.extend(self.judge_obedience(now));
         broken
     }
 
@@ -294,7 +309,7 @@ impl Laws {
         }
     }
 
-    fn judge_termination(&self, termination: &Termination, broken: &mut Vec<Violation>) {
+    fn judge_termination(&self, now: Timestamp, termination: &Termination, broken: &mut Vec<Violation>) {
         let Termination { worker, reason } = termination;
         self.judge_touch(worker, "terminate", broken);
         let report = self.reports.get(worker);
@@ -310,6 +325,7 @@ impl Laws {
             EndReason::BootTimeout { .. } | EndReason::BootFailed { .. } | EndReason::WrongHostKey => {
                 matches!(state, None | Some(RunnerState::Absent)) || report.is_some_and(|report| report.jobs() == 0)
             }
+            EndReason::StopFailed { .. } => self.may_be_cut_off(now, worker, report),
             // The process that ran its jobs is dead, and the jobs with it.
             EndReason::RunnerDied => state == Some(RunnerState::Failed),
             EndReason::Drained(_) => {

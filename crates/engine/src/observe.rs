@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::attempt::Attempt;
+use super::claims::Budget;
 use super::command::Command;
 use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, OperatorRequest, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, Server, WorkerId};
@@ -21,6 +22,7 @@ use super::time::after;
 use super::transition::{Terminated, WorkerTransition};
 use super::trouble::Trouble;
 use super::worker::{EndedBy, Instance};
+use super::workers::Worker;
 
 impl Engine {
     /// Takes in one event.
@@ -60,8 +62,10 @@ impl Engine {
     }
 
     fn configured(&mut self, settings: Settings) {
-        let before = self.settings.iter().flat_map(|settings| &settings.runners);
-        self.fleet.former_capacities.extend(before.map(|runner| (runner.name.clone(), runner.capacity)));
+        for runner in self.settings.iter().flat_map(|settings| &settings.runners) {
+            let most = self.fleet.former_capacities.entry(runner.name.clone()).or_default();
+            *most = runner.capacity.max(*most);
+        }
         let workers = &self.fleet.workers;
         let has_workers = |name: &RunnerName| workers.values().any(|worker| worker.instance.runner == *name);
         if self.listing.knowledge(self.now) == Knowledge::Known {
@@ -132,13 +136,14 @@ impl Engine {
     }
 
     fn worker_event(&mut self, worker: &WorkerId, event: WorkerEvent) -> Vec<Command> {
-        if let WorkerEvent::Report(report) = &event
-            && let Some(known) = self.fleet.workers.get(worker)
-            && let Some(before) = known.report()
-        {
-            self.forecasts.reported(&known.instance.runner, before, report, self.now);
+        let Some(known) = self.fleet.workers.get(worker) else { return Vec::new() };
+        let budget = Budget::of(known, &self.fleet, self.settings.as_ref());
+        if let (WorkerEvent::Report(report), Some(last)) = (&event, &known.heard) {
+            let taken = budget.taken(last, report, self.now);
+            let jobs = budget.believed((**report).clone()).jobs();
+            self.forecasts.reported(&known.instance.runner, last.report.jobs(), taken, jobs, self.now);
         }
-        let transitions = self.fleet.worker_event(self.now, worker, event);
+        let transitions = self.fleet.worker_event(self.now, worker, event, budget);
         self.note_endangered_jobs(worker);
         transitions.into_iter().filter_map(|transition| self.follow_up(transition)).collect()
     }
@@ -165,20 +170,13 @@ impl Engine {
                 None
             }
             WorkerTransition::Interrupted(id) => {
-                let worker = self.fleet.workers.get(&id)?;
-                let place = worker.instance.place();
-                self.cooldowns.close_where(&worker.instance, now);
                 self.journal.totals.interruptions += 1;
-                let text = format!("{id} gets an interruption notice; {place} is left alone for a while");
+                let text = format!("{id} gets an interruption notice{}", self.noticed(&id));
                 self.journal.note(now, Entry::new(DecisionKind::Interruption, text).on(&id));
                 None
             }
             WorkerTransition::Endangered(id) => {
-                let worker = self.fleet.workers.get(&id)?;
-                let place = worker.instance.place();
-                // Its successor must not come from where EC2 is about to take capacity back.
-                self.cooldowns.close_where(&worker.instance, now);
-                let text = format!("EC2 may take {id} back soon; {place} is left alone for a while");
+                let text = format!("EC2 may take {id} back soon{}", self.noticed(&id));
                 self.journal.note(now, Entry::new(DecisionKind::Rebalance, text).on(&id));
                 None
             }
@@ -193,6 +191,16 @@ impl Engine {
                 Some(Command::Disconnect { worker: passing.instance.id })
             }
         }
+    }
+
+    /// A worker says that EC2 takes it back, or may. Its successor must not come from where that is so; the answer says it.
+    fn noticed(&mut self, id: &WorkerId) -> String {
+        let Some(Worker { instance, .. }) = self.fleet.workers.get(id) else { return String::new() };
+        if !self.notices.is_confirmed(instance, self.now) {
+            return String::new();
+        }
+        self.cooldowns.close_where(instance, self.now);
+        format!(", as others there; {} is left alone for a while", instance.place())
     }
 
     fn ended(&mut self, passing: &Terminated) {

@@ -113,6 +113,9 @@ impl fmt::Display for EndReason {
             Self::WrongHostKey => f.write_str("answers with a host key that is not its own"),
             Self::Lost => f.write_str("unreachable, and EC2 says that its host is impaired"),
             Self::RunnerDied => f.write_str("its gitlab-runner process has failed"),
+            Self::StopFailed { after } => {
+                write!(f, "told to stop {} ago, and its runner has not exited", Brief(*after))
+            }
             Self::FoundStopped => f.write_str("was stopped from outside"),
             Self::Drained(reason) => reason.fmt(f),
         }

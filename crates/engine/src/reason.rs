@@ -148,6 +148,12 @@ pub enum EndReason {
     Lost,
     /// The runner process that ran its jobs has failed while it drained.
     RunnerDied,
+    /// It takes no jobs, shows none, and was told to stop; its runner has not exited.
+    StopFailed {
+        /// How long ago it was told.
+        #[serde(rename = "after_seconds", with = "super::json::seconds")]
+        after: Duration,
+    },
     /// It is stopped, which no worker should be.
     FoundStopped,
     /// It was drained, and is empty; or an operator does not wait for that.
@@ -171,7 +177,7 @@ impl EndReason {
     pub fn presumes_it_dead(&self) -> bool {
         match self {
             Self::BootTimeout { .. } | Self::BootFailed { .. } | Self::WrongHostKey | Self::Lost => true,
-            Self::RunnerDied | Self::FoundStopped | Self::Drained(_) => false,
+            Self::RunnerDied | Self::StopFailed { .. } | Self::FoundStopped | Self::Drained(_) => false,
         }
     }
 

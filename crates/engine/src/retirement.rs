@@ -257,7 +257,7 @@ fn prospect(worker: &Worker, held_back: &BTreeMap<RunnerName, HeldBack>, now: Ti
     let is_fenced = state == Some(RunnerState::Fenced);
     match worker.drain() {
         None if is_fenced && !worker.returns(now) => Prospect::FencedByAnother,
-        Some(Drain { step: DrainStep::Stopping, .. }) | None => Prospect::StaysAsItIs,
+        Some(Drain { step: DrainStep::Stopping { .. }, .. }) | None => Prospect::StaysAsItIs,
         Some(Drain {
             reason:
                 DrainReason::Idle { .. } | DrainReason::Emptiest { .. } | DrainReason::Age { .. } | DrainReason::Paused,

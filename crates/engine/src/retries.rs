@@ -130,6 +130,11 @@ impl Retries {
         commands
     }
 
+    /// Whether something is still to be asked about jobs of this worker: GitLab tells by its row there what ran on it.
+    pub(crate) fn concern(&self, worker: &WorkerId) -> bool {
+        self.lost.values().any(|lost| lost.worker == *worker && !lost.question.is_done())
+    }
+
     /// Takes in an answer; what there is to tell people of it, and whether the job is queued again by us.
     pub(crate) fn answered(
         &mut self,

@@ -13,6 +13,7 @@ use super::held_back::HeldBack;
 use super::ids::{RunnerName, Server};
 use super::journal::Journal;
 use super::listing::Listing;
+use super::notices::Notices;
 use super::prices::Prices;
 use super::quarantine::Quarantine;
 use super::queue::Queue;
@@ -31,6 +32,7 @@ pub struct Engine {
     pub(super) fleet: Fleet,
     pub(super) listing: Listing,
     pub(super) cooldowns: Cooldowns,
+    pub(super) notices: Notices,
     pub(super) prices: Prices,
     pub(super) forecasts: Forecasts,
     pub(super) quarantine: Quarantine,
@@ -56,6 +58,7 @@ impl Engine {
             fleet: Fleet::default(),
             listing: Listing::default(),
             cooldowns: Cooldowns::default(),
+            notices: Notices::default(),
             prices: Prices::default(),
             forecasts: Forecasts::default(),
             quarantine: Quarantine::default(),

@@ -117,7 +117,10 @@ impl Engine {
             let Some(reason) = dead_end(worker, settings, now) else { continue };
             if worker.never_ready() {
                 commands.push(Command::Disconnect { worker: id.clone() });
-                if let Some(runner) = self.runners.get_mut(&worker.instance.runner) {
+                // Of one that an earlier life launched nobody knows whether it has not served long ago, and lies.
+                if worker.is_launched_here()
+                    && let Some(runner) = self.runners.get_mut(&worker.instance.runner)
+                {
                     runner.boot_failed(now, reason.to_string(), &mut self.jitter);
                     self.journal.totals.boots_failed += 1;
                 }
@@ -219,7 +222,10 @@ impl Engine {
             if on_the_way + commands.len() >= FORGETTING_MAX {
                 break;
             }
-            if !ended.forget.is_due(now, FORGET_AGAIN) || settings.section(&ended.runner).is_none() {
+            if !ended.forget.is_due(now, FORGET_AGAIN)
+                || settings.section(&ended.runner).is_none()
+                || self.retries.concern(id)
+            {
                 continue;
             }
             ended.forget = Attempt::Asked(now);

@@ -71,17 +71,17 @@ impl Supply {
             supply.workers += 1;
             let status = worker.status(now);
             if is_fixed(worker.instance.hold, status) {
-                supply.fixed += runner.capacity;
+                supply.fixed = supply.fixed.saturating_add(runner.capacity);
             }
             supply.rolling += u32::from(is_rolled(worker) && worker.jobs() == 0);
             match status {
                 WorkerStatus::Booting => {
                     supply.booting += 1;
-                    supply.slots += runner.capacity;
+                    supply.slots = supply.slots.saturating_add(runner.capacity);
                 }
                 WorkerStatus::Serving => {
-                    supply.running += worker.jobs();
-                    supply.slots += runner.capacity.max(worker.jobs());
+                    supply.running = supply.running.saturating_add(worker.jobs());
+                    supply.slots = supply.slots.saturating_add(runner.capacity.max(worker.jobs()));
                     supply.outdated += u32::from(outdated(worker, runner, wants, now).is_some());
                 }
                 WorkerStatus::Draining | WorkerStatus::Unreachable | WorkerStatus::Ending => supply.leaving += 1,

@@ -31,6 +31,6 @@ pub(crate) struct Terminated {
     pub(crate) jobs: u32,
     /// Their ids and projects, where known.
     pub(crate) projects: BTreeMap<JobId, ProjectId>,
-    /// Whether its boot had been watched and was not done.
+    /// Whether it was launched by this manager's own life, and its boot was not done.
     pub(crate) booting: bool,
 }

@@ -1,13 +1,16 @@
 //! One worker: what EC2 and its agent last said, and what we began with it.
 
 use super::settings::BOOT_TIMEOUT;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::attempt::Attempt;
+use super::claims::{Budget, Claimed, note_running};
 use super::command::{Launch, Want};
 use super::event::{ConnectionFailure, LaunchedWorker};
+use super::ids::JobId;
 use super::reason::{DrainReason, EndReason};
 use super::time::{after, before, since};
 use super::transition::{Terminated, WorkerTransition};
@@ -17,9 +20,6 @@ use super::worker::{Health, Instance, InstanceState, Phase, Report, RunnerState}
 pub(crate) const SILENCE: Duration = Duration::from_secs(75);
 /// How long job starts are remembered; longer than any poll of the queue stays in use.
 const STARTS_KEPT: Duration = Duration::from_secs(120);
-
-/// No worker runs more jobs than this, whatever it says.
-const JOBS_MAX: u32 = 1_000;
 
 /// How long the queue size that comes with a job is trusted: a boot, more or less.
 const QUEUE_HINT: Duration = Duration::from_secs(60);
@@ -97,7 +97,10 @@ pub(crate) enum DrainStep {
         since: Timestamp,
     },
     /// That its runner exits: from here there is no way back.
-    Stopping,
+    Stopping {
+        /// When that was first wanted.
+        since: Timestamp,
+    },
 }
 
 impl Drain {
@@ -144,6 +147,8 @@ pub(crate) struct Worker {
     served: bool,
     pub(crate) connection: Connection,
     pub(crate) heard: Option<Heard>,
+    /// The jobs that its reports name.
+    pub(crate) running: BTreeMap<JobId, Claimed>,
     /// When reports showed that jobs were taken; one entry per job.
     pub(crate) starts: Vec<Timestamp>,
     life: Life,
@@ -163,6 +168,7 @@ impl Worker {
             served: false,
             connection: Connection::None { asked_at: None },
             heard: None,
+            running: BTreeMap::new(),
             starts: Vec::new(),
             life: Life::Active { returned_at: None },
             failed_since: None,
@@ -201,6 +207,11 @@ impl Worker {
         }
     }
 
+    /// Whether a launch of this manager's own life made it.
+    pub(crate) fn is_launched_here(&self) -> bool {
+        self.origin == Origin::Launched
+    }
+
     /// Whether its boot was watched, so that nothing of it can have been missed.
     pub(crate) fn boot_was_watched(&self) -> bool {
         self.origin != Origin::Adopted
@@ -233,8 +244,12 @@ impl Worker {
         }
     }
 
-    /// It takes no more jobs from now on, for this reason.
+    /// It takes no more jobs from now on, for this reason. A drain that is under way goes on, and for this reason.
     pub(crate) fn begin_drain(&mut self, reason: DrainReason, now: Timestamp) {
+        if let Some(drain) = self.drain_mut() {
+            drain.reason = reason;
+            return;
+        }
         let begun = Drain::begun(reason, now);
         match &mut self.life {
             Life::Ending { drain, .. } => *drain = Some(begun),
@@ -247,7 +262,7 @@ impl Worker {
         let step = match want {
             Want::Serve => return self.life = Life::Active { returned_at: Some(now) },
             Want::Fence { .. } => DrainStep::Fencing { since: now },
-            Want::Stop { .. } => DrainStep::Stopping,
+            Want::Stop { .. } => DrainStep::Stopping { since: now },
         };
         if let Some(drain) = self.drain_mut() {
             drain.step = step;
@@ -260,7 +275,7 @@ impl Worker {
         match step {
             DrainStep::Begun => None,
             DrainStep::Fencing { .. } => Some(Want::Fence { reason: reason.clone() }),
-            DrainStep::Stopping => Some(Want::Stop { reason: reason.clone() }),
+            DrainStep::Stopping { .. } => Some(Want::Stop { reason: reason.clone() }),
         }
     }
 
@@ -294,20 +309,18 @@ impl Worker {
 
     /// What there is to tell of it when it has ended as `instance`.
     pub(crate) fn ended(self, instance: Instance) -> WorkerTransition {
-        let (asked, jobs, booting) = (self.is_ending(), self.jobs(), self.never_ready());
+        let (asked, jobs, booting) = (self.is_ending(), self.jobs(), self.is_launched_here() && self.never_ready());
         let projects = self.heard.map(|heard| heard.report.projects).unwrap_or_default();
         WorkerTransition::Ended(Box::new(Terminated { instance, asked, jobs, projects, booting }))
     }
 
-    /// Takes in a report.
-    pub(crate) fn heard(&mut self, heard: Heard) {
+    /// Takes in a report, as far as it is believed.
+    pub(crate) fn heard(&mut self, report: Report, budget: Budget, now: Timestamp) {
+        let taken = self.heard.as_ref().map_or(0, |last| budget.taken(last, &report, now));
+        self.starts.extend((0..taken).map(|_| now));
+        let heard = Heard { at: now, report: budget.believed(report) };
         let report = &heard.report;
-        if let Some(last) = &self.heard {
-            let taken = report.jobs_started.saturating_sub(last.report.jobs_started);
-            // More than a handful at once is a worker that counts from elsewhere, not jobs taken within a second.
-            let taken = usize::try_from(taken).unwrap_or(usize::MAX).min(64);
-            self.starts.extend(std::iter::repeat_n(heard.at, taken));
-        }
+        note_running(&mut self.running, report, now);
         let horizon = before(heard.at, STARTS_KEPT);
         self.starts.retain(|start| *start >= horizon);
         match (&report.phase, report.runner) {
@@ -331,9 +344,8 @@ impl Worker {
             | RunnerState::Stopping
             | RunnerState::Stopped => None,
         };
-        // EC2 has not carried out the end, and the runner is alive by now: it may have a job. Only force ends it as it is.
-        let alive = matches!(heard.report.runner, RunnerState::Serving | RunnerState::Fenced);
-        if alive && self.ending().is_some_and(|ending| !ending.reason.is_forced()) {
+        // EC2 has not carried out the end, and the runner is alive by now: it may have a job.
+        if self.ending().is_some_and(|ending| refutes(report, &ending.reason)) {
             self.life = self.drain().cloned().map_or(Life::Active { returned_at: None }, Life::Draining);
         }
         self.heard = Some(heard);
@@ -345,8 +357,11 @@ impl Worker {
         if let Some(heard) = &mut self.heard {
             heard.at = moved(heard.at);
         }
-        if let Some(Drain { step: DrainStep::Fencing { since }, .. }) = self.drain_mut() {
-            *since = moved(*since);
+        if let Some(drain) = self.drain_mut() {
+            drain.begun_at = moved(drain.begun_at);
+            if let DrainStep::Fencing { since } | DrainStep::Stopping { since } = &mut drain.step {
+                *since = moved(*since);
+            }
         }
     }
 
@@ -354,9 +369,9 @@ impl Worker {
         self.heard.as_ref().map(|heard| &heard.report)
     }
 
-    /// Jobs that the last report showed; 0 if there was none. Bounded, because workers are not trusted with our sums.
+    /// Jobs that the last report showed; 0 if there was none.
     pub(crate) fn jobs(&self) -> u32 {
-        self.report().map_or(0, Report::jobs).min(JOBS_MAX)
+        self.report().map_or(0, Report::jobs)
     }
 
     /// The queue size that GitLab told its runner, if it took a job recently enough for that to mean something.
@@ -454,5 +469,16 @@ impl Worker {
                 Connection::Up => "connected".into(),
             },
         }
+    }
+}
+
+/// Whether a report shows that a worker must not end for this reason. Only force ends one whatever it says.
+fn refutes(report: &Report, reason: &EndReason) -> bool {
+    match (reason, report.runner) {
+        (reason, _) if reason.is_forced() => false,
+        (EndReason::StopFailed { .. }, RunnerState::Fenced) => !report.is_empty(),
+        (EndReason::StopFailed { .. }, RunnerState::Stopping) => report.jobs() > 0,
+        (_, RunnerState::Serving | RunnerState::Fenced) => true,
+        (_, RunnerState::Absent | RunnerState::Stopping | RunnerState::Stopped | RunnerState::Failed) => false,
     }
 }

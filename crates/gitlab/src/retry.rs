@@ -116,10 +116,11 @@ impl GitLab {
 /// What the look alone settles; `None`: it was lost, and is to be retried.
 fn verdict(row: &JobRow, ran_on: &RanOn) -> Option<Retried> {
     let not_needed = |why: String| Some(Retried::NotNeeded(why));
-    // A worker says which jobs it ran, and its jobs could make it lie. GitLab knows better. The manager's row may be gone.
-    let elsewhere = row.runner.as_ref().is_some_and(|runner| runner.id != ran_on.runner_id)
-        || row.runner_manager.as_ref().is_some_and(|manager| manager.system_id != ran_on.system_id.as_str());
-    if elsewhere || row.runner.is_none() {
+    // A worker says which jobs it ran, and its jobs could make it lie. GitLab knows better; where it does not know either,
+    // the job is not ours: the worker's row there is kept until all is asked.
+    let here = row.runner.as_ref().is_some_and(|runner| runner.id == ran_on.runner_id)
+        && row.runner_manager.as_ref().is_some_and(|manager| manager.system_id == ran_on.system_id.as_str());
+    if !here {
         return not_needed("GitLab says that it ran elsewhere".into());
     }
     match (row.status.as_str(), row.failure_reason.as_deref()) {
@@ -180,12 +181,12 @@ mod tests {
     }
 
     #[test]
-    fn anothers_job_is_left_alone_and_a_forgotten_worker_believed() {
+    fn only_what_gitlab_says_ran_here_is_retried() {
         let ran_on = RanOn { runner_id: 3, system_id: SystemId::new("r_a") };
         let lost = |runner, system_id| verdict(&row("failed", Some("runner_interrupted"), runner, system_id), &ran_on);
         assert!(lost(3, Some("r_a")).is_none());
-        assert!(lost(3, None).is_none());
+        assert!(matches!(lost(3, None), Some(Retried::NotNeeded(_))));
         assert!(matches!(lost(3, Some("r_b")), Some(Retried::NotNeeded(_))));
-        assert!(matches!(lost(4, None), Some(Retried::NotNeeded(_))));
+        assert!(matches!(lost(4, Some("r_a")), Some(Retried::NotNeeded(_))));
     }
 }

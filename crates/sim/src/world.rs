@@ -181,8 +181,8 @@ impl World {
             Command::Want { worker, want } => self.want(worker, want),
             Command::Terminate(all) => self.send_terminate(all.clone()),
             Command::Forget { worker, runner: _, system_id } => self.forget(worker, system_id.clone()),
-            Command::Retry { worker: _, runner: _, runner_id: _, server, project: _, job } => {
-                self.send_retry(server, *job);
+            Command::Retry { worker, runner: _, runner_id: _, server, project: _, job } => {
+                self.send_retry(worker, server, *job);
             }
         }
     }
@@ -291,7 +291,9 @@ impl World {
             }
             Happening::ReadTerminate { incarnation, all } => self.read_terminate(incarnation, all),
             Happening::ReadForget { incarnation, worker, row } => self.read_forget(incarnation, worker, row),
-            Happening::ReadRetry { incarnation, server, job } => self.read_retry(incarnation, server, job),
+            Happening::ReadRetry { incarnation, worker, server, job } => {
+                self.read_retry(incarnation, &worker, server, job)
+            }
             Happening::RetriesItself(job) => self.retries_itself(job),
             Happening::Gone(worker) => self.instance_gone(&worker),
             Happening::PutAway(worker) => self.put_away(&worker),

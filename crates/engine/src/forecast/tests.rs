@@ -1,9 +1,9 @@
 //! The forecast as a whole: what it keeps ready for a known stream of jobs, against a naive count, and its bounds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::*;
-use crate::{IdlePolicy, JobId, Phase, ProjectId, RunnerState};
+use crate::{IdlePolicy, JobId, ProjectId};
 
 /// A Monday, midnight.
 const START: i64 = 1_772_409_600;
@@ -205,23 +205,9 @@ fn clocks_that_jump_do_no_harm() {
     }
 }
 
-fn report(jobs: u32, jobs_started: u64) -> Report {
-    Report {
-        phase: Phase::Ready,
-        runner: RunnerState::Serving,
-        jobs_by_metrics: jobs,
-        jobs_by_docker: jobs,
-        job_ids: BTreeSet::new(),
-        projects: BTreeMap::new(),
-        open_requests: 1,
-        jobs_started,
-        idle_seconds: 0,
-        queue_size: None,
-        disk_free_mib: None,
-        interruption: None,
-        rebalance: false,
-        ecr_error: None,
-    }
+/// The worker has taken one more job, beside `before` that run on.
+fn took_one(forecasts: &mut Forecasts, before: u32, now: Timestamp) {
+    forecasts.reported(&name(), before, 1, before + 1, now);
 }
 
 /// Jobs counted so far.
@@ -239,26 +225,26 @@ fn a_job_counts_once_by_queue_or_by_worker() {
     polled(&mut forecasts, 0, &[]);
     // Seen waiting, then started.
     polled(&mut forecasts, 3, &[1]);
-    forecasts.reported(&name(), &report(0, 0), &report(1, 1), at(4));
+    took_one(&mut forecasts, 0, at(4));
     polled(&mut forecasts, 6, &[]);
     assert_eq!(counted(&forecasts), 1.0);
     // Started before anybody looked.
-    forecasts.reported(&name(), &report(1, 1), &report(2, 2), at(7));
+    took_one(&mut forecasts, 1, at(7));
     assert_eq!(counted(&forecasts), 2.0);
     // Started while a poll was on its way that still shows it: asked at 9, reported at 10.
-    forecasts.reported(&name(), &report(2, 2), &report(3, 3), at(10));
+    took_one(&mut forecasts, 2, at(10));
     polled(&mut forecasts, 9, &[3]);
     assert_eq!(counted(&forecasts), 3.0);
     // Gone from the queue first, reported later.
     polled(&mut forecasts, 12, &[4]);
     polled(&mut forecasts, 15, &[]);
-    forecasts.reported(&name(), &report(3, 3), &report(4, 4), at(17));
+    took_one(&mut forecasts, 3, at(17));
     assert_eq!(counted(&forecasts), 4.0);
     // Cancelled: its start never comes, and later ones count.
     polled(&mut forecasts, 18, &[5]);
     polled(&mut forecasts, 21, &[]);
     polled(&mut forecasts, 90, &[]);
-    forecasts.reported(&name(), &report(4, 4), &report(5, 5), at(91));
+    took_one(&mut forecasts, 4, at(91));
     assert_eq!(counted(&forecasts), 6.0);
 }
 

@@ -5,6 +5,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::config_file::ConfigFile;
+
 const SUBCOMMANDS: [&str; 18] = [
     "run",
     "check",
@@ -176,33 +178,7 @@ fn completions_and_manual_are_printed() {
 }
 
 fn configuration(folder: &Path) -> String {
-    let path = folder.join("config.toml");
-    let text = format!(
-        r#"
-concurrent = 10
-[fleet]
-manager = "ci"
-state_dir = "{folder}/state"
-control_socket = "{folder}/control.sock"
-[[runners]]
-name = "spot"
-url = "https://gitlab.example.com"
-token = "glrt-sesame-sesame-sesame"
-executor = "docker"
-limit = 3
-  [runners.docker]
-  image = "alpine"
-  [runners.fleet]
-  api_token = "env:READ_API_TOKEN"
-  region = "eu-central-1"
-  ami = "ami-0123456789abcdef0"
-  instance_types = ["c8g.large"]
-  subnets = ["subnet-0a1b2c3d4e5f60718"]
-  security_groups = ["sg-0a1b2c3d4e5f60718"]
-"#,
-        folder = folder.display()
-    );
-    std::fs::write(&path, text).unwrap();
+    let path = ConfigFile::new(folder).workers("api_token", "env:READ_API_TOKEN").write(folder);
     path.to_str().unwrap().to_owned()
 }
 

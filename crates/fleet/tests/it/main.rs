@@ -6,6 +6,7 @@ mod architecture;
 mod aws;
 mod cli;
 mod config;
+mod config_file;
 mod doctor;
 mod iam_policy;
 mod log;

@@ -8,6 +8,7 @@ use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::aws::World;
+use super::config_file::ConfigFile;
 
 const RUNNER: &str = include_str!("../../../gitlab/tests/recorded/runner_project.json");
 const JOBS: &str = include_str!("../../../gitlab/tests/recorded/jobs.json");
@@ -65,37 +66,13 @@ async fn gitlab(jobs: &str, status: u16) -> MockServer {
 
 async fn plan(gitlab: &MockServer, ec2: &World, region: &str, more: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("config.toml");
-    let text = format!(
-        r#"
-concurrent = 10
-[fleet]
-manager = "it-plan"
-state_dir = "{folder}/state"
-control_socket = "{folder}/control.sock"
-[[runners]]
-name = "arm"
-url = "{url}"
-token = "glrt-t1_runner"
-executor = "docker"
-limit = 5
-  [runners.docker]
-  image = "alpine"
-  [runners.fleet]
-  api_token = "glpat-read"
-  region = "{region}"
-  ami = "{image}"
-  instance_types = ["c7g.large"]
-  subnets = ["{subnet}"]
-  security_groups = ["{group}"]
-"#,
-        folder = folder.path().display(),
-        url = gitlab.uri(),
-        image = ec2.image,
-        subnet = ec2.subnets[0],
-        group = ec2.group,
-    );
-    std::fs::write(&config, text).unwrap();
+    let config = ConfigFile::new(folder.path())
+        .runner("name", "arm")
+        .runner("url", gitlab.uri())
+        .runner("limit", 5)
+        .workers_in(ec2)
+        .workers("region", region)
+        .write(folder.path());
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_runner-fleet"))
         .args(["plan", "--config"])
         .arg(&config)

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use wiremock::matchers::{header, method, path, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use crate::config_file::ConfigFile;
+
 const RUNNER: &str = include_str!("../../../gitlab/tests/recorded/runner_project.json");
 const FROM: &str = "2026-08-20T00:00:00Z";
 const TO: &str = "2026-08-21T00:00:00Z";
@@ -60,32 +62,7 @@ async fn gitlab(second_project: ResponseTemplate) -> MockServer {
 }
 
 async fn record(gitlab: &MockServer, folder: &Path) -> Output {
-    let config = folder.join("config.toml");
-    let text = format!(
-        r#"
-concurrent = 10
-[fleet]
-manager = "it-record"
-state_dir = "{folder}/state"
-[[runners]]
-name = "arm"
-url = "{url}"
-token = "glrt-t1_runner"
-executor = "docker"
-  [runners.docker]
-  image = "alpine"
-  [runners.fleet]
-  api_token = "glpat-read"
-  region = "eu-central-1"
-  ami = "ami-0123456789abcdef0"
-  instance_types = ["c7g.large"]
-  subnets = ["subnet-0123456789abcdef0"]
-  security_groups = ["sg-0123456789abcdef0"]
-"#,
-        folder = folder.display(),
-        url = gitlab.uri(),
-    );
-    std::fs::write(&config, text).unwrap();
+    let config = ConfigFile::new(folder).runner("url", gitlab.uri()).write(folder);
     let output = folder.join("day.json");
     run(&[
         "record",

@@ -30,6 +30,8 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use crate::config_file::ConfigFile;
 use tokio_util::sync::CancellationToken;
 
 fn now() -> Timestamp {
@@ -384,32 +386,13 @@ async fn a_removed_runner_is_still_known_by_its_name() {
 }
 
 fn good_configuration(folder: &Path, concurrent: u32) -> String {
-    format!(
-        r#"
-concurrent = {concurrent}
-[fleet]
-manager = "ci"
-state_dir = "{folder}"
-control_socket = "{folder}/control.sock"
-[[runners]]
-name = "spot"
-url = "https://gitlab.example.com"
-token = "env:PATH"
-executor = "docker"
-limit = 3
-  [runners.docker]
-  image = "alpine"
-  [runners.fleet]
-  api_token = "env:PATH"
-  region = "eu-central-1"
-  ami = "ami-0123456789abcdef0"
-  instance_types = ["c8g.large"]
-  subnets = ["subnet-0a1b2c3d4e5f60718"]
-  security_groups = ["sg-0a1b2c3d4e5f60718"]
-  idle_count = 0
-"#,
-        folder = folder.display()
-    )
+    ConfigFile::new(folder)
+        .global("concurrent", i64::from(concurrent))
+        .fleet("state_dir", folder.to_str().unwrap())
+        .runner("token", "env:PATH")
+        .workers("api_token", "env:PATH")
+        .workers("idle_count", 0)
+        .text()
 }
 
 fn look_that_failed() -> Event {

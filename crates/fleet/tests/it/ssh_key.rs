@@ -18,6 +18,7 @@ use wiremock::matchers::{any, header};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::aws::World;
+use super::config_file::ConfigFile;
 
 const REGION: &str = "eu-west-2";
 /// Generous: only a broken service ever waits this long.
@@ -252,39 +253,14 @@ impl Host {
 
     /// The real program with a configuration of this host; nobody listens where GitLab should.
     fn command(&self, subcommand: &str, ssh_key: &str, world: &World) -> tokio::process::Command {
-        let path = self.etc.path().join("config.toml");
-        let text = format!(
-            r#"
-concurrent = 1
-listen_address = ""
-[fleet]
-manager = "it-ssh-key"
-state_dir = "{state}"
-ssh_key = "{ssh_key}"
-control_socket = "{socket}"
-[[runners]]
-name = "arm"
-url = "http://127.0.0.1:1"
-token = "glrt-t1_runner"
-executor = "docker"
-limit = 1
-  [runners.docker]
-  image = "alpine"
-  [runners.fleet]
-  api_token = "glpat-read"
-  region = "{REGION}"
-  ami = "{image}"
-  instance_types = ["c7g.large"]
-  subnets = ["{subnet}"]
-  security_groups = ["{group}"]
-"#,
-            state = self.state_dir().display(),
-            socket = self.etc.path().join("control.sock").display(),
-            image = world.image,
-            subnet = world.subnets[0],
-            group = world.group,
-        );
-        fs::write(&path, text).unwrap();
+        let path = ConfigFile::new(self.etc.path())
+            .global("listen_address", "")
+            .fleet("state_dir", self.state_dir().to_str().unwrap())
+            .fleet("ssh_key", ssh_key)
+            .runner("url", "http://127.0.0.1:1")
+            .workers_in(world)
+            .workers("region", REGION)
+            .write(self.etc.path());
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_runner-fleet"));
         command.arg(subcommand).arg("--config").arg(path).env_clear().kill_on_drop(true);
         command.envs([("AWS_ENDPOINT_URL", world.endpoint()), ("AWS_ACCESS_KEY_ID", "AKIATEST")]);

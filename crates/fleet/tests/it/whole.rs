@@ -77,10 +77,10 @@ async fn a_reload_takes_effect_and_a_broken_file_does_not() {
     let mut service = Service::start("ap-southeast-1", SPEED).await;
     assert!(service.instances().await.is_empty());
 
-    service.configure("idle_count = 1");
+    service.configure(1);
     service.reload().await;
     service.first_worker().await;
-    service.configure("idle_count = \"many\"");
+    service.configure("many");
     service.reload().await;
     service.until("the broken file is told", async |s| !s.log.with(Level::ERROR, "not reloaded").is_empty()).await;
 

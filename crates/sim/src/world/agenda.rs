@@ -29,7 +29,7 @@ pub(super) enum Happening {
     ReadListing { incarnation: u32, asked_at: Timestamp, with_health: bool },
     ReadTerminate { incarnation: u32, all: Vec<Termination> },
     ReadForget { incarnation: u32, worker: WorkerId, row: SystemId },
-    ReadRetry { incarnation: u32, server: Server, job: JobId },
+    ReadRetry { incarnation: u32, worker: WorkerId, server: Server, job: JobId },
     RetriesItself(JobId),
     Gone(WorkerId),
     PutAway(WorkerId),

@@ -451,13 +451,16 @@ impl World {
         }
     }
 
+    /// The jobs that explain workers of this runner: those that it may take, and those that its workers make up.
     fn jobs_for(&self, runner: &RunnerName) -> u32 {
         let Some(facts) = self.scenario.facts.get(runner) else { return 0 };
         let counts = |(_, job): &(JobId, &super::Job)| {
             let recent = job.ended_at.is_none_or(|ended| self.now.duration_since(ended) < REASON_WINDOW);
             recent && may_take(facts, &job.spec)
         };
-        self.jobs().filter(counts).count() as u32
+        let count = self.jobs().filter(counts).count() as u32;
+        let liars = self.hosts.values().filter(|host| host.runner == *runner);
+        liars.fold(count, |count, host| count.saturating_add(host.jobs_made_up(self.scenario.settings.concurrent)))
     }
 
     pub(super) fn send_terminate(&mut self, all: Vec<Termination>) {

@@ -347,25 +347,29 @@ impl World {
         self.answer(incarnation, latency, Event::Forgotten { worker, outcome });
     }
 
-    pub(super) fn send_retry(&mut self, server: &Server, job: JobId) {
-        let (incarnation, server) = (self.incarnation, server.clone());
+    pub(super) fn send_retry(&mut self, worker: &WorkerId, server: &Server, job: JobId) {
+        let (incarnation, worker, server) = (self.incarnation, worker.clone(), server.clone());
         let latency = self.rng.millis(Stream::Latency, 50, 300);
-        self.soon(latency, Happening::ReadRetry { incarnation, server, job });
+        self.soon(latency, Happening::ReadRetry { incarnation, worker, server, job });
     }
 
-    /// Looks at the job, and retries it only if it was lost and nobody has retried it yet: what the live adapter does
-    /// in two requests. Asking about a job that no interruption can have touched is wrong.
-    pub(super) fn read_retry(&mut self, incarnation: u32, server: Server, old: JobId) {
+    /// Looks at the job, and retries it only if it ran on that worker, was lost, and nobody has retried it yet: what the live
+    /// adapter does in two requests. Asking about a job that no interruption can have touched is wrong, unless its worker
+    /// has claimed it.
+    pub(super) fn read_retry(&mut self, incarnation: u32, worker: &WorkerId, server: Server, old: JobId) {
         self.log.call("gitlab retry");
         let latency = self.rng.millis(Stream::Latency, 100, 600);
-        if !self.was_endangered(old) {
+        let claimed = self.hosts.get(worker).is_some_and(super::Host::claims_jobs);
+        if !claimed && !self.was_endangered(old) {
             self.log.note(self.now, Fact::JobRetried { old, new: None });
         }
         let outcome = if self.strikes(Stream::Answers, |faults| faults.retry_fails) {
             RetryOutcome::Failed(failures::bad_gateway())
         } else {
+            let ran_here = self.ran_on(old, worker);
             match self.gitlab.jobs.get(&old).map(|job| (job.state, job.retried_as)) {
                 None => RetryOutcome::Refused(failures::not_found()),
+                Some(_) if !ran_here => RetryOutcome::NotNeeded("it ran elsewhere".into()),
                 Some((_, Some(new))) => RetryOutcome::NotNeeded(format!("it was retried as {new}")),
                 Some((JobState::Pending | JobState::Running, None)) => RetryOutcome::StillRuns,
                 Some((JobState::Succeeded | JobState::Failed | JobState::Killed(Killer::Person), None)) => {
@@ -379,6 +383,12 @@ impl World {
             }
         };
         self.answer(incarnation, latency, Event::Retried { server, job: old, outcome });
+    }
+
+    /// Whether GitLab tells that a job ran on this worker: by the row of the worker's runner, while that is there.
+    fn ran_on(&self, job: JobId, worker: &WorkerId) -> bool {
+        let ran = self.gitlab.jobs.get(&job).is_some_and(|job| job.worker.as_ref() == Some(worker));
+        ran && self.gitlab.rows.values().any(|row| row == worker)
     }
 
     /// Whether it ran on a worker that EC2 took back or has announced to, and its runner retries such jobs.

@@ -67,14 +67,35 @@ pub enum Lie {
     CountsWildly,
     /// While it runs a job it runs as many as a number can say.
     RunsMillions,
+    /// It runs the jobs that are next in the queue, too.
+    ClaimsIds,
+    /// GitLab told it of as many jobs as a number can say.
+    HugeQueue,
+    /// EC2 is about to take it back.
+    CriesWolf,
     /// Its runner says that it serves, and asks for no job for up to half an hour.
     Deaf,
+    /// It is told to stop, and nothing happens.
+    IgnoresStop,
+    /// It is told to stop, says that it does, and does not.
+    NeverStops,
 }
 
 impl Lie {
     /// All of them.
-    pub(super) const ALL: [Self; 6] =
-        [Self::NoDocker, Self::NoMetrics, Self::IdleForAges, Self::CountsWildly, Self::RunsMillions, Self::Deaf];
+    pub(super) const ALL: [Self; 11] = [
+        Self::NoDocker,
+        Self::NoMetrics,
+        Self::IdleForAges,
+        Self::CountsWildly,
+        Self::RunsMillions,
+        Self::ClaimsIds,
+        Self::HugeQueue,
+        Self::CriesWolf,
+        Self::Deaf,
+        Self::IgnoresStop,
+        Self::NeverStops,
+    ];
 
     fn tell(self, report: &mut Report) {
         match self {
@@ -86,7 +107,14 @@ impl Lie {
             Self::IdleForAges => report.idle_seconds = u64::MAX,
             Self::CountsWildly => report.jobs_started = report.jobs_started.saturating_mul(1_000),
             Self::RunsMillions if report.jobs() > 0 => report.jobs_by_metrics = u32::MAX,
-            Self::RunsMillions | Self::Deaf => {}
+            Self::ClaimsIds => {
+                let known = report.job_ids.last().map_or(0, |JobId(id)| *id);
+                report.job_ids.extend((1..50).map(|more| JobId(known + more)));
+                report.projects.extend(report.job_ids.iter().map(|job| (*job, ProjectId(1))));
+            }
+            Self::HugeQueue => report.queue_size = Some(u32::MAX),
+            Self::CriesWolf => report.rebalance = true,
+            Self::RunsMillions | Self::Deaf | Self::IgnoresStop | Self::NeverStops => {}
         }
     }
 }
@@ -162,9 +190,25 @@ impl Host {
         self.alive && !self.silent && !self.wrong_key && boots && may_take && unspent && self.interruption.is_none()
     }
 
-    /// Whether the manager has no reason to think that it takes no jobs: it was not told to go, and does not seem full.
+    /// Whether the manager has no reason to think that it takes no jobs: it was not told to go, does not ask for it, and does
+    /// not seem full.
     pub(super) fn is_counted_on(&self) -> bool {
-        !self.told_to_go && self.lie != Some(Lie::RunsMillions)
+        !self.told_to_go && !matches!(self.lie, Some(Lie::CriesWolf | Lie::RunsMillions))
+    }
+
+    /// Jobs that its lie may make the manager launch for: a whole queue, where only workers tell of it; or those that it has
+    /// taken, while it claims others in their place and a poll shows them as waiting.
+    pub(super) fn jobs_made_up(&self, concurrent: u32) -> u32 {
+        match self.lie {
+            Some(Lie::HugeQueue) => concurrent,
+            Some(Lie::ClaimsIds) => self.capacity,
+            Some(_) | None => 0,
+        }
+    }
+
+    /// Whether it claims jobs that it does not run.
+    pub(super) fn claims_jobs(&self) -> bool {
+        self.lie == Some(Lie::ClaimsIds)
     }
 
     /// What its agent says now.
@@ -370,8 +414,12 @@ impl World {
             return;
         };
         match host.runner_state {
+            RunnerState::Fenced if host.lie == Some(Lie::IgnoresStop) => {}
             RunnerState::Fenced if host.jobs.is_empty() && host.request.is_none() => {
                 host.runner_state = RunnerState::Stopping;
+                if host.lie == Some(Lie::NeverStops) {
+                    return self.tell(worker);
+                }
                 let after = self.rng.millis(Stream::Jobs, 200, 2_000);
                 self.soon(after, Happening::Stopped(worker.clone()));
             }

@@ -1,5 +1,6 @@
 //! Scaling down kills no job: fence, see empty, stop, terminate, each seen in the worker's own reports.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runner_fleet_engine::{
@@ -118,12 +119,30 @@ fn an_interruption_fences_and_replaces_in_the_same_step() {
     bench.report(&worker, serving(0));
     let commands = bench.report(&worker, Report { interruption, ..serving(0) });
     assert_eq!(words(&commands), [format!("fence {worker}"), "launch 1 spot".to_owned()]);
-    let asked = &launches(&commands)[0];
-    assert!(
-        asked.offerings.iter().all(|offering| offering.zone.as_str() != "a"),
-        "not from where EC2 takes capacity back: {:?}",
-        asked.offerings
-    );
+}
+
+#[test]
+fn a_place_is_left_alone_when_a_second_worker_says_so() {
+    let mut bench = TestBench::with(vec![idle_count(2)]);
+    let workers = idle_workers(&mut bench);
+    let zones = |commands: &[Command]| -> BTreeSet<String> {
+        let launches = launches(commands);
+        launches.iter().flat_map(|launch| &launch.offerings).map(|offering| offering.zone.as_str().to_owned()).collect()
+    };
+
+    let interruption = Some(bench.now.saturating_add(Duration::from_secs(120)).unwrap());
+    let interrupted = || Report { interruption, ..serving(0) };
+
+    let first = bench.report(&workers[0], interrupted());
+    assert!(zones(&first).contains("a"), "one worker's word closes a place for all");
+    bench.report(&workers[0], serving(0));
+    assert!(bench.report(&workers[0], interrupted()).is_empty(), "it has said so before");
+    bench.grant(&launches(&first)[0]);
+    bench.pass(60);
+    bench.list();
+    let second = bench.report(&workers[1], interrupted());
+
+    assert!(!zones(&second).is_empty() && !zones(&second).contains("a"), "a successor from where EC2 takes back");
 }
 
 #[test]
@@ -267,7 +286,6 @@ fn a_rebalance_hint_brings_a_successor_first() {
     let commands = bench.report(&workers[0], Report { rebalance: true, ..serving(0) });
     assert_eq!(words(&commands), ["launch 1 spot"]);
     let launch = launches(&commands).remove(0);
-    assert!(launch.offerings.iter().all(|offering| offering.zone.as_str() != "a"), "{:?}", launch.offerings);
     let successor = bench.grant(&launch).remove(0);
     bench.list();
     assert_eq!(words(&bench.report(&successor, serving(0))), [format!("fence {}", workers[0])]);
@@ -404,4 +422,38 @@ fn a_new_connection_is_told_what_is_wanted() {
         _ => None,
     });
     assert!(matches!(connect, Some(Some(Want::Fence { reason: DrainReason::LateBoot { .. } }))), "{commands:?}");
+}
+
+#[test]
+fn a_runner_that_does_not_stop_is_cut_off_after_four_minutes() {
+    for (name, report) in [
+        ("does nothing", fenced(0, 0)),
+        ("says that it stops", Report { runner: RunnerState::Stopping, ..fenced(0, 0) }),
+    ] {
+        let (mut bench, worker) = fencing();
+        assert_eq!(words(&bench.report(&worker, fenced(0, 0))), [format!("stop {worker}")]);
+        let mut said = |seconds| {
+            bench.pass(seconds);
+            let mut commands = bench.list();
+            commands.extend(bench.report(&worker, report.clone()));
+            words(&commands)
+        };
+        assert!((0..15).all(|_| said(15).is_empty()), "{name}: its time is not over");
+        assert!(said(14).is_empty(), "{name}: a second before");
+        assert_eq!(said(1), [format!("terminate {worker}")], "{name}");
+        assert!((0..3).all(|_| said(15).is_empty()), "{name}: EC2 is given a minute");
+        assert_eq!(said(15), [format!("terminate {worker}")], "{name}");
+    }
+}
+
+#[test]
+fn one_that_shows_a_job_when_it_should_have_stopped_is_left_alone() {
+    let (mut bench, worker) = fencing();
+    bench.report(&worker, fenced(0, 0));
+    for _ in 0..60 {
+        bench.pass(15);
+        bench.list();
+        let working = Report { runner: RunnerState::Stopping, ..fenced(1, 0) };
+        assert!(words(&bench.report(&worker, working)).is_empty());
+    }
 }

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod bench;
+mod claims;
 mod clocks;
 mod drains;
 mod fixed_point;

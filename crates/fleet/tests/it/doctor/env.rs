@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
+use crate::config_file::ConfigFile;
 use crate::ssh::server::{Script, Server, exit, script, stdin, stranger};
 
 pub(super) const RUNNER_TOKEN: &str = "glrt-AbCdEfGhIjKlMnOpQrSt";
@@ -88,8 +89,7 @@ impl TestEnv {
         let host_key = host_key
             .unwrap_or_else(|| PrivateKey::from_openssh(key.host_key("spot").private_openssh.expose_secret()).unwrap());
         let port = serve(Server::with_host_key(&key, host_key, worker(Arc::clone(&commands)))).await;
-        let config = folder.path().join("config.toml");
-        std::fs::write(&config, configuration(&folder.path().display().to_string(), &gitlab.uri(), port)).unwrap();
+        let config = configuration(folder.path(), &gitlab.uri(), port).write(folder.path());
         let environment = Mutex::new(true);
         let env = Self { folder, _gitlab: gitlab, aws, gitlab_answers, answers, commands, environment, config };
         env.aws_is_well();
@@ -299,38 +299,21 @@ impl Respond for Aws {
     }
 }
 
-fn configuration(folder: &str, gitlab: &str, port: u16) -> String {
-    format!(
-        r#"
-concurrent = 10
-[fleet]
-manager = "ci"
-state_dir = "{folder}/state"
-control_socket = "{folder}/control.sock"
-[[runners]]
-name = "spot"
-url = "{gitlab}"
-token = "{RUNNER_TOKEN}"
-executor = "docker"
-limit = 4
-  [runners.docker]
-  image = "alpine"
-  [runners.fleet]
-  api_token = "env:API_TOKEN"
-  region = "eu-central-1"
-  ami = "ami-0abc"
-  instance_types = ["c8g.large"]
-  subnets = ["subnet-a", "subnet-b"]
-  security_groups = ["sg-1"]
-  instance_profile = "ci-worker"
-  ssh_port = {port}
-  runner_sha256 = "{sha}"
-  runner_url = "https://example.com/gitlab-runner"
-    [runners.fleet.ecr]
-    registries = ["123456789012.dkr.ecr.eu-central-1.amazonaws.com", "public.ecr.aws"]
-"#,
-        sha = "0".repeat(64),
-    )
+fn configuration(folder: &Path, gitlab: &str, port: u16) -> ConfigFile {
+    let ecr = toml::toml! { registries = ["123456789012.dkr.ecr.eu-central-1.amazonaws.com", "public.ecr.aws"] };
+    ConfigFile::new(folder)
+        .runner("url", gitlab)
+        .runner("token", RUNNER_TOKEN)
+        .runner("limit", 4)
+        .workers("api_token", "env:API_TOKEN")
+        .workers("ami", "ami-0abc")
+        .workers("subnets", vec!["subnet-a", "subnet-b"])
+        .workers("security_groups", vec!["sg-1"])
+        .workers("instance_profile", "ci-worker")
+        .workers("ssh_port", i64::from(port))
+        .workers("runner_sha256", "0".repeat(64))
+        .workers("runner_url", "https://example.com/gitlab-runner")
+        .workers("ecr", ecr)
 }
 
 pub(super) fn ec2_error(code: &str, message: &str) -> String {

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::gitlab::{GitLab, RUNNER_TOKEN};
 use super::workers::{Worker, Workers};
 use crate::aws;
+use crate::config_file::ConfigFile;
 use crate::log::Log;
 
 /// Generous: only a broken service ever waits this long.
@@ -76,7 +77,7 @@ impl Service {
             listens_at: aws::free_address(),
             running: None,
         };
-        service.configure("idle_count = 0");
+        service.configure(0);
         service.begin();
         service.until("the service is ready", async |service| service.page("/readyz").await == "ready\n").await;
         service
@@ -117,42 +118,22 @@ impl Service {
         self.folder.path().join("control.sock")
     }
 
-    /// Writes the file, with this line about idle workers.
-    pub(super) fn configure(&self, idle: &str) {
-        let aws::World { image, subnets, group, .. } = &self.ec2;
-        let text = format!(
-            r#"
-concurrent = 4
-check_interval = 3
-listen_address = "{listens_at}"
-[fleet]
-manager = "whole"
-state_dir = "{folder}/state"
-control_socket = "{folder}/control.sock"
-[[runners]]
-name = "{RUNNER}"
-url = "{gitlab}"
-token = "{RUNNER_TOKEN}"
-executor = "docker"
-limit = 4
-  [runners.docker]
-  image = "alpine"
-  [runners.fleet]
-  api_token = "glpat-AbCdEfGhIjKlMnOp1234"
-  ami = "{image}"
-  instance_types = ["c7g.large"]
-  market = "on-demand"
-  subnets = ["{subnet}"]
-  security_groups = ["{group}"]
-  idle_time = 10
-  {idle}
-"#,
-            listens_at = self.listens_at,
-            folder = self.folder.path().display(),
-            gitlab = self.gitlab.url(),
-            subnet = subnets[0],
-        );
-        std::fs::write(self.path(), text).unwrap();
+    /// Writes the file, with this number of idle workers.
+    pub(super) fn configure(&self, idle_count: impl Into<toml::Value>) {
+        ConfigFile::new(self.folder.path())
+            .global("concurrent", 4)
+            .global("check_interval", 3)
+            .global("listen_address", self.listens_at.to_string())
+            .fleet("manager", "whole")
+            .runner("name", RUNNER)
+            .runner("url", self.gitlab.url())
+            .runner("token", RUNNER_TOKEN)
+            .runner("limit", 4)
+            .workers_in(&self.ec2)
+            .workers("market", "on-demand")
+            .workers("idle_time", 10)
+            .workers("idle_count", idle_count)
+            .write(self.folder.path());
     }
 
     /// What `status` shows.
