@@ -9,12 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::fleet::Fleet;
 use super::ids::JobId;
-use super::settings::Settings;
 use super::time::since;
 use super::worker::Report;
-use super::workers::{Heard, Worker};
 
 /// No runner takes jobs faster, for each slot: it asks, prepares, runs and reports.
 const JOB_MIN: Duration = Duration::from_secs(2);
@@ -32,12 +29,6 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// The budget of this worker.
-    pub(crate) fn of(worker: &Worker, fleet: &Fleet, settings: Option<&Settings>) -> Self {
-        let slots = settings.map_or(1, |settings| fleet.slots_at_most(settings, &worker.instance.runner));
-        Self { slots: slots.max(1), queue: settings.map_or(0, |settings| settings.concurrent) }
-    }
-
     /// The report, as far as it is believed. One id more than slots: the labels of a job that has just ended may linger.
     pub(crate) fn believed(self, mut report: Report) -> Report {
         let ids = usize::try_from(self.slots).unwrap_or(usize::MAX).saturating_add(1);
@@ -51,10 +42,10 @@ impl Budget {
         report
     }
 
-    /// Jobs that it has taken since it was last heard.
-    pub(crate) fn taken(self, last: &Heard, report: &Report, now: Timestamp) -> u32 {
-        let claimed = report.jobs_started.saturating_sub(last.report.jobs_started);
-        let turns = since(now, last.at).as_secs() / JOB_MIN.as_secs() + 1;
+    /// Jobs that it has taken in this time, between the reports `before` and `now`.
+    pub(crate) fn taken(self, before: &Report, now: &Report, within: Duration) -> u32 {
+        let claimed = now.jobs_started.saturating_sub(before.jobs_started);
+        let turns = within.as_secs() / JOB_MIN.as_secs() + 1;
         u32::try_from(claimed.min(turns.saturating_mul(u64::from(self.slots)))).unwrap_or(u32::MAX)
     }
 }
@@ -110,15 +101,13 @@ mod tests {
         #[test]
         fn no_report_reaches_beyond_its_budget(
             jobs in any::<u32>(), ids in proptest::collection::btree_set(any::<u64>().prop_map(JobId), 0..20),
-            started in any::<(u64, u64)>(), queue in any::<Option<u32>>(), slots in 1_u32..9, gap in 0_i64..100,
+            started in any::<(u64, u64)>(), queue in any::<Option<u32>>(), slots in 1_u32..9, gap in 0_u64..100,
         ) {
             let budget = Budget { slots, queue: 10 };
-            let at = Timestamp::UNIX_EPOCH;
-            let last = Heard { at, report: report(0, BTreeSet::new(), started.0, None) };
+            let before = report(0, BTreeSet::new(), started.0, None);
             let raw = report(jobs, ids.clone(), started.1, queue);
-            let now = Timestamp::from_second(gap).unwrap();
 
-            let taken = budget.taken(&last, &raw, now);
+            let taken = budget.taken(&before, &raw, Duration::from_secs(gap));
             let believed = budget.believed(raw);
 
             prop_assert_eq!(believed.jobs(), jobs.min(slots));
@@ -126,7 +115,7 @@ mod tests {
             prop_assert_eq!(believed.job_ids.len(), ids.len().min(slots as usize + 1));
             prop_assert!(believed.projects.keys().all(|job| believed.job_ids.contains(job)));
             prop_assert_eq!(believed.queue_size, queue.map(|size| size.min(10)));
-            prop_assert!(u64::from(taken) <= (gap.unsigned_abs() / 2 + 1) * u64::from(slots));
+            prop_assert!(u64::from(taken) <= (gap / 2 + 1) * u64::from(slots));
             prop_assert!(u64::from(taken) <= started.1.saturating_sub(started.0));
         }
     }

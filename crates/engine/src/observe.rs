@@ -18,7 +18,7 @@ use super::settings::{RunnerSettings, Settings};
 use super::snapshot::DecisionKind;
 use super::state::Engine;
 use super::step::FORGET_AGAIN;
-use super::time::after;
+use super::time::{after, since};
 use super::transition::{Terminated, WorkerTransition};
 use super::trouble::Trouble;
 use super::worker::{EndedBy, Instance};
@@ -137,15 +137,21 @@ impl Engine {
 
     fn worker_event(&mut self, worker: &WorkerId, event: WorkerEvent) -> Vec<Command> {
         let Some(known) = self.fleet.workers.get(worker) else { return Vec::new() };
-        let budget = Budget::of(known, &self.fleet, self.settings.as_ref());
+        let budget = self.budget(&known.instance.runner);
         if let (WorkerEvent::Report(report), Some(last)) = (&event, &known.heard) {
-            let taken = budget.taken(last, report, self.now);
+            let taken = budget.taken(&last.report, report, since(self.now, last.at));
             let jobs = budget.believed((**report).clone()).jobs();
             self.forecasts.reported(&known.instance.runner, last.report.jobs(), taken, jobs, self.now);
         }
         let transitions = self.fleet.worker_event(self.now, worker, event, budget);
         self.note_endangered_jobs(worker);
         transitions.into_iter().filter_map(|transition| self.follow_up(transition)).collect()
+    }
+
+    /// How far the workers of this runner are believed.
+    fn budget(&self, runner: &RunnerName) -> Budget {
+        let slots = self.settings.as_ref().map_or(1, |settings| self.fleet.slots_at_most(settings, runner));
+        Budget { slots: slots.max(1), queue: self.settings.as_ref().map_or(0, |settings| settings.concurrent) }
     }
 
     /// Jobs that a worker runs under an interruption notice may have to be retried.

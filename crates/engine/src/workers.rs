@@ -316,7 +316,7 @@ impl Worker {
 
     /// Takes in a report, as far as it is believed.
     pub(crate) fn heard(&mut self, report: Report, budget: Budget, now: Timestamp) {
-        let taken = self.heard.as_ref().map_or(0, |last| budget.taken(last, &report, now));
+        let taken = self.heard.as_ref().map_or(0, |last| budget.taken(&last.report, &report, since(now, last.at)));
         self.starts.extend((0..taken).map(|_| now));
         let heard = Heard { at: now, report: budget.believed(report) };
         let report = &heard.report;

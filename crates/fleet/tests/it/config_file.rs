@@ -64,8 +64,9 @@ impl ConfigFile {
         self
     }
 
-    /// Workers in this emulated account.
-    pub(crate) fn workers_in(self, ec2: &World) -> Self {
+    /// Workers in this emulated account; in which region is the environment's to say.
+    pub(crate) fn workers_in(mut self, ec2: &World) -> Self {
+        self.workers.remove("region");
         self.workers("ami", ec2.image.as_str())
             .workers("instance_types", vec!["c7g.large"])
             .workers("subnets", vec![ec2.subnets[0].as_str()])

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 /// What a copy holds of the repository: all that cargo wants to see, though few of the crates are compiled.
-const COPIED: [&str; 6] = ["Cargo.lock", "Cargo.toml", "benches", "config", "crates", "fuzz"];
+const COPIED: [&str; 7] = ["Cargo.lock", "Cargo.toml", "benches", "config", "crates", "fuzz", "tests/recorded"];
 /// What is compiled and tested of it.
 const TESTED: [&str; 2] = ["runner-fleet-engine", "runner-fleet-sim"];
 /// A mutant may loop for ever; the tests as they are take a tenth of this.

@@ -7,6 +7,9 @@ use runner_fleet_engine::{Event, JobId, Phase, QueueSnapshot, Report, RunnerName
 
 use super::bench::{TestBench, launches, runner, serving, words};
 
+/// What a worker makes of its report.
+type Lie = fn(Report) -> Report;
+
 /// What a fleet of two workers, each with a job, does in the half minute after one of them has said this, while five jobs
 /// wait.
 fn what_is_done(runner: &RunnerSettings, says: impl Fn(Report) -> Report) -> Vec<String> {
@@ -35,7 +38,7 @@ fn no_number_withholds_a_launch() {
     for runner in [runner(), RunnerSettings { limit: 8, ..runner() }] {
         let honest = what_is_done(&runner, |report| report);
         assert_eq!(slots(&honest), 5);
-        let lies: [(&str, fn(Report) -> Report); 4] = [
+        let lies: [(&str, Lie); 4] = [
             ("a thousand jobs", |report| Report { jobs_by_docker: 1_000, ..report }),
             ("all jobs that there can be", |report| Report { jobs_by_metrics: u32::MAX, ..report }),
             ("started millions", |report| Report { jobs_started: u64::MAX, ..report }),

@@ -447,7 +447,7 @@ fn a_runner_that_does_not_stop_is_cut_off_after_four_minutes() {
 }
 
 #[test]
-fn one_that_shows_a_job_when_it_should_have_stopped_is_left_alone() {
+fn one_that_shows_a_job_after_its_stop_is_left_alone() {
     let (mut bench, worker) = fencing();
     bench.report(&worker, fenced(0, 0));
     for _ in 0..60 {
