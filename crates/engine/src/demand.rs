@@ -7,6 +7,7 @@
 //! none while another could.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -35,8 +36,8 @@ pub(crate) struct Demand {
     pub(crate) policy: Policy,
     /// What is known of its queue; `Known` for a runner that has none to read.
     pub(crate) queue: Knowledge,
-    /// Whether the absence of waiting jobs can be believed.
-    pub(crate) complete: bool,
+    /// For how long jobs may have been waiting for it that nobody here sees; `None`: what is not seen does not wait.
+    pub(crate) doubted_for: Option<Duration>,
     pub(crate) supply: Supply,
     pub(crate) wanted: Wanted,
 }
@@ -134,7 +135,11 @@ pub(crate) fn assess(scene: Scene<'_>, now: Timestamp) -> Assessment {
                 (true, Some(queue)) => queue.knowledge(now, check_interval),
                 (true, None) => Queue::awaited(),
             },
-            complete: !section.sees_queue || queue.is_some_and(Queue::is_complete),
+            doubted_for: match (section.sees_queue, queue) {
+                (false, _) => None,
+                (true, Some(queue)) => queue.doubted_for(now, check_interval),
+                (true, None) => Some(Duration::ZERO),
+            },
             supply,
             wanted: Wanted { waiting, idle, replacements, share },
         };

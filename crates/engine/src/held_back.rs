@@ -74,6 +74,8 @@ pub enum HeldBack {
     NoOffering {
         /// When the first of its offerings is asked for again; absent when it has none.
         until: Option<Timestamp>,
+        /// What EC2 said when it gave none the last time.
+        said: Option<String>,
     },
     /// Every spot offer costs more than it may.
     OverPriceCap {

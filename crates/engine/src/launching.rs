@@ -14,7 +14,7 @@ use super::fleet::{Fleet, Flight};
 use super::held_back::HeldBack;
 use super::ids::RunnerName;
 use super::job::Knowledge;
-use super::offering::Market;
+use super::offering::{Market, Place};
 use super::placement::{Placement, Request, place};
 use super::prices::Prices;
 use super::reason::LaunchReason;
@@ -135,7 +135,7 @@ impl Launching<'_> {
         self.forbidden(known)?;
         // Room that it could not use is not kept for it.
         if let Some(plan) = known.plan.known() {
-            let placement = place(&plan.places, Request::of(runner, 1), self.cooldowns, self.prices, self.now);
+            let placement = self.place(runner, demand, &plan.places, 1);
             if placement.asks.is_empty() {
                 return Err(Self::nothing_to_ask_for(&placement));
             }
@@ -235,7 +235,7 @@ impl Launching<'_> {
             .get(&runner.name)
             .and_then(|known| known.plan.known())
             .ok_or_else(|| HeldBack::NoLaunchPlan { trouble: Trouble::awaited("the launch template") })?;
-        let placement = place(&plan.places, Request::of(runner, workers), self.cooldowns, self.prices, self.now);
+        let placement = self.place(runner, demand, &plan.places, workers);
         if placement.asks.is_empty() {
             return Err(Self::nothing_to_ask_for(&placement));
         }
@@ -270,10 +270,15 @@ impl Launching<'_> {
         if launches.is_empty() { Err(HeldBack::InFlight) } else { Ok(launches) }
     }
 
+    fn place(&self, runner: &RunnerSettings, demand: &Demand, places: &[Place], workers: u32) -> Placement {
+        let request = Request { urgent: demand.missing_for_jobs() > 0, ..Request::of(runner, workers) };
+        place(places, request, self.cooldowns, self.prices, self.now)
+    }
+
     fn nothing_to_ask_for(placement: &Placement) -> HeldBack {
         match (placement.opens_at, placement.over_price_cap.first()) {
             (None, Some(cheapest)) => HeldBack::OverPriceCap { cheapest: cheapest.clone() },
-            (until, _) => HeldBack::NoOffering { until },
+            (until, _) => HeldBack::NoOffering { until, said: placement.said.clone() },
         }
     }
 
@@ -282,7 +287,7 @@ impl Launching<'_> {
     }
 
     fn take_off(&mut self, launch: &Launch) {
-        self.cooldowns.probe(&launch.offerings, &launch.token, self.now);
+        self.cooldowns.probe(&launch.offerings, &launch.token);
         self.fleet.flights.insert(
             launch.token.clone(),
             Flight {

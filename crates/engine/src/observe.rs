@@ -37,7 +37,7 @@ impl Engine {
             }
             Event::Queue { server, snapshot } => {
                 self.learn_from(&server, &snapshot);
-                self.queues.entry(server).or_default().answered(snapshot);
+                self.queues.entry(server).or_default().answered(snapshot, now);
             }
             Event::LaunchPlan { runner, plan } => self.plan(&runner, plan),
             Event::Instances { asked_at, listing } => return self.listed(asked_at, listing),
@@ -205,7 +205,7 @@ impl Engine {
         if !self.notices.is_confirmed(instance, self.now) {
             return String::new();
         }
-        self.cooldowns.close_where(instance, self.now);
+        self.cooldowns.close_where(instance, "its workers were told that EC2 takes them back", self.now);
         format!(", as others there; {} is left alone for a while", instance.place())
     }
 
@@ -221,7 +221,7 @@ impl Engine {
         let entry = Entry::new(DecisionKind::Ended, format!("{} has ended by itself{lost}: {why}", instance.id));
         self.journal.note(now, entry.of(&instance.runner).on(&instance.id));
         if instance.market == Market::Spot && taken_back {
-            self.cooldowns.close_where(instance, now);
+            self.cooldowns.close_where(instance, why, now);
             if let Some(settings) = &self.settings {
                 self.retries.note(settings, &instance.runner, &instance.id, projects, now);
             }
@@ -231,8 +231,8 @@ impl Engine {
         }
     }
 
-    fn cool(&mut self, offering: &Offering, class: LaunchErrorClass) {
-        self.cooldowns.close(offering, class, self.now);
+    fn cool(&mut self, offering: &Offering, class: LaunchErrorClass, said: &str) {
+        self.cooldowns.close(offering, class, said, self.now);
     }
 
     fn launched(&mut self, token: &LaunchToken, answer: &LaunchAnswer) {
@@ -246,7 +246,7 @@ impl Engine {
                 .iter()
                 .find(|offering| offering.instance_type == launched.instance_type && offering.zone == launched.zone);
             if let Some(offering) = from {
-                self.cooldowns.reopen(offering, now);
+                self.cooldowns.reopen(offering, token, now);
             }
         }
         if given > 0 {
@@ -279,7 +279,7 @@ impl Engine {
         self.journal.note(now, Entry::new(DecisionKind::LaunchShort, text).of(&launch.runner));
 
         if answer.errors.is_empty() {
-            launch.offerings.iter().for_each(|offering| self.cool(offering, LaunchErrorClass::Capacity));
+            launch.offerings.iter().for_each(|offering| self.cool(offering, LaunchErrorClass::Capacity, &said));
         }
         let (mut slow, mut refusal) = (answer.leftover == Leftover::Possible, None);
         for error in &answer.errors {
@@ -289,9 +289,13 @@ impl Engine {
                     refusal = Some(format!("{}: {}", error.code, error.message));
                 }
                 // Wrong for this type and zone alone (`InvalidFleetConfiguration`): it will not become right soon.
-                (LaunchErrorClass::Invalid, Some(offering)) => self.cool(offering, LaunchErrorClass::Unsupported),
-                (class, Some(offering)) => self.cool(offering, class),
-                (class, None) => launch.offerings.iter().for_each(|offering| self.cool(offering, class)),
+                (LaunchErrorClass::Invalid, Some(offering)) => {
+                    self.cool(offering, LaunchErrorClass::Unsupported, &error.code)
+                }
+                (class, Some(offering)) => self.cool(offering, class, &error.code),
+                (class, None) => {
+                    launch.offerings.iter().for_each(|offering| self.cool(offering, class, &error.code));
+                }
             }
         }
         if slow {

@@ -32,6 +32,8 @@ pub(crate) struct Placement {
     pub(crate) unplaced: u32,
     /// When that may change.
     pub(crate) opens_at: Option<Timestamp>,
+    /// What EC2 said when it last gave none.
+    pub(crate) said: Option<String>,
     /// Spot offers that were left out because of what they cost, the cheapest first.
     pub(crate) over_price_cap: Vec<OverPriceCap>,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) fallback: bool,
     /// USD per hour.
     pub(crate) spot_max_price: Option<f64>,
+    /// Jobs wait for them: where everything is closed, one is tried all the same.
+    pub(crate) urgent: bool,
 }
 
 impl Request {
@@ -55,6 +59,7 @@ impl Request {
             market: runner.market,
             fallback: runner.on_demand_fallback,
             spot_max_price: runner.spot_max_price.as_ref().map(UsdPerHour::value),
+            urgent: false,
         }
     }
 
@@ -76,13 +81,20 @@ pub(crate) fn place(
     prices: &Prices,
     now: Timestamp,
 ) -> Placement {
-    let mut placement = Placement { unplaced: request.count, ..Placement::default() };
+    let (mut placement, mut all) = (Placement { unplaced: request.count, ..Placement::default() }, Vec::new());
     for market in request.markets() {
         let mut offerings: Vec<Offering> = places.iter().map(|place| place.on(*market)).collect();
         let dear = over_price_cap(&offerings, request.spot_max_price, prices, now);
         offerings.retain(|offering| dear.iter().all(|dear| dear.offering != *offering));
         placement.over_price_cap.extend(dear);
-        placement.take_from(offerings, *market, cooldowns, now);
+        placement.take_from(&offerings, *market, cooldowns, now);
+        all.extend(offerings);
+    }
+    if placement.asks.is_empty() {
+        placement.said = cooldowns.said(&all);
+        if request.urgent && request.count > 0 {
+            placement.try_early(&all, cooldowns, now);
+        }
     }
     placement
 }
@@ -121,23 +133,18 @@ pub(crate) fn over_price_cap(
 impl Placement {
     /// Asks this market for what is still unplaced: everything if something is open, one worker if something is due for
     /// a probe, nothing otherwise.
-    fn take_from(&mut self, offerings: Vec<Offering>, market: Market, cooldowns: &Cooldowns, now: Timestamp) {
+    fn take_from(&mut self, offerings: &[Offering], market: Market, cooldowns: &Cooldowns, now: Timestamp) {
         if self.unplaced == 0 {
             return;
         }
-        let opens_at = cooldowns.opens_at(&offerings, now);
-        let judged: Vec<(Offering, Openness)> = offerings
-            .into_iter()
-            .map(|offering| {
-                let openness = cooldowns.openness(&offering, now);
-                (offering, openness)
-            })
-            .collect();
+        let opens_at = cooldowns.opens_at(offerings, now);
+        let judged: Vec<(&Offering, Openness)> =
+            offerings.iter().map(|offering| (offering, cooldowns.openness(offering, now))).collect();
         let any_open = judged.iter().any(|(_, openness)| *openness == Openness::Open);
         let usable: Vec<Offering> = judged
             .into_iter()
             .filter(|(_, openness)| matches!(openness, Openness::Open | Openness::Probe))
-            .map(|(offering, _)| offering)
+            .map(|(offering, _)| offering.clone())
             .collect();
         if usable.is_empty() {
             self.opens_at = self.opens_at.into_iter().chain(opens_at).min();
@@ -146,6 +153,17 @@ impl Placement {
         let count = if any_open { self.unplaced } else { 1 };
         self.unplaced -= count;
         self.asks.push(Ask { count, market, offerings: usable });
+    }
+
+    /// Everything is closed: asks for one worker of the offering whose last try is the longest ago, if it is time.
+    fn try_early(&mut self, offerings: &[Offering], cooldowns: &Cooldowns, now: Timestamp) {
+        let Some((offering, due)) = cooldowns.early(offerings) else { return };
+        if due > now {
+            self.opens_at = self.opens_at.into_iter().chain([due]).min();
+            return;
+        }
+        self.unplaced = self.unplaced.saturating_sub(1);
+        self.asks.push(Ask { count: 1, market: offering.market, offerings: vec![offering.clone()] });
     }
 }
 
@@ -174,7 +192,7 @@ mod tests {
     fn closed(zones: &[&str]) -> Cooldowns {
         let mut cooldowns = Cooldowns::default();
         for place in places().iter().filter(|place| zones.contains(&place.zone.as_str())) {
-            cooldowns.close(&place.on(Market::Spot), LaunchErrorClass::Capacity, at(0));
+            cooldowns.close(&place.on(Market::Spot), LaunchErrorClass::Capacity, "no", at(0));
         }
         cooldowns
     }
@@ -184,7 +202,7 @@ mod tests {
     }
 
     fn priced(fallback: bool, cooldowns: &Cooldowns, prices: &Prices, now: Timestamp) -> Placement {
-        let request = Request { count: 5, market: Market::Spot, fallback, spot_max_price: Some(0.05) };
+        let request = Request { count: 5, market: Market::Spot, fallback, spot_max_price: Some(0.05), urgent: false };
         let placement = place(&places(), request, cooldowns, prices, now);
         assert_eq!(is_offered(&places(), request, cooldowns, prices, now), !placement.asks.is_empty());
         placement

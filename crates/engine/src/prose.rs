@@ -29,10 +29,11 @@ impl Sentence for HeldBack {
                 format!("{boots} boots in a row failed (last: {last}), next try in {}", left(until))
             }
             Self::Probation { boots } => format!("one boot at a time after {boots} failed ones"),
-            Self::NoOffering { until: Some(until) } => {
-                format!("EC2 has none of its instance types now, next try in {}", left(until))
+            Self::NoOffering { until: Some(until), said } => {
+                let said = said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default();
+                format!("EC2 has none of its instance types now{said}, next try in {}", left(until))
             }
-            Self::NoOffering { until: None } => "no instance type and subnet is left to ask for".into(),
+            Self::NoOffering { until: None, .. } => "no instance type and subnet is left to ask for".into(),
             Self::OverPriceCap { cheapest } => {
                 format!("every spot offer costs more than it may, even the cheapest: {}", cheapest.sentence(now))
             }

@@ -13,6 +13,8 @@ use super::trouble::Trouble;
 pub(crate) struct Queue {
     snapshot: Option<QueueSnapshot>,
     failure: Option<Trouble>,
+    /// The last time when nothing can have been waiting unseen; at first, when it was first asked about.
+    certain_at: Option<Timestamp>,
 }
 
 /// How long a poll stays good: four missed polls, and no less than 20 s, which one slow page may take.
@@ -22,9 +24,13 @@ fn fresh_for(check_interval: Duration) -> Duration {
 
 impl Queue {
     /// Takes in an answer. A failed poll changes no job: they wait on, or they do not; nobody knows.
-    pub(crate) fn answered(&mut self, snapshot: Result<QueueSnapshot, Trouble>) {
+    pub(crate) fn answered(&mut self, snapshot: Result<QueueSnapshot, Trouble>, now: Timestamp) {
+        self.certain_at = self.certain_at.or(Some(now));
         match snapshot {
             Ok(snapshot) => {
+                if snapshot.complete {
+                    self.certain_at = Some(snapshot.as_of);
+                }
                 self.snapshot = Some(snapshot);
                 self.failure = None;
             }
@@ -68,8 +74,10 @@ impl Queue {
         self.snapshot.iter().flat_map(|snapshot| &snapshot.jobs)
     }
 
-    /// Whether the last poll saw everything: only then does the absence of a job say that it does not wait.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.complete)
+    /// For how long jobs may have been waiting that nobody here sees; `None`: a job that is not there does not wait.
+    pub(crate) fn doubted_for(&self, now: Timestamp, check_interval: Duration) -> Option<Duration> {
+        let sees_all = self.snapshot.as_ref().is_some_and(|snapshot| snapshot.complete);
+        let trusted = sees_all && self.knowledge(now, check_interval).is_known();
+        (!trusted).then(|| self.certain_at.map_or(Duration::ZERO, |at| since(now, at)))
     }
 }

@@ -25,6 +25,11 @@ use super::worker::{Instance, Phase, RunnerState};
 use super::workers::{Drain, DrainStep, Worker, WorkerStatus};
 use super::yielding::Yielding;
 
+/// A queue that was not read for so long, or for so many `idle_time`s if that is longer, keeps no worker any more that has
+/// asked GitLab itself for as long: a token that ends on Friday must not keep the peak until Monday.
+const BLIND_MIN: Duration = Duration::from_secs(3600);
+const BLIND_IDLE_TIMES: u32 = 6;
+
 /// Begins drains, carries on those that were begun, ends what is empty.
 pub(crate) struct Retirement<'a> {
     pub(crate) now: Timestamp,
@@ -115,9 +120,7 @@ impl Retirement<'_> {
     /// Idle workers beyond what is wanted: first those that are to be replaced anyway, which need not have been idle for
     /// long; then the dearest, then those that have been idle for longest.
     fn drain_idle(&mut self, runner: &RunnerSettings, demand: &Demand, surplus: &mut Surplus) {
-        if surplus.slots < runner.capacity || !self.may_retire(demand) {
-            return;
-        }
+        let Some(evidence) = self.evidence(demand).filter(|_| surplus.slots >= runner.capacity) else { return };
         let now = self.now;
         let wants = self.runners.get(&runner.name).and_then(|known| known.plan.known()).map(|known| &known.config);
         let mut idle: Vec<Idle<'_>> = self
@@ -130,7 +133,7 @@ impl Retirement<'_> {
                 let (since, outdated) = (worker.idle(now)?, outdated(worker, runner, wants, now));
                 Some(Idle { since, outdated, worker })
             })
-            .filter(|idle| idle.outdated.is_some() || idle.since >= demand.policy.idle.time)
+            .filter(|idle| idle.is_enough(evidence, demand.policy.idle.time))
             .collect();
         idle.sort_by(|one, other| one.rank().cmp(&other.rank()));
         for Idle { since, outdated, worker } in idle {
@@ -174,7 +177,20 @@ impl Retirement<'_> {
 
     /// Nothing is retired for want of work on the strength of an answer that did not come.
     fn may_retire(&self, demand: &Demand) -> bool {
-        self.ec2.is_known() && demand.queue.is_known() && demand.complete
+        matches!(self.evidence(demand), Some(Evidence::Queue))
+    }
+
+    /// What there is to show that workers are not needed: the queue; or, when that has not been read for long, that they ask
+    /// GitLab themselves and are given nothing.
+    fn evidence(&self, demand: &Demand) -> Option<Evidence> {
+        if !self.ec2.is_known() {
+            return None;
+        }
+        let patience = BLIND_MIN.max(demand.policy.idle.time.saturating_mul(BLIND_IDLE_TIMES));
+        match demand.doubted_for {
+            None => Some(Evidence::Queue),
+            Some(doubted_for) => (doubted_for >= patience).then_some(Evidence::Workers { patience }),
+        }
     }
 
     /// What is wanted next of every draining worker, and the end of those that are to end.
@@ -215,7 +231,27 @@ struct Idle<'a> {
     worker: &'a mut Worker,
 }
 
+/// What shows that a worker is not needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Evidence {
+    /// The queue, all of which is seen.
+    Queue,
+    /// Its own word: it has asked GitLab for so long, and was given nothing.
+    Workers { patience: Duration },
+}
+
 impl Idle<'_> {
+    /// Whether it has been idle for long enough, by this evidence.
+    fn is_enough(&self, evidence: Evidence, idle_time: Duration) -> bool {
+        match evidence {
+            Evidence::Queue => self.outdated.is_some() || self.since >= idle_time,
+            Evidence::Workers { patience } => {
+                let asks = self.worker.report().is_some_and(|report| report.open_requests > 0);
+                asks && self.since >= patience
+            }
+        }
+    }
+
     /// Who goes first.
     fn rank(&self) -> impl Ord {
         let Instance { market, id, .. } = &self.worker.instance;

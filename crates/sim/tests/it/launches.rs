@@ -1,8 +1,8 @@
 //! Waiting jobs get workers: as many as are needed, in one launch, within every ceiling.
 
 use runner_fleet_engine::{
-    Command, Event, HeldBack, IdleCount, IdlePolicy, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Market,
-    RunnerName, RunnerSettings,
+    Command, Event, HeldBack, IdleCount, IdlePolicy, Launch, LaunchAnswer, LaunchError, LaunchErrorClass,
+    LaunchedWorker, Leftover, Market, Offering, RunnerName, RunnerSettings, WorkerId,
 };
 
 use super::bench::{TestBench, launches, runner, serving, words};
@@ -71,22 +71,76 @@ fn a_shared_job_counts_for_the_first_runner_with_room() {
     assert_eq!(asked, [("graviton".to_owned(), 2), ("second".to_owned(), 1)]);
 }
 
+/// EC2 has none of what the launch asks for.
+fn no_capacity(launch: &Launch) -> Event {
+    let error = |offering: &Offering| LaunchError {
+        offering: Some(offering.clone()),
+        class: LaunchErrorClass::Capacity,
+        code: "InsufficientInstanceCapacity".into(),
+        message: String::new(),
+    };
+    let errors = launch.offerings.iter().map(error).collect();
+    Event::Launched {
+        token: launch.token.clone(),
+        answer: LaunchAnswer { launched: Vec::new(), errors, leftover: Leftover::None },
+    }
+}
+
+#[test]
+fn while_jobs_wait_a_closed_place_is_tried_every_half_minute() {
+    let mut bench = TestBench::with(vec![RunnerSettings { on_demand_fallback: false, ..runner() }]);
+    let mut tries = Vec::new();
+    let mut first = launches(&bench.queue(&[1, 2]));
+    for second in 0..=125 {
+        for launch in std::mem::take(&mut first) {
+            let zones: String = launch.offerings.iter().map(|offering| offering.zone.as_str()).collect();
+            tries.push((second, launch.count, zones));
+            bench.step(vec![no_capacity(&launch)]);
+        }
+        let held_back = bench.engine.snapshot().runners[0].held_back.clone().unwrap().reason;
+        let HeldBack::NoOffering { said, until } = held_back else { panic!("{held_back:?}") };
+        assert_eq!(said.as_deref(), Some("InsufficientInstanceCapacity"));
+        assert!(until.unwrap().duration_since(bench.now).as_secs() <= 30);
+        bench.pass(1);
+        first = if second % 20 == 0 { launches(&bench.list()) } else { launches(&bench.queue(&[1, 2])) };
+    }
+    let one = |second, zone: &str| (second, 1, zone.to_owned());
+    assert_eq!(tries, [(0, 2, "ab".to_owned()), one(30, "a"), one(60, "b"), one(90, "a"), one(120, "b")]);
+}
+
+#[test]
+fn capacity_that_is_back_is_used_at_once() {
+    let mut bench = TestBench::with(vec![RunnerSettings { on_demand_fallback: false, ..runner() }]);
+    let launch = launches(&bench.queue(&[1, 2, 3])).remove(0);
+    bench.step(vec![no_capacity(&launch)]);
+    bench.pass(30);
+    bench.list();
+    let probe = launches(&bench.queue(&[1, 2, 3])).remove(0);
+    assert_eq!(probe.count, 1);
+    let Offering { market, instance_type, zone, .. } = probe.offerings[0].clone();
+    let launched = vec![LaunchedWorker { id: WorkerId::new("i-1"), instance_type, zone, market }];
+    let answer = LaunchAnswer { launched, errors: Vec::new(), leftover: Leftover::None };
+    let rest = launches(&bench.step(vec![Event::Launched { token: probe.token, answer }])).remove(0);
+    assert_eq!((rest.count, rest.offerings), (2, probe.offerings));
+}
+
+#[test]
+fn idle_slots_alone_do_not_hurry() {
+    let idle = IdlePolicy { count: IdleCount::Fixed(1), ..runner().idle };
+    let mut bench = TestBench::with(vec![RunnerSettings { on_demand_fallback: false, idle, ..runner() }]);
+    let launch = launches(&bench.opening).remove(0);
+    bench.step(vec![no_capacity(&launch)]);
+    for _ in 0..17 {
+        bench.pass(10);
+        assert!(launches(&bench.list()).is_empty() && launches(&bench.queue(&[])).is_empty());
+    }
+}
+
 #[test]
 fn on_demand_takes_only_what_spot_could_not_give() {
     let mut bench = TestBench::with(vec![runner()]);
     let launch = launches(&bench.queue(&[1, 2, 3])).remove(0);
-    let errors = launch
-        .offerings
-        .iter()
-        .map(|offering| LaunchError {
-            offering: Some(offering.clone()),
-            class: LaunchErrorClass::Capacity,
-            code: "InsufficientInstanceCapacity".into(),
-            message: String::new(),
-        })
-        .collect();
-    let answer = LaunchAnswer { launched: Vec::new(), errors, leftover: Leftover::None };
-    let commands = bench.step(vec![Event::Launched { token: launch.token, answer }]);
+    let commands = bench.step(vec![no_capacity(&launch)]);
     let again = launches(&commands);
     assert_eq!((again.len(), again[0].market, again[0].count), (1, Market::OnDemand, 3));
 }

@@ -1,8 +1,10 @@
 //! Unknown is not zero: a failed or partial answer launches nothing, ends nothing.
 
+use std::collections::BTreeSet;
+
 use runner_fleet_engine::{
-    ConnectionFailure, Engine, Event, Health, HeldBack, InstanceState, QueueSnapshot, RunnerName, Server, Trouble,
-    TroubleClass, WorkerEvent,
+    ConnectionFailure, Engine, Event, Health, HeldBack, InstanceState, QueueSnapshot, Report, RunnerName, Server,
+    Trouble, TroubleClass, WorkerEvent,
 };
 
 use super::bench::{RUNNER, SERVER, TestBench, bad_gateway, facts, plan, runner, serving, settings, taken_back, words};
@@ -50,12 +52,43 @@ fn a_failed_queue_ends_no_idle_worker_and_launches_none() {
 }
 
 #[test]
+fn after_an_hour_unseen_those_go_whom_gitlab_gives_nothing() {
+    for (name, snapshot) in [("no answer", None), ("one project is hidden", Some(false))] {
+        let mut bench = TestBench::with(vec![runner()]);
+        let workers = bench.with_ready_workers(3);
+        bench.queue(&[]);
+        let mut gone = Vec::new();
+        for minute in 1..=70 {
+            for _ in 0..4 {
+                bench.pass(15);
+                let mut commands = bench.list();
+                let snapshot = match snapshot {
+                    None => Err(bad_gateway()),
+                    Some(complete) => Ok(QueueSnapshot { as_of: bench.now, jobs: Vec::new(), complete }),
+                };
+                commands.extend(bench.step(vec![Event::Queue { server: Server::new(SERVER), snapshot }]));
+                for (worker, open_requests) in workers.iter().zip([1, 1, 0]) {
+                    let asking = Report { idle_seconds: minute * 60, open_requests, ..serving(0) };
+                    commands.extend(bench.report(worker, asking));
+                }
+                gone.extend(words(&commands).into_iter().map(|word| (minute, word)));
+            }
+        }
+        let of_first_hour = gone.iter().filter(|(minute, _)| *minute < 60).count();
+        assert_eq!(of_first_hour, 0, "{name}: {gone:?}");
+        let fenced: BTreeSet<&str> = gone.iter().map(|(_, word)| word.as_str()).collect();
+        let both = [format!("fence {}", workers[0]), format!("fence {}", workers[1])];
+        assert_eq!(fenced, both.iter().map(String::as_str).collect(), "{name}: not the one that does not ask");
+    }
+}
+
+#[test]
 fn an_incomplete_poll_launches_but_retires_nobody() {
     let mut bench = TestBench::with(vec![runner()]);
     let worker = bench.with_ready_workers(1).remove(0);
     bench.pass(400);
     bench.list();
-    let report = runner_fleet_engine::Report { idle_seconds: 400, ..serving(0) };
+    let report = Report { idle_seconds: 400, ..serving(0) };
     let poll = |jobs, bench: &TestBench| Event::Queue {
         server: Server::new(SERVER),
         snapshot: Ok(QueueSnapshot { as_of: bench.now, jobs, complete: false }),
