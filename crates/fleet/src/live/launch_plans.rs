@@ -34,7 +34,7 @@ pub(super) async fn run(
     clock: Clock,
 ) {
     let name = &runner.runner.name;
-    let configured: BTreeSet<_> = setup.runners.iter().map(|setup| setup.runner.name.clone()).collect();
+    let configured: BTreeSet<_> = setup.config.runners.iter().map(|runner| runner.name.clone()).collect();
     let (mut preparing, mut collecting) = (Complaint::default(), Complaint::default());
     let (mut pauses, mut before) = (Pauses::default(), None);
     loop {

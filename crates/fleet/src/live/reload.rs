@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -10,25 +11,64 @@ use runner_fleet_config as config;
 use runner_fleet_config::Config;
 use runner_fleet_engine::trouble::chain;
 
+use super::clock::Clock;
 use super::regions::Regions;
-use super::setup::Setup;
+use super::setup::{Setup, Unready};
 
-/// Reads the file again whenever `asked` says so, until nobody can ask any more.
+/// How often runners that are not ready are tried again.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Reads the file again whenever `asked` says so, until nobody can ask any more. Meanwhile runners that are not ready are
+/// tried again.
 pub async fn reload_when_asked(
     path: PathBuf,
     mut asked: mpsc::Receiver<()>,
     setup: watch::Sender<Arc<Setup>>,
     regions: Regions,
     seed: u64,
+    clock: Clock,
 ) {
-    while asked.recv().await.is_some() {
+    tell(&[], &setup.borrow().unready);
+    loop {
         let current = Arc::clone(&setup.borrow());
-        match attempt(&path, &current, &regions, seed).await {
+        let fresh = tokio::select! {
+            asked = asked.recv() => match asked {
+                None => return,
+                Some(()) => attempt(&path, &current, &regions, seed).await.inspect(|_| {
+                    info!("reloaded the configuration {}", path.display());
+                }),
+            },
+            () = clock.sleep(AGAIN), if !current.unready.is_empty() => {
+                let again = Setup::prepare(current.config.clone(), Some(&current), &regions, seed).await;
+                match again {
+                    Ok(fresh) if fresh.unready != current.unready => Ok(fresh),
+                    Ok(_) | Err(_) => continue,
+                }
+            }
+        };
+        match fresh {
             Ok(fresh) => {
-                info!("reloaded the configuration {}", path.display());
+                tell(&current.unready, &fresh.unready);
                 setup.send_replace(Arc::new(fresh));
             }
             Err(why) => error!("configuration not reloaded, keeping the previous one: {why}"),
+        }
+    }
+}
+
+/// Tells which runners are not ready that were not so before, and which are ready now.
+fn tell(before: &[Unready], now: &[Unready]) {
+    for Unready { runner, trouble } in now {
+        if !before.iter().any(|before| before.runner == *runner && before.trouble.class == trouble.class) {
+            warn!(
+                runner.name = %runner, trouble.class = trouble.class.as_str(),
+                "runner not ready, serving the others: {trouble}; trying again every {} s", AGAIN.as_secs()
+            );
+        }
+    }
+    for Unready { runner, .. } in before {
+        if !now.iter().any(|now| now.runner == *runner) {
+            info!(runner.name = %runner, "runner is ready");
         }
     }
 }

@@ -136,7 +136,7 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
 
     let engine = Engine::new(setup.manager(), seed, clock.now());
     let (replace_setup, setup) = watch::channel(Arc::new(setup));
-    tokio::spawn(reload_when_asked(path, reload, replace_setup, regions.clone(), seed));
+    tokio::spawn(reload_when_asked(path, reload, replace_setup, regions.clone(), seed, clock));
     let world = World::new(setup, regions, Arc::new(key), events, clock, dialer);
     let channels =
         Channels { events: from_world, control: from_operators, publish, stop: stop.clone(), metrics, systemd };

@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 
 use crate::aws::{Aws, AwsError};
 use runner_fleet_config::{Config, Found, Runner, Secret, SecretError};
-use runner_fleet_engine::{RunnerName, Settings};
+use runner_fleet_engine::trouble::chain;
+use runner_fleet_engine::{RunnerName, Settings, Trouble, TroubleClass};
 use runner_fleet_gitlab::{GitLab, GitLabError, Options, Restriction};
 
 use super::regions::Regions;
@@ -22,10 +23,21 @@ pub struct Setup {
     pub config: Config,
     /// What the engine is told of it.
     pub settings: Settings,
-    /// In file order.
+    /// In file order; but for those that are not ready.
     pub runners: Vec<Arc<RunnerSetup>>,
+    /// Runners that cannot be acted on yet, while the others are.
+    pub unready: Vec<Unready>,
     /// Runners that were configured once: their workers are still to be drained and forgotten.
     former: BTreeMap<RunnerName, Arc<RunnerSetup>>,
+}
+
+/// A runner whose secrets cannot be read, or whose clients cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unready {
+    /// Which.
+    pub runner: RunnerName,
+    /// Why.
+    pub trouble: Trouble,
 }
 
 /// One runner, ready to be acted on.
@@ -77,26 +89,58 @@ pub enum SetupError {
     },
 }
 
+impl SetupError {
+    /// As the engine tells it.
+    fn trouble(&self) -> Trouble {
+        let class = match self {
+            Self::Secret { .. } => TroubleClass::NotFound,
+            Self::Aws { source, .. } => source.class(),
+            Self::GitLab { .. } => TroubleClass::Invalid,
+        };
+        Trouble::new(class, format!("cannot {}", chain(self)))
+    }
+}
+
 impl Setup {
-    /// Reads all secrets and makes all clients; `former` is the setup that this one replaces.
+    /// Reads all secrets and makes all clients; `former` is the setup that this one replaces. A runner for which that fails
+    /// goes on with what it had, if its section is the same; else it is not ready, and the others are.
     ///
     /// # Errors
-    /// A secret cannot be read, no region is known, or a CA file is unusable. Nothing has changed then.
+    /// For no runner all secrets can be read, a region is known and the CA file is usable. Nothing has changed then.
     pub async fn prepare(
         config: Config,
         former: Option<&Self>,
         regions: &Regions,
         seed: u64,
     ) -> Result<Self, SetupError> {
-        let mut runners: Vec<Arc<RunnerSetup>> = Vec::new();
+        let (mut runners, mut unready): (Vec<Arc<RunnerSetup>>, Vec<Unready>) = (Vec::new(), Vec::new());
+        let mut first_error = None;
         for runner in &config.runners {
-            let setup = RunnerSetup::prepare(runner, &runners, regions, seed).await?;
-            runners.push(Arc::new(setup));
+            let error = match RunnerSetup::prepare(runner, &runners, regions, seed).await {
+                Ok(setup) => {
+                    runners.push(Arc::new(setup));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            match former.and_then(|former| former.unchanged(runner)) {
+                Some(same) => runners.push(Arc::clone(same)),
+                None => unready.push(Unready { runner: runner.name.clone(), trouble: error.trouble() }),
+            }
+            first_error.get_or_insert(error);
+        }
+        if let (true, Some(error)) = (runners.is_empty(), first_error) {
+            return Err(error);
         }
         let mut kept = former.map(|former| former.former.clone()).unwrap_or_default();
         kept.extend(former.into_iter().flat_map(|f| &f.runners).map(|r| (r.runner.name.clone(), Arc::clone(r))));
         kept.retain(|name, _| !config.runners.iter().any(|runner| runner.name == *name));
-        Ok(Self { settings: config.settings(), config, runners, former: kept })
+        Ok(Self { settings: config.settings(), config, runners, unready, former: kept })
+    }
+
+    /// The runner of this section, if it is ready and its section was the same.
+    fn unchanged(&self, section: &Runner) -> Option<&Arc<RunnerSetup>> {
+        self.runners.iter().find(|setup| setup.runner == *section)
     }
 
     /// A runner that is configured, or was.

@@ -23,7 +23,7 @@ use super::ec2::Ec2;
 use super::edge::Edge;
 use super::facts::{self, Findings};
 use super::regions::Regions;
-use super::setup::{RunnerSetup, Setup};
+use super::setup::{RunnerSetup, Setup, Unready};
 use super::{launch_plans, prices, queues, worker_spec};
 use crate::in_time::in_time;
 
@@ -179,6 +179,11 @@ fn watches(setup: &Arc<Setup>, key: &Arc<ManagerKey>, events: &mpsc::Sender<Even
     let (findings, found) = watch::channel(Findings::new());
     let manager = manager_system_id(setup.manager());
     let mut servers: BTreeMap<Server, Vec<_>> = BTreeMap::new();
+    for Unready { runner, trouble } in setup.unready.clone() {
+        let events = events.clone();
+        // Nobody listens any more when the service ends.
+        tasks.spawn(async move { drop(events.send(Event::Runner { runner, facts: Err(trouble) }).await) });
+    }
     for runner in &setup.runners {
         tasks.spawn(facts::run(Arc::clone(runner), manager.clone(), findings.clone(), events.clone(), clock));
         tasks.spawn(launch_plans::run(Arc::clone(setup), Arc::clone(runner), Arc::clone(key), events.clone(), clock));

@@ -17,7 +17,7 @@ use runner_fleet::live::edge::Edge;
 use runner_fleet::live::metrics::LoopMetrics;
 use runner_fleet::live::regions::Regions;
 use runner_fleet::live::reload::{attempt, reload_when_asked};
-use runner_fleet::live::setup::Setup;
+use runner_fleet::live::setup::{Setup, Unready};
 use runner_fleet::live::starting::Starting;
 use runner_fleet::live::systemd::SystemdNotifier;
 use runner_fleet::live::{self, Channels};
@@ -344,7 +344,7 @@ async fn a_bad_file_at_reload_keeps_the_old_configuration() {
     let current = Arc::new(Setup::prepare(config, None, &regions, 1).await.unwrap());
     let (replace, mut setup) = watch::channel(Arc::clone(&current));
     let (hang_up, asked) = mpsc::channel(1);
-    let reloading = tokio::spawn(reload_when_asked(path.clone(), asked, replace, regions.clone(), 1));
+    let reloading = tokio::spawn(reload_when_asked(path.clone(), asked, replace, regions.clone(), 1, Clock::real()));
     let other_manager = good.replace("manager = \"ci\"", "manager = \"other\"");
 
     for (text, why) in [
@@ -367,6 +367,53 @@ async fn a_bad_file_at_reload_keeps_the_old_configuration() {
     drop(hang_up);
     timeout(DEADLINE, reloading).await.unwrap().unwrap();
     assert!(!setup.has_changed().unwrap_or(false), "a refused file was taken over");
+}
+
+#[tokio::test]
+async fn one_bad_runner_holds_up_no_other_and_comes_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("token");
+    let good = good_configuration(folder.path(), 3);
+    let (head, runner) = good.split_at(good.find("[[runners]]").unwrap());
+    let late = runner.replace("\"spot\"", "\"late\"").replacen("env:PATH", &format!("file:{}", secret.display()), 1);
+    let config = || runner_fleet_config::parse(&format!("{head}{runner}\n{late}"), "config.toml").unwrap().config;
+    let names = |setup: &Setup| setup.runners.iter().map(|ready| ready.runner.name.to_string()).collect::<Vec<_>>();
+    let regions = Regions::default();
+
+    let first = Setup::prepare(config(), None, &regions, 1).await.unwrap();
+    assert_eq!(names(&first), ["spot"]);
+    let [Unready { runner, trouble }] = &first.unready[..] else { panic!("{:?}", first.unready) };
+    assert_eq!(runner.as_str(), "late");
+    assert!(trouble.text.starts_with("cannot read the token of runner late: cannot read the secret file"), "{trouble}");
+
+    std::fs::write(&secret, "glrt-late").unwrap();
+    let second = Setup::prepare(config(), Some(&first), &regions, 1).await.unwrap();
+    assert_eq!((names(&second), second.unready.len()), (vec!["spot".into(), "late".into()], 0));
+
+    // What was readable once is not lost with its file.
+    std::fs::remove_file(&secret).unwrap();
+    let third = Setup::prepare(config(), Some(&second), &regions, 1).await.unwrap();
+    assert_eq!((names(&third), third.unready.len()), (names(&second), 0));
+}
+
+#[tokio::test]
+async fn a_runner_that_is_not_ready_is_tried_again_every_minute() {
+    let folder = tempfile::tempdir().unwrap();
+    let (secret, path) = (folder.path().join("token"), folder.path().join("config.toml"));
+    let good = good_configuration(folder.path(), 3);
+    let (_, runner) = good.split_at(good.find("[[runners]]").unwrap());
+    let late = runner.replace("\"spot\"", "\"late\"").replacen("env:PATH", &format!("file:{}", secret.display()), 1);
+    let config = runner_fleet_config::parse(&format!("{good}\n{late}"), "config.toml").unwrap().config;
+    let regions = Regions::default();
+    let first = Setup::prepare(config, None, &regions, 1).await.unwrap();
+    let (replace, mut setup) = watch::channel(Arc::new(first));
+    let (_hang_up, asked) = mpsc::channel(1);
+    tokio::spawn(reload_when_asked(path, asked, replace, regions, 1, Clock::faster(1_000.0)));
+
+    std::fs::write(&secret, "glrt-late").unwrap();
+    timeout(DEADLINE, setup.changed()).await.expect("it was not tried again").unwrap();
+
+    assert!(setup.borrow().unready.is_empty());
 }
 
 #[tokio::test]
