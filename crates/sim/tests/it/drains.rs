@@ -457,3 +457,20 @@ fn one_that_shows_a_job_after_its_stop_is_left_alone() {
         assert!(words(&bench.report(&worker, working)).is_empty());
     }
 }
+
+#[test]
+fn a_second_drain_goes_on_where_the_first_one_is() {
+    let (mut bench, worker) = fencing();
+    bench.report(&worker, fenced(0, 0));
+    let mut done = Vec::new();
+    for second in 1..=16 {
+        bench.pass(15);
+        if second == 12 {
+            let request = OperatorRequest::Drain { workers: vec![worker.clone()], force: false };
+            done.extend(bench.step(vec![Event::Operator(request)]));
+        }
+        done.extend(bench.list());
+        done.extend(bench.report(&worker, fenced(0, 0)));
+    }
+    assert_eq!(words(&done), [format!("terminate {worker}")], "four minutes after the first word to stop");
+}

@@ -117,6 +117,23 @@ fn a_silent_interruption_is_followed_up_from_the_report() {
 }
 
 #[test]
+fn a_workers_row_is_kept_until_its_lost_jobs_are_asked_about() {
+    let (mut bench, worker, _) = under_notice();
+    let forgets = |commands: &[Command]| commands.iter().any(|command| matches!(command, Command::Forget { .. }));
+    let gone =
+        Instance { state: InstanceState::Terminated, state_reason: Some(taken_back()), ..bench.instances[0].clone() };
+    assert_eq!(gone.id, worker);
+    bench.instances = vec![gone];
+
+    let commands = bench.list();
+    assert_eq!((asked(&commands).len(), forgets(&commands)), (1, false), "GitLab tells by its row what ran there");
+    bench.pass(15);
+    assert!(!forgets(&answer(&mut bench, RetryOutcome::StillRuns)));
+    bench.pass(15);
+    assert!(forgets(&answer(&mut bench, RetryOutcome::Queued(JobId(8)))));
+}
+
+#[test]
 fn a_refusal_is_told_once_and_our_retry_not_retried() {
     let (mut bench, worker, report) = under_notice();
     let both = Report {
