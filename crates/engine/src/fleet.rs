@@ -9,7 +9,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::attempt::Attempt;
-use super::claims::Budget;
 use super::command::Launch;
 use super::event::{LaunchAnswer, Leftover, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, WorkerId};
@@ -155,13 +154,13 @@ impl Fleet {
         Some(launch)
     }
 
-    /// Takes in what a connection tells.
+    /// Takes in what a connection tells: of a report what is believed, and how many jobs were `taken` since the last one.
     pub(crate) fn worker_event(
         &mut self,
         now: Timestamp,
         id: &WorkerId,
         event: WorkerEvent,
-        budget: Budget,
+        taken: u32,
     ) -> Vec<WorkerTransition> {
         let mut transitions = Vec::new();
         let Some(worker) = self.workers.get_mut(id) else { return transitions };
@@ -183,7 +182,7 @@ impl Fleet {
                 let was_endangered = worker.report().is_some_and(|report| report.rebalance);
                 let is_endangered = report.rebalance;
                 let was_given_up = worker.is_ending() && !was_ready;
-                worker.heard(*report, budget, now);
+                worker.heard(*report, taken, now);
                 if !matches!(worker.connection, Connection::Up) {
                     worker.connection = Connection::Up;
                 }

@@ -138,12 +138,17 @@ impl Engine {
     fn worker_event(&mut self, worker: &WorkerId, event: WorkerEvent) -> Vec<Command> {
         let Some(known) = self.fleet.workers.get(worker) else { return Vec::new() };
         let budget = self.budget(&known.instance.runner);
+        let event = match event {
+            WorkerEvent::Report(report) => WorkerEvent::Report(Box::new(budget.believed(*report))),
+            WorkerEvent::Connected | WorkerEvent::NoAgent | WorkerEvent::Disconnected(_) => event,
+        };
+        let mut taken = 0;
         if let (WorkerEvent::Report(report), Some(last)) = (&event, &known.heard) {
-            let taken = budget.taken(&last.report, report, since(self.now, last.at));
-            let jobs = budget.believed((**report).clone()).jobs();
-            self.forecasts.reported(&known.instance.runner, last.report.jobs(), taken, jobs, self.now);
+            taken = budget.taken(&last.report, report, since(self.now, last.at));
+            let runner = &known.instance.runner;
+            self.forecasts.reported(runner, last.report.jobs(), taken, report.jobs(), self.now);
         }
-        let transitions = self.fleet.worker_event(self.now, worker, event, budget);
+        let transitions = self.fleet.worker_event(self.now, worker, event, taken);
         self.note_endangered_jobs(worker);
         transitions.into_iter().filter_map(|transition| self.follow_up(transition)).collect()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::attempt::Attempt;
-use super::claims::{Budget, Claimed, note_running};
+use super::claims::{Claimed, note_running};
 use super::command::{Launch, Want};
 use super::event::{ConnectionFailure, LaunchedWorker};
 use super::ids::JobId;
@@ -314,11 +314,10 @@ impl Worker {
         WorkerTransition::Ended(Box::new(Terminated { instance, asked, jobs, projects, booting }))
     }
 
-    /// Takes in a report, as far as it is believed.
-    pub(crate) fn heard(&mut self, report: Report, budget: Budget, now: Timestamp) {
-        let taken = self.heard.as_ref().map_or(0, |last| budget.taken(&last.report, &report, since(now, last.at)));
+    /// Takes in a report, as far as it is believed, and how many jobs were `taken` since the last one.
+    pub(crate) fn heard(&mut self, report: Report, taken: u32, now: Timestamp) {
         self.starts.extend((0..taken).map(|_| now));
-        let heard = Heard { at: now, report: budget.believed(report) };
+        let heard = Heard { at: now, report };
         let report = &heard.report;
         note_running(&mut self.running, report, now);
         let horizon = before(heard.at, STARTS_KEPT);

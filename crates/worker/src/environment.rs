@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::shell;
 use super::spec::{Checksum, Download, WorkerSpec};
 
-/// Renders the file. Every text is single-quoted, so that no value can become a command.
+/// Renders the file. Every text is one word of the shell, so that no value can become a command.
 pub(super) fn worker_env(spec: &WorkerSpec) -> String {
     let mut env = String::from("# Read by the agent and the bootstrap. Other values: /etc/default/runner-fleet.\n");
     let _ = writeln!(env, "single={}", spec.is_single_use());
