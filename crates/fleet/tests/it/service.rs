@@ -373,10 +373,7 @@ async fn a_bad_file_at_reload_keeps_the_old_configuration() {
 async fn one_bad_runner_holds_up_no_other_and_comes_later() {
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("token");
-    let good = good_configuration(folder.path(), 3);
-    let (head, runner) = good.split_at(good.find("[[runners]]").unwrap());
-    let late = runner.replace("\"spot\"", "\"late\"").replacen("env:PATH", &format!("file:{}", secret.display()), 1);
-    let config = || runner_fleet_config::parse(&format!("{head}{runner}\n{late}"), "config.toml").unwrap().config;
+    let config = || with_late_runner(folder.path(), &secret);
     let names = |setup: &Setup| setup.runners.iter().map(|ready| ready.runner.name.to_string()).collect::<Vec<_>>();
     let regions = Regions::default();
 
@@ -400,10 +397,7 @@ async fn one_bad_runner_holds_up_no_other_and_comes_later() {
 async fn a_runner_that_is_not_ready_is_tried_again_every_minute() {
     let folder = tempfile::tempdir().unwrap();
     let (secret, path) = (folder.path().join("token"), folder.path().join("config.toml"));
-    let good = good_configuration(folder.path(), 3);
-    let (_, runner) = good.split_at(good.find("[[runners]]").unwrap());
-    let late = runner.replace("\"spot\"", "\"late\"").replacen("env:PATH", &format!("file:{}", secret.display()), 1);
-    let config = runner_fleet_config::parse(&format!("{good}\n{late}"), "config.toml").unwrap().config;
+    let config = with_late_runner(folder.path(), &secret);
     let regions = Regions::default();
     let first = Setup::prepare(config, None, &regions, 1).await.unwrap();
     let (replace, mut setup) = watch::channel(Arc::new(first));
@@ -430,6 +424,14 @@ async fn a_removed_runner_is_still_known_by_its_name() {
     assert!(second.runner(&RunnerName::new("spot")).is_some(), "its workers could not be drained");
     assert!(second.runner(&RunnerName::new("never")).is_none());
     assert_eq!(second.settings.runners.len(), 1);
+}
+
+/// The good configuration and a second runner, `late`, whose token is in this file.
+fn with_late_runner(folder: &Path, secret: &Path) -> Config {
+    let good = good_configuration(folder, 3);
+    let (_, runner) = good.split_at(good.find("[[runners]]").unwrap());
+    let late = runner.replace("\"spot\"", "\"late\"").replacen("env:PATH", &format!("file:{}", secret.display()), 1);
+    runner_fleet_config::parse(&format!("{good}\n{late}"), "config.toml").unwrap().config
 }
 
 fn good_configuration(folder: &Path, concurrent: u32) -> String {
