@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use runner_fleet_config::{Surroundings, migrate, parse_in};
 use runner_fleet_engine::{
-    Engine, Event, IdleCount, ProjectId, RunnerName, RunnerSettings, ScheduleEntry, Server, Settings,
+    Engine, Event, IdleCount, ProjectId, RunnerName, RunnerSettings, ScheduleEntry, Server, Settings, WorkerId,
 };
 use runner_fleet_gitlab::queue;
 use runner_fleet_worker::agent;
@@ -33,7 +33,7 @@ pub fn config(data: &[u8]) {
 
 /// A line of the worker's agent; the worker is not trusted.
 pub fn agent(data: &[u8]) {
-    match agent::parse_line(data) {
+    match agent::parse_line(data, &WorkerId::new("i-0123456789abcdef0")) {
         Ok(report) => {
             assert!(report.jobs() >= report.jobs_by_metrics && report.jobs() >= report.jobs_by_docker);
             assert!(!report.is_empty() || report.jobs() == 0);

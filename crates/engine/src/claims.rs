@@ -91,6 +91,7 @@ mod tests {
             idle_seconds: 0,
             queue_size: queue,
             disk_free_mib: None,
+            unfit: None,
             interruption: None,
             rebalance: false,
             ecr_error: None,

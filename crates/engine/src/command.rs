@@ -8,7 +8,7 @@ use strum::{EnumDiscriminants, IntoStaticStr, VariantNames};
 use super::ids::{ConfigHash, JobId, LaunchToken, ProjectId, RunnerName, Server, SystemId, TemplateName, WorkerId};
 use super::money::UsdPerHour;
 use super::offering::{Market, Offering};
-use super::reason::{DrainReason, EndReason, LaunchReason};
+use super::reason::{Disobedience, DrainReason, EndReason, LaunchReason, Reason};
 
 /// One thing to be done now.
 #[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr, VariantNames)]
@@ -108,14 +108,20 @@ pub enum Want {
         /// Why.
         reason: DrainReason,
     },
+    /// That its runner exits however it stands: it is asked to, and, as long as nothing shows a job of it, made to.
+    HardStop {
+        /// What it has not done before.
+        reason: Disobedience,
+    },
 }
 
 impl Want {
     /// Why; a worker that is to serve again needs no reason but the demand.
-    pub fn reason(&self) -> Option<&DrainReason> {
+    pub fn reason(&self) -> Option<Reason> {
         match self {
             Self::Serve => None,
-            Self::Fence { reason } | Self::Stop { reason } => Some(reason),
+            Self::Fence { reason } | Self::Stop { reason } => Some(reason.clone().into()),
+            Self::HardStop { reason } => Some(EndReason::Disobeyed(reason.clone()).into()),
         }
     }
 }

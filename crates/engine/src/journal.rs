@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::command::{Command, Termination, Want};
 use super::ids::{RunnerName, WorkerId};
-use super::reason::Reason;
+use super::reason::{Disobedience, EndReason, Reason};
 use super::snapshot::{Decision, DecisionKind, FleetSnapshot, Totals};
 
 /// The newest entries and the counters.
@@ -52,6 +52,11 @@ impl Journal {
                 let text = format!("unfence {worker}: the demand came back");
                 self.note(at, Entry::new(DecisionKind::Serve, text).on(worker));
             }
+            Command::Want { worker, want: Want::HardStop { reason } } => {
+                let text = format!("stop {worker} hard: {reason}");
+                let reason = EndReason::Disobeyed(reason.clone());
+                self.note(at, Entry::new(DecisionKind::HardStop, text).on(worker).because(reason));
+            }
             Command::Want { want: Want::Stop { .. }, .. }
             | Command::ListInstances { .. }
             | Command::Connect { .. }
@@ -59,6 +64,16 @@ impl Journal {
             | Command::Forget { .. }
             | Command::Retry { .. } => {}
         }
+    }
+
+    /// Counts a worker that did not do as it was told.
+    pub(crate) fn disobeyed(&mut self, how: &Disobedience) {
+        let Totals { fences_failed, requests_stuck, stops_failed, .. } = &mut self.totals;
+        *match how {
+            Disobedience::FenceFailed { .. } => fences_failed,
+            Disobedience::RequestStuck { .. } => requests_stuck,
+            Disobedience::StopFailed { .. } => stops_failed,
+        } += 1;
     }
 
     /// The newest entries, newest last.

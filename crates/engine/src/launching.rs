@@ -177,7 +177,7 @@ impl Launching<'_> {
             return Err(HeldBack::Refused { until, last: known.refusal.clone() });
         }
         if let Some(until) = known.breaker_open_until(self.now) {
-            let (boots, last) = (known.failed_boots(), known.boot_failure.clone());
+            let (boots, last) = (known.of_no_use(), known.boot_failure.clone());
             return Err(HeldBack::Breaker { until, boots, last });
         }
         Ok(())
@@ -190,7 +190,7 @@ impl Launching<'_> {
             return ceiling;
         }
         match self.runners.get(&runner.name) {
-            Some(known) if known.on_probation() => HeldBack::Probation { boots: known.failed_boots() },
+            Some(known) if known.on_probation() => HeldBack::Probation { boots: known.of_no_use() },
             Some(_) if runner.max_booting > 0 && demand.supply.booting >= runner.max_booting => {
                 HeldBack::MaxBooting { max_booting: runner.max_booting }
             }

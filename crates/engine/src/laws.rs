@@ -22,7 +22,7 @@ use super::reason::{DrainReason, EndReason};
 use super::settings::{RunnerSettings, Settings};
 use super::time::since;
 use super::worker::{Health, Instance, InstanceState, Report, RunnerState};
-use obedience::Disobedience;
+use obedience::Obedience;
 
 /// No launch may rest on a listing older than this.
 const LISTING_MAX: Duration = Duration::from_secs(120);
@@ -75,9 +75,7 @@ pub struct Laws {
     owners: BTreeMap<WorkerId, (RunnerName, Timestamp)>,
     reports: BTreeMap<WorkerId, Report>,
     forced: BTreeSet<WorkerId>,
-    /// When workers were first told to stop.
-    told_to_stop: BTreeMap<WorkerId, Timestamp>,
-    disobeying: BTreeMap<WorkerId, Disobedience>,
+    obedience: Obedience,
     /// Workers that were told to take no more jobs (false), or to take some again (true).
     told: BTreeMap<WorkerId, bool>,
     paused_here: BTreeSet<RunnerName>,
@@ -147,7 +145,7 @@ impl Laws {
                 }
             }
             Event::Worker { worker, event: WorkerEvent::Report(report) } => {
-                self.observe_obedience(now, worker, report);
+                self.obedience.observe(now, worker, report);
                 self.reports.insert(worker.clone(), (**report).clone());
             }
             Event::Operator(super::event::OperatorRequest::Drain { workers, force: true }) => {
@@ -173,8 +171,7 @@ impl Laws {
             self.slow_at = None;
             self.last_good_listing = None;
             self.last_listing_command = None;
-            self.told_to_stop.values_mut().for_each(|told_at| *told_at = Timestamp::MIN);
-            self.disobeying.clear();
+            self.obedience.forget_times();
         }
         self.last_step = Some(now);
     }
@@ -229,15 +226,16 @@ impl Laws {
                 Command::Terminate(terminations) => {
                     for termination in terminations {
                         self.judge_termination(now, termination, &mut broken);
-                        self.disobeying.remove(&termination.worker);
+                        self.obedience.ended(&termination.worker);
                     }
                 }
-                Command::Want { worker, want: Want::Fence { .. } | Want::Serve } => {
-                    self.judge_touch(worker, "steer", &mut broken);
-                }
-                Command::Want { worker, want: Want::Stop { .. } } => {
-                    self.judge_stop(worker, &mut broken);
-                    self.told_to_stop.entry(worker.clone()).or_insert(now);
+                Command::Want { worker, want } => {
+                    match want {
+                        Want::Fence { .. } | Want::Serve => self.judge_touch(worker, "steer", &mut broken),
+                        Want::Stop { .. } => self.judge_stop(worker, &mut broken),
+                        Want::HardStop { .. } => self.judge_hard_stop(now, worker, &mut broken),
+                    }
+                    self.obedience.told(now, worker, want);
                 }
                 Command::ListInstances { .. } => {
                     if self.last_listing_command.is_some_and(|last| since(now, last) < LISTING_PACE) {
@@ -325,7 +323,7 @@ impl Laws {
             EndReason::BootTimeout { .. } | EndReason::BootFailed { .. } | EndReason::WrongHostKey => {
                 matches!(state, None | Some(RunnerState::Absent)) || report.is_some_and(|report| report.jobs() == 0)
             }
-            EndReason::StopFailed { .. } => self.may_be_cut_off(now, worker, report),
+            EndReason::Disobeyed(_) => self.obedience.may_be_cut_off(now, worker, report),
             // The process that ran its jobs is dead, and the jobs with it.
             EndReason::RunnerDied => state == Some(RunnerState::Failed),
             EndReason::Drained(_) => {
@@ -348,6 +346,13 @@ impl Laws {
             self.reports.get(worker).is_some_and(|report| report.runner == RunnerState::Fenced && report.is_empty());
         if !fenced_and_empty {
             broken.push(Violation { law: 4, what: format!("{worker} stopped before it was fenced and seen empty") });
+        }
+    }
+
+    fn judge_hard_stop(&self, now: Timestamp, worker: &WorkerId, broken: &mut Vec<Violation>) {
+        self.judge_touch(worker, "stop", broken);
+        if !self.obedience.may_be_stopped_hard(now, worker, self.reports.get(worker)) {
+            broken.push(Violation { law: 4, what: format!("{worker} stopped hard before its time was over") });
         }
     }
 

@@ -14,7 +14,7 @@
 //!
 //! Reading order: the vocabulary ([`ids`], [`offering`], [`job`], [`worker`], [`settings`]), what comes in ([`event`]),
 //! what goes out ([`command`]), why ([`reason`], [`held_back`], [`waits`], [`trouble`]; their sentences: `prose`), what
-//! people see ([`snapshot`]), then the decisions: `step`, `observe`, `demand`, `launching`, `retirement`, `drains`; beside
+//! people see ([`snapshot`]), then the decisions: `step`, `observe`, `demand`, `launching`, `retirement`, `draining`; beside
 //! them, what launches are prepared from ([`resources`]), and the [`laws`], an observer that no step may displease.
 //!
 //! Deliberately absent: a clock, a random source beyond the seed, I/O, async, a logger (what is worth knowing is in the
@@ -47,7 +47,8 @@ mod boots;
 mod claims;
 mod cooldown;
 mod demand;
-mod drains;
+mod drain;
+mod draining;
 mod fleet;
 mod forecast;
 mod journal;
@@ -96,7 +97,7 @@ pub use listing::SETTLING;
 pub use money::UsdPerHour;
 pub use offering::{LaunchPlan, Market, Offering, Place};
 pub use prices::{OverPriceCap, PriceSnapshot};
-pub use reason::{Brief, DrainReason, EndReason, LaunchReason, Reason};
+pub use reason::{Brief, Disobedience, DrainReason, EndReason, LaunchReason, Reason};
 pub use resources::{Inventory, Required, ResourceAction};
 pub use schedule::{Policy, policy_at};
 pub use settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
@@ -104,4 +105,4 @@ pub use snapshot::FleetSnapshot;
 pub use state::Engine;
 pub use trouble::{Trouble, TroubleClass};
 pub use waits::{JobReason, Mismatch, MismatchKind, WorkerReason};
-pub use worker::{EcrError, EndedBy, Health, Instance, InstanceState, Phase, Report, RunnerState, StateReason};
+pub use worker::{EcrError, EndedBy, Health, Instance, InstanceState, Phase, Report, RunnerState, StateReason, Unfit};

@@ -1,5 +1,7 @@
 //! Taking in events: each changes what is known, none decides. Commands come of it only where an end must be followed up.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::attempt::Attempt;
@@ -23,6 +25,9 @@ use super::transition::{Terminated, WorkerTransition};
 use super::trouble::Trouble;
 use super::worker::{EndedBy, Instance};
 use super::workers::Worker;
+
+/// A worker that turns out unfit in this time after its launch says something of all that are launched like it.
+const YOUNG: Duration = Duration::from_secs(30 * 60);
 
 impl Engine {
     /// Takes in one event.
@@ -149,8 +154,21 @@ impl Engine {
             self.forecasts.reported(runner, last.report.jobs(), taken, report.jobs(), self.now);
         }
         let transitions = self.fleet.worker_event(self.now, worker, event, taken);
+        self.note_fitness(worker);
         self.note_endangered_jobs(worker);
         transitions.into_iter().filter_map(|transition| self.follow_up(transition)).collect()
+    }
+
+    /// A worker that has been fit for long shows that others of its kind will be.
+    fn note_fitness(&mut self, id: &WorkerId) {
+        let Some(worker) = self.fleet.workers.get(id) else { return };
+        let is_fit = worker.has_served() && worker.report().is_some_and(|report| report.unfit.is_none());
+        if is_fit
+            && worker.age(self.now) >= YOUNG
+            && let Some(runner) = self.runners.get_mut(&worker.instance.runner)
+        {
+            runner.was_fit();
+        }
     }
 
     /// How far the workers of this runner are believed.
@@ -191,6 +209,18 @@ impl Engine {
                 self.journal.note(now, Entry::new(DecisionKind::Rebalance, text).on(&id));
                 None
             }
+            WorkerTransition::Unfit(id, why) => {
+                let worker = self.fleet.workers.get(&id)?;
+                self.journal.totals.unfit += 1;
+                // What makes a worker unfit so early makes the next one, too.
+                if worker.is_launched_here()
+                    && worker.age(now) < YOUNG
+                    && let Some(runner) = self.runners.get_mut(&worker.instance.runner)
+                {
+                    runner.was_unfit(now, format!("{id} was unfit to run jobs: {why}"), &mut self.jitter);
+                }
+                None
+            }
             WorkerTransition::Returned(id) => {
                 let worker = self.fleet.workers.get(&id)?;
                 let Instance { address, runner, .. } = &worker.instance;
@@ -215,7 +245,10 @@ impl Engine {
     }
 
     fn ended(&mut self, passing: &Terminated) {
-        let Terminated { instance, asked, jobs, projects, booting } = passing;
+        let Terminated { instance, asked, jobs, projects, booting, proven } = passing;
+        if *proven && let Some(runner) = self.runners.get_mut(&instance.runner) {
+            runner.was_fit();
+        }
         if *asked {
             return;
         }

@@ -9,9 +9,10 @@ use super::explained::Sentence;
 use super::held_back::HeldBack;
 use super::job::Knowledge;
 use super::prices::{Limit, OverPriceCap};
-use super::reason::{Brief, DrainReason, EndReason, LaunchReason, Reason};
+use super::reason::{Brief, Disobedience, DrainReason, EndReason, LaunchReason, Reason};
 use super::time::since;
 use super::waits::{JobReason, Mismatch, MismatchKind, WorkerReason};
+use super::worker::Unfit;
 
 impl Sentence for HeldBack {
     fn sentence(&self, now: Timestamp) -> String {
@@ -26,9 +27,11 @@ impl Sentence for HeldBack {
             Self::Slow { until } => format!("EC2 is throttling or unwell, next launch in {}", left(until)),
             Self::Refused { until, last } => format!("EC2 refused the launch ({last}), next try in {}", left(until)),
             Self::Breaker { until, boots, last } => {
-                format!("{boots} boots in a row failed (last: {last}), next try in {}", left(until))
+                format!("{boots} workers in a row were of no use (last: {last}), next try in {}", left(until))
             }
-            Self::Probation { boots } => format!("one boot at a time after {boots} failed ones"),
+            Self::Probation { boots } => {
+                format!("one boot at a time after {boots} workers in a row that were of no use")
+            }
             Self::NoOffering { until: Some(until), said } => {
                 let said = said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default();
                 format!("EC2 has none of its instance types now{said}, next try in {}", left(until))
@@ -99,6 +102,7 @@ impl fmt::Display for DrainReason {
             Self::RunnerFailed => f.write_str("its gitlab-runner process has failed"),
             Self::RunnerRemoved => f.write_str("its runner is no longer configured"),
             Self::Paused => f.write_str("its runner is paused"),
+            Self::Unfit { why } => write!(f, "unfit to run jobs: {why}"),
             Self::Requested { force: false } => f.write_str("an operator drains it"),
             Self::Requested { force: true } => f.write_str("an operator ends it by force"),
             Self::Yields { to } => write!(f, "jobs of {to} wait for room under concurrent"),
@@ -114,11 +118,37 @@ impl fmt::Display for EndReason {
             Self::WrongHostKey => f.write_str("answers with a host key that is not its own"),
             Self::Lost => f.write_str("unreachable, and EC2 says that its host is impaired"),
             Self::RunnerDied => f.write_str("its gitlab-runner process has failed"),
+            Self::FoundStopped => f.write_str("was stopped from outside"),
+            Self::Disobeyed(how) => how.fmt(f),
+            Self::Drained(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Docker => "Docker does not answer",
+            Self::Disk => "its disk is nearly full (see disk_size)",
+            Self::Inodes => "its disk has hardly any inode left (see disk_size)",
+            Self::SystemFailures => "its last jobs have all failed for the runner's own reasons",
+            Self::Other => "for a reason that only its agent knows",
+        })
+    }
+}
+
+impl fmt::Display for Disobedience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FenceFailed { after } => {
+                write!(f, "told to take no more jobs {} ago, and its runner goes on", Brief(*after))
+            }
+            Self::RequestStuck { after } => {
+                write!(f, "a job request of its runner has been open for {}", Brief(*after))
+            }
             Self::StopFailed { after } => {
                 write!(f, "told to stop {} ago, and its runner has not exited", Brief(*after))
             }
-            Self::FoundStopped => f.write_str("was stopped from outside"),
-            Self::Drained(reason) => reason.fmt(f),
         }
     }
 }

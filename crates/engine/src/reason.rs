@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use super::ids::{ConfigHash, RunnerName};
+use super::worker::Unfit;
 
 /// Why a command was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +99,11 @@ pub enum DrainReason {
         /// When.
         at: jiff::Timestamp,
     },
+    /// Jobs would fail on it, it says.
+    Unfit {
+        /// Why.
+        why: Unfit,
+    },
     /// Its boot took longer than `boot_timeout`, and its configuration may be on the way in this very moment.
     LateBoot {
         /// How long it took until it was given up.
@@ -148,17 +154,39 @@ pub enum EndReason {
     Lost,
     /// The runner process that ran its jobs has failed while it drained.
     RunnerDied,
+    /// It is stopped, which no worker should be.
+    FoundStopped,
+    /// It does not do what it is told, and shows no job.
+    #[serde(untagged)]
+    Disobeyed(Disobedience),
+    /// It was drained, and is empty; or an operator does not wait for that.
+    #[serde(untagged)]
+    Drained(DrainReason),
+}
+
+/// How a worker does not do what it is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Disobedience {
+    /// It was told to take no more jobs, and its runner goes on as before.
+    FenceFailed {
+        /// How long ago it was told.
+        #[serde(rename = "after_seconds", with = "super::json::seconds")]
+        after: Duration,
+    },
+    /// It takes no more jobs and has none, but a request of its runner stays open, which may still bring one.
+    RequestStuck {
+        /// For how long that has been so.
+        #[serde(rename = "after_seconds", with = "super::json::seconds")]
+        after: Duration,
+    },
     /// It takes no jobs, shows none, and was told to stop; its runner has not exited.
     StopFailed {
         /// How long ago it was told.
         #[serde(rename = "after_seconds", with = "super::json::seconds")]
         after: Duration,
     },
-    /// It is stopped, which no worker should be.
-    FoundStopped,
-    /// It was drained, and is empty; or an operator does not wait for that.
-    #[serde(untagged)]
-    Drained(DrainReason),
 }
 
 impl Reason {
@@ -167,6 +195,7 @@ impl Reason {
         match self {
             Self::Launch(reason) => reason.into(),
             Self::Drain(reason) | Self::End(EndReason::Drained(reason)) => reason.into(),
+            Self::End(EndReason::Disobeyed(how)) => how.into(),
             Self::End(reason) => reason.into(),
         }
     }
@@ -177,7 +206,7 @@ impl EndReason {
     pub fn presumes_it_dead(&self) -> bool {
         match self {
             Self::BootTimeout { .. } | Self::BootFailed { .. } | Self::WrongHostKey | Self::Lost => true,
-            Self::RunnerDied | Self::StopFailed { .. } | Self::FoundStopped | Self::Drained(_) => false,
+            Self::RunnerDied | Self::FoundStopped | Self::Disobeyed(_) | Self::Drained(_) => false,
         }
     }
 

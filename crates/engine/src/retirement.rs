@@ -1,5 +1,5 @@
 //! Who goes, and who comes back. Which workers are drained is decided here and in `yielding`; how far a drain is, is read
-//! from the worker's reports at every step (`drains`). A drain for want of work is taken back when the work returns
+//! from the worker's reports at every step (`draining`). A drain for want of work is taken back when the work returns
 //! before the runner was stopped.
 
 use std::cmp::Reverse;
@@ -10,19 +10,21 @@ use jiff::Timestamp;
 
 use super::command::{Command, Termination, Want};
 use super::demand::{Assessment, Demand};
-use super::drains::{self, Next, has_failed};
+use super::drain::Drain;
+use super::draining::{self, Next, has_failed};
 use super::fleet::Fleet;
 use super::held_back::HeldBack;
 use super::ids::RunnerName;
 use super::job::Knowledge;
+use super::journal::Journal;
 use super::outdated::outdated;
-use super::reason::DrainReason;
+use super::reason::{DrainReason, EndReason};
 use super::rolling::roll;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::time::since;
 use super::worker::{Instance, Phase, RunnerState};
-use super::workers::{Drain, DrainStep, Worker, WorkerStatus};
+use super::workers::{Worker, WorkerStatus};
 use super::yielding::Yielding;
 
 /// A queue that was not read for so long, or for so many `idle_time`s if that is longer, keeps no worker any more that has
@@ -36,6 +38,7 @@ pub(crate) struct Retirement<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) runners: &'a BTreeMap<RunnerName, Runner>,
     pub(crate) fleet: &'a mut Fleet,
+    pub(crate) journal: &'a mut Journal,
     pub(crate) ec2: &'a Knowledge,
     /// What held the last step's launches back.
     pub(crate) held_back: &'a BTreeMap<RunnerName, HeldBack>,
@@ -203,12 +206,24 @@ impl Retirement<'_> {
                 continue;
             }
             if !worker.is_ending() {
-                match drains::next(worker, now) {
+                let section = self.settings.section(&worker.instance.runner);
+                match draining::next(worker, section.is_some_and(RunnerSettings::is_single_use), now) {
                     Some(Next::Want(want)) => {
+                        if let Want::HardStop { reason } = &want {
+                            self.journal.disobeyed(reason);
+                        }
                         worker.want(&want, now);
                         commands.push(Command::Want { worker: id.clone(), want });
                     }
-                    Some(Next::End(reason)) => worker.end(reason),
+                    Some(Next::End(reason)) => {
+                        // One that was stopped hard is counted already.
+                        if let EndReason::Disobeyed(how) = &reason
+                            && !matches!(worker.wanted(), Some(Want::HardStop { .. }))
+                        {
+                            self.journal.disobeyed(how);
+                        }
+                        worker.end(reason);
+                    }
                     None => {}
                 }
             }
@@ -282,7 +297,8 @@ enum Prospect {
 }
 
 fn prospect(worker: &Worker, held_back: &BTreeMap<RunnerName, HeldBack>, now: Timestamp) -> Prospect {
-    if worker.silent_since(now).is_some() || worker.is_ending() || worker.instance.hold {
+    let is_unfit = worker.report().is_some_and(|report| report.unfit.is_some());
+    if is_unfit || worker.silent_since(now).is_some() || worker.is_ending() || worker.instance.hold {
         return Prospect::StaysAsItIs;
     }
     let state = worker.report().map(|report| report.runner);
@@ -293,7 +309,8 @@ fn prospect(worker: &Worker, held_back: &BTreeMap<RunnerName, HeldBack>, now: Ti
     let is_fenced = state == Some(RunnerState::Fenced);
     match worker.drain() {
         None if is_fenced && !worker.returns(now) => Prospect::FencedByAnother,
-        Some(Drain { step: DrainStep::Stopping { .. }, .. }) | None => Prospect::StaysAsItIs,
+        None => Prospect::StaysAsItIs,
+        Some(Drain { step, .. }) if !step.can_be_taken_back() => Prospect::StaysAsItIs,
         Some(Drain {
             reason:
                 DrainReason::Idle { .. } | DrainReason::Emptiest { .. } | DrainReason::Age { .. } | DrainReason::Paused,
@@ -319,6 +336,9 @@ fn must_go(worker: &Worker, section: Option<&RunnerSettings>, now: Timestamp) ->
         return Some(DrainReason::Interruption { at });
     }
     let report = worker.report()?;
+    if let Some(why) = report.unfit {
+        return Some(DrainReason::Unfit { why });
+    }
     let is_late = now >= worker.boot_deadline(section.boot_timeout);
     if worker.never_ready() && !matches!(report.phase, Phase::Failed { .. }) && is_late {
         // Its configuration may be on the way in this very moment, so that it is fenced, and not just ended.

@@ -67,6 +67,8 @@ pub(crate) struct Runner {
     pub(crate) refusal: String,
     /// Boots that failed in a row.
     boots: u32,
+    /// Workers in a row that came up, and were unfit soon.
+    unfit: u32,
     breaker: Backoff,
     pub(crate) boot_failure: String,
 }
@@ -81,6 +83,7 @@ impl Runner {
             refused: Backoff::default(),
             refusal: String::new(),
             boots: 0,
+            unfit: 0,
             breaker: Backoff::default(),
             boot_failure: String::new(),
         }
@@ -95,22 +98,42 @@ impl Runner {
     /// A boot failed: from the third in a row on the breaker opens, for longer each time.
     pub(crate) fn boot_failed(&mut self, now: Timestamp, why: String, jitter: &mut Jitter) {
         self.boots = self.boots.saturating_add(1);
+        self.was_of_no_use(now, why, jitter);
+    }
+
+    /// A worker that has just come up is unfit to run jobs: the same as a boot that failed, but that a boot disproves nothing.
+    pub(crate) fn was_unfit(&mut self, now: Timestamp, why: String, jitter: &mut Jitter) {
+        self.unfit = self.unfit.saturating_add(1);
+        self.was_of_no_use(now, why, jitter);
+    }
+
+    fn was_of_no_use(&mut self, now: Timestamp, why: String, jitter: &mut Jitter) {
         self.boot_failure = why;
-        // Boots that fail together are one failure of the image or the network.
-        if self.boots >= BREAKER_AFTER && self.breaker.closed_until(now).is_none() {
+        // Those that fail together are one failure of the image or the network.
+        if self.on_probation() && self.breaker.closed_until(now).is_none() {
             self.breaker.fail(now, BREAKER, jitter);
         }
+    }
+
+    /// A worker was fit to its end, or for long.
+    pub(crate) fn was_fit(&mut self) {
+        if self.on_probation() && self.boots < BREAKER_AFTER {
+            self.breaker.succeed();
+        }
+        self.unfit = 0;
     }
 
     /// A worker came up: the image and the network are good.
     pub(crate) fn boot_succeeded(&mut self) {
         self.boots = 0;
-        self.breaker.succeed();
+        if self.unfit < BREAKER_AFTER {
+            self.breaker.succeed();
+        }
     }
 
-    /// Boots that failed in a row.
-    pub(crate) fn failed_boots(&self) -> u32 {
-        self.boots
+    /// Workers in a row that did not come up, or were unfit soon.
+    pub(crate) fn of_no_use(&self) -> u32 {
+        self.boots.max(self.unfit)
     }
 
     /// Until when nothing may be launched because boots keep failing.
@@ -118,8 +141,8 @@ impl Runner {
         self.breaker.closed_until(now)
     }
 
-    /// Whether the breaker has opened and no boot has succeeded since: then one worker at a time is tried.
+    /// Whether the breaker has opened and no worker has been of use since: then one at a time is tried.
     pub(crate) fn on_probation(&self) -> bool {
-        self.boots >= BREAKER_AFTER
+        self.of_no_use() >= BREAKER_AFTER
     }
 }

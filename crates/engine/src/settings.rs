@@ -77,6 +77,11 @@ pub struct RunnerSettings {
 pub const BOOT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 impl RunnerSettings {
+    /// Whether a worker's runner takes one job and exits.
+    pub(crate) fn is_single_use(&self) -> bool {
+        self.max_jobs == 1
+    }
+
     /// A runner for which nothing but its name and its server is configured, whose queue can be read, under a `concurrent` of
     /// 10: the defaults of docs/configuration.md.
     pub fn new(name: RunnerName, server: Server) -> Self {

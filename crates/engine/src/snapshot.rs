@@ -255,6 +255,8 @@ pub enum DecisionKind {
     Fence,
     /// A worker takes jobs again.
     Serve,
+    /// A worker that does not obey is stopped hard.
+    HardStop,
     /// A worker is terminated.
     Terminate,
     /// EC2 did not terminate workers.
@@ -288,6 +290,18 @@ pub struct Totals {
     pub workers_terminated: u64,
     /// Boots that failed.
     pub boots_failed: u64,
+    /// Workers that did not take a fence.
+    #[serde(default)]
+    pub fences_failed: u64,
+    /// Workers whose job request never ended.
+    #[serde(default)]
+    pub requests_stuck: u64,
+    /// Workers that did not stop.
+    #[serde(default)]
+    pub stops_failed: u64,
+    /// Workers that were unfit to run jobs.
+    #[serde(default)]
+    pub unfit: u64,
     /// Interruption notices.
     pub interruptions: u64,
     /// Jobs that were lost to an interruption and queued again by us.

@@ -169,8 +169,8 @@ impl Engine {
     }
 
     fn retirement<'a>(&'a mut self, settings: &'a Settings, ec2: &'a Knowledge) -> Retirement<'a> {
-        let Self { now, runners, fleet, held_back, .. } = self;
-        Retirement { now: *now, settings, runners, fleet, ec2, held_back }
+        let Self { now, runners, fleet, held_back, journal, .. } = self;
+        Retirement { now: *now, settings, runners, fleet, journal, ec2, held_back }
     }
 
     fn assess(&self, settings: &Settings, now: Timestamp) -> Assessment {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ids::{JobId, ProjectId, WorkerId};
-use super::worker::Instance;
+use super::worker::{Instance, Unfit};
 
 /// Something about a worker that others must hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) enum WorkerTransition {
     Interrupted(WorkerId),
     /// It told for the first time that EC2 may take it back soon.
     Endangered(WorkerId),
+    /// It told for the first time that it is unfit.
+    Unfit(WorkerId, Unfit),
     /// Its end was asked for, its connection was let go, and what the connection had still to tell shows that it serves after all.
     Returned(WorkerId),
     /// It has ended.
@@ -33,4 +35,6 @@ pub(crate) struct Terminated {
     pub(crate) projects: BTreeMap<JobId, ProjectId>,
     /// Whether it was launched by this manager's own life, and its boot was not done.
     pub(crate) booting: bool,
+    /// Whether it has served, and was fit to its end.
+    pub(crate) proven: bool,
 }

@@ -130,6 +130,9 @@ pub struct Report {
     pub queue_size: Option<u32>,
     /// Free space where Docker keeps its data.
     pub disk_free_mib: Option<u64>,
+    /// Why it should run no jobs, if it has found out that it should not.
+    #[serde(default)]
+    pub unfit: Option<Unfit>,
     /// EC2's notice that this spot instance ends at that time.
     pub interruption: Option<Timestamp>,
     /// EC2's hint that the interruption risk is raised.
@@ -137,6 +140,23 @@ pub struct Report {
     /// The newest failure of the ECR login on the host that the worker still knows of; it may be long ago.
     #[serde(default)]
     pub ecr_error: Option<EcrError>,
+}
+
+/// Why a worker is of no use, as it says itself: jobs would fail on it, one after the other, and faster than elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unfit {
+    /// Docker has not answered for a minute.
+    Docker,
+    /// The disk of Docker's data is nearly full.
+    Disk,
+    /// That disk has hardly any inode left.
+    Inodes,
+    /// The last jobs have all failed for reasons of the runner's, not their own.
+    SystemFailures,
+    /// A reason that this manager does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// Why the ECR credential helper had no credentials for the worker's Docker. Docker itself says only "not found".

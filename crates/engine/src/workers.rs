@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::attempt::Attempt;
 use super::claims::{Claimed, note_running};
 use super::command::{Launch, Want};
+use super::drain::{Drain, DrainStep, Quiet};
 use super::event::{ConnectionFailure, LaunchedWorker};
 use super::ids::JobId;
 use super::reason::{DrainReason, EndReason};
@@ -77,39 +78,6 @@ pub(crate) enum Life {
     },
 }
 
-/// A retirement that was begun.
-#[derive(Clone, Debug)]
-pub(crate) struct Drain {
-    pub(crate) reason: DrainReason,
-    /// When it was begun.
-    pub(crate) begun_at: Timestamp,
-    pub(crate) step: DrainStep,
-}
-
-/// What is wanted of a draining worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DrainStep {
-    /// Nothing yet.
-    Begun,
-    /// That it takes no more jobs.
-    Fencing {
-        /// When that was first wanted.
-        since: Timestamp,
-    },
-    /// That its runner exits: from here there is no way back.
-    Stopping {
-        /// When that was first wanted.
-        since: Timestamp,
-    },
-}
-
-impl Drain {
-    /// One that nobody has been told of yet.
-    fn begun(reason: DrainReason, now: Timestamp) -> Self {
-        Self { reason, begun_at: now, step: DrainStep::Begun }
-    }
-}
-
 /// A termination that was decided.
 #[derive(Clone, Debug)]
 pub(crate) struct Ending {
@@ -154,6 +122,8 @@ pub(crate) struct Worker {
     life: Life,
     /// Since when its reports say that the runner process has failed.
     pub(crate) failed_since: Option<Timestamp>,
+    /// Since when they show no job.
+    pub(crate) quiet: Option<Quiet>,
 }
 
 impl Worker {
@@ -172,6 +142,7 @@ impl Worker {
             starts: Vec::new(),
             life: Life::Active { returned_at: None },
             failed_since: None,
+            quiet: None,
         }
     }
 
@@ -263,6 +234,7 @@ impl Worker {
             Want::Serve => return self.life = Life::Active { returned_at: Some(now) },
             Want::Fence { .. } => DrainStep::Fencing { since: now },
             Want::Stop { .. } => DrainStep::Stopping { since: now },
+            Want::HardStop { reason } => DrainStep::HardStopping { since: now, because: reason.clone() },
         };
         if let Some(drain) = self.drain_mut() {
             drain.step = step;
@@ -271,12 +243,7 @@ impl Worker {
 
     /// What is wanted of it, where it is not simply to go on.
     pub(crate) fn wanted(&self) -> Option<Want> {
-        let Drain { reason, step, .. } = self.drain()?;
-        match step {
-            DrainStep::Begun => None,
-            DrainStep::Fencing { .. } => Some(Want::Fence { reason: reason.clone() }),
-            DrainStep::Stopping { .. } => Some(Want::Stop { reason: reason.clone() }),
-        }
+        self.drain()?.wanted()
     }
 
     /// The termination that was decided.
@@ -310,13 +277,17 @@ impl Worker {
     /// What there is to tell of it when it has ended as `instance`.
     pub(crate) fn ended(self, instance: Instance) -> WorkerTransition {
         let (asked, jobs, booting) = (self.is_ending(), self.jobs(), self.is_launched_here() && self.never_ready());
+        let proven = self.served && self.report().is_some_and(|report| report.unfit.is_none());
         let projects = self.heard.map(|heard| heard.report.projects).unwrap_or_default();
-        WorkerTransition::Ended(Box::new(Terminated { instance, asked, jobs, projects, booting }))
+        WorkerTransition::Ended(Box::new(Terminated { instance, asked, jobs, projects, booting, proven }))
     }
 
     /// Takes in a report, as far as it is believed, and how many jobs were `taken` since the last one.
     pub(crate) fn heard(&mut self, report: Report, taken: u32, now: Timestamp) {
         self.starts.extend((0..taken).map(|_| now));
+        // Nobody knows what it did while it was silent for long.
+        let quiet = self.quiet.take().filter(|_| self.silent_since(now).is_none());
+        self.quiet = Quiet::after(quiet.as_ref(), &report, now);
         let heard = Heard { at: now, report };
         let report = &heard.report;
         note_running(&mut self.running, report, now);
@@ -352,15 +323,14 @@ impl Worker {
 
     /// The clock has moved by `gap` without anybody listening: its last words are no older for that.
     pub(crate) fn was_not_listened_to(&mut self, gap: SignedDuration) {
-        let moved = |at: Timestamp| at.saturating_add(gap).unwrap_or(at);
         if let Some(heard) = &mut self.heard {
-            heard.at = moved(heard.at);
+            heard.at = heard.at.saturating_add(gap).unwrap_or(heard.at);
         }
         if let Some(drain) = self.drain_mut() {
-            drain.begun_at = moved(drain.begun_at);
-            if let DrainStep::Fencing { since } | DrainStep::Stopping { since } = &mut drain.step {
-                *since = moved(*since);
-            }
+            drain.was_not_listened_to(gap);
+        }
+        if let Some(quiet) = &mut self.quiet {
+            quiet.was_not_listened_to(gap);
         }
     }
 
@@ -475,8 +445,7 @@ impl Worker {
 fn refutes(report: &Report, reason: &EndReason) -> bool {
     match (reason, report.runner) {
         (reason, _) if reason.is_forced() => false,
-        (EndReason::StopFailed { .. }, RunnerState::Fenced) => !report.is_empty(),
-        (EndReason::StopFailed { .. }, RunnerState::Stopping) => report.jobs() > 0,
+        (EndReason::Disobeyed(_), _) => report.jobs() > 0,
         (_, RunnerState::Serving | RunnerState::Fenced) => true,
         (_, RunnerState::Absent | RunnerState::Stopping | RunnerState::Stopped | RunnerState::Failed) => false,
     }

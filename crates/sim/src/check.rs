@@ -218,7 +218,7 @@ fn terminated(world: &World, touch: &TouchTruth) -> Option<Violation> {
         | EndReason::WrongHostKey
         | EndReason::RunnerDied
         | EndReason::FoundStopped => false,
-        EndReason::StopFailed { .. } | EndReason::Drained(_) => true,
+        EndReason::Disobeyed(_) | EndReason::Drained(_) => true,
     };
     // A worker that had died before has nothing to lose.
     if died {

@@ -248,6 +248,7 @@ fn command_line(f: &mut fmt::Formatter<'_>, command: &Command) -> fmt::Result {
         Command::Want { worker, want: Want::Serve } => write!(f, "> unfence {worker}"),
         Command::Want { worker, want: Want::Fence { reason } } => write!(f, "> fence {worker}: {reason}"),
         Command::Want { worker, want: Want::Stop { reason } } => write!(f, "> stop {worker}: {reason}"),
+        Command::Want { worker, want: Want::HardStop { reason } } => write!(f, "> hard-stop {worker}: {reason}"),
         Command::Terminate(all) => {
             f.write_str("> terminate")?;
             all.iter().try_for_each(|one| write!(f, " {} ({})", one.worker, one.reason))

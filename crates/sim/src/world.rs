@@ -18,6 +18,7 @@ mod gitlab;
 mod host;
 mod host_faults;
 mod operator_faults;
+mod orders;
 mod prices;
 mod resources;
 #[cfg(test)]
@@ -301,6 +302,7 @@ impl World {
             Happening::Serves { worker, incarnation } => self.serves(&worker, incarnation),
             Happening::FenceRead { worker, connection, fence } => self.fence_read(&worker, connection, fence),
             Happening::StopRead { worker, connection } => self.stop_read(&worker, connection),
+            Happening::HardStopRead { worker, connection } => self.hard_stop_read(&worker, connection),
             Happening::Stopped(worker) => self.runner_stopped(&worker),
             Happening::LinkAttempt { worker, connection } => self.link_attempt(&worker, connection),
             Happening::Reports { worker, connection } => self.reports_again(&worker, connection),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::helper_log;
-use runner_fleet_engine::{JobId, Phase, ProjectId, Report, RunnerState};
+use runner_fleet_engine::{JobId, Phase, ProjectId, Report, RunnerState, Unfit, WorkerId};
 
 /// Where user-data installs the agent on a worker.
 pub const AGENT_PATH: &str = "/usr/local/lib/runner-fleet/agent";
@@ -40,6 +40,8 @@ pub enum AgentCommand {
     Unfence,
     /// End the runner process, but only if it is fenced and empty.
     Stop,
+    /// End the runner process however it stands, as long as nothing shows a job: one step of it, to be called again.
+    HardStop,
     /// Print one line and end.
     Report,
 }
@@ -53,6 +55,7 @@ impl AgentCommand {
             Self::Fence => "fence",
             Self::Unfence => "unfence",
             Self::Stop => "stop",
+            Self::HardStop => "hard-stop",
             Self::Report => "report",
         }
     }
@@ -115,6 +118,12 @@ pub enum AgentLineError {
         /// What the parser found.
         reason: String,
     },
+    /// A report of another worker.
+    #[error("{instance} answers at its address")]
+    AnotherInstance {
+        /// Which.
+        instance: String,
+    },
     /// A report of another format version.
     #[error("the agent speaks version {found} of the report format, this manager {LINE_VERSION}; replace the worker")]
     Version {
@@ -123,8 +132,10 @@ pub enum AgentLineError {
     },
 }
 
-/// Reads one line of `agent watch` or `agent report`, with or without its newline.
-pub fn parse_line(line: &[u8]) -> Result<Report, AgentLineError> {
+/// Reads one line of `agent watch` or `agent report`, with or without its newline, that is taken to come from this worker.
+///
+/// EC2 gives an address to another instance as soon as the first one has let it go: the line says whose it is.
+pub fn parse_line(line: &[u8], worker: &WorkerId) -> Result<Report, AgentLineError> {
     if line.len() > LINE_MAX {
         return Err(AgentLineError::TooLong { bytes: line.len() });
     }
@@ -133,7 +144,12 @@ pub fn parse_line(line: &[u8]) -> Result<Report, AgentLineError> {
         return Err(AgentLineError::Version { found: v });
     }
     let line: Line = serde_json::from_slice(line).map_err(malformed)?;
-    Ok(line.into_report())
+    match &line.instance {
+        Some(instance) if instance != worker && !instance.as_str().is_empty() => {
+            Err(AgentLineError::AnotherInstance { instance: clip(instance.as_str()) })
+        }
+        Some(_) | None => Ok(line.into_report()),
+    }
 }
 
 fn malformed(error: serde_json::Error) -> AgentLineError {
@@ -170,6 +186,11 @@ struct Line {
     idle_seconds: u64,
     queue_size: Option<u32>,
     disk_free_mib: Option<u64>,
+    /// As the next two, absent from the lines of older agents.
+    #[serde(default)]
+    unfit: Option<Unfit>,
+    #[serde(default)]
+    instance: Option<WorkerId>,
     interruption: Option<Timestamp>,
     rebalance: bool,
     /// A line of the ECR helper's log, as it is; agents of older releases do not send it.
@@ -204,6 +225,7 @@ impl Line {
             idle_seconds: self.idle_seconds,
             queue_size: self.queue_size,
             disk_free_mib: self.disk_free_mib,
+            unfit: self.unfit,
             interruption: self.interruption,
             rebalance: self.rebalance,
             ecr_error: helper_log::error_of(&self.ecr_error),
@@ -219,16 +241,37 @@ mod tests {
 
     const LINE: &str = r#"{"v":1,"phase":"ready","step":"","error":"","runner":"serving","jobs_metrics":1,"jobs_docker":2,"job_ids":[7,8],"projects":{"7":70},"requests":1,"started":9,"idle_seconds":0,"queue_size":4,"disk_free_mib":1000,"interruption":"2026-01-02T03:04:05Z","rebalance":true,"new":{}}"#;
 
+    fn read(line: &[u8]) -> Result<Report, AgentLineError> {
+        parse_line(line, &WorkerId::new("i-0123456789abcdef0"))
+    }
+
+    #[test]
+    fn a_line_of_another_worker_is_refused() {
+        let of = |instance: &str| LINE.replace("\"new\":{}", &format!("\"instance\":\"{instance}\""));
+        assert!(read(of("i-0123456789abcdef0").as_bytes()).is_ok());
+        assert!(read(of("").as_bytes()).is_ok(), "it does not know");
+        let error = read(of("i-0fedcba9876543210").as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), "i-0fedcba9876543210 answers at its address");
+    }
+
+    #[test]
+    fn why_it_is_unfit_is_read_even_if_nobody_here_knows_it() {
+        let unfit = |why: &str| read(LINE.replace("\"new\":{}", &format!("\"unfit\":{why}")).as_bytes()).unwrap().unfit;
+        assert_eq!(unfit("null"), None);
+        assert_eq!(unfit("\"system-failures\""), Some(Unfit::SystemFailures));
+        assert_eq!(unfit("\"rust\""), Some(Unfit::Other));
+    }
+
     #[test]
     fn a_full_line_is_read_and_unknown_fields_are_ignored() {
-        let report = parse_line(LINE.as_bytes()).unwrap();
+        let report = read(LINE.as_bytes()).unwrap();
 
         assert_eq!(report.phase, Phase::Ready);
         assert_eq!(report.runner, RunnerState::Serving);
         assert_eq!((report.jobs(), report.open_requests, report.jobs_started), (2, 1, 9));
         assert_eq!(report.job_ids, BTreeSet::from([JobId(7), JobId(8)]));
         assert_eq!(report.projects, BTreeMap::from([(JobId(7), ProjectId(70))]));
-        let old = parse_line(LINE.replace("\"projects\":{\"7\":70},", "").as_bytes()).unwrap();
+        let old = read(LINE.replace("\"projects\":{\"7\":70},", "").as_bytes()).unwrap();
         assert!(old.projects.is_empty() && old.job_ids == report.job_ids);
         assert_eq!(report.interruption, Some("2026-01-02T03:04:05Z".parse().unwrap()));
         assert!(report.rebalance);
@@ -239,25 +282,25 @@ mod tests {
     fn the_helpers_last_error_is_read_or_none() {
         let with = |text: &str| LINE.replace("\"new\":{}", &format!("\"ecr_error\":{}", serde_json::json!(text)));
         let line = with("time=2026-01-02T03:04:05Z level=ERROR msg=\"Error retrieving credentials\" error=\"no role\"");
-        let error = parse_line(line.as_bytes()).unwrap().ecr_error.unwrap();
+        let error = read(line.as_bytes()).unwrap().ecr_error.unwrap();
         assert_eq!(error.text, "Error retrieving credentials: no role");
         assert_eq!(error.at, Some("2026-01-02T03:04:05Z".parse().unwrap()));
-        assert_eq!(parse_line(with("rubbish").as_bytes()).unwrap().ecr_error, None);
+        assert_eq!(read(with("rubbish").as_bytes()).unwrap().ecr_error, None);
     }
 
     #[test]
     fn what_is_no_report_is_refused_with_its_reason() {
-        let version = parse_line(LINE.replace("\"v\":1", "\"v\":2").as_bytes());
+        let version = read(LINE.replace("\"v\":1", "\"v\":2").as_bytes());
         assert_eq!(version, Err(AgentLineError::Version { found: 2 }));
 
         let long = vec![b' '; LINE_MAX + 1];
-        assert_eq!(parse_line(&long), Err(AgentLineError::TooLong { bytes: LINE_MAX + 1 }));
+        assert_eq!(read(&long), Err(AgentLineError::TooLong { bytes: LINE_MAX + 1 }));
 
         for bad in ["", "{}", "null", "\u{0}\u{1}", "Permission denied", r#"{"v":1}"#, r#"{"v":1,"phase":"odd"}"#] {
-            assert!(matches!(parse_line(bad.as_bytes()), Err(AgentLineError::Malformed { .. })), "{bad:?}");
+            assert!(matches!(read(bad.as_bytes()), Err(AgentLineError::Malformed { .. })), "{bad:?}");
         }
         let negative = LINE.replace("\"requests\":1", "\"requests\":-1");
-        assert!(matches!(parse_line(negative.as_bytes()), Err(AgentLineError::Malformed { .. })));
+        assert!(matches!(read(negative.as_bytes()), Err(AgentLineError::Malformed { .. })));
     }
 
     #[test]
@@ -265,7 +308,7 @@ mod tests {
         let line = LINE
             .replace("\"phase\":\"ready\"", "\"phase\":\"failed\"")
             .replace("\"error\":\"\"", &format!("\"error\":\"a\\nb\\u001b{}\"", "x".repeat(1000)));
-        let Phase::Failed { error } = parse_line(line.as_bytes()).unwrap().phase else { panic!("not failed") };
+        let Phase::Failed { error } = read(line.as_bytes()).unwrap().phase else { panic!("not failed") };
         assert!(error.starts_with("a b xxx"), "{error}");
         assert_eq!(error.chars().count(), TEXT_MAX);
     }
@@ -279,16 +322,16 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
-            let _ = parse_line(&bytes);
+            let _ = read(&bytes);
         }
 
         #[test]
         fn no_change_of_a_good_line_makes_the_parser_panic(at in 0..LINE.len(), byte in any::<u8>(), cut in 0..LINE.len()) {
             let mut bytes = LINE.as_bytes().to_vec();
             bytes[at] = byte;
-            let _ = parse_line(&bytes);
+            let _ = read(&bytes);
             bytes.truncate(cut);
-            let _ = parse_line(&bytes);
+            let _ = read(&bytes);
         }
     }
 }

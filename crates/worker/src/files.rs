@@ -24,9 +24,11 @@ pub(super) const AGENT: &str = script!(
     "files/agent/common.sh",
     "files/agent/ask.sh",
     "files/agent/observe.sh",
+    "files/agent/fit.sh",
     "files/agent/report.sh",
     "files/agent/configure.sh",
     "files/agent/fence.sh",
+    "files/agent/stop.sh",
     "files/agent/runner.sh",
     "files/agent/alone.sh",
     "files/agent/spot.sh",
@@ -52,8 +54,8 @@ pub(super) const ENABLED_UNITS: [&str; 3] =
 /// All files, in the order in which they are written.
 pub(super) fn files(spec: &WorkerSpec) -> Vec<File> {
     let mut files = vec![
-        File::new(super::AGENT_PATH, "0755", AGENT),
-        File::new("/usr/local/lib/runner-fleet/bootstrap", "0755", BOOTSTRAP),
+        File::new(super::AGENT_PATH, "0755", code_of(AGENT)),
+        File::new("/usr/local/lib/runner-fleet/bootstrap", "0755", code_of(BOOTSTRAP)),
         File::new("/etc/runner-fleet/worker.env", "0644", worker_env(spec)),
     ];
     if let Some(daemon) = daemon_json(spec) {
@@ -72,7 +74,15 @@ pub(super) fn files(spec: &WorkerSpec) -> Vec<File> {
     files
 }
 
-fn units(spec: &WorkerSpec) -> [File; 6] {
+/// A script without its blank lines and its comments (but those for shellcheck, which reads what is rendered): user-data is
+/// small, and the reasons are kept where the source is.
+fn code_of(script: &str) -> String {
+    let is_comment = |line: &str| line.starts_with("# ") && !line.starts_with("# shellcheck") || line == "#";
+    let is_code = |line: &&str| !is_comment(line.trim_start()) && !line.is_empty();
+    script.lines().filter(is_code).flat_map(|line| [line, "\n"]).collect()
+}
+
+fn units(spec: &WorkerSpec) -> [File; 7] {
     // A quarter of the time-out, so that the dead man is late by no more than that; not more often than is useful.
     let deadman = (spec.orphan_timeout.as_secs() / 4).clamp(5, 60);
     let boot = spec.boot_timeout.as_secs().max(1);
@@ -94,6 +104,11 @@ fn units(spec: &WorkerSpec) -> [File; 6] {
         unit!("runner-fleet-deadman.service"),
         unit!("runner-fleet-deadman.timer"),
         unit!("runner-fleet-spot.service"),
+        File::new(
+            "/etc/systemd/system/poweroff.target.d/runner-fleet.conf",
+            "0644",
+            include_str!("files/runner-fleet-poweroff.conf"),
+        ),
     ]
 }
 

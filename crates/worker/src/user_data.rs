@@ -7,6 +7,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +20,9 @@ use runner_fleet_engine::{Trouble, TroubleClass};
 
 /// What EC2 takes, in bytes before base64.
 pub const USER_DATA_MAX: usize = 16 * 1024;
+
+/// How long after `boot_timeout` a machine that is not ready ends, if nothing else has ended it.
+const GUARD_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// Rendered user-data, gzipped. Holds the workers' private SSH host key, hence the silent `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -84,6 +88,7 @@ pub(super) fn cloud_config(spec: &WorkerSpec, host_key: &str) -> String {
     let about = format!("A worker of runner {} for runner-fleet manager {}.", spec.runner, spec.manager);
     let _ = writeln!(yaml, "# {}", about.replace(char::is_control, " "));
     yaml.push_str("bootcmd:\n- 'mkdir -p /run/runner-fleet && echo booting cloud-init >/run/runner-fleet/phase'\n");
+    let _ = writeln!(yaml, "- '{}'", guard(spec));
     if spec.ssh_user == "root" {
         yaml.push_str("disable_root: false\n");
     }
@@ -102,6 +107,14 @@ pub(super) fn cloud_config(spec: &WorkerSpec, host_key: &str) -> String {
         ENABLED_UNITS.join(" ")
     );
     yaml
+}
+
+/// Ends a machine whose boot breaks before our units are there: the dead man and the bootstrap's time limit come with them.
+fn guard(spec: &WorkerSpec) -> String {
+    let seconds = (spec.boot_timeout + GUARD_AFTER).as_secs();
+    format!(
+        "setsid sh -c \"sleep {seconds}; grep -q ^ready /run/runner-fleet/phase || systemctl poweroff\" </dev/null >/dev/null 2>&1 &"
+    )
 }
 
 /// Writes a text as a YAML value, with a newline after it.

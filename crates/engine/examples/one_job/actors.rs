@@ -117,6 +117,7 @@ pub(crate) fn idle(idle_seconds: u64) -> Report {
         idle_seconds,
         queue_size: None,
         disk_free_mib: None,
+        unfit: None,
         interruption: None,
         rebalance: false,
         ecr_error: None,
@@ -140,6 +141,7 @@ pub(crate) fn words(command: &Command) -> String {
         Command::Want { worker, want: Want::Serve } => format!("let {worker} take jobs again"),
         Command::Want { worker, want: Want::Fence { reason } } => format!("fence {worker}: {reason}"),
         Command::Want { worker, want: Want::Stop { reason } } => format!("stop {worker}: {reason}"),
+        Command::Want { worker, want: Want::HardStop { reason } } => format!("stop {worker} hard: {reason}"),
         Command::Terminate(all) => {
             all.iter().map(|one| format!("terminate {}: {}", one.worker, one.reason)).collect::<Vec<_>>().join("; ")
         }

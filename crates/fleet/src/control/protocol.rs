@@ -161,8 +161,9 @@ impl Action {
                     Want::Serve => format!("let {worker} take jobs again"),
                     Want::Fence { .. } => format!("let {worker} take no more jobs"),
                     Want::Stop { .. } => format!("stop the runner on {worker}"),
+                    Want::HardStop { .. } => format!("make the runner on {worker} exit"),
                 };
-                vec![action(what, want.reason().cloned().map(Reason::from))]
+                vec![action(what, want.reason())]
             }
             Command::Terminate(terminations) => {
                 let end =

@@ -8,7 +8,7 @@ use crate::live::worker_spec;
 use crate::ssh::{HostPublicKey, Limits, Output, RunLimits, Session, SshError, Target};
 use runner_fleet_config::Address;
 use runner_fleet_engine::snapshot::WorkerState;
-use runner_fleet_engine::{Instance, InstanceState, Phase, Report, RunnerName};
+use runner_fleet_engine::{Instance, InstanceState, Phase, Report, RunnerName, WorkerId};
 use runner_fleet_worker::{AgentCommand, LINE_MAX, parse_line};
 
 use super::context::CheckContext;
@@ -111,7 +111,7 @@ fn judge_connection(instance: &Instance, target: &Target, error: &SshError) -> F
 async fn agent(worker: &SampleWorker) -> Finding {
     let output = worker.session.run(&AgentCommand::Report.line(&worker.user), &[], COMMAND).await;
     match output {
-        Ok(output) if output.status == Some(0) => match parse_line(&output.stdout) {
+        Ok(output) if output.status == Some(0) => match parse_line(&output.stdout, &WorkerId::new(&worker.id)) {
             Ok(report) => judge_report(&worker.id, &report),
             Err(error) => {
                 Finding::failed(Step::Worker, format!("{}: {error}", worker.id), "replace the worker: drain it")

@@ -165,6 +165,10 @@ fn totals(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt:
         launches_short,
         workers_terminated,
         boots_failed,
+        fences_failed,
+        requests_stuck,
+        stops_failed,
+        unfit,
         interruptions,
         jobs_retried,
         laws_broken,
@@ -175,12 +179,20 @@ fn totals(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt:
         ("launches_short", "Launch calls that gave fewer workers than asked for, or none", launches_short),
         ("workers_terminated", "Workers that the manager terminated", workers_terminated),
         ("boots_failed", "Boots that failed", boots_failed),
+        ("workers_unfit", "Workers that were unfit to run jobs", unfit),
         ("interruptions", "Spot interruption notices", interruptions),
         ("jobs_retried", "Jobs that an interruption killed and that were queued again", jobs_retried),
         ("laws_broken", "Laws of the engine seen broken: anything above 0 is a bug", laws_broken),
     ] {
         let metric = ConstCounter::new(value);
         metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+    }
+    let help = "Workers that did not do as they were told, by what they did not do";
+    let mut disobeyed = encoder.encode_descriptor("disobeyed", help, None, MetricType::Counter)?;
+    for (reason, value) in
+        [("fence-failed", fences_failed), ("request-stuck", requests_stuck), ("stop-failed", stops_failed)]
+    {
+        ConstCounter::new(value).encode(disobeyed.encode_family(&[("reason", reason)])?)?;
     }
     Ok(())
 }

@@ -18,8 +18,8 @@ pub fn tell(command: &Command) {
             info!(runner.name = %runner, launch.token = %token, reason.kind = reason, "{}", sentence(command));
         }
         Command::Want { worker, want } => {
-            let reason = want.reason().map(<&str>::from);
-            info!(worker.id = %worker, reason.kind = reason, "{}", sentence(command));
+            let reason = want.reason();
+            info!(worker.id = %worker, reason.kind = reason.as_ref().map(Reason::kind), "{}", sentence(command));
         }
         Command::Terminate(terminations) => {
             for (action, Termination { worker, reason }) in Action::of(command).iter().zip(terminations) {

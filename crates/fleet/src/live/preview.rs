@@ -139,7 +139,10 @@ async fn glances(setup: &Setup, key: &ManagerKey, instances: Vec<Instance>) -> V
         let known = setup.runner(&instance.runner)?;
         let provision = provision(&setup.config, known, key, &instance.id);
         let address = instance.address?;
-        Some(async move { (instance.id, probe(address, &provision, key).await) })
+        Some(async move {
+            let event = probe(&instance.id, address, &provision, key).await;
+            (instance.id, event)
+        })
     });
     let heard: Vec<_> = futures::stream::iter(event).buffer_unordered(GLANCES_MAX).collect().await;
     let by_worker: BTreeMap<_, _> = heard.into_iter().collect();

@@ -37,6 +37,7 @@ pub(super) enum Happening {
     Serves { worker: WorkerId, incarnation: u32 },
     FenceRead { worker: WorkerId, connection: u64, fence: bool },
     StopRead { worker: WorkerId, connection: u64 },
+    HardStopRead { worker: WorkerId, connection: u64 },
     Stopped(WorkerId),
     LinkAttempt { worker: WorkerId, connection: u64 },
     Reports { worker: WorkerId, connection: u64 },

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::event_log::Fact;
 use crate::rng::Stream;
-use runner_fleet_engine::{ConnectionFailure, Event, Goal, Reason, RunnerState, Want, WorkerEvent, WorkerId};
+use runner_fleet_engine::{ConnectionFailure, Event, Goal, RunnerState, Want, WorkerEvent, WorkerId};
 
 use super::agenda::Happening;
 use super::{World, later};
@@ -43,6 +43,7 @@ impl Order {
             Goal::Serve => runner == RunnerState::Fenced,
             Goal::Fence => matches!(runner, RunnerState::Serving | RunnerState::Absent),
             Goal::Stop => matches!(runner, RunnerState::Fenced | RunnerState::Absent),
+            Goal::HardStop => !matches!(runner, RunnerState::Stopping | RunnerState::Stopped | RunnerState::Failed),
         }
     }
 }
@@ -167,9 +168,10 @@ impl World {
             Want::Serve => "unfence",
             Want::Fence { .. } => "fence",
             Want::Stop { .. } => "stop",
+            Want::HardStop { .. } => "hard-stop",
         };
-        self.note_touch(what, worker, want.reason().cloned().map(Reason::from));
-        if !matches!(want, Want::Stop { .. }) {
+        self.note_touch(what, worker, want.reason());
+        if matches!(want, Want::Serve | Want::Fence { .. }) {
             self.tell_to_go(worker, *want != Want::Serve);
         }
         if let Some(host) = self.hosts.get_mut(worker) {
@@ -196,6 +198,7 @@ impl World {
                 Goal::Serve => self.send_fence(worker, false),
                 Goal::Fence => self.send_fence(worker, true),
                 Goal::Stop => self.send_stop(worker),
+                Goal::HardStop => self.send_hard_stop(worker),
             }
         }
     }

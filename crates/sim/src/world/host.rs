@@ -7,14 +7,16 @@ use jiff::Timestamp;
 
 use crate::event_log::{Fact, Killer, TouchTruth};
 use crate::rng::Stream;
-use runner_fleet_engine::{JobId, Phase, ProjectId, Reason, Report, RunnerName, RunnerState, SystemId, WorkerId};
+use runner_fleet_engine::{
+    JobId, Phase, ProjectId, Reason, Report, RunnerName, RunnerState, SystemId, Unfit, WorkerId,
+};
 
 use super::agenda::{Happening, Stage};
 use super::connection::Connection;
 use super::{World, later};
 
 /// GitLab holds a job request for up to this time.
-const LONG_POLL_SECONDS: u64 = 50;
+pub(super) const LONG_POLL_SECONDS: u64 = 50;
 
 /// The insides of a worker.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,9 +75,15 @@ pub enum Lie {
     HugeQueue,
     /// EC2 is about to take it back.
     CriesWolf,
+    /// Jobs would fail on it.
+    Unfit,
     /// Its runner says that it serves, and asks for no job for up to half an hour.
     Deaf,
-    /// It is told to stop, and nothing happens.
+    /// It is told to take no more jobs, and goes on; only a hard stop ends its runner.
+    NeverFences,
+    /// A job request of its runner never ends by itself.
+    StuckRequest,
+    /// It is told to stop, and nothing happens, however hard.
     IgnoresStop,
     /// It is told to stop, says that it does, and does not.
     NeverStops,
@@ -83,7 +91,7 @@ pub enum Lie {
 
 impl Lie {
     /// All of them.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::NoDocker,
         Self::NoMetrics,
         Self::IdleForAges,
@@ -92,7 +100,10 @@ impl Lie {
         Self::ClaimsIds,
         Self::HugeQueue,
         Self::CriesWolf,
+        Self::Unfit,
         Self::Deaf,
+        Self::NeverFences,
+        Self::StuckRequest,
         Self::IgnoresStop,
         Self::NeverStops,
     ];
@@ -114,7 +125,13 @@ impl Lie {
             }
             Self::HugeQueue => report.queue_size = Some(u32::MAX),
             Self::CriesWolf => report.rebalance = true,
-            Self::RunsMillions | Self::Deaf | Self::IgnoresStop | Self::NeverStops => {}
+            Self::Unfit => report.unfit = Some(Unfit::Disk),
+            Self::RunsMillions
+            | Self::Deaf
+            | Self::NeverFences
+            | Self::StuckRequest
+            | Self::IgnoresStop
+            | Self::NeverStops => {}
         }
     }
 }
@@ -193,7 +210,7 @@ impl Host {
     /// Whether the manager has no reason to think that it takes no jobs: it was not told to go, does not ask for it, and does
     /// not seem full.
     pub(super) fn is_counted_on(&self) -> bool {
-        !self.told_to_go && !matches!(self.lie, Some(Lie::CriesWolf | Lie::RunsMillions))
+        !self.told_to_go && !matches!(self.lie, Some(Lie::CriesWolf | Lie::Unfit | Lie::RunsMillions))
     }
 
     /// Jobs that its lie may make the manager launch for: a whole queue, where only workers tell of it; or those that it has
@@ -231,6 +248,7 @@ impl Host {
             idle_seconds: if self.jobs.is_empty() { idle.as_secs() } else { 0 },
             queue_size: self.queue_size,
             disk_free_mib: Some(20_000),
+            unfit: None,
             interruption: self.interruption,
             rebalance: false,
             ecr_error: None,
@@ -313,8 +331,8 @@ impl World {
     /// The long poll of a runner that asks no more comes back empty.
     pub(super) fn request_ends(&mut self, worker: &WorkerId, request: u64) {
         let Some(host) = self.hosts.get_mut(worker) else { return };
-        if host.runner_state != RunnerState::Serving && host.request == Some(Request { number: request, brings: None })
-        {
+        let ends = host.runner_state != RunnerState::Serving && host.lie != Some(Lie::StuckRequest);
+        if ends && host.request == Some(Request { number: request, brings: None }) {
             host.request = None;
             self.tell(worker);
         }
@@ -352,6 +370,7 @@ impl World {
             host.runner_state = RunnerState::Stopped;
         }
         self.job_over(job);
+        self.exits_when_empty(worker);
         let after = self.rng.millis(Stream::Jobs, 200, 3_000);
         self.soon(after, Happening::Asks(worker.clone()));
         if self.scenario.lean && asks_on {
@@ -359,85 +378,6 @@ impl World {
             return self.beat(worker);
         }
         self.tell(worker);
-    }
-
-    /// A fence or its withdrawal sets out on the connection that is up now.
-    pub(super) fn send_fence(&mut self, worker: &WorkerId, fence: bool) {
-        let after = self.rng.millis(Stream::Connection, 100, 3_000);
-        if let Some((connection, at)) = self.reserve_link(worker, after) {
-            self.agenda.put(at, Happening::FenceRead { worker: worker.clone(), connection, fence });
-        }
-    }
-
-    pub(super) fn fence_read(&mut self, worker: &WorkerId, connection: u64, fence: bool) {
-        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive && host.connection.is_still(connection))
-        else {
-            return;
-        };
-        host.fence_wanted = fence;
-        match (host.runner_state, fence) {
-            (RunnerState::Serving, true) => {
-                host.runner_state = RunnerState::Fenced;
-                if let Some(request) = host.request {
-                    let rest = self.rng.millis(Stream::Jobs, 0, LONG_POLL_SECONDS * 1_000);
-                    self.soon(rest, Happening::RequestEnds { worker: worker.clone(), request: request.number });
-                }
-            }
-            (RunnerState::Fenced, false) => {
-                host.runner_state = RunnerState::Serving;
-                self.runner_asks(worker);
-            }
-            (
-                RunnerState::Absent
-                | RunnerState::Serving
-                | RunnerState::Fenced
-                | RunnerState::Stopping
-                | RunnerState::Stopped
-                | RunnerState::Failed,
-                _,
-            ) => {}
-        }
-        self.tell(worker);
-    }
-
-    pub(super) fn send_stop(&mut self, worker: &WorkerId) {
-        let after = self.rng.millis(Stream::Connection, 100, 1_000);
-        if let Some((connection, at)) = self.reserve_link(worker, after) {
-            self.agenda.put(at, Happening::StopRead { worker: worker.clone(), connection });
-        }
-    }
-
-    /// The agent stops the runner only if it is fenced and empty; otherwise it just says how things stand.
-    pub(super) fn stop_read(&mut self, worker: &WorkerId, connection: u64) {
-        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive && host.connection.is_still(connection))
-        else {
-            return;
-        };
-        match host.runner_state {
-            RunnerState::Fenced if host.lie == Some(Lie::IgnoresStop) => {}
-            RunnerState::Fenced if host.jobs.is_empty() && host.request.is_none() => {
-                host.runner_state = RunnerState::Stopping;
-                if host.lie == Some(Lie::NeverStops) {
-                    return self.tell(worker);
-                }
-                let after = self.rng.millis(Stream::Jobs, 200, 2_000);
-                self.soon(after, Happening::Stopped(worker.clone()));
-            }
-            RunnerState::Absent => host.runner_state = RunnerState::Stopped,
-            RunnerState::Fenced
-            | RunnerState::Serving
-            | RunnerState::Stopping
-            | RunnerState::Stopped
-            | RunnerState::Failed => {}
-        }
-        self.tell(worker);
-    }
-
-    pub(super) fn runner_stopped(&mut self, worker: &WorkerId) {
-        if let Some(host) = self.hosts.get_mut(worker).filter(|host| host.runner_state == RunnerState::Stopping) {
-            host.runner_state = RunnerState::Stopped;
-            self.tell(worker);
-        }
     }
 
     pub(super) fn note_touch(&mut self, what: &'static str, worker: &WorkerId, reason: Option<Reason>) {

@@ -80,6 +80,7 @@ pub(crate) fn serving(jobs: u32) -> Report {
         idle_seconds: 0,
         queue_size: None,
         disk_free_mib: None,
+        unfit: None,
         interruption: None,
         rebalance: false,
         ecr_error: None,

@@ -118,7 +118,9 @@ impl Perfect {
             }
             Command::Want { worker, want: Want::Fence { .. } } => self.turns(&worker, RunnerState::Fenced),
             Command::Want { worker, want: Want::Serve } => self.turns(&worker, RunnerState::Serving),
-            Command::Want { worker, want: Want::Stop { .. } } => self.turns(&worker, RunnerState::Stopped),
+            Command::Want { worker, want: Want::Stop { .. } | Want::HardStop { .. } } => {
+                self.turns(&worker, RunnerState::Stopped)
+            }
             Command::Terminate(all) => {
                 for one in all {
                     self.reports.remove(&one.worker);

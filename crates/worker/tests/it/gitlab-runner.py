@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""gitlab-runner, as far as signals go: SIGHUP reloads, SIGQUIT ends it once the file /job is gone, SIGTERM at once."""
+"""gitlab-runner, as far as signals go: SIGHUP reloads, SIGQUIT ends it once the file /job is gone, SIGTERM at once, unless
+there is a file /stubborn."""
 import os, signal, sys, time
 
 root = os.environ["RUNNER_FLEET_ROOT"]
@@ -22,7 +23,8 @@ def on_quit(*_):
 
 def on_term(*_):
     note("TERM")
-    sys.exit(1)
+    if not os.path.exists(root + "/stubborn"):
+        sys.exit(1)
 
 
 signal.signal(signal.SIGHUP, lambda *_: note("HUP"))

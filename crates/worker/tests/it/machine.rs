@@ -33,7 +33,7 @@ pub(super) struct Machine {
 
 /// The tools of a stock image; neither dockerd nor gitlab-runner.
 const TOOLS: &str = "sh env awk sed grep cut cat mv cp rm mkdir chmod head tail sha256sum curl uname date df wc tr cmp \
-    sleep id flock ln touch printf setsid sort timeout";
+    sleep id flock ln readlink touch printf setsid sort timeout";
 
 /// sh (dash on Debian) and busybox's, which has other tools and another opinion on what POSIX is.
 pub(super) fn shells() -> Vec<Vec<String>> {
@@ -111,6 +111,19 @@ impl Machine {
         std::fs::set_permissions(self.path(path), PermissionsExt::from_mode(0o755)).unwrap();
     }
 
+    /// A setting of the agent, which holds from the next call on.
+    pub(super) fn set(&self, setting: &str) {
+        let path = "/etc/default/runner-fleet";
+        self.write(path, &format!("{}{setting}\n", self.read(path)));
+    }
+
+    /// Makes a tool fail, as on a full disk, for every file below this path. A function, because busybox's shell prefers its
+    /// own tools to what lies in the path.
+    pub(super) fn fails_below(&self, tool: &str, path: &str) {
+        let path = self.path(path).display().to_string();
+        self.set(&format!("{tool}() {{ case \"$*\" in *{path}/*) return 1 ;; esac; command {tool} \"$@\"; }}"));
+    }
+
     pub(super) fn path(&self, path: &str) -> PathBuf {
         self.root.path().join(path.trim_start_matches('/'))
     }
@@ -161,8 +174,32 @@ impl Machine {
         self.pages.lock().unwrap().insert(path.to_owned(), body.into());
     }
 
+    /// What was asked for by POST.
+    pub(super) fn posted(&self) -> String {
+        self.pages.lock().unwrap().get("posted").cloned().unwrap_or_default()
+    }
+
     pub(super) fn no_page(&self, path: &str) {
         self.pages.lock().unwrap().remove(path);
+    }
+
+    /// What df shows of a disk: free and total MiB, free inodes and all.
+    pub(super) fn disk(&self, mib: (u64, u64), inodes: (u64, u64)) {
+        let shown = |free: u64, total: u64| format!("Filesystem 1 2 3 4 5\n/dev/x {total} 1 {free} 9% /");
+        let (blocks, inodes) = (shown(mib.0 * 1024, mib.1 * 1024), shown(inodes.0, inodes.1));
+        self.set(&format!("df() {{ case $1 in *i*) echo '{inodes}' ;; *) echo '{blocks}' ;; esac; }}"));
+    }
+
+    /// As [`Self::metrics`], of a runner some of whose jobs have failed for its own reasons, and for others.
+    pub(super) fn failed_jobs(&self, started: u32, by_runner: u32, by_script: u32) {
+        self.metrics(0, 1, started, 1);
+        let reasons = [("runner_system_failure", by_runner), ("script_failure", by_script)];
+        let mut pages = self.pages.lock().unwrap();
+        for (reason, jobs) in reasons {
+            let line =
+                format!("gitlab_runner_failed_jobs_total{{failure_reason=\"{reason}\",runner=\"abc\"}} {jobs}\n");
+            pages.entry("/metrics".to_owned()).or_default().push_str(&line);
+        }
     }
 
     /// The runner's metrics, in the words of gitlab-runner.
@@ -243,7 +280,8 @@ impl Machine {
 
     pub(super) fn report(&self) -> Report {
         let text = self.agent("report");
-        parse_line(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"))
+        parse_line(text.lines().next().unwrap_or_default().as_bytes(), &worker())
+            .unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
     /// The config.toml that the manager would push.
@@ -304,6 +342,9 @@ fn answer(pages: &Pages, mut request: BufReader<impl Read>, mut stream: impl Wri
         header.clear();
     }
     let path = line.split_whitespace().nth(1).unwrap_or_default().split('?').next().unwrap_or_default();
+    if line.starts_with("POST ") {
+        pages.lock().unwrap().entry("posted".to_owned()).or_default().push_str(&format!("{path} "));
+    }
     let (status, body) = match pages.lock().unwrap().get(path) {
         Some(body) => ("200 OK", body.clone()),
         None => ("404 Not Found", "nothing here".to_owned()),

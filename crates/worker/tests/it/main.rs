@@ -6,7 +6,9 @@
 mod agent;
 mod alone;
 mod bootstrap;
+mod fit;
 mod machine;
+mod obedience;
 mod rendered;
 mod seed;
 mod specs;

@@ -59,13 +59,16 @@ fn what_is_rendered_is_what_was_reviewed() {
         let rendered = render(&spec, &worker());
         golden(&format!("{name}.masked.toml"), &rendered.config_toml);
         golden(&format!("{name}.docker.json"), &docker_config(&spec));
-        // The scripts are in the repository as they are; what is around them is golden.
+        // The scripts are in the repository, with their comments; what is around them is golden.
         let mut around = rendered.user_data;
         for script in scripts() {
             let text = std::fs::read_to_string(format!("{}/src/files/{script}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-            let block: String =
-                text.lines().map(|line| if line.is_empty() { "\n".into() } else { format!("    {line}\n") }).collect();
-            assert!(around.contains(&block), "{script} is not in the user-data as it is");
+            let is_comment = |line: &str| {
+                line.trim().starts_with('#') && !["#!", "# shellcheck"].iter().any(|kept| line.contains(kept))
+            };
+            let is_code = |line: &&str| !line.is_empty() && !is_comment(line);
+            let block: String = text.lines().filter(is_code).map(|line| format!("    {line}\n")).collect();
+            assert!(around.contains(&block), "{script}'s code is not in the user-data as it is");
             around = around.replace(&block, &format!("    (files/{script})\n"));
         }
         golden(&format!("{name}.user-data.yaml"), &around);

@@ -15,6 +15,7 @@ fn command(goal: Goal) -> AgentCommand {
         Goal::Fence => AgentCommand::Fence,
         Goal::Serve => AgentCommand::Unfence,
         Goal::Stop => AgentCommand::Stop,
+        Goal::HardStop => AgentCommand::HardStop,
     }
 }
 
@@ -24,6 +25,7 @@ fn is_open(goal: Goal, runner: RunnerState) -> bool {
         Goal::Fence => runner == RunnerState::Serving,
         Goal::Serve => runner == RunnerState::Fenced,
         Goal::Stop => matches!(runner, RunnerState::Serving | RunnerState::Fenced),
+        Goal::HardStop => !matches!(runner, RunnerState::Stopped | RunnerState::Failed),
     }
 }
 
@@ -141,7 +143,7 @@ impl CommandQueue {
         if let Some(at) = self.not_before.filter(|at| *at > now) {
             return Next::At(at);
         }
-        let leaving = matches!(self.goal, Some(Goal::Fence | Goal::Stop));
+        let leaving = self.goal.is_some_and(|goal| goal != Goal::Serve);
         let unconfigured = self.ready && runner == RunnerState::Absent;
         let outdated = self.ready
             && self.config_pushed != self.config_version
@@ -215,8 +217,8 @@ pub(super) mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
-    use AgentCommand::{Configure, Fence, Stop, Unfence};
-    use RunnerState::{Absent, Fenced, Serving, Stopped};
+    use AgentCommand::{Configure, Fence, HardStop, Stop, Unfence};
+    use RunnerState::{Absent, Fenced, Serving, Stopped, Stopping};
 
     use super::*;
 
@@ -233,6 +235,7 @@ pub(super) mod tests {
             idle_seconds: 0,
             queue_size: None,
             disk_free_mib: None,
+            unfit: None,
             interruption: None,
             rebalance: false,
             ecr_error: None,
@@ -326,6 +329,22 @@ pub(super) mod tests {
         assert_eq!(desk.settles(), Some(Unfence));
         desk.commands.want(Goal::Stop);
         assert_eq!(desk.settles(), Some(Stop));
+        desk.hears(Stopped);
+        desk.passes(100);
+        assert_eq!(desk.settles(), None);
+    }
+
+    #[test]
+    fn a_hard_stop_is_told_until_the_runner_is_gone() {
+        let mut desk = Desk::new();
+        desk.hears(Serving);
+        desk.commands.want(Goal::HardStop);
+        for _ in 0..3 {
+            assert_eq!(desk.runs(Outcome::Later), Some(HardStop), "each call is one step of it");
+            desk.hears(Stopping);
+            desk.passes(10);
+        }
+        assert_eq!(desk.settles(), Some(HardStop));
         desk.hears(Stopped);
         desk.passes(100);
         assert_eq!(desk.settles(), None);

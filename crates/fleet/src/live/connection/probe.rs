@@ -8,21 +8,26 @@ use super::provision::Provision;
 use super::session::{failure, is_missing};
 use crate::ssh::error::plain;
 use crate::ssh::{HostPublicKey, Limits, ManagerKey, RunLimits, Session, Target};
-use runner_fleet_engine::{ConnectionFailure, WorkerEvent};
+use runner_fleet_engine::{ConnectionFailure, WorkerEvent, WorkerId};
 use runner_fleet_worker::agent::{self, AgentCommand};
 
 /// A report takes a fraction of a second; a worker under load deserves some patience.
 const REPORT: RunLimits = RunLimits { time: Duration::from_secs(15), stdout_bytes_max: agent::LINE_MAX };
 
 /// Asks the agent for one report; what a connection would tell the engine about this worker.
-pub async fn probe(address: IpAddr, provision: &Provision, key: &ManagerKey) -> WorkerEvent {
-    match report(address, provision, key).await {
+pub async fn probe(worker: &WorkerId, address: IpAddr, provision: &Provision, key: &ManagerKey) -> WorkerEvent {
+    match report(worker, address, provision, key).await {
         Ok(event) => event,
         Err(failure) => WorkerEvent::Disconnected(failure),
     }
 }
 
-async fn report(address: IpAddr, provision: &Provision, key: &ManagerKey) -> Result<WorkerEvent, ConnectionFailure> {
+async fn report(
+    worker: &WorkerId,
+    address: IpAddr,
+    provision: &Provision,
+    key: &ManagerKey,
+) -> Result<WorkerEvent, ConnectionFailure> {
     let Provision { user, port, host_key_public, bundle: _ } = provision;
     let host_key = HostPublicKey::parse(host_key_public)
         .ok_or_else(|| ConnectionFailure::Refused("the pinned host key is not an ed25519 key".into()))?;
@@ -37,6 +42,6 @@ async fn report(address: IpAddr, provision: &Provision, key: &ManagerKey) -> Res
         let words = plain(&String::from_utf8_lossy(&output.stderr));
         return Err(ConnectionFailure::Refused(format!("the agent reports nothing: {words}")));
     }
-    let report = agent::parse_line(line).map_err(|error| ConnectionFailure::Refused(error.to_string()))?;
+    let report = agent::parse_line(line, worker).map_err(|error| ConnectionFailure::Refused(error.to_string()))?;
     Ok(WorkerEvent::Report(Box::new(report)))
 }

@@ -106,7 +106,7 @@ async fn read(connection: &WorkerConnection, lines: &mut LineStream, heard: &mut
             Some(Ok(None)) => return why_it_ended(lines, *heard),
             Some(Ok(Some(line))) => line,
         };
-        match agent::parse_line(&line) {
+        match agent::parse_line(&line, &connection.worker) {
             Ok(report) => {
                 *heard = true;
                 connection.heard();

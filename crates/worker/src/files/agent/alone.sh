@@ -15,20 +15,26 @@ deadman() {
         return 0
     fi
     [ -e "$RUN/draining" ] || say "no manager for $orphan_seconds s; taking no further job"
-    fence orphan
+    # Nothing that fails here may keep the rest from being tried.
+    (fence orphan)
     observe
-    case $state in
-        failed) ;;
-        absent | stopped) [ "$jobs_docker" -eq 0 ] || return 0 ;;
-        stopping) return 0 ;;
-        serving) return 0 ;;
-        fenced)
-            is_empty || return 0
-            end_runner || return 0
-            ;;
-    esac
+    if runner_alive && ! deadman_ends; then return 0; fi
     : >"$RUN/stopping"
     power_off "no manager for $orphan_seconds s and no job"
+}
+
+# deadman_ends: ends a runner without a job; fails as long as it is there. One that has become empty stops by itself, one that
+# has not within stuck_seconds is made to, whatever it still says.
+deadman_ends() {
+    if has_jobs; then
+        rm -f "$RUN/stuck-since"
+        return 1
+    fi
+    if [ "$state" = fenced ] && is_empty; then end_runner && return 0; fi
+    [ -r "$RUN/stuck-since" ] || echo "$now" | put "$RUN/stuck-since"
+    read -r s_since <"$RUN/stuck-since"
+    if [ $((now - s_since)) -lt "$stuck_seconds" ]; then return 1; fi
+    (hard_stop)
 }
 
 # boot_failed: started by systemd when the bootstrap has failed or taken too long. With instance-initiated shutdown set

@@ -1,8 +1,8 @@
 # What the runner and Docker answer.
 
 # Two keys to "busy": the runner's own metrics and the labels of its containers. One curl asks both.
-# Prints: metrics_ok jobs requests started queue loaded docker_ok containers_with_jobs ids projects
-# `loaded` counts reads of config.toml (-1: not told); ids are comma-separated, projects are `"job":project`, "-" for none.
+# Prints: metrics_ok jobs requests started queue loaded docker_ok containers_with_jobs ids projects failures
+# `failures` counts jobs that failed for the runner's own reasons; `loaded` counts reads of config.toml (-1: not told); ids are comma-separated, projects are `"job":project`, "-" for none.
 ask() {
     set --
     $single || set -- -w '\n#metrics %{http_code}\n' "$metrics"
@@ -18,6 +18,7 @@ ask() {
         /^gitlab_runner_jobs[{ ]/ { if ($0 !~ /[{,]state="idle"/) jobs += $NF; next }
         /^gitlab_runner_request_concurrency[{ ]/ { requests += $NF; next }
         /^gitlab_runner_jobs_total[{ ]/ { started += $NF; next }
+        /^gitlab_runner_failed_jobs_total[{]/ { if ($0 ~ /="runner_system_failure"/) failures += $NF; next }
         /^gitlab_runner_job_queue_size[{ ]/ { if (queue == "null" || $NF > queue) queue = int($NF); next }
         /^gitlab_runner_configuration_loaded_total[{ ]/ { loaded = $NF; next }
         {
@@ -40,7 +41,7 @@ ask() {
         }
         END {
             if (queue != "null" && queue < 0) queue = 0
-            printf "%d %d %d %d %s %d %d %d %s %s\n", metrics_ok, jobs, requests, started, queue, loaded, docker_ok, n, \
-                (n ? substr(ids, 2) : "-"), (projects == "" ? "-" : substr(projects, 2))
+            printf "%d %d %d %d %s %d %d %d %s %s %d\n", metrics_ok, jobs, requests, started, queue, loaded, docker_ok, n, \
+                (n ? substr(ids, 2) : "-"), (projects == "" ? "-" : substr(projects, 2)), failures
         }'
 }

@@ -46,6 +46,13 @@ reload_runner() {
     fi
 }
 
+# instance_now: sets instance, as cloud-init has learned it from EC2; empty where it has not.
+instance=''
+instance_now() {
+    if [ -z "$instance" ] && [ -r "$INSTANCE_ID" ]; then read -r instance <"$INSTANCE_ID"; fi
+    case $instance in *[!0-9a-zA-Z-]*) instance='' ;; esac
+}
+
 power_off() {
     say "$*; powering off"
     systemctl poweroff

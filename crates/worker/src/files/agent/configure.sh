@@ -39,8 +39,12 @@ configure() {
     without_ecr=$b_value
     bundle_length fenced-bytes
     fenced=$b_value
+    instance_now
+    if [ -n "$instance" ] && [ "$(printf %s "$instance" | sha256sum | cut -c 1-12)" != "${id#??}" ]; then
+        die 7 "the bundle is another instance's; nothing was changed"
+    fi
     mkdir -p "${CONFIG%/*}" "$RUN"
-    new=$CONFIG.new.$$
+    new=$SHOWN.new.$$
     trap 'rm -f "$new"' EXIT
     cat >"$new" || die 1 "cannot write $new"
     [ "$(wc -c <"$new" | tr -d ' ')" = $((full + without_ecr + fenced)) ] ||
@@ -55,9 +59,10 @@ configure() {
     else
         unpack "$full" "$without_ecr" "$SERVING"
     fi
+    if [ "$(readlink "$CONFIG")" != "$SHOWN" ]; then ln -sf "$SHOWN" "$CONFIG" || die 1 "cannot link $CONFIG"; fi
     wanted=$SERVING
     if [ -e "$RUN/draining" ]; then wanted=$FENCED; fi
-    if ! cmp -s "$wanted" "$CONFIG"; then
+    if ! cmp -s "$wanted" "$SHOWN"; then
         show "$wanted"
         reload_runner
     fi

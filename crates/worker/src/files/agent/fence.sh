@@ -1,22 +1,22 @@
 # Which configuration the runner reads, and its end.
 
-# show FILE: the runner reads FILE from now on. A link and a rename need no room, so that a full disk hinders no fence. The
-# runner looks for a newer time.
+# show FILE: the runner reads FILE from now on. All of it lies in memory, so that no disk hinders a fence. The runner looks
+# for a newer time.
 show() {
     touch "$1"
-    if cmp -s "$1" "$CONFIG"; then return 0; fi
-    ln -f "$1" "$CONFIG.$$" || die 1 "cannot link $1"
-    mv -f "$CONFIG.$$" "$CONFIG" || die 1 "cannot replace $CONFIG"
+    if cmp -s "$1" "$SHOWN"; then return 0; fi
+    ln -f "$1" "$SHOWN.$$" || die 1 "cannot link $1"
+    mv -f "$SHOWN.$$" "$SHOWN" || die 1 "cannot replace $SHOWN"
 }
 
 fenced_for() { [ -r "$RUN/draining" ] && read -r f_reason _ <"$RUN/draining" && [ "$f_reason" = "$1" ]; }
 
-# fence REASON (manager, orphan, interruption): a later, graver reason replaces an earlier one.
+# fence REASON (manager, orphan, interruption, unfit, clean): a later, graver reason replaces an earlier one.
 fence() {
     lock
     if [ -e "$RUN/draining" ]; then
         read -r f_reason f_rest <"$RUN/draining"
-        if [ "$1" != orphan ] && [ "$f_reason" != interruption ]; then echo "$1 $f_rest" | put "$RUN/draining"; fi
+        if [ "$1" != orphan ] && [ "$1" != clean ] && [ "$f_reason" != interruption ]; then echo "$1 $f_rest" | put "$RUN/draining"; fi
         unlock
         return 0
     fi
@@ -42,9 +42,11 @@ EOT
     unlock
 }
 
+# unfence [REASON]: by the manager, or by whom the fence is.
 unfence() {
     lock
-    if [ -e "$RUN/stopping" ] || [ -e "$RUN/interruption" ]; then die 6 "this worker is ending"; fi
+    if fenced_for clean && [ "${1:-}" != clean ]; then die 4 "this worker is being cleaned"; fi
+    if [ -e "$RUN/stopping" ] || [ -e "$RUN/interruption" ] || [ -e "$RUN/unfit" ]; then die 6 "this worker is ending"; fi
     if [ -e "$RUN/draining" ]; then
         if $single; then die 6 "a single-use worker cannot be unfenced"; fi
         if [ -e "$SERVING" ]; then show "$SERVING"; fi
@@ -52,41 +54,4 @@ unfence() {
         reload_runner
     fi
     unlock
-}
-
-# end_runner: SIGQUIT to the main process only, and wait. Never kills a job: with one, the runner just stays.
-end_runner() {
-    : >"$RUN/stopping"
-    if runner_alive; then kill -s QUIT "$pid"; fi
-    waited=0
-    while runner_alive; do
-        if [ "$waited" -ge "$stop_seconds" ]; then return 1; fi
-        sleep 1
-        waited=$((waited + 1))
-    done
-}
-
-stop() {
-    observe
-    # A Docker that is silent for a moment may hide a job; one that is down hides nothing that the metrics do not show.
-    asked=1
-    while [ -S "$DOCKER_SOCKET" ] && [ "$docker_ok" != 1 ] && [ "$asked" -lt 5 ]; do
-        sleep 1
-        observe
-        asked=$((asked + 1))
-    done
-    case $state in
-        absent | stopped | failed)
-            [ "$jobs_docker" -eq 0 ] || die 4 "$jobs_docker jobs still have containers"
-            : >"$RUN/stopping"
-            return 0
-            ;;
-        serving) die 3 "the runner is not fenced" ;;
-        fenced | stopping) ;;
-    esac
-    if ! $single && [ "$metrics_ok" != 1 ] && [ "$state" = fenced ]; then die 4 "the runner's metrics do not answer"; fi
-    if [ "$state" = fenced ]; then
-        is_empty || die 4 "jobs by metrics $jobs_metrics, by containers $jobs_docker, open requests $requests"
-    fi
-    end_runner || die 5 "the runner has not exited within $stop_seconds s of SIGQUIT"
 }

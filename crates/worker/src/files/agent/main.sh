@@ -6,10 +6,11 @@ case ${1:-} in
     fence) fence manager ;;
     unfence) unfence ;;
     stop) stop ;;
+    hard-stop) hard_stop ;;
     exec-runner) exec_runner ;;
     runner-ended) runner_ended ;;
     deadman) deadman ;;
     spot) spot ;;
     boot-failed) boot_failed ;;
-    *) die 2 "usage: agent watch | report | configure | fence | unfence | stop" ;;
+    *) die 2 "usage: agent watch | report | configure | fence | unfence | stop | hard-stop" ;;
 esac

@@ -1,18 +1,19 @@
 # What the worker is doing, made of these answers.
 
 metrics_ok=0 jobs_metrics=0 requests=0 started_raw=0 queue=null loaded=-1 docker_ok=0 jobs_docker=0 ids=- projects=-
-docker_silent=0
+docker_silent=0 failures=0
 
 # observe: unknown is not zero. What cannot be asked keeps its last value, and a live runner that does not answer counts
 # as one that may still get a job.
 observe() {
     uptime_now
-    read -r a_ok a_jobs a_requests a_started a_queue a_loaded a_docker a_count a_ids a_projects <<EOT
+    read -r a_ok a_jobs a_requests a_started a_queue a_loaded a_docker a_count a_ids a_projects a_failures <<EOT
 $(ask)
 EOT
     metrics_ok=${a_ok:-0}
     if [ "$metrics_ok" = 1 ]; then
         jobs_metrics=$a_jobs requests=$a_requests started_raw=$a_started queue=$a_queue loaded=$a_loaded
+        failures=$a_failures
     fi
     docker_ok=${a_docker:-0}
     if [ "$docker_ok" = 1 ]; then
@@ -117,7 +118,7 @@ idle_time() {
     if [ "$started_raw" -gt "$stats_last" ]; then
         stats_last=$started_raw idle_since=$now
     fi
-    if [ "$jobs_metrics" -gt 0 ] || [ "$jobs_docker" -gt 0 ]; then idle_since=$now; fi
+    if has_jobs; then idle_since=$now; fi
     started=$((stats_base + stats_last)) idle_seconds=$((now - idle_since))
     # While a job runs the time moves every second; a copy every 10 s is exact enough for the next watch.
     if [ "$stats_kept" != "$stats_base $stats_last $((idle_since / 10))" ]; then
@@ -126,4 +127,6 @@ idle_time() {
     fi
 }
 
-is_empty() { [ "$jobs_metrics" -eq 0 ] && [ "$jobs_docker" -eq 0 ] && [ "$requests" -eq 0 ]; }
+has_jobs() { [ "$jobs_metrics" -gt 0 ] || [ "$jobs_docker" -gt 0 ]; }
+
+is_empty() { ! has_jobs && [ "$requests" -eq 0 ]; }

@@ -22,12 +22,22 @@ interruption_now() {
     if [ -e "$RUN/rebalance" ]; then rebalance=true; fi
 }
 
-disk='' disk_at=0
+# disk_numbers UNIT: what is free and what there is, from df.
+disk_numbers() {
+    awk -v unit="$1" 'NR == 2 && $2 ~ /^[0-9]+$/ && $2 > 0 && $4 ~ /^[0-9]+$/ { printf "%d %d", $4 / unit, $2 / unit }'
+}
+
+disk=null disk_total='' inodes=0 inodes_total='' disk_at=''
 disk_free() {
-    if [ -n "$disk" ] && [ $((now - disk_at)) -lt 30 ]; then return; fi
+    if [ -n "$disk_at" ] && [ $((now - disk_at)) -lt 30 ]; then return; fi
     disk_at=$now disk_of=$ROOT/var/lib/docker
     [ -d "$disk_of" ] || disk_of=${ROOT:-/}
-    disk=$(df -Pk "$disk_of" 2>/dev/null | awk 'NR == 2 && $4 ~ /^[0-9]+$/ { printf "%d", $4 / 1024 }')
+    read -r disk disk_total <<EOT
+$(df -Pk "$disk_of" 2>/dev/null | disk_numbers 1024)
+EOT
+    read -r inodes inodes_total <<EOT
+$(df -Pi "$disk_of" 2>/dev/null | disk_numbers 1)
+EOT
     disk=${disk:-null}
 }
 
@@ -51,14 +61,18 @@ look() {
     interruption_now
     disk_free
     helper_error
+    instance_now
+    fit_now
+    unfit_json=null
+    if [ -n "$unfit" ]; then unfit_json="\"$unfit\""; fi
     ids_json=$ids projects_json=$projects
     if [ "$ids" = - ]; then ids_json=''; fi
     if [ "$projects" = - ]; then projects_json=''; fi
     key="\"phase\":\"$phase\",\"step\":\"$step\",\"error\":\"$failure\",\"runner\":\"$state\""
     key="$key,\"jobs_metrics\":$jobs_metrics,\"jobs_docker\":$jobs_docker,\"job_ids\":[$ids_json],\"projects\":{$projects_json}"
     key="$key,\"requests\":$requests,\"started\":$started,\"queue_size\":$queue"
-    key="$key,\"interruption\":$interruption,\"rebalance\":$rebalance,\"ecr_error\":\"$ecr_error\""
-    line="{\"v\":1,$key,\"idle_seconds\":$idle_seconds,\"disk_free_mib\":$disk}"
+    key="$key,\"unfit\":$unfit_json,\"interruption\":$interruption,\"rebalance\":$rebalance,\"ecr_error\":\"$ecr_error\""
+    line="{\"v\":1,\"instance\":\"$instance\",$key,\"idle_seconds\":$idle_seconds,\"disk_free_mib\":$disk}"
 }
 
 report() {

@@ -11,17 +11,23 @@ export LC_ALL
 ROOT=${RUNNER_FLEET_ROOT:-}
 RUN=$ROOT/run/runner-fleet
 ETC=$ROOT/etc/runner-fleet
-CONFIG=$ROOT/etc/gitlab-runner/config.toml # what the runner reads: one of the next two, whole as the manager sent it
-SERVING=$CONFIG.serving
-FENCED=$CONFIG.fenced
+CONFIG=$ROOT/etc/gitlab-runner/config.toml # a link to the next, so that the token is on no disk
+SHOWN=$RUN/config.toml                     # what the runner reads: one of the next two, whole as the manager sent it
+SERVING=$SHOWN.serving
+FENCED=$SHOWN.fenced
 SYSTEM_ID=$ROOT/etc/gitlab-runner/.runner_system_id
+INSTANCE_ID=$ROOT/var/lib/cloud/data/instance-id
 DOCKER_SOCKET=$ROOT/var/run/docker.sock
 UPTIME=$ROOT/proc/uptime
 UNIT=runner-fleet-runner.service
 
 single=false              # run-single, one job per machine: no metrics, no reload, and no way back from a fence
 orphan_seconds=1800
-stop_seconds=45           # how long `stop` waits for the runner to exit
+stop_seconds=45           # how long a runner may take to exit after SIGQUIT
+shutdown_seconds=35       # and after SIGTERM: its shutdown_timeout
+stuck_seconds=300         # how long a fenced runner without a manager may show no job and not end: an image may take that long
+min_free_mib=5120         # of Docker's disk; below it, and below a tenth of the disk, a worker is unfit
+min_inodes=250000         # the same for inodes, and a twentieth
 fail_seconds=60           # how long a failed boot stays up, so that its reason can be read
 imds=http://169.254.169.254
 imds_seconds=5

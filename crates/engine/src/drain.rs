@@ -1,0 +1,111 @@
+//! A drain, as far as it has been begun with a worker; and the worker's own word for how long it has been without a job.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::command::Want;
+use super::reason::{Disobedience, DrainReason};
+use super::worker::{Report, RunnerState};
+
+/// A retirement that was begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Drain {
+    pub(crate) reason: DrainReason,
+    /// When it was begun.
+    pub(crate) begun_at: Timestamp,
+    pub(crate) step: DrainStep,
+}
+
+/// What is wanted of a draining worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DrainStep {
+    /// Nothing yet.
+    Begun,
+    /// That it takes no more jobs.
+    Fencing {
+        /// When that was first wanted.
+        since: Timestamp,
+    },
+    /// That its runner exits: from here there is no way back.
+    Stopping {
+        /// When that was first wanted.
+        since: Timestamp,
+    },
+    /// That its runner is made to exit: it did not do as it was told.
+    HardStopping {
+        /// When that was first wanted.
+        since: Timestamp,
+        /// What it has not done.
+        because: Disobedience,
+    },
+}
+
+impl Drain {
+    /// One that nobody has been told of yet.
+    pub(crate) fn begun(reason: DrainReason, now: Timestamp) -> Self {
+        Self { reason, begun_at: now, step: DrainStep::Begun }
+    }
+
+    /// What is wanted of the worker.
+    pub(crate) fn wanted(&self) -> Option<Want> {
+        match &self.step {
+            DrainStep::Begun => None,
+            DrainStep::Fencing { .. } => Some(Want::Fence { reason: self.reason.clone() }),
+            DrainStep::Stopping { .. } => Some(Want::Stop { reason: self.reason.clone() }),
+            DrainStep::HardStopping { because, .. } => Some(Want::HardStop { reason: because.clone() }),
+        }
+    }
+
+    /// The clock has moved by `gap` without anybody listening.
+    pub(crate) fn was_not_listened_to(&mut self, gap: SignedDuration) {
+        moved(&mut self.begun_at, gap);
+        match &mut self.step {
+            DrainStep::Begun => {}
+            DrainStep::Fencing { since } | DrainStep::Stopping { since } | DrainStep::HardStopping { since, .. } => {
+                moved(since, gap);
+            }
+        }
+    }
+}
+
+impl DrainStep {
+    /// Whether the worker can still be asked to take jobs again.
+    pub(crate) fn can_be_taken_back(&self) -> bool {
+        matches!(self, Self::Begun | Self::Fencing { .. })
+    }
+}
+
+/// A worker that shows no job.
+#[derive(Clone, Debug)]
+pub(crate) struct Quiet {
+    /// Since when all its reports show none.
+    pub(crate) since: Timestamp,
+    runner: RunnerState,
+    asks: bool,
+    /// Since when they show this runner, with a request open or not, besides.
+    pub(crate) unchanged_since: Timestamp,
+}
+
+impl Quiet {
+    /// What is known after one more report, which came without a long silence before it if it is to continue `before`.
+    pub(crate) fn after(before: Option<&Self>, report: &Report, now: Timestamp) -> Option<Self> {
+        let (runner, asks) = (report.runner, report.open_requests > 0);
+        (report.jobs() == 0).then(|| Self {
+            since: before.map_or(now, |before| before.since),
+            runner,
+            asks,
+            unchanged_since: before
+                .filter(|before| (before.runner, before.asks) == (runner, asks))
+                .map_or(now, |before| before.unchanged_since),
+        })
+    }
+
+    /// The clock has moved by `gap` without anybody listening.
+    pub(crate) fn was_not_listened_to(&mut self, gap: SignedDuration) {
+        moved(&mut self.since, gap);
+        moved(&mut self.unchanged_since, gap);
+    }
+}
+
+fn moved(at: &mut Timestamp, gap: SignedDuration) {
+    *at = at.saturating_add(gap).unwrap_or(*at);
+}
