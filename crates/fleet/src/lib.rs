@@ -35,6 +35,7 @@
 pub mod aws;
 pub mod cli;
 pub mod control;
+pub mod core_files;
 pub mod doctor;
 pub mod http;
 mod in_time;

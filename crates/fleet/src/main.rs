@@ -4,5 +4,6 @@ use std::io::{stderr, stdout};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    runner_fleet::core_files::none();
     runner_fleet::cli::main(std::env::args_os(), &mut stdout().lock(), &mut stderr())
 }
