@@ -22,6 +22,7 @@ pub(crate) const FLEET_KEYS: &[Key] = &[
     Key::optional("state_dir", values::ABSOLUTE_PATH),
     Key::optional("ssh_key", ssh_key::SSH_KEY),
     Key::optional("control_socket", values::ABSOLUTE_PATH),
+    Key::optional("page_hosts", Kind::List(&values::HOST_NAME)),
 ];
 
 /// The top-level keys that are read here; all others are GitLab Runner's, and are kept for the workers.
@@ -174,8 +175,15 @@ fn fleet(document: &Table, report: &mut Report) -> Option<Fleet> {
     let ssh_key = reader.or("ssh_key", SshKey::StateDir, report, ssh_key::ssh_key);
     let default_socket = PathBuf::from("/run/runner-fleet/control.sock");
     let control_socket = reader.or("control_socket", default_socket, report, values::absolute_path);
+    let page_hosts = reader.list_or_empty("page_hosts", report, values::host_name);
     reader.finish(report);
-    Some(Fleet { manager: manager?, state_dir: state_dir?, ssh_key: ssh_key?, control_socket: control_socket? })
+    Some(Fleet {
+        manager: manager?,
+        state_dir: state_dir?,
+        ssh_key: ssh_key?,
+        control_socket: control_socket?,
+        page_hosts: page_hosts?,
+    })
 }
 
 fn runners(document: &Table, outside: &Outside<'_>, report: &mut Report) -> Option<Vec<Runner>> {

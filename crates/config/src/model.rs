@@ -71,6 +71,8 @@ pub struct Fleet {
     pub ssh_key: SshKey,
     /// The operator's socket. Default `/run/runner-fleet/control.sock`.
     pub control_socket: PathBuf,
+    /// Names under which the pages may be asked for, beside addresses and names of private networks.
+    pub page_hosts: Vec<String>,
 }
 
 /// One `[[runners]]` section.

@@ -20,6 +20,22 @@ pub(crate) const POSITIVE: Kind = Kind::Whole(1, COUNT_MAX);
 /// What [`factor`] takes.
 pub(crate) const FACTOR: Kind = Kind::Number(0, 100);
 
+/// What [`host_name`] takes.
+pub(crate) const HOST_NAME: Kind = Kind::Like("^[A-Za-z0-9.-]+$");
+
+/// A host's name: no scheme, no port, no path.
+pub(crate) fn host_name(node: &Node) -> Result<String, String> {
+    let name = text(node)?;
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-')) {
+        Ok(name)
+    } else {
+        Err(format!(
+            "{} is no host name; write it like \"runner-fleet.example.com\", without scheme and port",
+            node.shown()
+        ))
+    }
+}
+
 /// Text, not empty.
 pub(crate) fn text(node: &Node) -> Result<String, String> {
     match &node.item {

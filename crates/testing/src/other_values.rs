@@ -23,6 +23,7 @@ pub const OTHERS: &[Other] = &[
     other("fleet", "state_dir", "'/other'"),
     other("fleet", "ssh_key", "'ssm:/other'"),
     other("fleet", "control_socket", "'/other'"),
+    other("fleet", "page_hosts", "['other.example']"),
     other("runners.fleet", "api_token", "'glpat-other'"),
     other("runners.fleet", "projects", "[7]"),
     other("runners.fleet", "groups", "[7]"),

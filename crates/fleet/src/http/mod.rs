@@ -4,6 +4,7 @@
 //! Reading order: the pages ([`router`]), the fleet's gauges at a scrape ([`fleet`]), who is let in ([`listener`]).
 
 mod fleet;
+mod host;
 mod listener;
 mod pages;
 

@@ -30,6 +30,8 @@ pub struct Site {
     pub snapshot: watch::Receiver<Arc<FleetSnapshot>>,
     /// All that `/metrics` shows.
     pub registry: Arc<Registry>,
+    /// Names under which the pages are asked for, beside addresses and names of private networks.
+    pub hosts: Arc<[String]>,
     /// The present, in the same time as the snapshot's.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -54,6 +56,7 @@ pub fn router(site: Site) -> Router {
             let pages = "there is no such page; there are /, /metrics, /healthz, /readyz and /api/v1/state\n";
             (StatusCode::NOT_FOUND, pages)
         })
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&site.hosts), super::host::is_checked))
         .with_state(site)
         .layer(axum::middleware::map_response(guarded))
 }

@@ -117,6 +117,7 @@ fn counts_from_the_next_start(old: &Config, new: &Config) -> impl Iterator<Item 
         ("fleet.ssh_key", old.fleet.ssh_key != new.fleet.ssh_key),
         ("the region of fleet.ssh_key", key_region(old) != key_region(new)),
         ("fleet.control_socket", old.fleet.control_socket != new.fleet.control_socket),
+        ("fleet.page_hosts", old.fleet.page_hosts != new.fleet.page_hosts),
     ];
     keys.into_iter().filter_map(|(key, changed)| changed.then_some(key))
 }
@@ -147,6 +148,7 @@ mod tests {
             ("/ci/manager-ssh-key", "/ci/other", "fleet.ssh_key"),
             ("region = \"eu-central-1\"", "region = \"eu-west-1\"", "the region of fleet.ssh_key"),
             ("/run/ci/control.sock", "/run/ci/other.sock", "fleet.control_socket"),
+            ("runner-fleet.example.com", "other.example.com", "fleet.page_hosts"),
         ] {
             assert_eq!(told(from, to), [key]);
         }

@@ -122,7 +122,8 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
 
     let operators = tokio::spawn(socket.serve(requests, stop.clone()));
     if let Some(listener) = listener {
-        let site = Site { snapshot, registry: Arc::new(registry), now: Arc::new(move || clock.now()) };
+        let hosts = config.fleet.page_hosts.clone().into();
+        let site = Site { snapshot, registry: Arc::new(registry), hosts, now: Arc::new(move || clock.now()) };
         tokio::spawn(http::serve(listener, http::router(site), DoorLimits::default(), stop.clone()));
     }
     let mut systemd = SystemdNotifier::to_systemd(clock.now());

@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: agent forwarding, port forwarding, passwords, host keys learnt on first use.
 //!
-//! Reading order: [`keys`] with their [`key_file`], and [`host`] (who we are, whom we trust), [`session`] (connect, run
+//! Reading order: [`keys`] with their [`key_file`], and [`host`] (who we are, whom we trust), [`greeting`] and [`session`] (connect, run
 //! a command), [`stream`] (a command that talks for days), both over a `channel`, [`error`], [`shell`] (an operator's
 //! own `ssh`).
 
@@ -10,6 +10,7 @@ mod cancellable;
 mod channel;
 mod client;
 pub mod error;
+pub mod greeting;
 pub mod host;
 pub mod key_file;
 pub mod keys;

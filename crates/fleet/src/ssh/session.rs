@@ -36,7 +36,9 @@ pub struct Target {
 pub struct Limits {
     /// For the TCP connection.
     pub connect: Duration,
-    /// For greeting, key exchange and login together; a booting machine is slow.
+    /// For the server to begin to speak.
+    pub greeting: Duration,
+    /// For key exchange and login together; a booting machine is slow.
     pub handshake: Duration,
     /// For the server to open a channel and start a command.
     pub open: Duration,
@@ -51,6 +53,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
+            greeting: Duration::from_secs(3),
             handshake: Duration::from_secs(15),
             open: Duration::from_secs(15),
             keepalive_interval: Duration::from_secs(35),

@@ -22,6 +22,7 @@ const OF_THE_PROCESS: &[(&str, &str, &str)] = &[
     ("fleet", "state_dir", "where the SSH key lies"),
     ("fleet", "ssh_key", "where the SSH key lies as well"),
     ("fleet", "control_socket", "where operators are answered"),
+    ("fleet", "page_hosts", "under which names the pages are shown"),
 ];
 
 #[tokio::test]

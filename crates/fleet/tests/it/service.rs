@@ -228,10 +228,12 @@ async fn health_tells_a_hung_loop_and_readiness_what_is_unknown() {
 #[tokio::test]
 async fn silent_clients_do_not_keep_others_out() {
     let service = Service::start(Clock::real());
-    let limits = DoorLimits { peers_max: 2, stay_max: Duration::from_millis(300) };
+    // Nobody's time is over: whoever is let in takes the place of another.
+    let hour = Duration::from_secs(3600);
+    let limits = DoorLimits { peers_max: 64, silence_max: hour, stay_max: hour };
     let site = service.pages(limits, now).await;
     let mut silent = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..64 {
         let mut guest = TcpStream::connect(site.address).await.unwrap();
         guest.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
         silent.push(guest);
@@ -240,6 +242,35 @@ async fn silent_clients_do_not_keep_others_out() {
     let answer = timeout(DEADLINE, site.get("/healthz")).await.expect("silent clients keep others out");
 
     assert_eq!(answer.status, 200);
+    let mut first = silent.remove(0);
+    assert_eq!(timeout(DEADLINE, first.read(&mut [0; 1])).await.expect("the first one was kept").unwrap_or(0), 0);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_come_to_its_end_is_not_awaited() {
+    let service = Service::start(Clock::real());
+    let hour = Duration::from_secs(3600);
+    let site = service.pages(DoorLimits { peers_max: 64, silence_max: Duration::ZERO, stay_max: hour }, now).await;
+    let mut silent = TcpStream::connect(site.address).await.unwrap();
+    silent.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    assert_eq!(timeout(DEADLINE, silent.read(&mut [0; 1])).await.expect("it is awaited").unwrap_or(0), 0);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_foreign_name_is_shown_nothing_but_health() {
+    let service = Service::start(Clock::real());
+    let site = service.pages(DoorLimits::default(), now).await;
+    let asked = async |path: &str, host: &str| {
+        let request = reqwest::Client::new().get(site.url(path)).header("host", host);
+        request.send().await.unwrap().status().as_u16()
+    };
+    for path in ["/", "/metrics", "/api/v1/state", "/dashboard.js"] {
+        assert_eq!(asked(path, "rebound.example").await, 421, "{path}");
+        assert_eq!(asked(path, "runner-fleet.example.com:9402").await, 200, "{path}");
+    }
+    assert_eq!(asked("/healthz", "rebound.example").await, 200);
     service.stop().await;
 }
 
@@ -543,7 +574,12 @@ impl Service {
     async fn pages(&self, limits: DoorLimits, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Pages {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let site = Site { snapshot: self.snapshot.clone(), registry: Arc::clone(&self.registry), now: Arc::new(now) };
+        let site = Site {
+            snapshot: self.snapshot.clone(),
+            registry: Arc::clone(&self.registry),
+            hosts: Arc::new(["runner-fleet.example.com".to_owned()]),
+            now: Arc::new(now),
+        };
         let stop = self.stop.clone();
         let serving = async move {
             runner_fleet::http::serve(listener, runner_fleet::http::router(site), limits, stop).await.unwrap();

@@ -66,8 +66,12 @@ impl Demo {
             systemd: SystemdNotifier::to_nobody(start),
         };
         registry.register_collector(Box::new(FleetCollector::new(snapshot.clone())));
-        let site =
-            Site { snapshot: snapshot.clone(), registry: Arc::new(registry), now: Arc::new(move || clock.now()) };
+        let site = Site {
+            snapshot: snapshot.clone(),
+            registry: Arc::new(registry),
+            hosts: Arc::default(),
+            now: Arc::new(move || clock.now()),
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(driver::drive(engine, SimEdge::new(world.clone()), clock, channels));
         tasks.spawn(world.clone().live(clock, events.clone()));

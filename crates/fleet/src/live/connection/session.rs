@@ -12,6 +12,7 @@ use super::provision::Provision;
 use super::retry::Ended;
 use super::worker::WorkerConnection;
 use crate::ssh::error::plain;
+use crate::ssh::greeting::greeted;
 use crate::ssh::stream::LineInput;
 use crate::ssh::{HostPublicKey, LineStream, RunLimits, Session, SshError};
 use runner_fleet_engine::{ConnectionFailure, WorkerEvent};
@@ -54,7 +55,8 @@ async fn connect(connection: &WorkerConnection, eager: bool) -> Result<(Session,
         .ok_or(SshError::Slow { what: "connecting", after })
         .and_then(|dialled| dialled.map_err(|source| SshError::Connect { address, source }))
         .map_err(failure)?;
-    // After the dial, because addresses where nobody answers must not keep the others waiting.
+    let stream = greeted(stream, shared.timeouts.ssh.greeting).await.map_err(failure)?;
+    // Only now, because addresses where nobody answers, and servers that hang, must not keep the others waiting.
     let turn = shared.handshakes.acquire().await;
     let session = Session::over(stream, &user, &host_key, &shared.key, &shared.timeouts.ssh).await.map_err(failure)?;
     drop(turn);

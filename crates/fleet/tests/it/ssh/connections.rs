@@ -1,11 +1,14 @@
 //! A connection against a worker in memory: what the engine is told, and what the worker is told.
 
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use runner_fleet::live::clock::Clock;
-use runner_fleet::live::connection::{Connections, Provision, Provisioner, Timeouts};
+use runner_fleet::live::connection::{Connections, Dial, Provision, Provisioner, Timeouts, Wire};
 use runner_fleet::ssh::ManagerKey;
 use runner_fleet_engine::backoff::Doubling;
 use runner_fleet_engine::{
@@ -13,12 +16,16 @@ use runner_fleet_engine::{
 };
 use russh::keys::Algorithm;
 use secrecy::SecretString;
+use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tracing::Level;
 
 use super::agent::{Say, Told, Worker, line};
 use super::server::{manager_key, soon, stranger};
 use crate::log::Log;
+
+/// The second byte of addresses where machines hang.
+const HUNG: u8 = 99;
 
 const SECRET: &str = "token = \"glrt-0123456789\"";
 
@@ -30,6 +37,25 @@ struct World {
     events: mpsc::Receiver<Event>,
     connections: Connections,
     provision: Arc<Mutex<Result<Provision, String>>>,
+    /// The far ends of connections to machines that take them and never say a word.
+    hung: Arc<Mutex<Vec<DuplexStream>>>,
+}
+
+/// The worker's address, and many of machines that hang.
+struct Street {
+    worker: Worker,
+    hung: Arc<Mutex<Vec<DuplexStream>>>,
+}
+
+impl Dial for Street {
+    fn dial(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Wire>>> {
+        if !matches!(address.ip(), IpAddr::V4(ip) if ip.octets()[1] == HUNG) {
+            return self.worker.dial(address);
+        }
+        let (near, far) = tokio::io::duplex(1024);
+        self.hung.lock().unwrap().push(far);
+        Box::pin(async move { Ok(Box::new(near) as Box<dyn Wire>) })
+    }
 }
 
 struct Shelf(Arc<Mutex<Result<Provision, String>>>);
@@ -85,11 +111,12 @@ impl World {
             host_key_public: manager.host_key("test").public_openssh,
             bundle: SecretString::from(SECRET),
         })));
+        let hung = Arc::default();
         let (sender, events) = mpsc::channel(room);
         let shelf = Arc::new(Shelf(Arc::clone(&provision)));
-        let dialer = Arc::new(worker.clone());
+        let dialer = Arc::new(Street { worker: worker.clone(), hung: Arc::clone(&hung) });
         let connections = Connections::with(sender, Clock::real(), Arc::clone(&manager), shelf, dialer, timeouts);
-        Self { manager, worker, told, events, connections, provision }
+        Self { manager, worker, told, events, connections, provision, hung }
     }
 
     fn connect(&mut self) {
@@ -448,4 +475,51 @@ async fn a_lost_worker_is_told_to_the_log_once_and_so_is_its_return() {
     assert!(losses[0].contains("failure.class=unreachable"), "{log}");
     assert_eq!(log.with(Level::WARN, "").len(), 1, "{log}");
     world.ends().await;
+}
+
+#[tokio::test]
+async fn hung_servers_do_not_keep_a_healthy_one_waiting() {
+    let hour = Duration::from_secs(3600);
+    let mut timeouts = quick();
+    (timeouts.ssh.greeting, timeouts.ssh.handshake) = (hour, hour);
+    let mut world = World::with(Say::Runner("absent"), timeouts, 1000);
+    for number in 0..299_u16 {
+        let [high, low] = number.to_be_bytes();
+        let worker = WorkerId::new(format!("i-hung-{number}"));
+        world.connections.connect(worker, this_runner(), [10, HUNG, high, low].into(), None);
+    }
+    let hung = Arc::clone(&world.hung);
+    soon("all of them are dialled", async {
+        while hung.lock().unwrap().len() < 299 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+
+    world.connect();
+
+    world.up().await;
+    world.reported(RunnerState::Absent).await;
+    assert_eq!(world.told.next().await, format!("configure {SECRET}"));
+}
+
+#[tokio::test]
+async fn a_server_that_never_says_a_word_is_told() {
+    let mut timeouts = quick();
+    timeouts.ssh.greeting = Duration::from_millis(20);
+    let mut world = World::with(Say::Runner("serving"), timeouts, 100);
+    world.connections.connect(this_worker(), this_runner(), [10, HUNG, 0, 1].into(), None);
+    let failure = world.down().await;
+    assert!(matches!(&failure, ConnectionFailure::Unreachable(why) if why.contains("greeting")), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_report_of_another_instance_ends_the_link_and_nothing_is_told() {
+    let line = line("absent").replace("{\"v\":1,", "{\"v\":1,\"instance\":\"i-2\",");
+    let mut world = World::new(Say::Raw(line.into_bytes()));
+    world.connect();
+    world.up().await;
+    let failure = world.down().await;
+    assert!(matches!(&failure, ConnectionFailure::Refused(why) if why.contains("i-2 answers")), "{failure:?}");
+    assert!(world.told.is_silent(), "another instance was told something");
 }
