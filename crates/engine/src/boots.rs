@@ -1,7 +1,8 @@
 //! Boots that fail, and workers that are lost: the ends that no drain leads to.
 //!
 //! Only a worker that is known never to have been ready is ended for its boot. One that was adopted and does not answer
-//! may be running a job: it is ended when EC2 says that its host is impaired, or by its own dead-man timer.
+//! may be running a job: it is ended when EC2 says that its host is impaired, or by its own dead-man timer; and after a day
+//! in any case.
 
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ use super::workers::{Connection, Worker, WorkerStatus};
 /// A stock image may answer with keys of its own for a moment before cloud-init has installed those that it was given.
 const HOST_KEY_PATIENCE: Duration = Duration::from_secs(15);
 
+/// A worker that nobody has heard for so long, or for `max_age` if that is longer, is ended although EC2 calls it healthy: its
+/// own dead man should have ended it long ago, and a job of it that runs has outlived every sensible time limit.
+const UNREACHABLE: Duration = Duration::from_secs(24 * 3600);
+
 /// Why this worker must be terminated without a drain, if it must.
 pub(crate) fn dead_end(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<EndReason> {
     if worker.instance.hold || worker.is_ending() {
@@ -30,8 +35,15 @@ pub(crate) fn dead_end(worker: &Worker, settings: &Settings, now: Timestamp) -> 
     if worker.never_ready() {
         return failed_boot(worker, settings, now);
     }
-    let lost = worker.status(now) == WorkerStatus::Unreachable && worker.instance.health == Health::Impaired;
-    lost.then_some(EndReason::Lost)
+    if worker.status(now) != WorkerStatus::Unreachable {
+        return None;
+    }
+    if worker.instance.health == Health::Impaired {
+        return Some(EndReason::Lost);
+    }
+    let max_age = settings.section(&worker.instance.runner).map_or(Duration::ZERO, |runner| runner.max_age);
+    let after = since(now, worker.silent_since(now)?);
+    (after >= max_age.max(UNREACHABLE)).then_some(EndReason::Unreachable { after })
 }
 
 fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<EndReason> {

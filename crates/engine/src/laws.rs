@@ -32,6 +32,8 @@ const REPEAT_MIN: Duration = Duration::from_secs(4);
 const FORGOTTEN: Duration = Duration::from_secs(300);
 /// A launch without an answer brings nothing any more that a listing has not shown by now.
 const LOST: Duration = Duration::from_secs(600);
+/// The least silence after which a worker may be ended that EC2 calls healthy.
+const UNREACHABLE_MIN: Duration = Duration::from_secs(23 * 3600);
 /// The least time between two listings.
 const LISTING_PACE: Duration = Duration::from_secs(2);
 
@@ -74,6 +76,7 @@ pub struct Laws {
     /// Whose each instance is, and when it was last seen; kept for a while after EC2 has shown it last.
     owners: BTreeMap<WorkerId, (RunnerName, Timestamp)>,
     reports: BTreeMap<WorkerId, Report>,
+    heard_at: BTreeMap<WorkerId, Timestamp>,
     forced: BTreeSet<WorkerId>,
     obedience: Obedience,
     /// Workers that were told to take no more jobs (false), or to take some again (true).
@@ -147,6 +150,7 @@ impl Laws {
             Event::Worker { worker, event: WorkerEvent::Report(report) } => {
                 self.obedience.observe(now, worker, report);
                 self.reports.insert(worker.clone(), (**report).clone());
+                self.heard_at.insert(worker.clone(), now);
             }
             Event::Operator(super::event::OperatorRequest::Drain { workers, force: true }) => {
                 self.forced.extend(workers.iter().cloned());
@@ -203,6 +207,7 @@ impl Laws {
         self.owners.retain(|id, (_, seen_at)| self.instances.contains_key(id) || since(asked_at, *seen_at) < FORGOTTEN);
         self.ended.retain(|id| shown.contains(id));
         self.reports.retain(|id, _| self.owners.contains_key(id));
+        self.heard_at.retain(|id, _| self.owners.contains_key(id));
     }
 
     /// An instance of a launch in flight is counted as an instance from now on, not as a promise.
@@ -317,6 +322,9 @@ impl Laws {
             EndReason::Lost => {
                 let instance = self.instances.get(worker).and_then(Option::as_ref);
                 instance.is_some_and(|instance| instance.health == Health::Impaired)
+            }
+            EndReason::Unreachable { .. } => {
+                self.heard_at.get(worker).is_none_or(|heard_at| since(now, *heard_at) >= UNREACHABLE_MIN)
             }
             EndReason::FoundStopped => true,
             // Its runner has never been given a configuration, so it cannot run a job.

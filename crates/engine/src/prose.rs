@@ -117,6 +117,9 @@ impl fmt::Display for EndReason {
             Self::BootFailed { error } => write!(f, "its boot failed: {error}"),
             Self::WrongHostKey => f.write_str("answers with a host key that is not its own"),
             Self::Lost => f.write_str("unreachable, and EC2 says that its host is impaired"),
+            Self::Unreachable { after } => {
+                write!(f, "unreachable for {}, longer than any worker is to live", Brief(*after))
+            }
             Self::RunnerDied => f.write_str("its gitlab-runner process has failed"),
             Self::FoundStopped => f.write_str("was stopped from outside"),
             Self::Disobeyed(how) => how.fmt(f),

@@ -152,6 +152,12 @@ pub enum EndReason {
     WrongHostKey,
     /// Unreachable, and EC2 says that its host is impaired.
     Lost,
+    /// Unreachable for longer than any worker is meant to live, whatever EC2 says of its host.
+    Unreachable {
+        /// For how long.
+        #[serde(rename = "after_seconds", with = "super::json::seconds")]
+        after: Duration,
+    },
     /// The runner process that ran its jobs has failed while it drained.
     RunnerDied,
     /// It is stopped, which no worker should be.
@@ -205,7 +211,11 @@ impl EndReason {
     /// Whether it rests on the worker never having been ready, or being lost: then a sign of life refutes it.
     pub fn presumes_it_dead(&self) -> bool {
         match self {
-            Self::BootTimeout { .. } | Self::BootFailed { .. } | Self::WrongHostKey | Self::Lost => true,
+            Self::BootTimeout { .. }
+            | Self::BootFailed { .. }
+            | Self::WrongHostKey
+            | Self::Lost
+            | Self::Unreachable { .. } => true,
             Self::RunnerDied | Self::FoundStopped | Self::Disobeyed(_) | Self::Drained(_) => false,
         }
     }

@@ -16,12 +16,13 @@ use super::fleet::Fleet;
 use super::held_back::HeldBack;
 use super::ids::RunnerName;
 use super::job::Knowledge;
-use super::journal::Journal;
+use super::journal::{Entry, Journal};
 use super::outdated::outdated;
-use super::reason::{DrainReason, EndReason};
+use super::reason::{Brief, DrainReason, EndReason};
 use super::rolling::roll;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
+use super::snapshot::DecisionKind;
 use super::time::since;
 use super::worker::{Instance, Phase, RunnerState};
 use super::workers::{Worker, WorkerStatus};
@@ -222,10 +223,14 @@ impl Retirement<'_> {
                         {
                             self.journal.disobeyed(how);
                         }
-                        worker.end(reason);
+                        worker.end(reason, now);
                     }
                     None => {}
                 }
+            }
+            if let Some(after) = worker.is_overdue(now) {
+                let text = format!("EC2 still shows {id}, {} after it was to be terminated", Brief(after));
+                self.journal.note(now, Entry::new(DecisionKind::TerminateFailed, text).on(id));
             }
             if let Some(reason) = worker.ask_for_end(now) {
                 endings.push(Termination { worker: id.clone(), reason });

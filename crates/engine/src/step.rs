@@ -125,7 +125,7 @@ impl Engine {
                     self.journal.totals.boots_failed += 1;
                 }
             }
-            worker.end(reason);
+            worker.end(reason, now);
         }
         commands
     }

@@ -28,6 +28,9 @@ const QUEUE_HINT: Duration = Duration::from_secs(60);
 /// How long a termination may stay unconfirmed before it is asked for again.
 const TERMINATE_AGAIN: Duration = Duration::from_secs(60);
 
+/// How long a termination may take; then people are told, and it is asked for on.
+const TERMINATED_BY: Duration = Duration::from_secs(600);
+
 /// How long an unfence may take to show: gitlab-runner re-reads its file every 3 s.
 const RETURN: Duration = Duration::from_secs(20);
 
@@ -84,6 +87,9 @@ pub(crate) struct Ending {
     pub(crate) reason: EndReason,
     /// Whether EC2 was asked for it; a listing shows whether it was carried out.
     pub(crate) terminate: Attempt,
+    decided_at: Timestamp,
+    /// Whether people were told that it takes too long.
+    overdue: bool,
 }
 
 /// Where a worker stands, as far as decisions care.
@@ -260,9 +266,19 @@ impl Worker {
     }
 
     /// It is to be terminated.
-    pub(crate) fn end(&mut self, reason: EndReason) {
+    pub(crate) fn end(&mut self, reason: EndReason, now: Timestamp) {
         let drain = self.drain().cloned();
-        self.life = Life::Ending { ending: Ending { reason, terminate: Attempt::Idle }, drain };
+        let ending = Ending { reason, terminate: Attempt::Idle, decided_at: now, overdue: false };
+        self.life = Life::Ending { ending, drain };
+    }
+
+    /// For how long EC2 has not ended it, if people must hear of that now.
+    pub(crate) fn is_overdue(&mut self, now: Timestamp) -> Option<Duration> {
+        let Life::Ending { ending, .. } = &mut self.life else { return None };
+        let after = since(now, ending.decided_at);
+        let is_news = after >= TERMINATED_BY && !ending.overdue;
+        ending.overdue |= is_news;
+        is_news.then_some(after)
     }
 
     /// The reason for which to ask EC2 for its end now, which is noted as done.

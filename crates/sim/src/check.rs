@@ -207,7 +207,9 @@ fn terminated(world: &World, touch: &TouchTruth) -> Option<Violation> {
         || world.hosts().any(|(id, host)| *id == touch.worker && host.interruption.is_some());
     let Some(Reason::End(reason)) = &touch.reason else { return Some(Violation::FalseReason(touch.clone())) };
     let must_be_fenced = match reason {
-        EndReason::Lost => return (!died).then(|| Violation::FalseReason(touch.clone())),
+        EndReason::Lost | EndReason::Unreachable { .. } => {
+            return (!died).then(|| Violation::FalseReason(touch.clone()));
+        }
         EndReason::Drained(DrainReason::Interruption { .. }) => {
             return (!taken_back).then(|| Violation::FalseReason(touch.clone()));
         }

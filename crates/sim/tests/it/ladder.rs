@@ -1,5 +1,6 @@
 //! Obedience has a deadline: each rung of the ladder, a second before and after, for workers that show no job.
 
+use runner_fleet_engine::snapshot::DecisionKind;
 use runner_fleet_engine::{Command, EndReason, Event, OperatorRequest, Report, RunnerSettings, RunnerState, WorkerId};
 
 use super::bench::{TestBench, runner, serving, words};
@@ -170,4 +171,23 @@ fn a_second_drain_goes_on_where_the_first_one_is() {
     assert_eq!(drained.says(15, &fenced(0, 0)), ["hard-stop"], "two minutes after the first word to stop");
     assert_eq!(drained.drain(false), [""; 0]);
     assert_eq!(drained.drain(true), ["terminate"], "an operator need not wait");
+}
+
+#[test]
+fn an_end_that_ec2_does_not_carry_out_is_told_once() {
+    let mut drained = Drained::from(runner());
+    assert_eq!(drained.drain(true), ["terminate"]);
+    let told = |drained: &Drained| {
+        let decisions = drained.bench.engine.snapshot().decisions;
+        decisions.iter().filter(|decision| decision.kind == DecisionKind::TerminateFailed).count()
+    };
+    let mut asked = 0;
+    for _ in 0..39 {
+        asked += drained.says(15, &serving(0)).len();
+    }
+    assert_eq!((asked, told(&drained)), (9, 0), "asked for once a minute");
+    drained.says(15, &serving(0));
+    assert_eq!(told(&drained), 1, "after ten minutes");
+    (0..100).for_each(|_| drop(drained.says(15, &serving(0))));
+    assert_eq!(told(&drained), 1);
 }

@@ -1,10 +1,11 @@
 //! Unknown is not zero: a failed or partial answer launches nothing, ends nothing.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use runner_fleet_engine::{
-    ConnectionFailure, Engine, Event, Health, HeldBack, InstanceState, QueueSnapshot, Report, RunnerName, Server,
-    Trouble, TroubleClass, WorkerEvent,
+    ConnectionFailure, Engine, Event, Health, HeldBack, InstanceState, QueueSnapshot, Report, RunnerName,
+    RunnerSettings, Server, Trouble, TroubleClass, WorkerEvent,
 };
 
 use super::bench::{RUNNER, SERVER, TestBench, bad_gateway, facts, plan, runner, serving, settings, taken_back, words};
@@ -189,4 +190,21 @@ fn an_adopted_worker_that_never_had_an_agent_is_a_failed_boot() {
     let event = WorkerEvent::NoAgent;
     let commands = bench.step(vec![Event::Worker { worker: adopted.id.clone(), event }]);
     assert_eq!(words(&commands), ["terminate i-old"], "no agent, so that it has never had a job");
+}
+
+#[test]
+fn a_worker_unheard_for_a_day_goes_though_ec2_calls_it_well() {
+    for (max_age, hours) in [(Duration::ZERO, 24), (Duration::from_secs(48 * 3600), 48)] {
+        let mut bench = TestBench::with(vec![RunnerSettings { max_age, ..runner() }]);
+        let worker = bench.with_ready_workers(1).remove(0);
+        bench.report(&worker, serving(1));
+        let mut ends = |seconds: u64| {
+            (0..seconds / 15).any(|_| {
+                bench.pass(15);
+                words(&bench.list()).contains(&format!("terminate {worker}"))
+            })
+        };
+        assert!(!ends(hours * 3600 - 15), "it may run a job");
+        assert!(ends(15), "after {hours} hours");
+    }
 }
