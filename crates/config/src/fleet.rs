@@ -12,7 +12,7 @@ use super::reader::Reader;
 use super::sizes::{self, Around};
 use super::tool::{self, ToolKeys};
 use super::{
-    Address, RootVolume, RunnerFleet, SetupScript, duration, ecr, files, ids, names, schedule, values, volume,
+    Address, RootVolume, RunnerFleet, SetupScript, duration, ecr, files, ids, names, schedule, trust, values, volume,
 };
 use runner_fleet_engine::Market;
 use runner_fleet_engine::settings::BOOT_TIMEOUT;
@@ -123,9 +123,9 @@ pub(crate) fn read(table: &Table, context: &Context<'_>, report: &mut Report) ->
         r.or("orphan_timeout", DEFAULT_ORPHAN_TIMEOUT, report, |node| duration::at_least(node, ORPHAN_TIMEOUT_MIN));
 
     let setup_script = r.or("setup_script", None, report, |node| script(node, context.directory).map(Some));
-    let registry_mirrors = r.list_or_empty("registry_mirrors", report, values::web_address);
+    let registry_mirrors = r.list_or_empty("registry_mirrors", report, trust::mirror);
     let docker_daemon = r.table_or("docker_daemon", toml::Table::new(), report, |table, _| Some(table.to_toml()));
-    check_mirrors_once(r, report);
+    check_mirrors(r, report);
     let gitlab_runner = tool::read(r, RUNNER, &GITLAB_RUNNER, arch, report);
     let ecr = r.table_or("ecr", None, report, |table, report| ecr::read(table, arch, report).map(Some));
     let in_jobs = ecr.as_ref().is_some_and(|ecr| ecr.as_ref().is_some_and(|ecr| ecr.enabled && ecr.in_jobs));
@@ -202,12 +202,14 @@ fn check_token_users(reader: &Reader<'_>, retry_interrupted: Option<bool>, repor
     }
 }
 
-/// dockerd refuses to start when a setting is given twice.
-fn check_mirrors_once(reader: &Reader<'_>, report: &mut Report) {
+/// dockerd refuses to start when a setting is given twice; and no login belongs in either.
+fn check_mirrors(reader: &Reader<'_>, report: &mut Report) {
     let Some(daemon) = reader.node("docker_daemon").and_then(Node::as_table) else { return };
-    if let Some(node) = daemon.get("registry-mirrors").filter(|_| reader.has("registry_mirrors")) {
-        report.problem(&node.at, "also given as registry_mirrors; write the mirrors in one place");
+    let Some(mirrors) = daemon.get("registry-mirrors") else { return };
+    if reader.has("registry_mirrors") {
+        report.problem(&mirrors.at, "also given as registry_mirrors; write the mirrors in one place");
     }
+    trust::check_daemon_mirrors(mirrors, report);
 }
 
 /// A login name as useradd(8) takes it.

@@ -47,6 +47,7 @@ mod settings;
 mod sizes;
 mod ssh_key;
 pub mod tool;
+mod trust;
 mod values;
 pub mod volume;
 

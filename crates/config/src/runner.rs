@@ -9,7 +9,7 @@ use super::node::{Node, Table};
 use super::problems::Report;
 use super::reader::nearest;
 use super::sizes::Around;
-use super::{Runner, address, names, values};
+use super::{Runner, address, names, trust, values};
 use runner_fleet_engine::RunnerName;
 
 /// What does not go to a worker: our table, the tables that ours replaces, and the token, which is put in later.
@@ -60,6 +60,7 @@ pub(crate) fn read(written: &Table, outside: &Outside<'_>, report: &mut Report) 
         None => Some(0),
     };
     warn_of_strays(section, report);
+    trust::warnings(section).into_iter().for_each(|(at, warning)| report.warn(at, warning));
     let around = Around { concurrent: outside.concurrent, limit, sees_queue: false };
     let excused = translation.as_ref().map(Translation::missing_keys).unwrap_or_default();
     let context = Context { around, directory: outside.directory, excused: &excused };

@@ -1,6 +1,8 @@
 """Steps that several cases share, each a wait that names itself."""
 
+from aws import Instance
 from gitlab import GitLab, Job
+from harness.aftermath import comes_to_rest
 from harness.manager import Manager
 from harness.wait import wait_for
 
@@ -61,3 +63,22 @@ def looked(manager: Manager, times: int, seconds: float = 60) -> None:
     """Waits until the manager has looked at EC2 so many more times: a statement about it now is then not too early."""
     before = len(manager.world.proxy.calls("DescribeInstances", manager.since))
     wait_for(f"{times} more looks at EC2", lambda: len(manager.world.proxy.calls("DescribeInstances", manager.since)) >= before + times, seconds)
+
+
+def idle_worker(manager: Manager, gitlab: GitLab) -> Instance:
+    """The only worker, once it asks for jobs."""
+    (system_id,) = waits_idle(gitlab, 1)
+    return manager.instance_of(system_id)
+
+
+def is_gone(manager: Manager, worker: Instance, seconds: float) -> None:
+    """Waits until a worker costs nothing any more."""
+    wait_for(f"{worker.id} is gone", lambda: worker.id not in {item.id for item in manager.instances()}, seconds)
+
+
+def next_job_succeeds(manager: Manager, gitlab: GitLab) -> None:
+    """A job that comes now is run, and the fleet comes to rest after it."""
+    succeeds(gitlab.queue("runs elsewhere", "true"))
+    if manager.settings.idle_count > 0:
+        reload(manager, idle_count=0)
+    comes_to_rest(manager)

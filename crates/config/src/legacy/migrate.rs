@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::super::document;
 use super::super::node::{Item, Node, Table, shown_text};
 use super::super::problems::{Problems, Report};
+use super::super::trust;
 use super::environment;
 use super::translation::{Note, Surroundings, Translation};
 
@@ -102,6 +103,9 @@ fn runner(section: &Table, surroundings: &Surroundings, out: &mut String, report
     }
     for note in &notes {
         comment(out, note);
+    }
+    for (at, text) in trust::warnings(&section) {
+        comment(out, &Note { at: at.clone(), text: text.to_owned() });
     }
     write_runner(&section, out);
 }

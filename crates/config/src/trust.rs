@@ -1,0 +1,69 @@
+//! What a section gives away, and must not do so silently.
+
+use super::node::{At, Item, Node, Table};
+use super::problems::Report;
+use super::values;
+
+/// Where a job that reaches the worker's Docker is root of the worker.
+const DOCKER_SOCKETS: [&str; 2] = ["/var/run/docker.sock", "/run/docker.sock"];
+
+/// What being root of a worker means.
+const JOBS_OWN_THE_WORKER: &str = "makes jobs root of their worker: they own it and the runner's token, so that whoever \
+                                   writes a job can take the runner's other jobs; give each circle of trust a runner \
+                                   of its own (docs/security.md)";
+
+/// What to warn of in this section: a token that travels in clear; once, jobs that own their worker.
+pub(crate) fn warnings(section: &Table) -> Vec<(&At, &'static str)> {
+    let url = section.get_any_case("url").filter(|url| url.as_str().is_some_and(is_in_clear));
+    let opening = section.get_any_case("docker").and_then(Node::as_table).and_then(opening);
+    let url = url.map(|url| (&url.at, "the runner's token and its jobs' secrets travel in clear; write https"));
+    url.into_iter().chain(opening.map(|opening| (&opening.at, JOBS_OWN_THE_WORKER))).collect()
+}
+
+/// Whether what is said to this server can be heard on the way.
+fn is_in_clear(url: &str) -> bool {
+    let Ok(url) = url::Url::parse(url.trim()) else { return false };
+    let stays_here = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => true,
+    };
+    url.scheme() == "http" && !stays_here
+}
+
+/// By what jobs are root of their worker, if they are.
+fn opening(docker: &Table) -> Option<&Node> {
+    let privileged = docker.get_any_case("privileged").filter(|node| matches!(node.item, Item::Boolean(true)));
+    privileged.or_else(|| {
+        let volumes = docker.get_any_case("volumes").and_then(Node::as_array)?;
+        volumes.iter().find(|volume| {
+            let host = volume.as_str().and_then(|volume| volume.split(':').next());
+            host.is_some_and(|host| DOCKER_SOCKETS.contains(&host))
+        })
+    })
+}
+
+/// A mirror's address. A login in it would come into user-data, which every job can read.
+pub(crate) fn mirror(node: &Node) -> Result<String, String> {
+    let address = values::web_address(node)?;
+    if has_login(&address) {
+        return Err("a mirror's address with a login would stand in user-data, where every job can read it; use a mirror that asks for none".into());
+    }
+    Ok(address)
+}
+
+/// The same for those of `docker_daemon`.
+pub(crate) fn check_daemon_mirrors(mirrors: &Node, report: &mut Report) {
+    for node in mirrors.as_array().unwrap_or_default() {
+        if node.as_str().is_some_and(has_login)
+            && let Err(why) = mirror(node)
+        {
+            report.problem(&node.at, why);
+        }
+    }
+}
+
+fn has_login(address: &str) -> bool {
+    url::Url::parse(address).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
+}
