@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::ids::{JobId, ProjectId, RunnerName};
 use super::time::since;
@@ -58,6 +59,45 @@ pub struct RunnerFacts {
     pub paused: bool,
     /// The projects whose jobs it may take.
     pub scope: Scope,
+    /// The first of its tokens to end, where GitLab says that one does.
+    #[serde(default)]
+    pub token_end: Option<TokenEnd>,
+}
+
+/// The end of a token that a runner needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TokenEnd {
+    /// From when on GitLab refuses it.
+    pub at: Timestamp,
+    /// Which.
+    pub token: TokenKind,
+}
+
+/// The tokens of a runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum TokenKind {
+    /// Its authentication token, with which jobs are asked for.
+    Token,
+    /// The one that reads the queue.
+    ApiToken,
+}
+
+/// How long before the end of a token people are warned: long enough to be back from a holiday.
+const TOKEN_WARNING: Duration = Duration::from_secs(14 * 24 * 3600);
+
+impl TokenEnd {
+    /// How long it still lives, if that is so short that people must hear of it; zero if it has ended.
+    pub fn is_near(&self, now: Timestamp) -> Option<Duration> {
+        let left = since(self.at, now);
+        (left <= TOKEN_WARNING).then_some(left)
+    }
+
+    /// The key of the configuration where it stands.
+    pub fn key(&self) -> &'static str {
+        (&self.token).into()
+    }
 }
 
 /// The projects that a runner serves.
@@ -116,5 +156,20 @@ impl Knowledge {
             Self::Known => None,
             Self::Stale { trouble, .. } | Self::Unknown { trouble } => Some(trouble),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_token_is_near_for_a_fortnight_and_after_it() {
+        let (at, day) = (Timestamp::from_second(1_800_000_000).unwrap(), 24 * 3600);
+        let end = TokenEnd { at, token: TokenKind::Token };
+        let near = |before: u64| end.is_near(crate::time::before(at, Duration::from_secs(before)));
+        assert_eq!(near(14 * day + 1), None);
+        assert_eq!(near(14 * day), Some(Duration::from_secs(14 * day)));
+        assert_eq!(end.is_near(crate::time::after(at, Duration::from_secs(day))), Some(Duration::ZERO));
     }
 }

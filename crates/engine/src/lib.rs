@@ -92,7 +92,7 @@ pub use ids::{
     ConfigHash, InstanceType, JobId, KeyPairName, LaunchToken, ProjectId, RunnerName, Server, SubnetId, SystemId,
     TemplateName, WorkerId, Zone,
 };
-pub use job::{Knowledge, PendingJob, QueueSnapshot, RunnerFacts, Scope};
+pub use job::{Knowledge, PendingJob, QueueSnapshot, RunnerFacts, Scope, TokenEnd, TokenKind};
 pub use listing::SETTLING;
 pub use money::UsdPerHour;
 pub use offering::{LaunchPlan, Market, Offering, Place};

@@ -65,6 +65,7 @@ mod tests {
             protected_only: false,
             paused: false,
             scope: Scope::Everything,
+            token_end: None,
         }
     }
 
@@ -85,6 +86,7 @@ mod tests {
                 protected_only: case.protected_only,
                 paused: case.paused,
                 scope: scope.unwrap_or(Scope::Everything),
+                token_end: None,
             };
             let (tags, project) = (case.job_tags.clone(), ProjectId(case.project));
             let job = PendingJob { tags, project, protected: case.protected, ..job("") };

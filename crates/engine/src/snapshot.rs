@@ -10,7 +10,7 @@ use strum::{IntoStaticStr, VariantArray};
 use super::explained::Explained;
 use super::held_back::HeldBack;
 use super::ids::{InstanceType, JobId, ProjectId, RunnerName, Server, WorkerId, Zone};
-use super::job::Knowledge;
+use super::job::{Knowledge, TokenEnd};
 use super::json::seconds;
 use super::offering::Market;
 use super::prices::OverPriceCap;
@@ -72,6 +72,9 @@ pub struct RunnerSnapshot {
     pub queue: Knowledge,
     /// What is known of it in GitLab (tags, scope, whether it is paused); decisions rest on a stale answer, too.
     pub facts: Knowledge,
+    /// The first of its tokens to end, where GitLab says that one does.
+    #[serde(default)]
+    pub token_end: Option<TokenEnd>,
     /// What is known of its launches (image, subnets, template); launches are made from a stale answer, too.
     pub launch_plan: Knowledge,
     /// Jobs that run.

@@ -70,6 +70,7 @@ fn runners(engine: &Engine) -> Vec<RunnerSnapshot> {
         // It has none to read any more.
         queue: Knowledge::Known,
         facts: Knowledge::Known,
+        token_end: None,
         launch_plan: Knowledge::Known,
         running: 0,
         waiting: 0,
@@ -97,6 +98,7 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
         name: runner.name.clone(),
         queue: queue.clone(),
         facts: known.map_or_else(awaited, |known| known.facts.knowledge(engine.now)),
+        token_end: known.and_then(|known| known.facts.known()).and_then(|facts| facts.token_end),
         launch_plan: known.map_or_else(awaited, |known| known.plan.knowledge(engine.now)),
         running: supply.running,
         waiting: wanted.waiting,

@@ -273,6 +273,7 @@ fn describe(row: RunnerRow, projects: BTreeSet<ProjectId>, restriction: &Restric
         protected_only: row.access_level.as_deref() == Some("ref_protected"),
         paused: row.paused.unwrap_or(row.active == Some(false)),
         scope,
+        token_end: None,
     };
     Discovered { facts: Ok(facts), projects, restricted, notes }
 }

@@ -1,4 +1,4 @@
-//! What an access token says of itself: scopes and end. For `doctor` alone.
+//! What an access token says of itself: scopes and end.
 //!
 //! Source: GitLab docs, "Personal access tokens API", "Get details on a personal access token", `self`; answers for project
 //! and group access tokens, too.

@@ -48,6 +48,7 @@ pub fn setting(
             protected_only: false,
             paused: false,
             scope: Scope::Everything,
+            token_end: None,
         };
         scenario.facts.insert(runner.name.clone(), facts);
         let region = runner.fleet.region.as_deref().unwrap_or("eu-central-1");

@@ -149,6 +149,7 @@ impl Scenario {
             protected_only: false,
             paused: false,
             scope: Scope::Everything,
+            token_end: None,
         };
         self.facts.insert(name.clone(), facts);
         self.plans.insert(name.clone(), plan(&name));

@@ -29,6 +29,7 @@ pub(crate) fn beginning() -> Vec<Event> {
         protected_only: false,
         paused: false,
         scope: Scope::Everything,
+        token_end: None,
     };
     let place = Place {
         instance_type: InstanceType::new("c8g.large"),

@@ -6,10 +6,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use crate::control::{Answer, Request};
 use runner_fleet_engine::snapshot::JobStatus;
-use runner_fleet_engine::{FleetSnapshot, JobId, Knowledge};
+use runner_fleet_engine::{FleetSnapshot, JobId, Knowledge, TokenEnd};
 
 use super::output::{OutputStyle, brief, write_json, write_table};
 use super::{CliError, Global, service};
@@ -133,7 +134,8 @@ fn runners(snapshot: &FleetSnapshot, style: OutputStyle, out: &mut dyn Write) ->
         let queue = knowledge("queue", &runner.queue);
         let facts = stale("its settings in GitLab", &runner.facts);
         let plan = stale("its image, subnets and template", &runner.launch_plan);
-        let notes: Vec<_> = [paused, queue, facts, plan, runner.held_back.as_ref().map(ToString::to_string)]
+        let token = runner.token_end.and_then(|end| token_note(&end, snapshot.at));
+        let notes: Vec<_> = [paused, queue, facts, token, plan, runner.held_back.as_ref().map(ToString::to_string)]
             .into_iter()
             .flatten()
             .collect();
@@ -242,6 +244,12 @@ fn knowledge(of: &str, knowledge: &Knowledge) -> Option<String> {
 }
 
 /// Of what decisions rest on although it is old; without any answer it holds the runner back, which says the same.
+fn token_note(end: &TokenEnd, now: Timestamp) -> Option<String> {
+    let left = end.is_near(now)?;
+    let when = if left.is_zero() { "has ended".to_owned() } else { format!("ends in {}", brief(Some(left))) };
+    Some(format!("its {} {when}: make a new one", end.key()))
+}
+
 fn stale(of: &str, known: &Knowledge) -> Option<String> {
     knowledge(of, known).filter(|_| matches!(known, Knowledge::Stale { .. }))
 }

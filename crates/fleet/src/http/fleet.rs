@@ -35,6 +35,7 @@ impl Collector for FleetCollector {
         let snapshot = Arc::clone(&self.snapshot.borrow());
         workers(&mut encoder, &snapshot)?;
         runners(&mut encoder, &snapshot)?;
+        token_ends(&mut encoder, &snapshot)?;
         held_back(&mut encoder, &snapshot)?;
         troubles(&mut encoder, &snapshot)?;
         whole(&mut encoder, &snapshot)?;
@@ -85,6 +86,20 @@ fn runners(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt
         for runner in &snapshot.runners {
             let labels = [("runner", runner.name.to_string())];
             ConstGauge::new(read(runner)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Seconds to live of the tokens that end; a runner without such a one has none here.
+fn token_ends(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
+    let help = "Seconds until the first of the runner's tokens ends, which GitLab refuses from then on";
+    let mut family = encoder.encode_descriptor("token_expires_seconds", help, None, MetricType::Gauge)?;
+    for runner in &snapshot.runners {
+        if let Some(end) = runner.token_end {
+            let labels = [("runner", runner.name.to_string()), ("token", end.key().to_owned())];
+            let left = end.at.duration_since(snapshot.at).as_secs();
+            ConstGauge::new(left).encode(family.encode_family(&labels)?)?;
         }
     }
     Ok(())
@@ -210,6 +225,7 @@ mod tests {
             name: RunnerName::new("spot \"x\""),
             queue: Knowledge::Known,
             facts: Knowledge::Known,
+            token_end: None,
             launch_plan: Knowledge::Known,
             running: 2,
             waiting: 0,

@@ -195,6 +195,7 @@ mod tests {
             name: RunnerName::new("spot"),
             queue: Knowledge::Known,
             facts: Knowledge::Known,
+            token_end: None,
             launch_plan: Knowledge::Known,
             running: 0,
             waiting: 1,

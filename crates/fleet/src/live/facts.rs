@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tracing::info;
+use tracing::{info, warn};
 
-use runner_fleet_engine::{Event, ProjectId, RunnerFacts, RunnerName, Scope, SystemId, Trouble};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use runner_fleet_engine::{
+    Brief, Event, ProjectId, RunnerFacts, RunnerName, Scope, SystemId, TokenEnd, TokenKind, Trouble,
+};
 use runner_fleet_gitlab::{Discovered, GitLabError};
 
 use super::clock::Clock;
@@ -48,6 +52,7 @@ pub(super) async fn run(
 ) {
     let name = setup.runner.name.clone();
     let (mut complaint, mut pauses, mut notes) = (Complaint::default(), Pauses::default(), Vec::new());
+    let mut warned = None;
     loop {
         let outcome = look_in_time(&setup, &manager).await;
         complaint.about(&format!("reading runner {name} from GitLab"), &outcome);
@@ -55,6 +60,7 @@ pub(super) async fn run(
             Ok(Asked { id, discovered }) => {
                 pauses.reset();
                 let found = Found::of(id, &discovered);
+                warn_of_token_end(&name, &discovered, &mut warned, clock.now());
                 if discovered.notes != notes {
                     discovered.notes.iter().for_each(|note| info!(runner.name = %name, "{note}"));
                     notes = discovered.notes;
@@ -95,17 +101,41 @@ struct Asked {
     discovered: Discovered,
 }
 
+/// Says once of each token that it ends soon.
+fn warn_of_token_end(name: &RunnerName, discovered: &Discovered, warned: &mut Option<TokenEnd>, now: Timestamp) {
+    let end = discovered.facts.as_ref().ok().and_then(|facts| facts.token_end);
+    if let Some((end, left)) = end.and_then(|end| Some((end, end.is_near(now)?)))
+        && warned.replace(end) != Some(end)
+    {
+        let (key, left) = (end.key(), Brief(left));
+        warn!(runner.name = %name, "the {key} of {name} ends in {left}, at {}: make a new one, and reload", end.at);
+    }
+}
+
 async fn look_in_time(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, Trouble> {
     in_time(DISCOVERY_MAX, ask(setup, manager)).await
 }
 
 async fn ask(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, GitLabError> {
     let verified = setup.gitlab.verify(&setup.token, manager).await?;
+    let token = verified.expires_at.map(|at| TokenEnd { at, token: TokenKind::Token });
     if setup.api_token.is_none() {
-        return Ok(Asked { id: verified.id, discovered: unseen(verified.id) });
+        return Ok(Asked { id: verified.id, discovered: ending(unseen(verified.id), token) });
     }
     let discovered = setup.gitlab.discover(verified.id, &setup.restriction()).await?;
-    Ok(Asked { id: verified.id, discovered })
+    let end = token.into_iter().chain(api_token_end(setup).await).min();
+    Ok(Asked { id: verified.id, discovered: ending(discovered, end) })
+}
+
+/// When the api token ends, if GitLab tells; older servers do not, and nothing depends on it.
+async fn api_token_end(setup: &RunnerSetup) -> Option<TokenEnd> {
+    let own = setup.gitlab.own_token().await.ok()?;
+    let at = own.expires_at?.at(0, 0, 0, 0).to_zoned(TimeZone::UTC).ok()?.timestamp();
+    Some(TokenEnd { at, token: TokenKind::ApiToken })
+}
+
+fn ending(discovered: Discovered, token_end: Option<TokenEnd>) -> Discovered {
+    Discovered { facts: discovered.facts.map(|facts| RunnerFacts { token_end, ..facts }), ..discovered }
 }
 
 /// Without an api token the token alone is proved. No job is ever seen, so that nothing is matched against these facts.
@@ -117,6 +147,7 @@ fn unseen(id: u64) -> Discovered {
         protected_only: false,
         paused: false,
         scope: Scope::Everything,
+        token_end: None,
     };
     Discovered { facts: Ok(facts), projects: BTreeSet::new(), restricted: false, notes: Vec::new() }
 }

@@ -7,8 +7,10 @@ mod gitlab;
 mod service;
 mod workers;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use runner_fleet_engine::SystemId;
+use runner_fleet_engine::TokenKind;
 use runner_fleet_engine::WorkerId;
 use runner_fleet_engine::snapshot::WorkerState;
 use tracing::Level;
@@ -92,6 +94,28 @@ async fn a_reload_takes_effect_and_a_broken_file_does_not() {
     service.until("the worker is idle", async |service| is(service, WorkerState::Idle).await).await;
     assert_eq!(service.status().await.runners[0].idle_wanted, 1, "the previous configuration stands");
     assert_eq!(states(&service).await, ["running"]);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_ends_soon_is_told_once() {
+    let mut service = Service::start("ap-northeast-1", SPEED).await;
+    let in_three_days = service.clock.now() + SignedDuration::from_hours(72);
+    service.gitlab.state().api_token_ends = Some(in_three_days.to_zoned(TimeZone::UTC).date());
+    for idle_count in [1, 2] {
+        service.configure(idle_count);
+        service.reload().await;
+        let is_seen = async |service: &Service| {
+            let runner = service.status().await.runners.remove(0);
+            runner.idle_wanted == idle_count && runner.token_end.is_some_and(|end| end.token == TokenKind::ApiToken)
+        };
+        service.until("the end of the token is seen", is_seen).await;
+    }
+    let metrics = service.page("/metrics").await;
+    let prefix = "runner_fleet_token_expires_seconds{runner=\"arm\",token=\"api_token\"} ";
+    let left: i64 = metrics.lines().find_map(|line| line.strip_prefix(prefix)).expect(&metrics).parse().unwrap();
+    assert!((40 * 3600..73 * 3600).contains(&left), "{left}");
+    assert_eq!(service.log.with(Level::WARN, "api_token").len(), 1, "{}", service.log);
     service.stop().await.unwrap();
 }
 

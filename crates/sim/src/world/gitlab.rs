@@ -442,6 +442,7 @@ mod tests {
                 protected_only: case.protected_only,
                 paused: case.paused,
                 scope: scope.unwrap_or(Scope::Everything),
+                token_end: None,
             };
             let (tags, project) = (case.job_tags.clone(), ProjectId(case.project));
             let job = JobSpec { tags, project, protected, ..JobSpec::new(Duration::ZERO, Duration::ZERO) };

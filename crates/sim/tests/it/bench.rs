@@ -47,6 +47,7 @@ pub(crate) fn facts() -> RunnerFacts {
         protected_only: false,
         paused: false,
         scope: Scope::Everything,
+        token_end: None,
     }
 }
 

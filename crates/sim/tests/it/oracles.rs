@@ -204,6 +204,7 @@ fn decided(sections: &[Section], jobs: &[Waiting], concurrent: u32) -> Vec<u32> 
             protected_only: section.protected_only,
             paused: section.paused,
             scope,
+            token_end: None,
         };
         events.push(Event::Runner { runner: name(index), facts: Ok(facts) });
         let plan = LaunchPlan { config: runner_fleet_engine::ConfigHash::new("c1"), ..plan() };

@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) forgotten: Vec<String>,
     /// Requests that have no answer here.
     pub(super) unknown: Vec<String>,
+    /// The last day of the api token.
+    pub(super) api_token_ends: Option<jiff::civil::Date>,
 }
 
 pub(super) struct GitLab {
@@ -72,6 +74,9 @@ impl Respond for Doors {
                 answer(200, &state.waiting.iter().map(|id| pending(*id)).collect())
             }
             "GET /v4/projects/2/jobs" => answer(200, &json!([])),
+            "GET /v4/personal_access_tokens/self" => {
+                answer(200, &json!({ "scopes": ["read_api"], "expires_at": state.api_token_ends }))
+            }
             // An older server without the one-request queue.
             "POST /graphql" => answer(404, &json!({ "error": "404 Not Found" })),
             "DELETE /v4/runners/managers" => {
