@@ -22,6 +22,13 @@ pub enum HeldBack {
         /// `concurrent`.
         concurrent: u32,
     },
+    /// Another manager of this name was there before.
+    AnotherManager {
+        /// When that one was started.
+        started_at: Timestamp,
+        /// Until when launching is left to it, unless it launches again.
+        until: Timestamp,
+    },
     /// Enough are booting.
     MaxBooting {
         /// `max_booting`.

@@ -18,6 +18,7 @@ use super::offering::{Market, Place};
 use super::placement::{Placement, Request, place};
 use super::prices::Prices;
 use super::reason::LaunchReason;
+use super::rival::Rivals;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::shares::{Claim, share};
@@ -44,6 +45,7 @@ pub(crate) struct Launching<'a> {
     pub(crate) cooldowns: &'a mut Cooldowns,
     pub(crate) prices: &'a Prices,
     pub(crate) mint: &'a mut TokenMint,
+    pub(crate) rivals: &'a Rivals,
     /// What is known of EC2's instances.
     pub(crate) ec2: &'a Knowledge,
     /// Until when EC2 wants no launches, if it does.
@@ -169,6 +171,9 @@ impl Launching<'_> {
         }
         if let Some(trouble) = known.plan.missing() {
             return Err(HeldBack::NoLaunchPlan { trouble: trouble.clone() });
+        }
+        if let Some((elder, until)) = self.rivals.elder(self.mint, self.now) {
+            return Err(HeldBack::AnotherManager { started_at: elder.started_at, until });
         }
         if let Some(until) = self.slow_until {
             return Err(HeldBack::Slow { until });

@@ -65,6 +65,7 @@ mod quarantine;
 mod queue;
 mod retirement;
 mod retries;
+mod rival;
 mod rolling;
 mod runner;
 mod schedule;

@@ -134,9 +134,27 @@ impl Engine {
             Ok(_) if asked_at > now || self.listing.is_overtaken(asked_at) => Vec::new(),
             Ok(instances) => {
                 self.listing.answered(asked_at, None);
+                self.look_for_rivals(&instances);
                 let transitions = self.fleet.listed(now, asked_at, instances);
                 transitions.into_iter().filter_map(|transition| self.follow_up(transition)).collect()
             }
+        }
+    }
+
+    /// Another manager of our name would launch what we launch, and end what we need.
+    fn look_for_rivals(&mut self, instances: &[Instance]) {
+        for instance in instances.iter().filter(|instance| !self.fleet.workers.contains_key(&instance.id)) {
+            let Some(rival) = self.rivals.see(instance, &self.mint, self.now) else { continue };
+            let what = if self.rivals.elder(&self.mint, self.now).is_some() {
+                "it was there before, so this one launches nothing"
+            } else {
+                "it came later, and launches nothing where it is of this release or newer"
+            };
+            let text = format!(
+                "another manager of this name was started at {:.0} and has launched {}: {what}; stop one of the two",
+                rival.started_at, instance.id
+            );
+            self.journal.note(self.now, Entry::new(DecisionKind::AnotherManager, text).on(&instance.id));
         }
     }
 

@@ -26,6 +26,12 @@ impl Sentence for HeldBack {
             Self::NoListing { trouble } => format!("the instances in EC2 are not known: {trouble}"),
             Self::Slow { until } => format!("EC2 is throttling or unwell, next launch in {}", left(until)),
             Self::Refused { until, last } => format!("EC2 refused the launch ({last}), next try in {}", left(until)),
+            Self::AnotherManager { started_at, until } => {
+                format!(
+                    "another manager of this name, started at {started_at:.0}, launches; stop one of the two (next try in {})",
+                    left(until)
+                )
+            }
             Self::Breaker { until, boots, last } => {
                 format!("{boots} workers in a row were of no use (last: {last}), next try in {}", left(until))
             }

@@ -276,6 +276,8 @@ pub enum DecisionKind {
     JobRetry,
     /// An operator wanted it.
     Operator,
+    /// Another manager of this name launches workers.
+    AnotherManager,
     /// A law of the engine was broken: a bug.
     LawBroken,
 }

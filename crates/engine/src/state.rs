@@ -18,6 +18,7 @@ use super::prices::Prices;
 use super::quarantine::Quarantine;
 use super::queue::Queue;
 use super::retries::Retries;
+use super::rival::Rivals;
 use super::runner::Runner;
 use super::settings::Settings;
 use super::token::TokenMint;
@@ -37,6 +38,7 @@ pub struct Engine {
     pub(super) forecasts: Forecasts,
     pub(super) quarantine: Quarantine,
     pub(super) retries: Retries,
+    pub(super) rivals: Rivals,
     /// EC2 asks for patience with launches.
     pub(super) slow: Backoff,
     pub(super) jitter: Jitter,
@@ -63,6 +65,7 @@ impl Engine {
             forecasts: Forecasts::default(),
             quarantine: Quarantine::default(),
             retries: Retries::default(),
+            rivals: Rivals::default(),
             slow: Backoff::default(),
             jitter: Jitter::seeded(seed),
             journal: Journal::default(),

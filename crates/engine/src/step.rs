@@ -149,6 +149,7 @@ impl Engine {
             cooldowns: &mut self.cooldowns,
             prices: &self.prices,
             mint: &mut self.mint,
+            rivals: &self.rivals,
             ec2: &ec2,
             slow_until: self.slow.closed_until(now),
         };

@@ -90,6 +90,7 @@ pub(crate) fn serving(jobs: u32) -> Report {
 
 pub(crate) struct TestBench {
     pub(crate) engine: Engine,
+    pub(crate) started_at: Timestamp,
     pub(crate) now: Timestamp,
     pub(crate) instances: Vec<Instance>,
     /// What the engine commanded as soon as it knew enough: idle slots do not wait for the queue.
@@ -117,7 +118,8 @@ impl TestBench {
     fn told(settings: Settings, instances: Vec<Instance>) -> Self {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let engine = Engine::new("ci", 7, now);
-        let mut bench = Self { engine, now, instances, opening: Vec::new(), laws: Laws::new(), launched: 0 };
+        let mut bench =
+            Self { engine, started_at: now, now, instances, opening: Vec::new(), laws: Laws::new(), launched: 0 };
         let names: Vec<RunnerName> = settings.runners.iter().map(|runner| runner.name.clone()).collect();
         bench.step(vec![Event::Configured(settings)]);
         for runner in names {

@@ -13,6 +13,7 @@ mod launches;
 mod oracles;
 mod prices;
 mod retries;
+mod rivals;
 mod scenarios;
 mod shares;
 mod snapshots;
