@@ -4,16 +4,23 @@
 locals {
   fleets  = [for runner in values(var.runners) : runner.fleet]
   regions = distinct(length(local.fleets) == 0 ? [local.region] : [for fleet in local.fleets : coalesce(fleet.region, local.region)])
-  # The one region, or any: the Look statement and the tags bind the rest.
-  region_in_arns = length(local.regions) == 1 ? local.regions[0] : "*"
 
   ec2_arns = {
-    for kind in ["fleet", "image", "instance", "key-pair", "launch-template", "network-interface", "security-group", "snapshot", "spot-instances-request", "subnet", "volume"] :
-    # Images and snapshots belong to no or another account.
-    kind => "arn:${local.partition}:ec2:${local.region_in_arns}:${contains(["image", "snapshot"], kind) ? "*" : local.account}:${kind}/*"
+    for kind in ["fleet", "instance", "key-pair", "launch-template", "network-interface", "security-group", "spot-instances-request", "subnet", "volume"] :
+    kind => [for region in local.regions : "arn:${local.partition}:ec2:${region}:${local.account}:${kind}/*"]
   }
-  born = ["fleet", "instance", "network-interface", "spot-instances-request", "volume"]
-  kept = ["key-pair", "launch-template"]
+  born_alike = ["fleet", "network-interface", "spot-instances-request", "volume"]
+  kept       = ["key-pair", "launch-template"]
+
+  # Images belong to no account. Those that a publisher's parameter names are bound to the publisher; an own parameter may
+  # name any image.
+  publishers = merge(
+    { "/aws/service/ami-amazon-linux-latest/" = "amazon" },
+    local.partition != "aws" ? {} : { "/aws/service/debian/" = "136693071363", "/aws/service/canonical/" = "099720109477" },
+  )
+  image_owners  = distinct(flatten([for name in local.image_parameters : [for path, owner in local.publishers : owner if startswith(name, path)]]))
+  is_image_free = anytrue([for name in local.image_parameters : !anytrue([for path in keys(local.publishers) : startswith(name, path)])])
+  image_ids     = local.is_image_free ? ["*"] : distinct([for name, fleet in local.fleet_tables : jsondecode(fleet.ami) if !startswith(jsondecode(fleet.ami), "ssm:")])
 
   token_parameters = distinct(flatten([
     for gitlab in values(local.gitlab) : [for name in [gitlab.token, gitlab.api_token] : name if name != null]
@@ -25,8 +32,10 @@ locals {
     for name in [local.ssh_key_parameter] : "arn:${local.partition}:ssm:${local.key_region}:${local.account}:parameter/${trimprefix(name, "/")}" if name != null
   ]
   parameter_arns = {
-    for name in concat(local.token_parameters, local.image_parameters) :
-    name => "arn:${local.partition}:ssm:${local.region_in_arns}:${startswith(name, "/aws/service/") ? "" : local.account}:parameter/${trimprefix(name, "/")}"...
+    for name in distinct(concat(local.token_parameters, local.image_parameters)) : name => [
+      for region in local.regions :
+      "arn:${local.partition}:ssm:${region}:${startswith(name, "/aws/service/") ? "" : local.account}:parameter/${trimprefix(name, "/")}"
+    ]
   }
 
   profiles = distinct([for name, fleet in local.fleet_tables : jsondecode(fleet.instance_profile) if fleet.instance_profile != "null"])
@@ -42,9 +51,12 @@ locals {
 
   volume_keys = distinct([for fleet in local.fleets : fleet.root_volume.kms_key_id if try(fleet.root_volume.kms_key_id, null) != null])
   key_aliases = distinct([for key in local.volume_keys : "alias/${split("alias/", key)[1]}" if strcontains(key, "alias/")])
-  key_arns    = distinct([for key in local.volume_keys : startswith(key, "arn:") ? key : "arn:${local.partition}:kms:${local.region_in_arns}:${local.account}:key/${key}" if !strcontains(key, "alias/")])
-  any_key     = "arn:${local.partition}:kms:${local.region_in_arns}:${local.account}:key/*"
-  use_keys    = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+  key_arns = distinct(flatten([
+    for key in local.volume_keys : startswith(key, "arn:") ? [key] : [for region in local.regions : "arn:${local.partition}:kms:${region}:${local.account}:key/${key}"]
+    if !strcontains(key, "alias/")
+  ]))
+  any_key  = [for region in local.regions : "arn:${local.partition}:kms:${region}:${local.account}:key/*"]
+  use_keys = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
 
   manager_statements = [
     {
@@ -63,10 +75,13 @@ locals {
     {
       when = true
       statement = {
-        Sid      = "LaunchFromParts"
-        Effect   = "Allow"
-        Action   = ["ec2:CreateFleet", "ec2:RunInstances"]
-        Resource = [for kind in ["image", "security-group", "snapshot", "subnet"] : local.ec2_arns[kind]]
+        Sid    = "LaunchFromParts"
+        Effect = "Allow"
+        Action = ["ec2:CreateFleet", "ec2:RunInstances"]
+        Resource = flatten([
+          [for region in local.regions : [for image in local.image_ids : "arn:${local.partition}:ec2:${region}::image/${image}"]],
+          [for kind in ["security-group", "subnet"] : local.ec2_arns[kind]],
+        ])
       }
     },
     {
@@ -75,7 +90,7 @@ locals {
         Sid       = "LaunchFromOurs"
         Effect    = "Allow"
         Action    = ["ec2:CreateFleet", "ec2:RunInstances"]
-        Resource  = [for kind in local.kept : local.ec2_arns[kind]]
+        Resource  = flatten([for kind in local.kept : local.ec2_arns[kind]])
         Condition = { StringEquals = { "aws:ResourceTag/runner-fleet:manager" = var.environment } }
       }
     },
@@ -85,8 +100,35 @@ locals {
         Sid       = "LaunchWithOurTag"
         Effect    = "Allow"
         Action    = ["ec2:CreateFleet", "ec2:RunInstances"]
-        Resource  = [for kind in local.born : local.ec2_arns[kind]]
+        Resource  = flatten([for kind in local.born_alike : local.ec2_arns[kind]])
         Condition = { StringEquals = { "aws:RequestTag/runner-fleet:manager" = var.environment } }
+      }
+    },
+    {
+      when = true
+      statement = {
+        Sid      = "LaunchAsConfigured"
+        Effect   = "Allow"
+        Action   = ["ec2:CreateFleet", "ec2:RunInstances"]
+        Resource = local.ec2_arns["instance"]
+        Condition = {
+          StringEquals = { "aws:RequestTag/runner-fleet:manager" = var.environment }
+          # Of what a call does not carry nothing is demanded: whether CreateFleet carries it is not documented.
+          StringEqualsIfExists = merge(
+            length(local.fleets) == 0 ? {} : { "ec2:InstanceType" = distinct(flatten([for fleet in local.fleets : fleet.instance_types])) },
+            { "ec2:MetadataHttpTokens" = "required" },
+          )
+        }
+      }
+    },
+    {
+      when = length(local.image_owners) > 0
+      statement = {
+        Sid       = "LaunchPublishedImages"
+        Effect    = "Allow"
+        Action    = ["ec2:CreateFleet", "ec2:RunInstances"]
+        Resource  = [for region in local.regions : "arn:${local.partition}:ec2:${region}::image/*"]
+        Condition = { StringEqualsIfExists = { "ec2:Owner" = local.image_owners } }
       }
     },
     {
@@ -95,7 +137,7 @@ locals {
         Sid       = "MakeTemplateAndKeyWithOurTag"
         Effect    = "Allow"
         Action    = ["ec2:CreateLaunchTemplate", "ec2:ImportKeyPair"]
-        Resource  = [for kind in local.kept : local.ec2_arns[kind]]
+        Resource  = flatten([for kind in local.kept : local.ec2_arns[kind]])
         Condition = { StringEquals = { "aws:RequestTag/runner-fleet:manager" = var.environment } }
       }
     },
@@ -105,7 +147,7 @@ locals {
         Sid      = "TagAtBirthOnly"
         Effect   = "Allow"
         Action   = "ec2:CreateTags"
-        Resource = [for kind in concat(local.born, local.kept) : local.ec2_arns[kind]]
+        Resource = flatten([for kind in concat(local.born_alike, ["instance"], local.kept) : local.ec2_arns[kind]])
         Condition = { StringEquals = {
           "aws:RequestTag/runner-fleet:manager" = var.environment
           "ec2:CreateAction"                    = ["CreateFleet", "CreateLaunchTemplate", "ImportKeyPair", "RunInstances"]
@@ -118,7 +160,7 @@ locals {
         Sid       = "EndOurs"
         Effect    = "Allow"
         Action    = ["ec2:DeleteKeyPair", "ec2:DeleteLaunchTemplate", "ec2:TerminateInstances"]
-        Resource  = [for kind in ["instance", "key-pair", "launch-template"] : local.ec2_arns[kind]]
+        Resource  = flatten([for kind in ["instance", "key-pair", "launch-template"] : local.ec2_arns[kind]])
         Condition = { StringEquals = { "aws:ResourceTag/runner-fleet:manager" = var.environment } }
       }
     },
@@ -148,7 +190,7 @@ locals {
         Sid      = "ReadTokensAndImageIds"
         Effect   = "Allow"
         Action   = "ssm:GetParameter"
-        Resource = distinct([for name in concat(local.token_parameters, local.image_parameters) : local.parameter_arns[name][0]])
+        Resource = distinct(flatten(values(local.parameter_arns)))
       }
     },
     {
@@ -173,7 +215,7 @@ locals {
           StringEquals = { "kms:ViaService" = flatten([
             for region in local.regions : [for suffix in local.ssm_suffixes : "ssm.${region}.${suffix}"]
           ]) }
-          StringLike = { "kms:EncryptionContext:PARAMETER_ARN" = distinct(concat([for name in local.token_parameters : local.parameter_arns[name][0]], local.key_parameter_arns)) }
+          StringLike = { "kms:EncryptionContext:PARAMETER_ARN" = distinct(concat(flatten([for name in local.token_parameters : local.parameter_arns[name]]), local.key_parameter_arns)) }
         }
       }
     },

@@ -32,6 +32,10 @@ pub struct ManagerPolicy {
     pub manager: String,
     /// Names of the SSM parameters with image ids.
     pub parameters: BTreeSet<String>,
+    /// Image ids that are configured as such.
+    pub images: BTreeSet<String>,
+    /// The instance types of all runners; none: any.
+    pub instance_types: BTreeSet<String>,
     /// Names of the SSM parameters with tokens: read and decrypted.
     pub secrets: BTreeSet<String>,
     /// The SSM parameter that keeps the manager's SSH key: made, read and decrypted.
@@ -54,7 +58,9 @@ pub fn manager_policy(input: &ManagerPolicy) -> Value {
     let regions: Vec<&String> = input.regions.iter().collect();
     let launch = ["ec2:CreateFleet", "ec2:RunInstances"];
     let born = ["fleet", "instance", "network-interface", "spot-instances-request", "volume"];
+    let born_alike = ["fleet", "network-interface", "spot-instances-request", "volume"];
     let kept = ["key-pair", "launch-template"];
+    let parts = [input.image_arns(), input.arns(&["security-group", "subnet"])].concat();
     let mut statements = vec![
         json!({
             "Sid": "Look", "Effect": "Allow",
@@ -68,15 +74,23 @@ pub fn manager_policy(input: &ManagerPolicy) -> Value {
         }),
         json!({
             "Sid": "LaunchFromParts", "Effect": "Allow", "Action": launch,
-            "Resource": input.arns(&["image", "security-group", "snapshot", "subnet"]),
+            "Resource": parts,
         }),
         json!({
             "Sid": "LaunchFromOurs", "Effect": "Allow", "Action": launch, "Resource": input.arns(&kept),
             "Condition": { "StringEquals": { &resource_tag: input.manager } },
         }),
         json!({
-            "Sid": "LaunchWithOurTag", "Effect": "Allow", "Action": launch, "Resource": input.arns(&born),
+            "Sid": "LaunchWithOurTag", "Effect": "Allow", "Action": launch, "Resource": input.arns(&born_alike),
             "Condition": { "StringEquals": { &request_tag: input.manager } },
+        }),
+        json!({
+            "Sid": "LaunchAsConfigured", "Effect": "Allow", "Action": launch, "Resource": input.arns(&["instance"]),
+            "Condition": {
+                "StringEquals": { &request_tag: input.manager },
+                // Of what a call does not carry nothing is demanded: whether CreateFleet carries it is not documented.
+                "StringEqualsIfExists": input.as_configured(),
+            },
         }),
         json!({
             "Sid": "MakeTemplateAndKeyWithOurTag", "Effect": "Allow",
@@ -98,6 +112,7 @@ pub fn manager_policy(input: &ManagerPolicy) -> Value {
             "Condition": { "StringEquals": { &resource_tag: input.manager } },
         }),
     ];
+    statements.extend(input.published_images());
     statements.extend(input.pass_role());
     statements.push(input.spot_role());
     statements.extend(input.read_parameters());
@@ -115,26 +130,50 @@ impl ManagerPolicy {
         self.account.as_deref().unwrap_or("*")
     }
 
-    /// The one region, or `*`: the `Look` statement and the tags bind the rest.
-    fn region(&self) -> &str {
-        match (self.regions.first(), self.regions.len()) {
-            (Some(region), 1) => region,
-            _ => "*",
-        }
-    }
-
-    /// ARNs of whole kinds of EC2 resources. Images and snapshots belong to no or another account.
+    /// ARNs of whole kinds of EC2 resources, in each region.
     fn arns(&self, kinds: &[&str]) -> Vec<String> {
-        let arn = |kind: &&str| {
-            let account = match *kind {
-                "image" | "snapshot" => "*",
-                _ => self.account(),
-            };
-            format!("arn:{}:ec2:{}:{account}:{kind}/*", self.partition, self.region())
+        let arn = |(kind, region): (&&str, &String)| {
+            format!("arn:{}:ec2:{region}:{}:{kind}/*", self.partition, self.account())
         };
-        let mut arns: Vec<String> = kinds.iter().map(arn).collect();
+        let mut arns: Vec<String> =
+            kinds.iter().flat_map(|kind| self.regions.iter().map(move |region| (kind, region))).map(arn).collect();
         arns.sort();
         arns
+    }
+
+    /// ARNs of images, which belong to no account: those that are named; any, where a parameter of the user's own names one.
+    fn image_arns(&self) -> Vec<String> {
+        let is_own = |parameter: &String| publisher(&self.partition, parameter).is_none();
+        let any = self.parameters.iter().any(is_own).then(|| "*".to_owned());
+        self.any_region(&any.map_or_else(|| self.images.iter().cloned().collect(), |any| vec![any]))
+    }
+
+    fn any_region(&self, images: &[String]) -> Vec<String> {
+        let in_region = |region: &String| {
+            images.iter().map(|image| format!("arn:{}:ec2:{region}::image/{image}", self.partition)).collect::<Vec<_>>()
+        };
+        self.regions.iter().flat_map(in_region).collect()
+    }
+
+    /// Images that a publisher's parameter names, whose ids change: those of that publisher.
+    fn published_images(&self) -> Option<Value> {
+        let owners: BTreeSet<&str> =
+            self.parameters.iter().filter_map(|parameter| publisher(&self.partition, parameter)).collect();
+        (!owners.is_empty()).then(|| {
+            json!({
+                "Sid": "LaunchPublishedImages", "Effect": "Allow", "Action": ["ec2:CreateFleet", "ec2:RunInstances"],
+                "Resource": self.any_region(&["*".to_owned()]),
+                "Condition": { "StringEqualsIfExists": { "ec2:Owner": owners } },
+            })
+        })
+    }
+
+    /// What an instance must look like.
+    fn as_configured(&self) -> Map<String, Value> {
+        let types =
+            (!self.instance_types.is_empty()).then(|| ("ec2:InstanceType".to_owned(), json!(self.instance_types)));
+        let imds = ("ec2:MetadataHttpTokens".to_owned(), json!("required"));
+        types.into_iter().chain([imds]).collect()
     }
 
     /// The ARNs of the workers' roles.
@@ -172,8 +211,8 @@ impl ManagerPolicy {
         })
     }
 
-    fn parameter_arn(&self, name: &str) -> String {
-        self.parameter_arn_in(self.region(), name)
+    fn parameter_arns(&self, name: &str) -> Vec<String> {
+        self.regions.iter().map(|region| self.parameter_arn_in(region, name)).collect()
     }
 
     fn parameter_arn_in(&self, region: &str, name: &str) -> String {
@@ -188,7 +227,7 @@ impl ManagerPolicy {
 
     fn read_parameters(&self) -> Option<Value> {
         let names = self.parameters.iter().chain(&self.secrets);
-        let arns: BTreeSet<String> = names.map(|name| self.parameter_arn(name)).collect();
+        let arns: BTreeSet<String> = names.flat_map(|name| self.parameter_arns(name)).collect();
         (!arns.is_empty()).then(|| {
             json!({ "Sid": "ReadTokensAndImageIds", "Effect": "Allow", "Action": "ssm:GetParameter", "Resource": arns })
         })
@@ -207,7 +246,7 @@ impl ManagerPolicy {
     /// `aws/ssm` nothing of this is needed. Source: Systems Manager User Guide, "How AWS Systems Manager Parameter Store
     /// uses AWS KMS".
     fn decrypt_parameters(&self) -> Option<Value> {
-        let tokens = self.secrets.iter().map(|name| self.parameter_arn(name));
+        let tokens = self.secrets.iter().flat_map(|name| self.parameter_arns(name));
         let arns: BTreeSet<String> = tokens.chain(self.ssh_key_arn()).collect();
         let suffixes: &[&str] =
             if self.partition == "aws-cn" { &["amazonaws.com", "amazonaws.com.cn"] } else { &["amazonaws.com"] };
@@ -216,7 +255,7 @@ impl ManagerPolicy {
         let services: Vec<String> = self.regions.iter().flat_map(names).collect();
         (!arns.is_empty()).then(|| {
             json!({
-                "Sid": "DecryptTokens", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": self.key_arn("*"),
+                "Sid": "DecryptTokens", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": self.key_arns("*"),
                 "Condition": {
                     "StringEquals": { "kms:ViaService": services },
                     "StringLike": { "kms:EncryptionContext:PARAMETER_ARN": arns },
@@ -225,8 +264,11 @@ impl ManagerPolicy {
         })
     }
 
-    fn key_arn(&self, id: &str) -> String {
-        format!("arn:{}:kms:{}:{}:key/{id}", self.partition, self.region(), self.account())
+    fn key_arns(&self, id: &str) -> Vec<String> {
+        self.regions
+            .iter()
+            .map(|region| format!("arn:{}:kms:{region}:{}:key/{id}", self.partition, self.account()))
+            .collect()
     }
 
     /// The rights on keys for volumes: named by their ARN, or, since an alias is no resource of these actions, all keys that
@@ -234,8 +276,8 @@ impl ManagerPolicy {
     fn use_keys(&self) -> Vec<Value> {
         let alias = |key: &str| key.split_once("alias/").map(|(_, name)| format!("alias/{name}"));
         let (aliases, keys): (Vec<&String>, Vec<&String>) = self.kms_keys.iter().partition(|key| alias(key).is_some());
-        let arn = |key: &&String| if key.starts_with("arn:") { (*key).clone() } else { self.key_arn(key) };
-        let keys: BTreeSet<String> = keys.iter().map(arn).collect();
+        let arns = |key: &&String| if key.starts_with("arn:") { vec![(*key).clone()] } else { self.key_arns(key) };
+        let keys: BTreeSet<String> = keys.iter().flat_map(arns).collect();
         let aliases: BTreeSet<String> = aliases.iter().filter_map(|key| alias(key)).collect();
         let mut statements = Vec::new();
         if !keys.is_empty() {
@@ -243,7 +285,7 @@ impl ManagerPolicy {
         }
         if !aliases.is_empty() {
             let condition = ("ForAnyValue:StringEquals", json!({ "kms:ResourceAliases": aliases }));
-            statements.extend(key_statements("ByAlias", &json!(self.key_arn("*")), Some(condition)));
+            statements.extend(key_statements("ByAlias", &json!(self.key_arns("*")), Some(condition)));
         }
         statements
     }
@@ -272,6 +314,19 @@ impl ManagerPolicy {
             }));
         }
         statements
+    }
+}
+
+/// Who publishes the images that this parameter names, as `ec2:Owner` has it; `None`: the user, or nobody whom we know.
+/// Sources: wiki.debian.org "Cloud/AmazonEC2Image", Ubuntu's "Find Ubuntu images with the AWS CLI", EC2 User Guide "Reference
+/// AMIs using Systems Manager parameters".
+fn publisher(partition: &str, parameter: &str) -> Option<&'static str> {
+    let of = |path: &str| parameter.starts_with(path);
+    match partition {
+        "aws" if of("/aws/service/debian/") => Some("136693071363"),
+        "aws" if of("/aws/service/canonical/") => Some("099720109477"),
+        _ if of("/aws/service/ami-amazon-linux-latest/") => Some("amazon"),
+        _ => None,
     }
 }
 
@@ -313,14 +368,15 @@ mod tests {
         serde_json::to_string_pretty(policy).unwrap()
     }
 
-    #[test]
-    fn the_managers_policy() {
-        let input = ManagerPolicy {
+    fn typical() -> ManagerPolicy {
+        ManagerPolicy {
             partition: "aws".to_owned(),
             account: Some("123456789012".to_owned()),
             regions: set(&["eu-central-1"]),
             manager: "ci-eu".to_owned(),
-            parameters: set(&["/aws/service/debian/release/12/latest/arm64", "bare"]),
+            parameters: set(&["/aws/service/debian/release/12/latest/arm64"]),
+            images: set(&["ami-0123456789abcdef0"]),
+            instance_types: set(&["c8g.large", "m8g.large"]),
             secrets: set(&["/ci/runner-token"]),
             ssh_key: None,
             instance_profiles: set(&["ci-worker", "arn:aws:iam::210987654321:instance-profile/ci/other"]),
@@ -332,7 +388,12 @@ mod tests {
                 "arn:aws:kms:eu-central-1:123456789012:alias/ci-other",
             ]),
             with_doctor: true,
-        };
+        }
+    }
+
+    #[test]
+    fn the_managers_policy() {
+        let input = typical();
         insta::assert_snapshot!("manager_policy", pretty(&manager_policy(&input)));
     }
 
@@ -344,6 +405,8 @@ mod tests {
             regions: set(&["cn-north-1", "cn-northwest-1"]),
             manager: "ci".to_owned(),
             parameters: BTreeSet::new(),
+            images: BTreeSet::new(),
+            instance_types: BTreeSet::new(),
             secrets: BTreeSet::new(),
             ssh_key: None,
             instance_profiles: BTreeSet::new(),
@@ -354,6 +417,44 @@ mod tests {
         insta::assert_snapshot!("manager_policy_smallest", pretty(&manager_policy(&input)));
     }
 
+    /// Every `*` of the policies that are printed, and why it may stand there.
+    #[test]
+    fn every_wildcard_has_its_reason() {
+        let allowed = [
+            ("Look", "EC2's Describe actions take no resource"),
+            ("DoctorLooks", "the same"),
+            (
+                "LaunchFromParts",
+                "subnets and groups: ids of the configuration change with it; an own parameter may name any image",
+            ),
+            ("LaunchPublishedImages", "bound to the publisher"),
+            ("LaunchFromOurs", "bound to our tag"),
+            ("LaunchWithOurTag", "bound to our tag"),
+            ("LaunchAsConfigured", "bound to our tag, types and IMDSv2"),
+            ("MakeTemplateAndKeyWithOurTag", "bound to our tag"),
+            ("TagAtBirthOnly", "bound to our tag, and to the calls that make things"),
+            ("EndOurs", "bound to our tag"),
+            ("DecryptTokens", "bound to SSM and the parameters: the configuration does not say which key"),
+            ("UseKeysByAlias", "bound to the alias, which is no resource of these actions"),
+            ("LetEc2UseKeysByAlias", "the same"),
+        ];
+        let policy = manager_policy(&typical());
+        for statement in policy["Statement"].as_array().unwrap() {
+            let sid = statement["Sid"].as_str().unwrap();
+            let is_wide =
+                statement["Resource"].to_string().contains('*') || statement["Action"].to_string().contains('*');
+            assert_eq!(is_wide, allowed.iter().any(|(wide, _)| *wide == sid), "{statement:#}");
+        }
+    }
+
+    #[test]
+    fn an_own_parameter_may_name_any_image() {
+        let input = ManagerPolicy { parameters: set(&["/ci/image"]), ..typical() };
+        let images = |input: &ManagerPolicy| manager_policy(input)["Statement"][1]["Resource"].to_string();
+        assert!(images(&input).contains("::image/*"), "{}", images(&input));
+        assert!(!images(&typical()).contains("::image/*"), "{}", images(&typical()));
+    }
+
     #[test]
     fn the_workers_role_may_have_another_name_than_its_profile() {
         let input = ManagerPolicy {
@@ -362,6 +463,8 @@ mod tests {
             regions: set(&["eu-central-1"]),
             manager: "ci".to_owned(),
             parameters: BTreeSet::new(),
+            images: BTreeSet::new(),
+            instance_types: BTreeSet::new(),
             secrets: BTreeSet::new(),
             ssh_key: None,
             instance_profiles: set(&["ci-worker"]),
@@ -384,6 +487,8 @@ mod tests {
             regions: set(&["eu-central-1", "us-east-1"]),
             manager: "ci".to_owned(),
             parameters: BTreeSet::new(),
+            images: BTreeSet::new(),
+            instance_types: BTreeSet::new(),
             secrets: set(&["/ci/runner-token"]),
             ssh_key: Some(SshKeyParameter { region: "us-east-1".to_owned(), name: "/ci/manager-ssh-key".to_owned() }),
             instance_profiles: BTreeSet::new(),
@@ -400,7 +505,14 @@ mod tests {
         });
         assert_eq!(with("KeepSshKey"), &agreed);
         let decrypted = &with("DecryptTokens")["Condition"]["StringLike"]["kms:EncryptionContext:PARAMETER_ARN"];
-        assert_eq!(decrypted, &json!(["arn:aws:ssm:*:123456789012:parameter/ci/runner-token", arn]));
+        assert_eq!(
+            decrypted,
+            &json!([
+                "arn:aws:ssm:eu-central-1:123456789012:parameter/ci/runner-token",
+                arn,
+                "arn:aws:ssm:us-east-1:123456789012:parameter/ci/runner-token",
+            ])
+        );
         assert!(!with("ReadTokensAndImageIds").to_string().contains("manager-ssh-key"), "it is told once");
     }
 }

@@ -206,6 +206,13 @@ fn manager_input(
         regions,
         manager: config.fleet.manager.clone(),
         parameters: images.collect(),
+        images: fleets()
+            .filter_map(|fleet| match &fleet.ami {
+                Ami::Id(id) => Some(id.to_string()),
+                Ami::Parameter(_) => None,
+            })
+            .collect(),
+        instance_types: fleets().flat_map(|fleet| &fleet.instance_types).map(ToString::to_string).collect(),
         secrets: secrets.flatten().filter_map(|secret| secret.ssm_parameter()).map(str::to_owned).collect(),
         ssh_key,
         instance_profiles: fleets().filter_map(|fleet| fleet.instance_profile.clone()).collect(),

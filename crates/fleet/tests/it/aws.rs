@@ -245,6 +245,8 @@ async fn every_call_of_a_fleets_life_is_in_the_policy() {
         regions: BTreeSet::from(["eu-south-2".to_owned()]),
         manager: MANAGER.to_owned(),
         parameters: BTreeSet::from(["/ci/image".to_owned()]),
+        images: [].into(),
+        instance_types: [].into(),
         secrets: BTreeSet::new(),
         ssh_key: None,
         instance_profiles: BTreeSet::new(),

@@ -163,6 +163,8 @@ async fn what_keeping_a_key_takes_is_in_the_printed_policy() {
         regions: [REGION.to_owned()].into(),
         manager: "ci".to_owned(),
         parameters: [].into(),
+        images: [].into(),
+        instance_types: [].into(),
         secrets: [].into(),
         ssh_key,
         instance_profiles: [].into(),
