@@ -46,6 +46,7 @@ fn facts(number: u32) -> RunnerFacts {
         protected_only: false,
         paused: false,
         scope: Scope::Everything,
+        token_end: None,
     }
 }
 
@@ -91,6 +92,7 @@ fn busy(number: u32) -> Report {
         idle_seconds: 0,
         queue_size: None,
         disk_free_mib: Some(20_000),
+        unfit: None,
         interruption: None,
         rebalance: false,
         ecr_error: None,
