@@ -31,7 +31,7 @@ fn bench() -> TestBench {
 }
 
 #[test]
-fn the_younger_launches_nothing_until_the_elder_is_gone_for_an_hour() {
+fn the_younger_launches_nothing_while_the_elder_is_there() {
     let mut bench = bench();
     another_launches(&mut bench, "i-elder", -3600);
     bench.report(&WorkerId::new("i-elder"), serving(1));

@@ -514,7 +514,7 @@ async fn a_server_that_never_says_a_word_is_told() {
 }
 
 #[tokio::test]
-async fn a_report_of_another_instance_ends_the_link_and_nothing_is_told() {
+async fn a_report_of_another_instance_ends_the_link_at_once() {
     let line = line("absent").replace("{\"v\":1,", "{\"v\":1,\"instance\":\"i-2\",");
     let mut world = World::new(Say::Raw(line.into_bytes()));
     world.connect();
