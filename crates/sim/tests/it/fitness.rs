@@ -54,10 +54,19 @@ fn an_unfit_worker_is_fenced_and_replaced_at_once() {
     assert_eq!(words(&commands), [format!("fence {worker}"), "launch 1 spot".to_owned()]);
     let reason = DrainReason::Unfit { why: Unfit::Disk };
     assert!(commands.contains(&Command::Want { worker: worker.clone(), want: Want::Fence { reason } }));
-    // It has fenced itself, and work that comes back is no reason to let it take jobs.
+}
+
+#[test]
+fn work_that_comes_back_brings_no_unfit_worker_back() {
+    let mut bench = TestBench::with(vec![runner()]);
+    let worker = bench.with_ready_workers(1).remove(0);
+    bench.pass(400);
+    bench.report(&worker, Report { idle_seconds: 400, ..serving(0) });
+    bench.list();
+    assert_eq!(words(&bench.queue(&[])), [format!("fence {worker}")], "it is idle, and was fit so far");
     bench.pass(1);
     bench.report(&worker, Report { open_requests: 1, ..unfit(RunnerState::Fenced) });
-    assert!(!words(&bench.queue(&[1, 2])).contains(&format!("unfence {worker}")));
+    assert_eq!(words(&bench.queue(&[1])), ["launch 1 spot"]);
 }
 
 #[test]
