@@ -25,7 +25,7 @@ use super::shares::{Claim, share};
 use super::supply::Supply;
 use super::time::since;
 use super::token::TokenMint;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, TroubleClass};
 
 /// EC2 says "slow down": seconds at first, a minute at most, because jobs wait meanwhile.
 pub(crate) const SLOW: Doubling = Doubling { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
@@ -166,7 +166,9 @@ impl Launching<'_> {
         if let Some(trouble) = self.ec2.trouble() {
             return Err(HeldBack::NoListing { trouble: trouble.clone() });
         }
-        if let Some(trouble) = known.facts.missing() {
+        // Facts may be old; but with a token that is refused a worker would ask in vain.
+        let refused = known.facts.failed_with(TroubleClass::TokenRefused);
+        if let Some(trouble) = refused.or_else(|| known.facts.missing()) {
             return Err(HeldBack::NoFacts { trouble: trouble.clone() });
         }
         if let Some(trouble) = known.plan.missing() {

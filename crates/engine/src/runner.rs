@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::backoff::{Backoff, Doubling, Jitter};
 use super::job::{Knowledge, RunnerFacts};
 use super::offering::LaunchPlan;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, TroubleClass};
 
 /// After a launch that is refused or malformed: somebody has to change something, but perhaps just did.
 const REFUSED: Doubling = Doubling { first: Duration::from_secs(30), longest: Duration::from_secs(600) };
@@ -45,6 +45,11 @@ impl<T> Answer<T> {
     /// Why there has never been a good one.
     pub(crate) fn missing(&self) -> Option<&Trouble> {
         self.trouble.as_ref().filter(|_| self.good.is_none())
+    }
+
+    /// Why there is none newer, if that is of this class.
+    pub(crate) fn failed_with(&self, class: TroubleClass) -> Option<&Trouble> {
+        self.trouble.as_ref().filter(|trouble| trouble.class == class)
     }
 
     /// How it stands, for people.

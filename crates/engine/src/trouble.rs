@@ -27,6 +27,8 @@ pub enum TroubleClass {
     Awaited,
     /// A token or a right is missing: a person must act.
     Denied,
+    /// A runner's own token is not accepted: it was reset, or has ended. No worker can ask for jobs with it.
+    TokenRefused,
     /// The other side asks for fewer requests.
     Throttled,
     /// The other side says that it has failed (HTTP 5xx).
@@ -75,7 +77,7 @@ impl TroubleClass {
     pub fn may_heal(self) -> bool {
         match self {
             Self::Awaited | Self::Throttled | Self::ServerError | Self::Unreachable | Self::Late | Self::Other => true,
-            Self::Denied | Self::Invalid | Self::NotFound => false,
+            Self::Denied | Self::TokenRefused | Self::Invalid | Self::NotFound => false,
         }
     }
 }

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
-use runner_fleet_engine::{FleetSnapshot, Knowledge};
+use runner_fleet_engine::{FleetSnapshot, Knowledge, TroubleClass};
 
 /// The loop steps every second: after 30 missed ones it hangs.
 const ALIVE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
@@ -125,6 +125,9 @@ fn unready(snapshot: &FleetSnapshot, now: Timestamp) -> Vec<String> {
         Knowledge::Unknown { trouble } => lines.push(format!("EC2 was never listed: {trouble}\n")),
     }
     for runner in &snapshot.runners {
+        if let Some(trouble) = runner.facts.trouble().filter(|trouble| trouble.class == TroubleClass::TokenRefused) {
+            lines.push(format!("{} cannot ask for jobs: {trouble}\n", runner.name));
+        }
         match &runner.queue {
             Knowledge::Known => {}
             Knowledge::Stale { age, trouble } => {

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use runner_fleet_engine::{
-    Brief, Event, ProjectId, RunnerFacts, RunnerName, Scope, SystemId, TokenEnd, TokenKind, Trouble,
+    Brief, Event, ProjectId, RunnerFacts, RunnerName, Scope, SystemId, TokenEnd, TokenKind, Trouble, TroubleClass,
 };
 use runner_fleet_gitlab::{Discovered, GitLabError};
 
@@ -56,6 +56,7 @@ pub(super) async fn run(
     loop {
         let outcome = look_in_time(&setup, &manager).await;
         complaint.about(&format!("reading runner {name} from GitLab"), &outcome);
+        setup.notes_refusal(outcome.as_ref().err());
         let (facts, pause) = match outcome {
             Ok(Asked { id, discovered }) => {
                 pauses.reset();
@@ -116,8 +117,8 @@ async fn look_in_time(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, 
     in_time(DISCOVERY_MAX, ask(setup, manager)).await
 }
 
-async fn ask(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, GitLabError> {
-    let verified = setup.gitlab.verify(&setup.token, manager).await?;
+async fn ask(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, Trouble> {
+    let verified = setup.gitlab.verify(&setup.token, manager).await.map_err(of_the_token)?;
     let token = verified.expires_at.map(|at| TokenEnd { at, token: TokenKind::Token });
     if setup.api_token.is_none() {
         return Ok(Asked { id: verified.id, discovered: ending(unseen(verified.id), token) });
@@ -125,6 +126,13 @@ async fn ask(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, GitLabErr
     let discovered = setup.gitlab.discover(verified.id, &setup.restriction()).await?;
     let end = token.into_iter().chain(api_token_end(setup).await).min();
     Ok(Asked { id: verified.id, discovered: ending(discovered, end) })
+}
+
+/// That GitLab does not know the runner's own token is worse than that it denies something.
+fn of_the_token(error: GitLabError) -> Trouble {
+    let is_refused = error.is_denied();
+    let trouble = Trouble::from(error);
+    if is_refused { Trouble { class: TroubleClass::TokenRefused, ..trouble } } else { trouble }
 }
 
 /// When the api token ends, if GitLab tells; older servers do not, and nothing depends on it.

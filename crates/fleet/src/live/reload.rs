@@ -15,11 +15,11 @@ use super::clock::Clock;
 use super::regions::Regions;
 use super::setup::{Setup, Unready};
 
-/// How often runners that are not ready are tried again.
+/// How often runners that are not ready, or whose token is refused, are tried again.
 const AGAIN: Duration = Duration::from_secs(60);
 
 /// Reads the file again whenever `asked` says so, until nobody can ask any more. Meanwhile runners that are not ready are
-/// tried again.
+/// tried again, and the secrets of those are read again whose token GitLab refuses.
 pub async fn reload_when_asked(
     path: PathBuf,
     mut asked: mpsc::Receiver<()>,
@@ -38,10 +38,13 @@ pub async fn reload_when_asked(
                     info!("reloaded the configuration {}", path.display());
                 }),
             },
-            () = clock.sleep(AGAIN), if !current.unready.is_empty() => {
+            () = clock.sleep(AGAIN) => {
+                if !current.may_heal() {
+                    continue;
+                }
                 let again = Setup::prepare(current.config.clone(), Some(&current), &regions, seed).await;
                 match again {
-                    Ok(fresh) if fresh.unready != current.unready => Ok(fresh),
+                    Ok(fresh) if fresh.differs_from(&current) => Ok(fresh),
                     Ok(_) | Err(_) => continue,
                 }
             }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
@@ -51,6 +52,8 @@ pub struct RunnerSetup {
     pub api_token: Option<SecretString>,
     /// Asks for the launch to be prepared again: a launch has found something of ours missing.
     pub prepare_again: Notify,
+    /// Whether GitLab has refused one of its tokens at the last look.
+    refused: AtomicBool,
     /// Its server, seen with its api token. Runners of one server and one api token share one, and with it connections and
     /// the request budget.
     pub gitlab: GitLab,
@@ -138,6 +141,17 @@ impl Setup {
         Ok(Self { settings: config.settings(), config, runners, unready, former: kept })
     }
 
+    /// Whether there is something that may have changed without the file: a runner that is not ready, or whose token is refused.
+    pub(super) fn may_heal(&self) -> bool {
+        !self.unready.is_empty() || self.runners.iter().any(|runner| runner.refused.load(Ordering::Relaxed))
+    }
+
+    /// Whether other runners are ready than in `former`, or have other tokens.
+    pub(super) fn differs_from(&self, former: &Self) -> bool {
+        let same = |(one, other): (&Arc<RunnerSetup>, &Arc<RunnerSetup>)| one.has_the_tokens_of(other);
+        self.unready != former.unready || !self.runners.iter().zip(&former.runners).all(same)
+    }
+
     /// The runner of this section, if it is ready and its section was the same.
     fn unchanged(&self, section: &Runner) -> Option<&Arc<RunnerSetup>> {
         self.runners.iter().find(|setup| setup.runner == *section)
@@ -182,7 +196,27 @@ impl RunnerSetup {
             Some(other) => other.gitlab.clone(),
             None => client(runner, api_token.clone(), seed)?,
         };
-        Ok(Self { runner: runner.clone(), token, api_token, prepare_again: Notify::new(), gitlab, aws })
+        Ok(Self {
+            runner: runner.clone(),
+            token,
+            api_token,
+            prepare_again: Notify::new(),
+            refused: AtomicBool::new(false),
+            gitlab,
+            aws,
+        })
+    }
+
+    /// Notes whether one of its tokens was refused: then there may be a new one.
+    pub(super) fn notes_refusal(&self, trouble: Option<&Trouble>) {
+        let is_refusal = |trouble: &Trouble| matches!(trouble.class, TroubleClass::Denied | TroubleClass::TokenRefused);
+        self.refused.store(trouble.is_some_and(is_refusal), Ordering::Relaxed);
+    }
+
+    fn has_the_tokens_of(&self, other: &Self) -> bool {
+        let text = |token: &SecretString| token.expose_secret().to_owned();
+        text(&self.token) == text(&other.token)
+            && self.api_token.as_ref().map(text) == other.api_token.as_ref().map(text)
     }
 
     fn reaches_the_same(&self, runner: &Runner, api_token: Option<&SecretString>) -> bool {

@@ -9,10 +9,8 @@ mod workers;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use runner_fleet_engine::SystemId;
-use runner_fleet_engine::TokenKind;
-use runner_fleet_engine::WorkerId;
 use runner_fleet_engine::snapshot::WorkerState;
+use runner_fleet_engine::{HeldBack, SystemId, TokenKind, TroubleClass, WorkerId};
 use tracing::Level;
 
 use self::gitlab::RUNNER_TOKEN;
@@ -102,20 +100,46 @@ async fn a_token_that_ends_soon_is_told_once() {
     let mut service = Service::start("ap-northeast-1", SPEED).await;
     let in_three_days = service.clock.now() + SignedDuration::from_hours(72);
     service.gitlab.state().api_token_ends = Some(in_three_days.to_zoned(TimeZone::UTC).date());
-    for idle_count in [1, 2] {
-        service.configure(idle_count);
-        service.reload().await;
-        let is_seen = async |service: &Service| {
-            let runner = service.status().await.runners.remove(0);
-            runner.idle_wanted == idle_count && runner.token_end.is_some_and(|end| end.token == TokenKind::ApiToken)
-        };
-        service.until("the end of the token is seen", is_seen).await;
-    }
+    service.reload().await; // looks at once, and not after ten minutes
+    let is_seen = async |service: &Service| {
+        let runner = service.status().await.runners.remove(0);
+        runner.token_end.is_some_and(|end| end.token == TokenKind::ApiToken)
+    };
+    service.until("the end of the token is seen", is_seen).await;
     let metrics = service.page("/metrics").await;
     let prefix = "runner_fleet_token_expires_seconds{runner=\"arm\",token=\"api_token\"} ";
     let left: i64 = metrics.lines().find_map(|line| line.strip_prefix(prefix)).expect(&metrics).parse().unwrap();
     assert!((40 * 3600..73 * 3600).contains(&left), "{left}");
     assert_eq!(service.log.with(Level::WARN, "api_token").len(), 1, "{}", service.log);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_was_reset_is_read_again_where_it_lies() {
+    const NEW: &str = "glrt-ZyXwVuTsRqPoNmLkJiHg";
+    let mut service = Service::start("eu-west-2", SPEED).await;
+    let is_refused = async |service: &Service| {
+        let facts = service.status().await.runners.remove(0).facts;
+        facts.trouble().is_some_and(|trouble| trouble.class == TroubleClass::TokenRefused)
+    };
+    service.gitlab.state().new_token = Some(NEW);
+    service.reload().await; // looks at once, and not after ten minutes
+    service.until("the old token is refused", is_refused).await;
+    let is_told = async |service: &Service| service.page("/readyz").await.contains("arm cannot ask for jobs");
+    service.until("it is not ready", is_told).await;
+    service.configure(1);
+    service.reload().await;
+    let is_held_back = async |service: &Service| {
+        let held_back = service.status().await.runners.remove(0).held_back;
+        held_back.is_some_and(|held_back| matches!(held_back.reason, HeldBack::NoFacts { .. }))
+    };
+    service.until("nothing is launched that could not ask", is_held_back).await;
+    assert!(service.instances().await.is_empty());
+
+    service.write_token(NEW);
+
+    let (_, worker) = service.first_worker().await;
+    assert!(worker.bundle().unwrap().contains(NEW));
     service.stop().await.unwrap();
 }
 

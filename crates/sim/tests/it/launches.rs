@@ -2,10 +2,10 @@
 
 use runner_fleet_engine::{
     Command, Event, HeldBack, IdleCount, IdlePolicy, Launch, LaunchAnswer, LaunchError, LaunchErrorClass,
-    LaunchedWorker, Leftover, Market, Offering, RunnerName, RunnerSettings, WorkerId,
+    LaunchedWorker, Leftover, Market, Offering, RunnerName, RunnerSettings, Trouble, TroubleClass, WorkerId,
 };
 
-use super::bench::{TestBench, launches, runner, serving, words};
+use super::bench::{RUNNER, TestBench, launches, runner, serving, words};
 
 #[test]
 fn three_jobs_get_three_workers_in_one_launch() {
@@ -261,4 +261,19 @@ fn a_worker_given_up_that_serves_gets_its_link_back() {
     assert!(links_and_ends(&bench.report(&worker, serving(1))).is_empty());
     bench.pass(61);
     assert!(links_and_ends(&bench.list()).is_empty(), "it has a job");
+}
+
+#[test]
+fn nothing_is_launched_for_a_token_that_is_refused() {
+    let mut bench = TestBench::with(vec![runner()]);
+    let facts = |class| {
+        let trouble = Trouble::new(class, "403 Forbidden");
+        Event::Runner { runner: RunnerName::new(RUNNER), facts: Err(trouble) }
+    };
+    bench.step(vec![facts(TroubleClass::TokenRefused)]);
+    assert!(launches(&bench.queue(&[1])).is_empty(), "it would ask in vain");
+    let held_back = bench.engine.snapshot().runners[0].held_back.clone().map(|why| why.reason);
+    assert!(matches!(held_back, Some(HeldBack::NoFacts { .. })), "{held_back:?}");
+    let commands = bench.step(vec![facts(TroubleClass::ServerError)]);
+    assert_eq!(launches(&commands).len(), 1, "what is known of it is old, and good enough");
 }

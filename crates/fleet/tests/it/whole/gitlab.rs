@@ -25,8 +25,18 @@ pub(super) struct State {
     pub(super) forgotten: Vec<String>,
     /// Requests that have no answer here.
     pub(super) unknown: Vec<String>,
+    /// The runner's token, once it was reset.
+    pub(super) new_token: Option<&'static str>,
     /// The last day of the api token.
     pub(super) api_token_ends: Option<jiff::civil::Date>,
+}
+
+impl State {
+    /// Whether a call has the token that the runner has now.
+    fn knows(&self, body: &[u8]) -> bool {
+        let body: Value = serde_json::from_slice(body).unwrap();
+        body["token"] == self.new_token.unwrap_or(RUNNER_TOKEN)
+    }
 }
 
 pub(super) struct GitLab {
@@ -62,6 +72,9 @@ impl Respond for Doors {
         }
         let door = format!("{} {}", request.method, request.url.path().trim_start_matches("/api"));
         match door.as_str() {
+            "POST /v4/runners/verify" if !state.knows(&request.body) => {
+                answer(403, &json!({ "message": "403 Forbidden" }))
+            }
             "POST /v4/runners/verify" => {
                 answer(200, &json!({ "id": 6, "token": RUNNER_TOKEN, "token_expires_at": null }))
             }
@@ -81,7 +94,7 @@ impl Respond for Doors {
             "POST /graphql" => answer(404, &json!({ "error": "404 Not Found" })),
             "DELETE /v4/runners/managers" => {
                 let body: Value = serde_json::from_slice(&request.body).unwrap();
-                assert_eq!(body["token"], RUNNER_TOKEN);
+                assert_eq!(body["token"], state.new_token.unwrap_or(RUNNER_TOKEN));
                 state.forgotten.push(body["system_id"].as_str().unwrap().to_owned());
                 ResponseTemplate::new(204)
             }

@@ -77,6 +77,7 @@ impl Service {
             listens_at: aws::free_address(),
             running: None,
         };
+        service.write_token(RUNNER_TOKEN);
         service.configure(0);
         service.begin();
         service.until("the service is ready", async |service| service.page("/readyz").await == "ready\n").await;
@@ -114,6 +115,15 @@ impl Service {
         self.folder.path().join("config.toml")
     }
 
+    fn token_file(&self) -> PathBuf {
+        self.folder.path().join("token")
+    }
+
+    /// Puts this token where the configuration says that it lies.
+    pub(super) fn write_token(&self, token: &str) {
+        std::fs::write(self.token_file(), token).unwrap();
+    }
+
     pub(super) fn socket(&self) -> PathBuf {
         self.folder.path().join("control.sock")
     }
@@ -127,7 +137,7 @@ impl Service {
             .fleet("manager", "whole")
             .runner("name", RUNNER)
             .runner("url", self.gitlab.url())
-            .runner("token", RUNNER_TOKEN)
+            .runner("token", format!("file:{}", self.token_file().display()))
             .runner("limit", 4)
             .workers_in(&self.ec2)
             .workers("market", "on-demand")
