@@ -110,7 +110,7 @@ fn poll(jobs: u64, now: Timestamp) -> Event {
         queued_at: now,
         seen_at: now,
     };
-    let snapshot = QueueSnapshot { as_of: now, jobs: (0..jobs).map(job).collect(), complete: true };
+    let snapshot = QueueSnapshot { as_of: now, jobs: (0..jobs).map(job).collect(), complete: true, blind: 0 };
     Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) }
 }
 

@@ -42,6 +42,9 @@ pub struct QueueSnapshot {
     pub jobs: Vec<PendingJob>,
     /// Whether every project in scope was looked at successfully in its last turn. Only a complete poll says "nothing waits".
     pub complete: bool,
+    /// Projects that the server does not show to the token: their jobs are seen by nobody here.
+    #[serde(default)]
+    pub blind: u32,
 }
 
 /// What GitLab knows about a runner; read with its token.

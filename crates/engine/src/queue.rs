@@ -74,6 +74,11 @@ impl Queue {
         self.snapshot.iter().flat_map(|snapshot| &snapshot.jobs)
     }
 
+    /// Projects whose jobs nobody here sees.
+    pub(crate) fn blind(&self) -> u32 {
+        self.snapshot.as_ref().map_or(0, |snapshot| snapshot.blind)
+    }
+
     /// For how long jobs may have been waiting that nobody here sees; `None`: a job that is not there does not wait.
     pub(crate) fn doubted_for(&self, now: Timestamp, check_interval: Duration) -> Option<Duration> {
         let sees_all = self.snapshot.as_ref().is_some_and(|snapshot| snapshot.complete);

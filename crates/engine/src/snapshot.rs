@@ -70,6 +70,9 @@ pub struct RunnerSnapshot {
     pub name: RunnerName,
     /// What is known of its queue.
     pub queue: Knowledge,
+    /// Projects of its server that its api token may not see: their jobs wait unseen.
+    #[serde(default)]
+    pub projects_blind: u32,
     /// What is known of it in GitLab (tags, scope, whether it is paused); decisions rest on a stale answer, too.
     pub facts: Knowledge,
     /// The first of its tokens to end, where GitLab says that one does.

@@ -69,6 +69,7 @@ fn runners(engine: &Engine) -> Vec<RunnerSnapshot> {
         name: name.clone(),
         // It has none to read any more.
         queue: Knowledge::Known,
+        projects_blind: 0,
         facts: Knowledge::Known,
         token_end: None,
         launch_plan: Knowledge::Known,
@@ -97,6 +98,7 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
     RunnerSnapshot {
         name: runner.name.clone(),
         queue: queue.clone(),
+        projects_blind: engine.queues.get(&runner.server).map_or(0, |queue| queue.blind()),
         facts: known.map_or_else(awaited, |known| known.facts.knowledge(engine.now)),
         token_end: known.and_then(|known| known.facts.known()).and_then(|facts| facts.token_end),
         launch_plan: known.map_or_else(awaited, |known| known.plan.knowledge(engine.now)),

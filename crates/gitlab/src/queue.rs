@@ -214,7 +214,8 @@ impl QueueReader {
             }
         }
         let complete = self.polls.values().all(|poll| matches!(poll.last, Last::Whole | Last::Blind(_)));
-        finished(jobs, complete, now)
+        let blind = u32::try_from(self.blind_spots().count()).unwrap_or(u32::MAX);
+        finished(jobs, complete, blind, now)
     }
 
     /// The queue by GraphQL; `None` when GitLab now refuses it, so that the projects are asked instead.
@@ -253,7 +254,7 @@ impl QueueReader {
         self.shortcut.walked();
         // What the projects once showed is old by now: when they are asked again, they start afresh.
         self.polls.values_mut().for_each(|poll| *poll = ProjectPoll::default());
-        Ok(Some(finished(jobs, complete, now)))
+        Ok(Some(finished(jobs, complete, 0, now)))
     }
 
     /// Finds out whether the one-request queue shows what the projects show.
@@ -328,8 +329,8 @@ async fn pending(
     Ok(Page { waiting, any, whole: list.whole })
 }
 
-fn finished(jobs: BTreeMap<JobId, PendingJob>, complete: bool, now: Timestamp) -> QueueSnapshot {
+fn finished(jobs: BTreeMap<JobId, PendingJob>, complete: bool, blind: u32, now: Timestamp) -> QueueSnapshot {
     let jobs: Vec<_> = jobs.into_values().collect();
     let as_of = jobs.iter().map(|job| job.seen_at).min().unwrap_or(now);
-    QueueSnapshot { as_of, jobs, complete }
+    QueueSnapshot { as_of, jobs, complete, blind }
 }

@@ -61,11 +61,17 @@ pub(crate) fn job_waits(now: Timestamp) -> Event {
         queued_at: now,
         seen_at: now,
     };
-    Event::Queue { server: server(), snapshot: Ok(QueueSnapshot { as_of: now, jobs: vec![job], complete: true }) }
+    Event::Queue {
+        server: server(),
+        snapshot: Ok(QueueSnapshot { as_of: now, jobs: vec![job], complete: true, blind: 0 }),
+    }
 }
 
 pub(crate) fn nothing_waits(now: Timestamp) -> Event {
-    Event::Queue { server: server(), snapshot: Ok(QueueSnapshot { as_of: now, jobs: Vec::new(), complete: true }) }
+    Event::Queue {
+        server: server(),
+        snapshot: Ok(QueueSnapshot { as_of: now, jobs: Vec::new(), complete: true, blind: 0 }),
+    }
 }
 
 /// EC2 gives what the launch asks for.

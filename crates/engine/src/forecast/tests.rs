@@ -42,7 +42,7 @@ fn job(id: u64, queued_at: Timestamp, seen_at: Timestamp) -> PendingJob {
 }
 
 fn poll(now: Timestamp, jobs: Vec<PendingJob>) -> QueueSnapshot {
-    QueueSnapshot { as_of: now, jobs, complete: true }
+    QueueSnapshot { as_of: now, jobs, complete: true, blind: 0 }
 }
 
 /// A fleet's manager that polls every three seconds; jobs leave the queue before the next poll.

@@ -132,13 +132,16 @@ fn runners(snapshot: &FleetSnapshot, style: OutputStyle, out: &mut dyn Write) ->
     for runner in &snapshot.runners {
         let paused = runner.paused.then(|| "paused".to_owned());
         let queue = knowledge("queue", &runner.queue);
+        let blind = (runner.projects_blind > 0)
+            .then(|| format!("its api_token may not see {} of its server's projects", runner.projects_blind));
         let facts = stale("its settings in GitLab", &runner.facts);
         let plan = stale("its image, subnets and template", &runner.launch_plan);
         let token = runner.token_end.and_then(|end| token_note(&end, snapshot.at));
-        let notes: Vec<_> = [paused, queue, facts, token, plan, runner.held_back.as_ref().map(ToString::to_string)]
-            .into_iter()
-            .flatten()
-            .collect();
+        let notes: Vec<_> =
+            [paused, queue, blind, facts, token, plan, runner.held_back.as_ref().map(ToString::to_string)]
+                .into_iter()
+                .flatten()
+                .collect();
         table.add_row([
             runner.name.to_string(),
             runner.running.to_string(),

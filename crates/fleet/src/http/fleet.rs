@@ -68,7 +68,7 @@ fn workers(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt
 /// A gauge per runner: name, help, and how it is read.
 type RunnerGauge = (&'static str, &'static str, fn(&RunnerSnapshot) -> u64);
 
-const RUNNER_GAUGES: [RunnerGauge; 9] = [
+const RUNNER_GAUGES: [RunnerGauge; 10] = [
     ("jobs_running", "Jobs that run", |r| r.running.into()),
     ("jobs_waiting", "Jobs that wait and are counted for this runner", |r| r.waiting.into()),
     ("idle_wanted", "Free job slots that the idle policy wants now", |r| r.idle_wanted.into()),
@@ -76,6 +76,7 @@ const RUNNER_GAUGES: [RunnerGauge; 9] = [
     ("workers_max", "Workers that the runner may have now", |r| r.max_workers.into()),
     ("paused", "1 when an operator has paused the runner", |r| r.paused.into()),
     ("queue_known", "1 when the last poll of the queue is recent", |r| r.queue.is_known().into()),
+    ("projects_blind", "Projects of its server that the api token may not see", |r| r.projects_blind.into()),
     ("facts_known", "1 when GitLab's last answer about the runner was good", |r| r.facts.is_known().into()),
     ("launch_plan_known", "1 when the last preparation of launches was good", |r| r.launch_plan.is_known().into()),
 ];
@@ -224,6 +225,7 @@ mod tests {
         snapshot.runners.push(RunnerSnapshot {
             name: RunnerName::new("spot \"x\""),
             queue: Knowledge::Known,
+            projects_blind: 0,
             facts: Knowledge::Known,
             token_end: None,
             launch_plan: Knowledge::Known,

@@ -197,6 +197,7 @@ mod tests {
         snapshot.runners.push(RunnerSnapshot {
             name: RunnerName::new("spot"),
             queue: Knowledge::Known,
+            projects_blind: 0,
             facts: Knowledge::Known,
             token_end: None,
             launch_plan: Knowledge::Known,

@@ -200,6 +200,7 @@ fn both(one: QueueSnapshot, two: QueueSnapshot) -> QueueSnapshot {
         as_of: one.as_of.min(two.as_of),
         jobs: jobs.into_values().collect(),
         complete: one.complete && two.complete,
+        blind: one.blind.max(two.blind),
     }
 }
 
@@ -223,7 +224,7 @@ mod tests {
             queued_at: Timestamp::UNIX_EPOCH,
             seen_at: Timestamp::UNIX_EPOCH,
         };
-        QueueSnapshot { as_of: Timestamp::UNIX_EPOCH, jobs: ids.iter().map(job).collect(), complete }
+        QueueSnapshot { as_of: Timestamp::UNIX_EPOCH, jobs: ids.iter().map(job).collect(), complete, blind: 0 }
     }
 
     fn ids(snapshot: &QueueSnapshot) -> Vec<u64> {

@@ -266,7 +266,7 @@ async fn invisible_projects_are_told_and_hide_no_others() {
     let mut reader = reader(&server, [1, 2, 3]);
     for _ in 0..3 {
         let seen = poll(&mut reader, &clock).await.unwrap();
-        assert!(seen.complete && ids(&seen) == [1]);
+        assert!(seen.complete && seen.blind == 2 && ids(&seen) == [1]);
         clock.advance(3);
     }
     let blind: Vec<_> = reader.blind_spots().map(|(project, error)| (project.0, error.is_denied())).collect();

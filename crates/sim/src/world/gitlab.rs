@@ -289,7 +289,7 @@ impl World {
             let kept = self.rng.pick(Stream::Answers, jobs.len() + 1);
             jobs.truncate(kept);
         }
-        QueueSnapshot { as_of: self.now, jobs, complete: !partial }
+        QueueSnapshot { as_of: self.now, jobs, complete: !partial, blind: 0 }
     }
 
     pub(super) fn read_runner(&mut self, incarnation: u32, runner: RunnerName) {

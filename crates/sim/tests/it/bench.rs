@@ -157,7 +157,7 @@ impl TestBench {
     /// GitLab shows these jobs as waiting, as of now.
     pub(crate) fn queue(&mut self, ids: &[u64]) -> Vec<Command> {
         let jobs = ids.iter().map(|id| self.job(*id)).collect();
-        let snapshot = Ok(QueueSnapshot { as_of: self.now, jobs, complete: true });
+        let snapshot = Ok(QueueSnapshot { as_of: self.now, jobs, complete: true, blind: 0 });
         self.step(vec![Event::Queue { server: Server::new(SERVER), snapshot }])
     }
 

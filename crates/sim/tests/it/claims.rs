@@ -66,7 +66,7 @@ fn a_job_that_runs_on_one_server_waits_on_another() {
     bench.queue(&[]);
 
     let jobs = vec![bench.job(1)];
-    let snapshot = Ok(QueueSnapshot { as_of: bench.now, jobs, complete: true });
+    let snapshot = Ok(QueueSnapshot { as_of: bench.now, jobs, complete: true, blind: 0 });
     let launched = launches(&bench.step(vec![Event::Queue { server: elsewhere, snapshot }]));
 
     assert_eq!(launched.iter().map(|launch| (&launch.runner, launch.count)).collect::<Vec<_>>(), [(&there.name, 1)]);

@@ -74,7 +74,7 @@ impl Perfect {
         self.bench.pass(3);
         let now = self.bench.now;
         let jobs = self.jobs.iter().map(|id| self.bench.job(*id)).collect();
-        let snapshot = Ok(QueueSnapshot { as_of: now, jobs, complete: true });
+        let snapshot = Ok(QueueSnapshot { as_of: now, jobs, complete: true, blind: 0 });
         let mut events = vec![
             Event::Instances { asked_at: now, listing: Ok(self.bench.instances.clone()) },
             Event::Queue { server: Server::new(SERVER), snapshot },

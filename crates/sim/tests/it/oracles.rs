@@ -220,7 +220,7 @@ fn decided(sections: &[Section], jobs: &[Waiting], concurrent: u32) -> Vec<u32> 
         queued_at: later,
         seen_at: later,
     });
-    let snapshot = QueueSnapshot { as_of: later, jobs: jobs.collect(), complete: true };
+    let snapshot = QueueSnapshot { as_of: later, jobs: jobs.collect(), complete: true, blind: 0 };
     let mut engine = Engine::new("ci", 7, start);
     let listed = |at| Event::Instances { asked_at: at, listing: Ok(Vec::new()) };
     events.push(listed(start));

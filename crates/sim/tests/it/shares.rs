@@ -47,7 +47,7 @@ fn poll(bench: &TestBench, ids: &[u64]) -> Event {
         let only = RunnerName::new(if *id >= 1000 { "b" } else { "a" });
         runner_fleet_engine::PendingJob { offered_to: Some([only].into()), ..bench.job(*id) }
     });
-    let snapshot = QueueSnapshot { as_of: bench.now, jobs: jobs.collect(), complete: true };
+    let snapshot = QueueSnapshot { as_of: bench.now, jobs: jobs.collect(), complete: true, blind: 0 };
     Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) }
 }
 

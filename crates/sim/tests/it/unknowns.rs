@@ -23,7 +23,7 @@ fn nothing_is_launched_before_two_good_listings() {
         Event::LaunchPlan { runner: name, plan: Ok(plan()) },
     ];
     for second in 0..12 {
-        let snapshot = QueueSnapshot { as_of: now, jobs: jobs.clone(), complete: true };
+        let snapshot = QueueSnapshot { as_of: now, jobs: jobs.clone(), complete: true, blind: 0 };
         events.push(Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) });
         if second % 3 == 0 {
             events.push(Event::Instances { asked_at: now, listing: Ok(Vec::new()) });
@@ -65,7 +65,7 @@ fn after_an_hour_unseen_those_go_whom_gitlab_gives_nothing() {
                 let mut commands = bench.list();
                 let snapshot = match snapshot {
                     None => Err(bad_gateway()),
-                    Some(complete) => Ok(QueueSnapshot { as_of: bench.now, jobs: Vec::new(), complete }),
+                    Some(complete) => Ok(QueueSnapshot { as_of: bench.now, jobs: Vec::new(), complete, blind: 0 }),
                 };
                 commands.extend(bench.step(vec![Event::Queue { server: Server::new(SERVER), snapshot }]));
                 for (worker, open_requests) in workers.iter().zip([1, 1, 0]) {
@@ -95,7 +95,7 @@ fn an_incomplete_poll_launches_but_retires_nobody() {
     let report = Report { idle_seconds: 400, ..serving(0) };
     let poll = |jobs, bench: &TestBench| Event::Queue {
         server: Server::new(SERVER),
-        snapshot: Ok(QueueSnapshot { as_of: bench.now, jobs, complete: false }),
+        snapshot: Ok(QueueSnapshot { as_of: bench.now, jobs, complete: false, blind: 0 }),
     };
     let event = poll(Vec::new(), &bench);
     assert!(words(&bench.step(vec![event])).is_empty());
@@ -207,4 +207,12 @@ fn a_worker_unheard_for_a_day_goes_though_ec2_calls_it_well() {
         assert!(!ends(hours * 3600 - 15), "it may run a job");
         assert!(ends(15), "after {hours} hours");
     }
+}
+
+#[test]
+fn projects_that_nobody_sees_are_counted() {
+    let mut bench = TestBench::with(vec![runner()]);
+    let snapshot = QueueSnapshot { as_of: bench.now, jobs: Vec::new(), complete: true, blind: 3 };
+    bench.step(vec![Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) }]);
+    assert_eq!(bench.engine.snapshot().runners[0].projects_blind, 3);
 }

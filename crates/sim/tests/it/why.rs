@@ -49,13 +49,13 @@ fn a_jobs_way_in_sentences() {
 fn a_job_that_nobody_may_take_says_what_every_runner_lacks() {
     let mut bench = TestBench::with(vec![runner()]);
     let tagged = PendingJob { tags: BTreeSet::from(["gpu".to_owned()]), ..bench.job(1) };
-    let snapshot = QueueSnapshot { as_of: bench.now, jobs: vec![tagged], complete: true };
+    let snapshot = QueueSnapshot { as_of: bench.now, jobs: vec![tagged], complete: true, blind: 0 };
     bench.step(vec![Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) }]);
     says(&bench, 1, "no runner here may take it: graviton has no tag gpu");
     let protected = runner_fleet_engine::RunnerFacts { protected_only: true, ..facts() };
     bench.step(vec![Event::Runner { runner: RunnerName::new(RUNNER), facts: Ok(protected) }]);
     let open = PendingJob { protected: Some(false), ..bench.job(2) };
-    let snapshot = QueueSnapshot { as_of: bench.now, jobs: vec![open], complete: true };
+    let snapshot = QueueSnapshot { as_of: bench.now, jobs: vec![open], complete: true, blind: 0 };
     bench.step(vec![Event::Queue { server: Server::new(SERVER), snapshot: Ok(snapshot) }]);
     says(&bench, 2, "takes jobs of protected refs only");
 }
