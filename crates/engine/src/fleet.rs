@@ -181,8 +181,7 @@ impl Fleet {
                 let (was_ready, was_interrupted) = (worker.has_served(), worker.interruption().is_some());
                 let was_endangered = worker.report().is_some_and(|report| report.rebalance);
                 let is_endangered = report.rebalance;
-                let was_unfit = worker.report().is_some_and(|report| report.unfit.is_some());
-                let unfit = report.unfit.filter(|_| !was_unfit);
+                let was_unfit = worker.unfit.is_some();
                 let was_given_up = worker.is_ending() && !was_ready;
                 worker.heard(*report, taken, now);
                 if !matches!(worker.connection, Connection::Up) {
@@ -199,6 +198,7 @@ impl Fleet {
                 } else if !was_endangered && is_endangered {
                     transitions.push(WorkerTransition::Endangered(id.clone()));
                 }
+                let unfit = worker.unfit.filter(|_| !was_unfit);
                 transitions.extend(unfit.map(|why| WorkerTransition::Unfit(id.clone(), why)));
             }
         }

@@ -180,8 +180,8 @@ impl Engine {
     /// A worker that has been fit for long shows that others of its kind will be.
     fn note_fitness(&mut self, id: &WorkerId) {
         let Some(worker) = self.fleet.workers.get(id) else { return };
-        let is_fit = worker.has_served() && worker.report().is_some_and(|report| report.unfit.is_none());
-        if is_fit
+        if worker.has_served()
+            && worker.unfit.is_none()
             && worker.age(self.now) >= YOUNG
             && let Some(runner) = self.runners.get_mut(&worker.instance.runner)
         {

@@ -302,8 +302,7 @@ enum Prospect {
 }
 
 fn prospect(worker: &Worker, held_back: &BTreeMap<RunnerName, HeldBack>, now: Timestamp) -> Prospect {
-    let is_unfit = worker.report().is_some_and(|report| report.unfit.is_some());
-    if is_unfit || worker.silent_since(now).is_some() || worker.is_ending() || worker.instance.hold {
+    if worker.unfit.is_some() || worker.silent_since(now).is_some() || worker.is_ending() || worker.instance.hold {
         return Prospect::StaysAsItIs;
     }
     let state = worker.report().map(|report| report.runner);
@@ -340,10 +339,10 @@ fn must_go(worker: &Worker, section: Option<&RunnerSettings>, now: Timestamp) ->
     if let Some(at) = worker.interruption() {
         return Some(DrainReason::Interruption { at });
     }
-    let report = worker.report()?;
-    if let Some(why) = report.unfit {
+    if let Some(why) = worker.unfit {
         return Some(DrainReason::Unfit { why });
     }
+    let report = worker.report()?;
     let is_late = now >= worker.boot_deadline(section.boot_timeout);
     if worker.never_ready() && !matches!(report.phase, Phase::Failed { .. }) && is_late {
         // Its configuration may be on the way in this very moment, so that it is fenced, and not just ended.

@@ -12,7 +12,7 @@ use super::worker::Instance;
 /// For so long after our start instances may come of calls that an earlier life of ours had under way; and clocks differ.
 const OWN_PAST: Duration = Duration::from_secs(120);
 /// For so long after its last launch another manager is taken to be there.
-const PRESENT: Duration = Duration::from_secs(3600);
+const PRESENT: Duration = Duration::from_secs(15 * 60);
 
 /// What is known of another manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

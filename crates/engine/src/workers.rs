@@ -15,7 +15,7 @@ use super::ids::JobId;
 use super::reason::{DrainReason, EndReason};
 use super::time::{after, before, since};
 use super::transition::{Terminated, WorkerTransition};
-use super::worker::{Health, Instance, InstanceState, Phase, Report, RunnerState};
+use super::worker::{Health, Instance, InstanceState, Phase, Report, RunnerState, Unfit};
 
 /// How long a silent worker still counts as reachable: two missed half-minute reports and some.
 pub(crate) const SILENCE: Duration = Duration::from_secs(75);
@@ -130,6 +130,8 @@ pub(crate) struct Worker {
     pub(crate) failed_since: Option<Timestamp>,
     /// Since when they show no job.
     pub(crate) quiet: Option<Quiet>,
+    /// Why it is of no use, if it ever said so: it stays so, whatever it says later.
+    pub(crate) unfit: Option<Unfit>,
 }
 
 impl Worker {
@@ -149,6 +151,7 @@ impl Worker {
             life: Life::Active { returned_at: None },
             failed_since: None,
             quiet: None,
+            unfit: None,
         }
     }
 
@@ -293,7 +296,7 @@ impl Worker {
     /// What there is to tell of it when it has ended as `instance`.
     pub(crate) fn ended(self, instance: Instance) -> WorkerTransition {
         let (asked, jobs, booting) = (self.is_ending(), self.jobs(), self.is_launched_here() && self.never_ready());
-        let proven = self.served && self.report().is_some_and(|report| report.unfit.is_none());
+        let proven = self.served && self.unfit.is_none();
         let projects = self.heard.map(|heard| heard.report.projects).unwrap_or_default();
         WorkerTransition::Ended(Box::new(Terminated { instance, asked, jobs, projects, booting, proven }))
     }
@@ -304,6 +307,7 @@ impl Worker {
         // Nobody knows what it did while it was silent for long.
         let quiet = self.quiet.take().filter(|_| self.silent_since(now).is_none());
         self.quiet = Quiet::after(quiet.as_ref(), &report, now);
+        self.unfit = self.unfit.or(report.unfit);
         let heard = Heard { at: now, report };
         let report = &heard.report;
         note_running(&mut self.running, report, now);

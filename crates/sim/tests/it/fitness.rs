@@ -87,6 +87,22 @@ fn after_three_that_were_unfit_soon_there_is_no_fourth() {
 }
 
 #[test]
+fn one_that_says_so_again_and_again_counts_once() {
+    let mut bench = bench();
+    let opening = bench.opening.clone();
+    let worker = comes_up(&mut bench, &opening);
+    let mut commands = Vec::new();
+    for _ in 0..5 {
+        commands.extend(bench.report(&worker, unfit(RunnerState::Serving)));
+        bench.pass(1);
+        commands.extend(bench.report(&worker, serving(0)));
+        bench.pass(1);
+    }
+    assert_eq!(words(&commands), [format!("fence {worker}"), "launch 1 spot".to_owned()], "once unfit, it stays so");
+    assert_eq!(bench.engine.snapshot().totals.unfit, 1);
+}
+
+#[test]
 fn workers_that_become_unfit_late_say_nothing_of_the_next() {
     let mut bench = bench();
     let mut commands = bench.opening.clone();

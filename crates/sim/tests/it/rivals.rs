@@ -45,7 +45,7 @@ fn the_younger_launches_nothing_while_the_elder_is_there() {
         bench.report(&WorkerId::new("i-elder"), serving(1));
         minutes += 1;
     }
-    assert_eq!((minutes, told(&bench)), (60, 1));
+    assert_eq!((minutes, told(&bench)), (15, 1));
 }
 
 #[test]
