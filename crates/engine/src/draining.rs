@@ -58,12 +58,12 @@ pub(crate) fn next(worker: &Worker, single_use: bool, now: Timestamp) -> Option<
     let heard = worker.heard.as_ref().filter(|_| worker.silent_since(now).is_none())?;
     let fence = || Some(Next::Want(Want::Fence { reason: reason.clone() }));
     match (heard.report.runner, step) {
-        (RunnerState::Stopped, DrainStep::HardStopping { because, .. }) => disobeyed(because),
+        (RunnerState::Stopped, DrainStep::HardStopping { because, .. }) => Some(disobeyed(because.clone())),
         (RunnerState::Stopped, _) => Some(Next::End(EndReason::Drained(reason.clone()))),
         // Whatever the drain was begun for: the process that ran the jobs is dead, and does not come back.
         (RunnerState::Failed, _) => has_failed(worker, now).then_some(Next::End(EndReason::RunnerDied)),
         (_, DrainStep::HardStopping { since: wanted_since, because }) => {
-            (quiet_for(worker, *wanted_since)? >= HARD_STOPPED_BY).then(|| disobeyed(because))?
+            (quiet_for(worker, *wanted_since)? >= HARD_STOPPED_BY).then(|| disobeyed(because.clone()))
         }
         (RunnerState::Fenced, DrainStep::Begun | DrainStep::Fencing { .. }) if heard.report.is_empty() => {
             Some(Next::Want(Want::Stop { reason: reason.clone() }))
@@ -85,10 +85,10 @@ pub(crate) fn next(worker: &Worker, single_use: bool, now: Timestamp) -> Option<
         }
         // Whoever has told it: a second word changes nothing.
         (RunnerState::Stopping, DrainStep::Stopping { since: told_since }) => {
-            stop_failed(worker, *told_since).as_ref().and_then(disobeyed)
+            stop_failed(worker, *told_since).map(disobeyed)
         }
         (RunnerState::Stopping, DrainStep::Begun | DrainStep::Fencing { .. }) => {
-            stop_failed(worker, drain.begun_at).as_ref().and_then(disobeyed)
+            stop_failed(worker, drain.begun_at).map(disobeyed)
         }
         (RunnerState::Absent, DrainStep::Stopping { .. }) => None,
     }
@@ -111,8 +111,8 @@ fn hard_stop(reason: Disobedience) -> Next {
     Next::Want(Want::HardStop { reason })
 }
 
-fn disobeyed(because: &Disobedience) -> Option<Next> {
-    Some(Next::End(EndReason::Disobeyed(because.clone())))
+fn disobeyed(because: Disobedience) -> Next {
+    Next::End(EndReason::Disobeyed(because))
 }
 
 /// For how long, after `begun`, its reports have shown no job.
