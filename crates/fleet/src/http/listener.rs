@@ -92,26 +92,34 @@ impl Listener for LimitedListener {
     }
 }
 
-/// The connections on which nothing was answered yet, in the order in which they came.
+/// The connections on which nothing was answered yet.
 #[derive(Clone, Default)]
-struct Silent(Arc<Mutex<BTreeMap<u64, CancellationToken>>>);
+struct Silent(Arc<Mutex<Crowd>>);
+
+/// By number, in the order in which they came; no number is given twice.
+#[derive(Default)]
+struct Crowd {
+    came: u64,
+    waiting: BTreeMap<u64, CancellationToken>,
+}
 
 impl Silent {
     fn one_more(&self) -> (Silence, WaitForCancellationFutureOwned) {
-        let (mut all, leaves) = (self.lock(), CancellationToken::new());
-        let number = all.last_key_value().map_or(0, |(last, _)| last + 1);
-        all.insert(number, leaves.clone());
+        let (mut crowd, leaves) = (self.lock(), CancellationToken::new());
+        crowd.came += 1;
+        let number = crowd.came;
+        crowd.waiting.insert(number, leaves.clone());
         (Silence { of: self.clone(), number }, leaves.cancelled_owned())
     }
 
     /// The one that has been silent for longest leaves.
     fn send_one_away(&self) {
-        if let Some((_, leaves)) = self.lock().pop_first() {
+        if let Some((_, leaves)) = self.lock().waiting.pop_first() {
             leaves.cancel();
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, CancellationToken>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Crowd> {
         // Nothing that holds the lock can panic halfway.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,7 +133,7 @@ struct Silence {
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        self.of.lock().remove(&self.number);
+        self.of.lock().waiting.remove(&self.number);
     }
 }
 
