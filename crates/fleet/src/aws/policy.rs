@@ -144,13 +144,15 @@ impl ManagerPolicy {
     /// ARNs of images, which belong to no account: those that are named; any, where a parameter of the user's own names one.
     fn image_arns(&self) -> Vec<String> {
         let is_own = |parameter: &String| publisher(&self.partition, parameter).is_none();
-        let any = self.parameters.iter().any(is_own).then(|| "*".to_owned());
-        self.any_region(&any.map_or_else(|| self.images.iter().cloned().collect(), |any| vec![any]))
+        if self.parameters.iter().any(is_own) {
+            return self.images_in_each_region(["*"]);
+        }
+        self.images_in_each_region(self.images.iter().map(String::as_str))
     }
 
-    fn any_region(&self, images: &[String]) -> Vec<String> {
-        let in_region = |region: &String| {
-            images.iter().map(|image| format!("arn:{}:ec2:{region}::image/{image}", self.partition)).collect::<Vec<_>>()
+    fn images_in_each_region<'i>(&self, images: impl IntoIterator<Item = &'i str> + Clone) -> Vec<String> {
+        let in_region = |region| {
+            images.clone().into_iter().map(move |image| format!("arn:{}:ec2:{region}::image/{image}", self.partition))
         };
         self.regions.iter().flat_map(in_region).collect()
     }
@@ -162,7 +164,7 @@ impl ManagerPolicy {
         (!owners.is_empty()).then(|| {
             json!({
                 "Sid": "LaunchPublishedImages", "Effect": "Allow", "Action": ["ec2:CreateFleet", "ec2:RunInstances"],
-                "Resource": self.any_region(&["*".to_owned()]),
+                "Resource": self.images_in_each_region(["*"]),
                 "Condition": { "StringEqualsIfExists": { "ec2:Owner": owners } },
             })
         })
