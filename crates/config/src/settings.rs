@@ -27,6 +27,7 @@ fn runner(runner: &Runner) -> RunnerSettings {
         max_age: fleet.max_age,
         max_booting: fleet.max_booting,
         boot_timeout: fleet.boot_timeout,
+        orphan_timeout: fleet.orphan_timeout,
         market: fleet.market,
         on_demand_fallback: fleet.on_demand_fallback,
         spot_max_price: fleet.spot_max_price.clone(),

@@ -1,8 +1,8 @@
 //! Boots that fail, and workers that are lost: the ends that no drain leads to.
 //!
 //! Only a worker that is known never to have been ready is ended for its boot. One that was adopted and does not answer
-//! may be running a job: it is ended when EC2 says that its host is impaired, or by its own dead-man timer; and after a day
-//! in any case.
+//! may be running a job: it is ended when EC2 says that its host is impaired, or by its own dead-man timer; when GitLab shows
+//! no job of it although that timer is long over; and after a day in any case.
 
 use std::time::Duration;
 
@@ -11,16 +11,22 @@ use jiff::Timestamp;
 use super::event::ConnectionFailure;
 use super::reason::EndReason;
 use super::settings::{BOOT_TIMEOUT, Settings};
-use super::time::since;
+use super::time::{after, since};
 use super::worker::{Health, InstanceState, Phase};
 use super::workers::{Connection, Worker, WorkerStatus};
 
 /// A stock image may answer with keys of its own for a moment before cloud-init has installed those that it was given.
 const HOST_KEY_PATIENCE: Duration = Duration::from_secs(15);
 
-/// A worker that nobody has heard for so long, or for `max_age` if that is longer, is ended although EC2 calls it healthy: its
-/// own dead man should have ended it long ago, and a job of it that runs has outlived every sensible time limit.
+/// A worker that nobody has heard for so long, or for `max_age` if that is longer, is ended although EC2 calls it healthy and
+/// GitLab cannot tell: its own dead man should have ended it long ago, and a job of it that runs has outlived every sensible
+/// time limit.
 const UNREACHABLE: Duration = Duration::from_secs(24 * 3600);
+
+/// How long after its `orphan_timeout` a silent worker is ended of which GitLab shows no job; that must have been so for
+/// `SEEN`, longer than a job can be taken without being shown.
+const ALONE: Duration = Duration::from_secs(10 * 60);
+const SEEN: Duration = Duration::from_secs(5 * 60);
 
 /// Why this worker must be terminated without a drain, if it must.
 pub(crate) fn dead_end(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<EndReason> {
@@ -41,9 +47,18 @@ pub(crate) fn dead_end(worker: &Worker, settings: &Settings, now: Timestamp) -> 
     if worker.instance.health == Health::Impaired {
         return Some(EndReason::Lost);
     }
-    let max_age = settings.section(&worker.instance.runner).map_or(Duration::ZERO, |runner| runner.max_age);
-    let after = since(now, worker.silent_since(now)?);
-    (after >= max_age.max(UNREACHABLE)).then_some(EndReason::Unreachable { after })
+    let section = settings.section(&worker.instance.runner);
+    let silent_since = worker.silent_since(now)?;
+    let silent_for = since(now, silent_since);
+    let is_alone = section.is_some_and(|runner| is_left_alone(worker, silent_since, runner.orphan_timeout, now));
+    let max_age = section.map_or(Duration::ZERO, |runner| runner.max_age);
+    (is_alone || silent_for >= max_age.max(UNREACHABLE)).then_some(EndReason::Unreachable { after: silent_for })
+}
+
+/// Whether a silent worker must have fenced itself, and runs no job that GitLab knows: up to `orphan_timeout` it takes jobs.
+fn is_left_alone(worker: &Worker, silent_since: Timestamp, orphan_timeout: Duration, now: Timestamp) -> bool {
+    let fenced_at = after(silent_since, orphan_timeout);
+    since(now, fenced_at) >= ALONE && worker.sighting.absent_for(fenced_at, now).is_some_and(|absent| absent >= SEEN)
 }
 
 fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<EndReason> {

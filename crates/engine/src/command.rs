@@ -57,6 +57,18 @@ pub enum Command {
         /// The row's key.
         system_id: SystemId,
     },
+    /// Look which jobs GitLab shows as running on this worker; answered by [`Event::JobsSeen`](super::Event::JobsSeen).
+    #[strum(serialize = "look-for-jobs")]
+    LookForJobs {
+        /// Which.
+        worker: WorkerId,
+        /// Whose worker it is.
+        runner: RunnerName,
+        /// GitLab's id of that runner.
+        runner_id: u64,
+        /// The key of the worker's runner-manager row.
+        system_id: SystemId,
+    },
     /// Look at a job that ran on a worker which EC2 took back, and retry it if, and only if, GitLab shows that it failed for
     /// want of its worker and was not retried yet; answered by [`Event::Retried`](super::Event::Retried).
     ///

@@ -1,10 +1,10 @@
-//! A drain, as far as it has been begun with a worker; and the worker's own word for how long it has been without a job.
+//! A drain, as far as it has been begun with a worker.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::command::Want;
 use super::reason::{Disobedience, DrainReason};
-use super::worker::{Report, RunnerState};
+use super::time::moved;
 
 /// A retirement that was begun.
 #[derive(Clone, Debug)]
@@ -72,40 +72,4 @@ impl DrainStep {
     pub(crate) fn can_be_taken_back(&self) -> bool {
         matches!(self, Self::Begun | Self::Fencing { .. })
     }
-}
-
-/// A worker that shows no job.
-#[derive(Clone, Debug)]
-pub(crate) struct Quiet {
-    /// Since when all its reports show none.
-    pub(crate) since: Timestamp,
-    runner: RunnerState,
-    asks: bool,
-    /// Since when they show this runner, with a request open or not, besides.
-    pub(crate) unchanged_since: Timestamp,
-}
-
-impl Quiet {
-    /// What is known after one more report, which came without a long silence before it if it is to continue `before`.
-    pub(crate) fn after(before: Option<&Self>, report: &Report, now: Timestamp) -> Option<Self> {
-        let (runner, asks) = (report.runner, report.open_requests > 0);
-        (report.jobs() == 0).then(|| Self {
-            since: before.map_or(now, |before| before.since),
-            runner,
-            asks,
-            unchanged_since: before
-                .filter(|before| (before.runner, before.asks) == (runner, asks))
-                .map_or(now, |before| before.unchanged_since),
-        })
-    }
-
-    /// The clock has moved by `gap` without anybody listening.
-    pub(crate) fn was_not_listened_to(&mut self, gap: SignedDuration) {
-        moved(&mut self.since, gap);
-        moved(&mut self.unchanged_since, gap);
-    }
-}
-
-fn moved(at: &mut Timestamp, gap: SignedDuration) {
-    *at = at.saturating_add(gap).unwrap_or(*at);
 }

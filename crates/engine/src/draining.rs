@@ -34,6 +34,10 @@ const STOPPED_BY: Duration = Duration::from_secs(120);
 /// How long a hard stop may take: the same 80 s, and a minute for a manager that was not heard at first.
 const HARD_STOPPED_BY: Duration = Duration::from_secs(140);
 
+/// For how long GitLab must have shown no job of a fenced worker that says it has one, until it is ended. GitLab itself
+/// fails a job that it has not heard of for an hour: what still runs after that can deliver nothing.
+const JOB_GIVEN_UP: Duration = Duration::from_secs(3600);
+
 /// What comes next for a draining worker.
 pub(crate) enum Next {
     /// Something else is wanted of it than before.
@@ -56,6 +60,11 @@ pub(crate) fn next(worker: &Worker, single_use: bool, now: Timestamp) -> Option<
         return Some(Next::End(EndReason::Drained(reason.clone())));
     }
     let heard = worker.heard.as_ref().filter(|_| worker.silent_since(now).is_none())?;
+    if let Some(after) = worker.job_unknown_for(super::time::after(drain.begun_at, FENCED_BY), now)
+        && after >= JOB_GIVEN_UP
+    {
+        return Some(Next::End(EndReason::JobUnknown { after }));
+    }
     let fence = || Some(Next::Want(Want::Fence { reason: reason.clone() }));
     match (heard.report.runner, step) {
         (RunnerState::Stopped, DrainStep::HardStopping { because, .. }) => Some(disobeyed(because.clone())),
@@ -117,12 +126,12 @@ fn disobeyed(because: Disobedience) -> Next {
 
 /// For how long, after `begun`, its reports have shown no job.
 fn quiet_for(worker: &Worker, begun: Timestamp) -> Option<Duration> {
-    heard_for(worker, worker.quiet.as_ref()?.since.max(begun))
+    heard_for(worker, worker.quiet()?.since.max(begun))
 }
 
 /// For how long, after `begun`, they have besides shown the same runner, with a request open or without.
 fn unchanged_for(worker: &Worker, begun: Timestamp) -> Option<Duration> {
-    heard_for(worker, worker.quiet.as_ref()?.unchanged_since.max(begun))
+    heard_for(worker, worker.quiet()?.unchanged_since.max(begun))
 }
 
 fn heard_for(worker: &Worker, begun: Timestamp) -> Option<Duration> {

@@ -73,6 +73,15 @@ pub enum Event {
         /// Done (also when there was no such row), or why not.
         outcome: Result<(), Trouble>,
     },
+    /// GitLab was asked which jobs run on a worker.
+    JobsSeen {
+        /// Which worker.
+        worker: WorkerId,
+        /// When the question was begun: a job that was taken later may be missing.
+        asked_at: Timestamp,
+        /// How many it shows as running there, in the projects that the api token may see; or why nobody knows.
+        jobs: Result<u32, Trouble>,
+    },
     /// GitLab was asked to retry a job if it needs that.
     Retried {
         /// The server.

@@ -62,6 +62,7 @@ impl Journal {
             | Command::Connect { .. }
             | Command::Disconnect { .. }
             | Command::Forget { .. }
+            | Command::LookForJobs { .. }
             | Command::Retry { .. } => {}
         }
     }

@@ -7,6 +7,7 @@
 mod floor;
 mod limits;
 mod obedience;
+mod sightings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,6 +24,7 @@ use super::settings::{RunnerSettings, Settings};
 use super::time::since;
 use super::worker::{Health, Instance, InstanceState, Report, RunnerState};
 use obedience::Obedience;
+use sightings::Sightings;
 
 /// No launch may rest on a listing older than this.
 const LISTING_MAX: Duration = Duration::from_secs(120);
@@ -34,6 +36,10 @@ const FORGOTTEN: Duration = Duration::from_secs(300);
 const LOST: Duration = Duration::from_secs(600);
 /// The least silence after which a worker may be ended that EC2 calls healthy.
 const UNREACHABLE_MIN: Duration = Duration::from_secs(23 * 3600);
+/// The least time for which GitLab must have shown no job of one that is ended for its silence earlier than that.
+const ALONE_MIN: Duration = Duration::from_secs(290);
+/// The same for one that says that it has a job, since it was told to take no more.
+const GIVEN_UP_MIN: Duration = Duration::from_secs(58 * 60);
 /// The least time between two listings.
 const LISTING_PACE: Duration = Duration::from_secs(2);
 
@@ -79,6 +85,7 @@ pub struct Laws {
     heard_at: BTreeMap<WorkerId, Timestamp>,
     forced: BTreeSet<WorkerId>,
     obedience: Obedience,
+    sightings: Sightings,
     /// Workers that were told to take no more jobs (false), or to take some again (true).
     told: BTreeMap<WorkerId, bool>,
     paused_here: BTreeSet<RunnerName>,
@@ -149,9 +156,14 @@ impl Laws {
             }
             Event::Worker { worker, event: WorkerEvent::Report(report) } => {
                 self.obedience.observe(now, worker, report);
+                self.sightings.reported(worker, report);
                 self.reports.insert(worker.clone(), (**report).clone());
                 self.heard_at.insert(worker.clone(), now);
             }
+            Event::JobsSeen { worker, asked_at, jobs } => {
+                self.sightings.looked(now, worker, *asked_at, jobs.as_ref().ok())
+            }
+            Event::Queue { server, snapshot } => self.sightings.polled(now, server, snapshot.as_ref().ok()),
             Event::Operator(super::event::OperatorRequest::Drain { workers, force: true }) => {
                 self.forced.extend(workers.iter().cloned());
             }
@@ -160,7 +172,6 @@ impl Laws {
             | Event::Instances { .. }
             | Event::Worker { .. }
             | Event::Runner { .. }
-            | Event::Queue { .. }
             | Event::LaunchPlan { .. }
             | Event::TerminateFailed { .. }
             | Event::Retried { .. }
@@ -176,6 +187,7 @@ impl Laws {
             self.last_good_listing = None;
             self.last_listing_command = None;
             self.obedience.forget_times();
+            self.sightings.forget_times(now);
         }
         self.last_step = Some(now);
     }
@@ -208,6 +220,7 @@ impl Laws {
         self.ended.retain(|id| shown.contains(id));
         self.reports.retain(|id, _| self.owners.contains_key(id));
         self.heard_at.retain(|id, _| self.owners.contains_key(id));
+        self.sightings.retain(|id| self.owners.contains_key(id));
     }
 
     /// An instance of a launch in flight is counted as an instance from now on, not as a promise.
@@ -232,6 +245,7 @@ impl Laws {
                     for termination in terminations {
                         self.judge_termination(now, termination, &mut broken);
                         self.obedience.ended(&termination.worker);
+                        self.sightings.ended(&termination.worker);
                     }
                 }
                 Command::Want { worker, want } => {
@@ -251,12 +265,14 @@ impl Laws {
                 Command::Connect { .. }
                 | Command::Disconnect { .. }
                 | Command::Forget { .. }
+                | Command::LookForJobs { .. }
                 | Command::Retry { .. } => {}
             }
         }
         self.judge_budget(commands, &mut broken);
         broken.extend(self.judge_floor(now, commands));
         broken.extend(self.judge_obedience(now));
+        broken.extend(self.judge_claims(now));
         broken
     }
 
@@ -324,7 +340,16 @@ impl Laws {
                 instance.is_some_and(|instance| instance.health == Health::Impaired)
             }
             EndReason::Unreachable { .. } => {
-                self.heard_at.get(worker).is_none_or(|heard_at| since(now, *heard_at) >= UNREACHABLE_MIN)
+                let silent_for = |least| self.heard_at.get(worker).is_none_or(|at| since(now, *at) >= least);
+                let fenced_after = self.owner(worker).and_then(|owner| self.section(owner)).map(|s| s.orphan_timeout);
+                silent_for(UNREACHABLE_MIN)
+                    || fenced_after.is_some_and(silent_for) && self.sightings.show_none_for(now, worker, ALONE_MIN)
+            }
+            EndReason::JobUnknown { .. } => {
+                let told_at = self.obedience.told_to_go_at(worker);
+                let takes_none = told_at.is_some_and(|told_at| since(now, told_at) >= GIVEN_UP_MIN)
+                    || state == Some(RunnerState::Fenced);
+                takes_none && self.sightings.show_none_for(now, worker, GIVEN_UP_MIN)
             }
             EndReason::FoundStopped => true,
             // Its runner has never been given a configuration, so it cannot run a job.

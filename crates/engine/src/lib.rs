@@ -41,6 +41,7 @@ pub mod trouble;
 pub mod waits;
 pub mod worker;
 
+mod activity;
 mod arch;
 mod attempt;
 mod boots;
@@ -70,6 +71,7 @@ mod rolling;
 mod runner;
 mod schedule;
 mod shares;
+mod sighting;
 mod state;
 mod status;
 mod step;

@@ -55,6 +55,7 @@ impl Engine {
                         if outcome.is_ok() { Attempt::Done } else { Attempt::Wait(after(now, FORGET_AGAIN)) };
                 }
             }
+            Event::JobsSeen { worker, asked_at, jobs } => self.jobs_seen(&worker, asked_at, jobs),
             Event::Retried { server, job, outcome } => {
                 let (text, again) = self.retries.answered(&server, job, outcome, now);
                 self.journal.totals.jobs_retried += u64::from(again);
@@ -110,6 +111,16 @@ impl Engine {
             };
             able().find(has_room).or_else(|| able().next()).map(|runner| runner.name.clone())
         });
+    }
+
+    fn jobs_seen(&mut self, id: &WorkerId, asked_at: Timestamp, jobs: Result<u32, Trouble>) {
+        let Some(worker) = self.fleet.workers.get_mut(id) else { return };
+        let sees_all = self.settings.as_ref().is_some_and(|settings| {
+            let section = settings.section(&worker.instance.runner);
+            let queue = section.and_then(|section| self.queues.get(&section.server));
+            queue.is_some_and(|queue| queue.hides_nothing(self.now, settings.check_interval))
+        });
+        worker.sighting.answered(asked_at, jobs, sees_all, self.now);
     }
 
     fn plan(&mut self, runner: &RunnerName, plan: Result<LaunchPlan, Trouble>) {

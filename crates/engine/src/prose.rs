@@ -109,6 +109,10 @@ impl fmt::Display for DrainReason {
             Self::RunnerRemoved => f.write_str("its runner is no longer configured"),
             Self::Paused => f.write_str("its runner is paused"),
             Self::Unfit { why } => write!(f, "unfit to run jobs: {why}"),
+            Self::JobUnknown { after } => {
+                write!(f, "says that it runs a job, and GitLab has shown none of it for {}", Brief(*after))
+            }
+            Self::TakesNothing { job } => write!(f, "it asks for jobs, and has left job {job} alone; another one tries"),
             Self::Requested { force: false } => f.write_str("an operator drains it"),
             Self::Requested { force: true } => f.write_str("an operator ends it by force"),
             Self::Yields { to } => write!(f, "jobs of {to} wait for room under concurrent"),
@@ -124,7 +128,10 @@ impl fmt::Display for EndReason {
             Self::WrongHostKey => f.write_str("answers with a host key that is not its own"),
             Self::Lost => f.write_str("unreachable, and EC2 says that its host is impaired"),
             Self::Unreachable { after } => {
-                write!(f, "unreachable for {}, longer than any worker is to live", Brief(*after))
+                write!(f, "unreachable for {}, and nothing shows that it still runs a job", Brief(*after))
+            }
+            Self::JobUnknown { after } => {
+                write!(f, "says that it runs a job, and GitLab has shown none of it for {}", Brief(*after))
             }
             Self::RunnerDied => f.write_str("its gitlab-runner process has failed"),
             Self::FoundStopped => f.write_str("was stopped from outside"),

@@ -1,8 +1,9 @@
 //! Jobs that we count but GitLab does not hand to us.
 //!
 //! What the API shows does not always tell who may take a job (protected merge requests, quotas of compute minutes).
-//! Such a job would keep a worker waiting for ever, or launch one after the other. So: a job that an idle, asking worker
-//! has left alone for long is quarantined for a while, and `status` says so.
+//! Such a job would keep a worker waiting for ever, or launch one after the other. So: a job that two idle, asking workers
+//! have left alone for long is quarantined for a while, and `status` says so. Where there is only one, it may be the one at
+//! fault, whose runner hangs or whose agent lies: it is replaced first. No worker's word alone keeps a job from others.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,9 +11,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::backoff::Doubling;
-use super::ids::{JobId, Server};
+use super::fleet::Fleet;
+use super::ids::{JobId, RunnerName, Server, WorkerId};
 use super::job::PendingJob;
-use super::time::{after, since};
+use super::journal::Entry;
+use super::matching::may_take;
+use super::reason::DrainReason;
+use super::settings::Settings;
+use super::snapshot::DecisionKind;
+use super::state::Engine;
+use super::time::{after, before, since};
+use super::workers::WorkerStatus;
 
 /// An asking runner is handed a job within seconds: its long poll is released by the queue's change, and lasts 50 s at
 /// most. Two polls without it are an answer.
@@ -25,10 +34,30 @@ struct Stay {
     until: Timestamp,
     times: u32,
     seen_at: Timestamp,
+    /// A worker that has left the job alone, and has been replaced for it.
+    witness: Option<WorkerId>,
+}
+
+/// A worker that is idle and asks for jobs, and since when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asking<'a> {
+    pub(crate) worker: &'a WorkerId,
+    pub(crate) since: Timestamp,
+}
+
+/// What follows from a job that was left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing, or nothing yet.
+    Nothing,
+    /// Either GitLab does not hand the job out, or this worker does not truly ask: another one is to try.
+    Replace(WorkerId),
+    /// Two workers have left it alone: it is quarantined from now on.
+    Quarantined,
 }
 
 /// Whether the job has waited for so long beside a worker that asks since `asking_since` that it means something.
-pub(crate) fn is_left_alone(job: &PendingJob, asking_since: Timestamp, now: Timestamp) -> bool {
+fn is_left_alone(job: &PendingJob, asking_since: Timestamp, now: Timestamp) -> bool {
     since(now, asking_since.max(job.queued_at)) >= LEFT_ALONE
 }
 
@@ -43,21 +72,85 @@ impl Quarantine {
         !self.0.is_empty() && self.0.get(&(server.clone(), job)).is_some_and(|stay| stay.until > now)
     }
 
-    /// Judges a job that a worker, idle and asking since `asking_since`, could have taken. Returns whether it
-    /// was quarantined just now.
-    pub(crate) fn judge(&mut self, server: &Server, job: &PendingJob, asking_since: Timestamp, now: Timestamp) -> bool {
-        if !is_left_alone(job, asking_since, now) || self.is_quarantined(server, job.id, now) {
-            return false;
-        }
-        let stay = self.0.entry((server.clone(), job.id)).or_insert(Stay { until: now, times: 0, seen_at: now });
-        stay.times = stay.times.saturating_add(1);
-        stay.until = after(now, QUARANTINE.wait(stay.times));
+    /// Judges a job that these workers, the first two that ask, could have taken.
+    fn judge(&mut self, server: &Server, job: &PendingJob, asking: &[Asking<'_>], now: Timestamp) -> Verdict {
+        let mut witnesses = asking.iter().filter(|asking| is_left_alone(job, asking.since, now));
+        let Some(first) = witnesses.next().filter(|_| !self.is_quarantined(server, job.id, now)) else {
+            return Verdict::Nothing;
+        };
+        let fresh = Stay { until: now, times: 0, seen_at: now, witness: None };
+        let stay = self.0.entry((server.clone(), job.id)).or_insert(fresh);
         stay.seen_at = now;
-        true
+        match (&stay.witness, witnesses.next()) {
+            (Some(witness), None) if witness == first.worker => Verdict::Nothing,
+            (Some(_), _) | (None, Some(_)) => {
+                stay.times = stay.times.saturating_add(1);
+                (stay.until, stay.witness) = (after(now, QUARANTINE.wait(stay.times)), None);
+                Verdict::Quarantined
+            }
+            (None, None) => {
+                stay.witness = Some(first.worker.clone());
+                Verdict::Replace(first.worker.clone())
+            }
+        }
     }
 
     /// Forgets jobs that were judged so long ago that they must have gone.
-    pub(crate) fn forget_the_gone(&mut self, now: Timestamp) {
+    fn forget_the_gone(&mut self, now: Timestamp) {
         self.0.retain(|_, stay| since(now, stay.seen_at) < QUARANTINE.longest * 2);
     }
+}
+
+impl Engine {
+    /// Quarantines jobs that idle, asking workers have left alone for long, and replaces a worker that alone has.
+    pub(super) fn quarantine_unassignable_jobs(&mut self, settings: &Settings, now: Timestamp) {
+        for runner in settings.runners.iter().filter(|runner| runner.sees_queue) {
+            let Self { runners, queues, fleet, quarantine, journal, .. } = self;
+            let Some(queue) = queues.get(&runner.server).filter(|queue| queue.jobs().next().is_some()) else { continue };
+            let asking = longest_asking(fleet, &runner.name, now);
+            let facts = runners.get(&runner.name).and_then(|known| known.facts.known());
+            let (Some(longest), Some(facts)) = (asking.first(), facts) else { continue };
+            let mut replaced = None;
+            // Few have waited for so long; only those are matched.
+            let waiting = queue.fresh_jobs(now, settings.check_interval);
+            for job in waiting.filter(|job| is_left_alone(job, longest.since, now)) {
+                if !may_take(&runner.name, facts, job) {
+                    continue;
+                }
+                match quarantine.judge(&runner.server, job, &asking, now) {
+                    Verdict::Nothing => {}
+                    Verdict::Replace(worker) => replaced = Some((worker, job.id)),
+                    Verdict::Quarantined => {
+                        let text = format!(
+                            "job {} is quarantined: idle workers of {} ask, and GitLab does not hand it out",
+                            job.id, runner.name
+                        );
+                        journal.note(now, Entry::new(DecisionKind::JobQuarantined, text).of(&runner.name));
+                    }
+                }
+            }
+            if let Some((worker, job)) = replaced
+                && let Some(worker) = fleet.workers.get_mut(&worker)
+            {
+                worker.begin_drain(DrainReason::TakesNothing { job }, now);
+            }
+        }
+        self.quarantine.forget_the_gone(now);
+    }
+}
+
+/// The two workers of a runner that have been idle and asking for longest.
+fn longest_asking<'a>(fleet: &'a Fleet, runner: &RunnerName, now: Timestamp) -> Vec<Asking<'a>> {
+    let workers = fleet.workers.iter().filter(|(_, worker)| {
+        worker.instance.runner == *runner
+            && !worker.instance.hold
+            && worker.status(now) == WorkerStatus::Serving
+            && worker.report().is_some_and(|report| report.open_requests > 0)
+    });
+    let mut asking: Vec<Asking<'a>> = workers
+        .filter_map(|(id, worker)| Some(Asking { worker: id, since: before(now, worker.idle(now)?) }))
+        .collect();
+    asking.sort_by_key(|asking| (asking.since, asking.worker));
+    asking.truncate(2);
+    asking
 }

@@ -79,6 +79,11 @@ impl Queue {
         self.snapshot.as_ref().map_or(0, |snapshot| snapshot.blind)
     }
 
+    /// Whether the jobs of all its projects are seen.
+    pub(crate) fn hides_nothing(&self, now: Timestamp, check_interval: Duration) -> bool {
+        self.blind() == 0 && self.doubted_for(now, check_interval).is_none()
+    }
+
     /// For how long jobs may have been waiting that nobody here sees; `None`: a job that is not there does not wait.
     pub(crate) fn doubted_for(&self, now: Timestamp, check_interval: Duration) -> Option<Duration> {
         let sees_all = self.snapshot.as_ref().is_some_and(|snapshot| snapshot.complete);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-use super::ids::{ConfigHash, RunnerName};
+use super::ids::{ConfigHash, JobId, RunnerName};
 use super::worker::Unfit;
 
 /// Why a command was given.
@@ -104,6 +104,17 @@ pub enum DrainReason {
         /// Why.
         why: Unfit,
     },
+    /// Idle and asking, it has left alone a job that it may take; it may not truly ask.
+    TakesNothing {
+        /// The job.
+        job: JobId,
+    },
+    /// It has shown jobs for long, and GitLab shows none of it.
+    JobUnknown {
+        /// For how long GitLab has not.
+        #[serde(rename = "after_seconds", with = "super::json::seconds")]
+        after: Duration,
+    },
     /// Its boot took longer than `boot_timeout`, and its configuration may be on the way in this very moment.
     LateBoot {
         /// How long it took until it was given up.
@@ -152,9 +163,16 @@ pub enum EndReason {
     WrongHostKey,
     /// Unreachable, and EC2 says that its host is impaired.
     Lost,
-    /// Unreachable for longer than any worker is meant to live, whatever EC2 says of its host.
+    /// Unreachable for so long that its own dead man must have fenced it, and GitLab shows no job of it; or, where GitLab
+    /// cannot tell, for longer than any worker is meant to live. Whatever EC2 says of its host.
     Unreachable {
         /// For how long.
+        #[serde(rename = "after_seconds", with = "super::json::seconds")]
+        after: Duration,
+    },
+    /// It shows jobs, takes no more of them, and GitLab has shown none of it for an hour: what it runs can deliver nothing.
+    JobUnknown {
+        /// For how long GitLab has not, since it was to take no more.
         #[serde(rename = "after_seconds", with = "super::json::seconds")]
         after: Duration,
     },
@@ -216,7 +234,9 @@ impl EndReason {
             | Self::WrongHostKey
             | Self::Lost
             | Self::Unreachable { .. } => true,
-            Self::RunnerDied | Self::FoundStopped | Self::Disobeyed(_) | Self::Drained(_) => false,
+            Self::JobUnknown { .. } | Self::RunnerDied | Self::FoundStopped | Self::Disobeyed(_) | Self::Drained(_) => {
+                false
+            }
         }
     }
 

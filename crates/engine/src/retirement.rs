@@ -33,6 +33,9 @@ use super::yielding::Yielding;
 const BLIND_MIN: Duration = Duration::from_secs(3600);
 const BLIND_IDLE_TIMES: u32 = 6;
 
+/// For how long GitLab must have shown no job of a worker that says it has one, until it is trusted with no more of them.
+const JOB_UNKNOWN: Duration = Duration::from_secs(10 * 60);
+
 /// Begins drains, carries on those that were begun, ends what is empty.
 pub(crate) struct Retirement<'a> {
     pub(crate) now: Timestamp,
@@ -350,6 +353,11 @@ fn must_go(worker: &Worker, section: Option<&RunnerSettings>, now: Timestamp) ->
     }
     if section.max_jobs > 0 && report.jobs_started >= u64::from(section.max_jobs) {
         return Some(DrainReason::JobsDone { jobs: report.jobs_started });
+    }
+    if let Some(after) = worker.job_unknown_for(worker.first_seen, now)
+        && after >= JOB_UNKNOWN
+    {
+        return Some(DrainReason::JobUnknown { after });
     }
     let failed = has_failed(worker, now);
     // It was stopped by a manager before us, which did not live to terminate it.

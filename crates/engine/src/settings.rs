@@ -57,6 +57,8 @@ pub struct RunnerSettings {
     pub max_booting: u32,
     /// From launch to ready; then the boot has failed.
     pub boot_timeout: Duration,
+    /// Without a manager for so long, a worker takes no more jobs by itself, and ends when it has none.
+    pub orphan_timeout: Duration,
     /// Spot or on-demand.
     pub market: Market,
     /// With `Market::Spot`: let on-demand take what spot could not give.
@@ -96,6 +98,7 @@ impl RunnerSettings {
             max_age: Duration::from_secs(24 * 3600),
             max_booting: 0,
             boot_timeout: BOOT_TIMEOUT,
+            orphan_timeout: Duration::from_secs(30 * 60),
             market: Market::Spot,
             on_demand_fallback: true,
             spot_max_price: None,

@@ -13,9 +13,9 @@ use super::ids::JobId;
 use super::job::Knowledge;
 use super::journal::Entry;
 use super::launching::Launching;
-use super::quarantine::is_left_alone;
 use super::retirement::Retirement;
 use super::settings::Settings;
+use super::sighting;
 use super::snapshot::{DecisionKind, FleetSnapshot, JobStatus};
 use super::state::Engine;
 use super::status;
@@ -51,6 +51,7 @@ impl Engine {
         commands.extend(self.balance(&settings, now));
         commands.extend(self.forget(&settings, now));
         commands.extend(self.retries.due(&settings, &self.runners, &self.fleet, now));
+        commands.extend(sighting::due(&settings, &self.runners, &mut self.fleet, now));
         self.settings = Some(settings);
         for command in &commands {
             self.journal.command(now, command);
@@ -177,41 +178,6 @@ impl Engine {
     fn assess(&self, settings: &Settings, now: Timestamp) -> Assessment {
         let Self { runners, queues, fleet, quarantine, cooldowns, prices, forecasts, .. } = self;
         assess(Scene { settings, runners, queues, fleet, quarantine, cooldowns, prices, forecasts }, now)
-    }
-
-    /// Quarantines jobs that idle, asking workers have left alone for long.
-    fn quarantine_unassignable_jobs(&mut self, settings: &Settings, now: Timestamp) {
-        for runner in settings.runners.iter().filter(|runner| runner.sees_queue) {
-            if self.queues.get(&runner.server).is_none_or(|queue| queue.jobs().next().is_none()) {
-                continue;
-            }
-            let asking_since = self
-                .fleet
-                .workers
-                .values()
-                .filter(|worker| worker.instance.runner == runner.name && worker.status(now) == WorkerStatus::Serving)
-                .filter_map(|worker| worker.idle(now))
-                .max()
-                .map(|idle| super::time::before(now, idle));
-            let facts = self.runners.get(&runner.name).and_then(|known| known.facts.known());
-            let (Some(asking_since), Some(facts)) = (asking_since, facts) else { continue };
-            let Some(queue) = self.queues.get(&runner.server) else { continue };
-            // Few have waited for so long; only those are matched.
-            for job in
-                queue.fresh_jobs(now, settings.check_interval).filter(|job| is_left_alone(job, asking_since, now))
-            {
-                if super::matching::may_take(&runner.name, facts, job)
-                    && self.quarantine.judge(&runner.server, job, asking_since, now)
-                {
-                    let text = format!(
-                        "job {} is quarantined: an idle worker of {} asks, and GitLab does not hand it out",
-                        job.id, runner.name
-                    );
-                    self.journal.note(now, Entry::new(DecisionKind::JobQuarantined, text).of(&runner.name));
-                }
-            }
-        }
-        self.quarantine.forget_the_gone(now);
     }
 
     /// Deletes the runner-manager rows of workers that have ended, a few at a time.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
@@ -29,6 +29,11 @@ pub(crate) fn after(start: Timestamp, wait: Duration) -> Timestamp {
 /// `ago` before `now`; the beginning of time if that lies beyond it.
 pub(crate) fn before(now: Timestamp, ago: Duration) -> Timestamp {
     now.saturating_sub(ago).unwrap_or(Timestamp::MIN)
+}
+
+/// Moves an instant along with a clock that has moved by `gap`; where that is not possible, it stays.
+pub(crate) fn moved(at: &mut Timestamp, gap: SignedDuration) {
+    *at = at.saturating_add(gap).unwrap_or(*at);
 }
 
 #[cfg(test)]

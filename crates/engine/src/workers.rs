@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::activity::{Activity, Quiet};
 use super::attempt::Attempt;
 use super::claims::{Claimed, note_running};
 use super::command::{Launch, Want};
-use super::drain::{Drain, DrainStep, Quiet};
+use super::drain::{Drain, DrainStep};
 use super::event::{ConnectionFailure, LaunchedWorker};
 use super::ids::JobId;
 use super::reason::{DrainReason, EndReason};
+use super::sighting::Sighting;
 use super::time::{after, before, since};
 use super::transition::{Terminated, WorkerTransition};
 use super::worker::{Health, Instance, InstanceState, Phase, Report, RunnerState, Unfit};
@@ -128,8 +130,10 @@ pub(crate) struct Worker {
     life: Life,
     /// Since when its reports say that the runner process has failed.
     pub(crate) failed_since: Option<Timestamp>,
-    /// Since when they show no job.
-    pub(crate) quiet: Option<Quiet>,
+    /// Whether they show jobs, and for how long.
+    pub(crate) activity: Option<Activity>,
+    /// What GitLab shows of its jobs, where that was asked.
+    pub(crate) sighting: Sighting,
     /// Why it is of no use, if it ever said so: it stays so, whatever it says later.
     pub(crate) unfit: Option<Unfit>,
 }
@@ -150,7 +154,8 @@ impl Worker {
             starts: Vec::new(),
             life: Life::Active { returned_at: None },
             failed_since: None,
-            quiet: None,
+            activity: None,
+            sighting: Sighting::default(),
             unfit: None,
         }
     }
@@ -305,8 +310,8 @@ impl Worker {
     pub(crate) fn heard(&mut self, report: Report, taken: u32, now: Timestamp) {
         self.starts.extend((0..taken).map(|_| now));
         // Nobody knows what it did while it was silent for long.
-        let quiet = self.quiet.take().filter(|_| self.silent_since(now).is_none());
-        self.quiet = Quiet::after(quiet.as_ref(), &report, now);
+        let activity = self.activity.take().filter(|_| self.silent_since(now).is_none());
+        self.activity = Some(Activity::after(activity.as_ref(), &report, now));
         self.unfit = self.unfit.or(report.unfit);
         let heard = Heard { at: now, report };
         let report = &heard.report;
@@ -349,9 +354,10 @@ impl Worker {
         if let Some(drain) = self.drain_mut() {
             drain.was_not_listened_to(gap);
         }
-        if let Some(quiet) = &mut self.quiet {
-            quiet.was_not_listened_to(gap);
+        if let Some(activity) = &mut self.activity {
+            activity.was_not_listened_to(gap);
         }
+        self.sighting.was_not_listened_to(gap);
     }
 
     pub(crate) fn report(&self) -> Option<&Report> {
@@ -361,6 +367,17 @@ impl Worker {
     /// Jobs that the last report showed; 0 if there was none.
     pub(crate) fn jobs(&self) -> u32 {
         self.report().map_or(0, Report::jobs)
+    }
+
+    /// That it shows no job, and for how long.
+    pub(crate) fn quiet(&self) -> Option<&Quiet> {
+        self.activity.as_ref()?.quiet()
+    }
+
+    /// For how long after `begun` it has shown jobs of which GitLab knows none.
+    pub(crate) fn job_unknown_for(&self, begun: Timestamp, now: Timestamp) -> Option<Duration> {
+        let busy_since = self.activity.as_ref()?.busy_since()?;
+        self.sighting.absent_for(begun.max(busy_since), now)
     }
 
     /// The queue size that GitLab told its runner, if it took a job recently enough for that to mean something.
@@ -466,6 +483,8 @@ fn refutes(report: &Report, reason: &EndReason) -> bool {
     match (reason, report.runner) {
         (reason, _) if reason.is_forced() => false,
         (EndReason::Disobeyed(_), _) => report.jobs() > 0,
+        // It has claimed jobs all the time; only GitLab can show that it has one.
+        (EndReason::JobUnknown { .. }, _) => false,
         (_, RunnerState::Serving | RunnerState::Fenced) => true,
         (_, RunnerState::Absent | RunnerState::Stopping | RunnerState::Stopped | RunnerState::Failed) => false,
     }

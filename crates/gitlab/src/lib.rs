@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Reading order: [`client`] (the facade [`GitLab`]), [`error`] (what its errors answer), [`runner`] (verify, forget),
-//! [`discovery`] (what a runner is, which projects it serves), [`queue`] (what waits), [`retry`], [`history`] (jobs of
-//! the past, for simulations), [`own_token`]; below them the HTTP client ([`http`]), the table of answers, pages,
+//! [`discovery`] (what a runner is, which projects it serves), [`queue`] (what waits), `running` (what runs on a
+//! worker), [`retry`], [`history`] (jobs of the past, for simulations), [`own_token`]; below them the HTTP client ([`http`]), the table of answers, pages,
 //! [`budget`] and back-off.
 //!
 //! Deliberately absent: matching jobs to runners (the engine does it), `DELETE /runners` (it would delete the runner
@@ -31,6 +31,7 @@ mod protected;
 pub mod queue;
 pub mod retry;
 pub mod runner;
+mod running;
 
 pub use budget::Budget;
 pub use client::{GitLab, Options};

@@ -152,6 +152,7 @@ impl Check {
                 | Command::Want { .. }
                 | Command::Terminate(_)
                 | Command::Forget { .. }
+                | Command::LookForJobs { .. }
                 | Command::Retry { .. } => None,
             },
             Fact::ManagerUp
@@ -185,6 +186,7 @@ impl Check {
         let strays = world
             .live()
             .filter(|(_, machine)| !machine.hold && !world.is_configured(&machine.runner))
+            .filter(|(id, _)| !world.hosts().any(|(host, inside)| host == *id && inside.is_left_to_gitlab()))
             .map(|(id, _)| Violation::LeftWorker(id.clone()));
         never_ran.chain(fleet).chain(strays).chain(rows).chain(unneeded(world)).collect()
     }
@@ -207,9 +209,7 @@ fn terminated(world: &World, touch: &TouchTruth) -> Option<Violation> {
         || world.hosts().any(|(id, host)| *id == touch.worker && host.interruption.is_some());
     let Some(Reason::End(reason)) = &touch.reason else { return Some(Violation::FalseReason(touch.clone())) };
     let must_be_fenced = match reason {
-        EndReason::Lost | EndReason::Unreachable { .. } => {
-            return (!died).then(|| Violation::FalseReason(touch.clone()));
-        }
+        EndReason::Lost => return (!died).then(|| Violation::FalseReason(touch.clone())),
         EndReason::Drained(DrainReason::Interruption { .. }) => {
             return (!taken_back).then(|| Violation::FalseReason(touch.clone()));
         }
@@ -220,7 +220,10 @@ fn terminated(world: &World, touch: &TouchTruth) -> Option<Violation> {
         | EndReason::WrongHostKey
         | EndReason::RunnerDied
         | EndReason::FoundStopped => false,
-        EndReason::Disobeyed(_) | EndReason::Drained(_) => true,
+        EndReason::Unreachable { .. }
+        | EndReason::JobUnknown { .. }
+        | EndReason::Disobeyed(_)
+        | EndReason::Drained(_) => true,
     };
     // A worker that had died before has nothing to lose.
     if died {

@@ -29,7 +29,7 @@ impl HostClock {
             return event;
         }
         match &mut event {
-            Event::Instances { asked_at, .. } => *asked_at = self.reads(*asked_at),
+            Event::Instances { asked_at, .. } | Event::JobsSeen { asked_at, .. } => *asked_at = self.reads(*asked_at),
             Event::Prices(snapshot) => snapshot.asked_at = self.reads(snapshot.asked_at),
             Event::Queue { snapshot: Ok(snapshot), .. } => {
                 snapshot.as_of = self.reads(snapshot.as_of);

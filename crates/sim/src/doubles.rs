@@ -125,6 +125,7 @@ impl Plain {
             | Event::Instances { .. }
             | Event::Worker { .. }
             | Event::Forgotten { .. }
+            | Event::JobsSeen { .. }
             | Event::Retried { .. }
             | Event::Prices(_)
             | Event::Operator(_) => {}

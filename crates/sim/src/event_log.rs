@@ -112,6 +112,8 @@ pub enum Killer {
     HostDeath,
     /// gitlab-runner crashed.
     RunnerCrash,
+    /// Its worker's disk was full, or its Docker dead.
+    SickWorker,
     /// A person cancelled it.
     Person,
 }
@@ -254,6 +256,7 @@ fn command_line(f: &mut fmt::Formatter<'_>, command: &Command) -> fmt::Result {
             all.iter().try_for_each(|one| write!(f, " {} ({})", one.worker, one.reason))
         }
         Command::Forget { worker, system_id, .. } => write!(f, "> forget {worker} ({system_id})"),
+        Command::LookForJobs { worker, .. } => write!(f, "> look for jobs of {worker}"),
         Command::Retry { job, .. } => write!(f, "> retry job {job}"),
     }
 }

@@ -70,6 +70,8 @@ pub struct Faults {
     pub silences_per_hour: f64,
     /// Connections that break per worker and hour; the next attempt succeeds.
     pub breaks_per_hour: f64,
+    /// Workers whose disk fills or whose Docker dies per worker and hour: jobs fail on them in seconds, until they notice.
+    pub sicknesses_per_hour: f64,
     /// gitlab-runner processes that crash per worker and hour, with all that they run.
     pub runner_crashes_per_hour: f64,
 
@@ -128,6 +130,7 @@ impl Default for Faults {
             host_deaths_per_hour: 0.0,
             silences_per_hour: 0.0,
             breaks_per_hour: 0.0,
+            sicknesses_per_hour: 0.0,
             runner_crashes_per_hour: 0.0,
             manager_crashes_per_hour: 0.0,
             manager_crash_mid_step: 0.0,
@@ -172,6 +175,7 @@ impl Faults {
             host_deaths_per_hour: 0.2,
             silences_per_hour: 0.5,
             breaks_per_hour: 3.0,
+            sicknesses_per_hour: 0.2,
             runner_crashes_per_hour: 0.1,
             manager_crashes_per_hour: 2.0,
             manager_crash_mid_step: 0.02,

@@ -31,8 +31,6 @@ pub struct Scenario {
     pub jobs: Vec<JobSpec>,
     /// From launch to ready, for the middle boot; others take between 0.7 and 2 times as long.
     pub boot: Duration,
-    /// After this time without a manager a worker that runs nothing ends itself.
-    pub orphan_timeout: Duration,
     /// Longest time until a new instance, or a changed state, shows in every listing.
     pub consistency: Duration,
     /// Times in which some offerings give little or nothing.
@@ -126,7 +124,6 @@ impl Scenario {
             inherited: Inventory::default(),
             jobs: Vec::new(),
             boot: Duration::from_secs(45),
-            orphan_timeout: Duration::from_secs(30 * 60),
             consistency: Duration::from_secs(4),
             shortages: Vec::new(),
             interruptions: Vec::new(),

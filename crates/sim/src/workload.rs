@@ -45,6 +45,7 @@ pub fn small(seed: u64) -> Scenario {
             runner.capacity = 1;
         }
         runner.max_booting = number(0, 3) as u32;
+        runner.orphan_timeout = Duration::from_secs(15 * 60);
         runner.on_demand_fallback = number(0, 1) == 1;
         runner.market = if number(0, 3) == 0 { Market::OnDemand } else { Market::Spot };
         runner.retry_interrupted = number(0, 1) == 1;
@@ -60,7 +61,6 @@ pub fn small(seed: u64) -> Scenario {
     scenario.settings.concurrent = least.sum::<u32>().max(number(1, 16) as u32);
     scenario.inherited = inherited();
     scenario.boot = Duration::from_secs(number(20, 90));
-    scenario.orphan_timeout = Duration::from_secs(15 * 60);
     let window = number(60, 2400);
     for _ in 0..number(3, 30) {
         let mut job = JobSpec::new(

@@ -182,6 +182,9 @@ impl World {
             Command::Want { worker, want } => self.want(worker, want),
             Command::Terminate(all) => self.send_terminate(all.clone()),
             Command::Forget { worker, runner: _, system_id } => self.forget(worker, system_id.clone()),
+            Command::LookForJobs { worker, runner: _, runner_id: _, system_id } => {
+                self.look_for_jobs(worker, system_id.clone());
+            }
             Command::Retry { worker, runner: _, runner_id: _, server, project: _, job } => {
                 self.send_retry(worker, server, *job);
             }
@@ -295,14 +298,15 @@ impl World {
             Happening::ReadRetry { incarnation, worker, server, job } => {
                 self.read_retry(incarnation, &worker, server, job)
             }
+            Happening::ReadJobs { incarnation, asked_at, worker, row } => {
+                self.read_jobs(incarnation, asked_at, worker, &row);
+            }
             Happening::RetriesItself(job) => self.retries_itself(job),
             Happening::Gone(worker) => self.instance_gone(&worker),
             Happening::PutAway(worker) => self.put_away(&worker),
             Happening::Boots { worker, stage } => self.boots(&worker, stage),
             Happening::Serves { worker, incarnation } => self.serves(&worker, incarnation),
-            Happening::FenceRead { worker, connection, fence } => self.fence_read(&worker, connection, fence),
-            Happening::StopRead { worker, connection } => self.stop_read(&worker, connection),
-            Happening::HardStopRead { worker, connection } => self.hard_stop_read(&worker, connection),
+            Happening::Told { worker, connection, goal } => self.told(&worker, connection, goal),
             Happening::Stopped(worker) => self.runner_stopped(&worker),
             Happening::LinkAttempt { worker, connection } => self.link_attempt(&worker, connection),
             Happening::Reports { worker, connection } => self.reports_again(&worker, connection),
@@ -312,6 +316,8 @@ impl World {
             Happening::Interrupts(worker) => self.interrupts(&worker),
             Happening::Reclaims(worker) => self.reclaims(&worker),
             Happening::HostDies(worker) => self.host_dies(&worker),
+            Happening::FallsSick(worker) => self.falls_sick(&worker),
+            Happening::FindsItselfUnfit(worker) => self.finds_itself_unfit(&worker),
             Happening::FallsSilent(worker) => self.falls_silent(&worker),
             Happening::SpeaksAgain(worker) => self.speaks_again(&worker),
             Happening::RunnerCrashes(worker) => self.runner_crashes(&worker),

@@ -153,6 +153,7 @@ pub(crate) fn words(command: &Command) -> String {
             all.iter().map(|one| format!("terminate {}: {}", one.worker, one.reason)).collect::<Vec<_>>().join("; ")
         }
         Command::Forget { worker, .. } => format!("delete the row of {worker} in GitLab"),
+        Command::LookForJobs { worker, .. } => format!("look for jobs of {worker}"),
         Command::Retry { job, .. } => format!("retry job {job}"),
     }
 }

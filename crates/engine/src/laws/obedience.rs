@@ -77,6 +77,11 @@ impl Obedience {
         }
     }
 
+    /// When it was first told to take no more jobs.
+    pub(super) fn told_to_go_at(&self, worker: &WorkerId) -> Option<Timestamp> {
+        self.told.get(worker)?.fence
+    }
+
     /// Its end was asked for.
     pub(super) fn ended(&mut self, worker: &WorkerId) {
         if let Some(jobless) = self.jobless.get_mut(worker) {

@@ -174,6 +174,9 @@ impl Action {
                 let what = format!("delete the row {system_id} of {worker} from {runner} in GitLab");
                 vec![action(what, None)]
             }
+            Command::LookForJobs { worker, runner, runner_id: _, system_id: _ } => {
+                vec![action(format!("look in GitLab for jobs of {runner} that run on {worker}"), None)]
+            }
             Command::Retry { worker, runner: _, runner_id: _, server, project, job } => {
                 let what = format!(
                     "retry job {job} of project {project} on {server}, if it failed because EC2 took {worker} back"

@@ -27,7 +27,7 @@ pub fn tell(command: &Command) {
                 info!(worker.id = %worker, reason.kind = reason.kind(), "{}", with_reason(action));
             }
         }
-        Command::Forget { worker, runner, .. } => {
+        Command::Forget { worker, runner, .. } | Command::LookForJobs { worker, runner, .. } => {
             debug!(worker.id = %worker, runner.name = %runner, "{}", sentence(command));
         }
         Command::Retry { runner, job, .. } => {

@@ -71,7 +71,10 @@ pub async fn plan_once(config: Config, key: &ManagerKey, seed: u64, clock: Clock
 /// What this very look has already done.
 fn is_a_look(command: &Command) -> bool {
     match command {
-        Command::ListInstances { .. } | Command::Connect { .. } | Command::Disconnect { .. } => true,
+        Command::ListInstances { .. }
+        | Command::Connect { .. }
+        | Command::Disconnect { .. }
+        | Command::LookForJobs { .. } => true,
         Command::Launch(_)
         | Command::Want { .. }
         | Command::Terminate(_)

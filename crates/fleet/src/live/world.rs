@@ -36,6 +36,7 @@ pub struct World {
     ec2: Ec2,
     connections: Arc<Mutex<Connections>>,
     forgetting: Arc<Mutex<Complaint>>,
+    looking: Arc<Mutex<Complaint>>,
     retrying: Arc<Mutex<Complaint>>,
 }
 
@@ -59,6 +60,7 @@ impl World {
             ec2: Ec2::new(setup, regions, events, clock),
             connections,
             forgetting: Arc::default(),
+            looking: Arc::default(),
             retrying: Arc::default(),
         }
     }
@@ -78,6 +80,15 @@ impl World {
         };
         told(&forgetting).about("deleting the rows of ended workers in GitLab", &outcome);
         let _ = ec2.events.send(Event::Forgotten { worker, outcome }).await;
+    }
+
+    async fn look_for_jobs(ec2: Ec2, looking: Arc<Mutex<Complaint>>, asked_at: Timestamp, look: LookForJobs) {
+        let LookForJobs { worker, runner, runner_id, system_id } = look;
+        let setup = Arc::clone(&ec2.setup.borrow());
+        let Some(runner) = setup.runner(&runner) else { return };
+        let jobs = in_time(CALL_MAX, runner.gitlab.running_jobs(runner_id, &system_id)).await;
+        told(&looking).about("looking in GitLab for the jobs of workers that are busy or silent for long", &jobs);
+        let _ = ec2.events.send(Event::JobsSeen { worker, asked_at, jobs }).await;
     }
 
     async fn retry(ec2: Ec2, retrying: Arc<Mutex<Complaint>>, wish: Retry) {
@@ -112,6 +123,14 @@ fn told(complaint: &Mutex<Complaint>) -> MutexGuard<'_, Complaint> {
     complaint.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A worker whose jobs to look for.
+struct LookForJobs {
+    worker: WorkerId,
+    runner: RunnerName,
+    runner_id: u64,
+    system_id: SystemId,
+}
+
 /// A job to look at and perhaps to retry.
 struct Retry {
     runner: RunnerName,
@@ -122,7 +141,7 @@ struct Retry {
 }
 
 impl Edge for World {
-    fn execute(&mut self, _now: Timestamp, command: Command) {
+    fn execute(&mut self, now: Timestamp, command: Command) {
         let ec2 = self.ec2.clone();
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         match command {
@@ -136,6 +155,10 @@ impl Edge for World {
             Command::Want { worker, want } => connections.want(&worker, &want),
             Command::Forget { worker, runner, system_id } => {
                 drop(tokio::spawn(Self::forget(ec2, Arc::clone(&self.forgetting), worker, runner, system_id)));
+            }
+            Command::LookForJobs { worker, runner, runner_id, system_id } => {
+                let look = LookForJobs { worker, runner, runner_id, system_id };
+                drop(tokio::spawn(Self::look_for_jobs(ec2, Arc::clone(&self.looking), now, look)));
             }
             Command::Retry { worker, runner, runner_id, server, project, job } => {
                 let ran_on = RanOn { runner_id, system_id: SystemId::of(&worker) };

@@ -8,6 +8,7 @@ mod answers;
 mod discovery;
 mod queue;
 mod runner;
+mod running;
 mod shortcut;
 mod tls;
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use runner_fleet_engine::{
-    Event, Inventory, JobId, Launch, RunnerName, Server, SystemId, TemplateName, Termination, WorkerId,
+    Event, Goal, Inventory, JobId, Launch, RunnerName, Server, SystemId, TemplateName, Termination, WorkerId,
 };
 
 /// Something that is going to happen.
@@ -29,15 +29,14 @@ pub(super) enum Happening {
     ReadListing { incarnation: u32, asked_at: Timestamp, with_health: bool },
     ReadTerminate { incarnation: u32, all: Vec<Termination> },
     ReadForget { incarnation: u32, worker: WorkerId, row: SystemId },
+    ReadJobs { incarnation: u32, asked_at: Timestamp, worker: WorkerId, row: SystemId },
     ReadRetry { incarnation: u32, worker: WorkerId, server: Server, job: JobId },
     RetriesItself(JobId),
     Gone(WorkerId),
     PutAway(WorkerId),
     Boots { worker: WorkerId, stage: Stage },
     Serves { worker: WorkerId, incarnation: u32 },
-    FenceRead { worker: WorkerId, connection: u64, fence: bool },
-    StopRead { worker: WorkerId, connection: u64 },
-    HardStopRead { worker: WorkerId, connection: u64 },
+    Told { worker: WorkerId, connection: u64, goal: Goal },
     Stopped(WorkerId),
     LinkAttempt { worker: WorkerId, connection: u64 },
     Reports { worker: WorkerId, connection: u64 },
@@ -47,6 +46,8 @@ pub(super) enum Happening {
     Interrupts(WorkerId),
     Reclaims(WorkerId),
     HostDies(WorkerId),
+    FallsSick(WorkerId),
+    FindsItselfUnfit(WorkerId),
     FallsSilent(WorkerId),
     SpeaksAgain(WorkerId),
     RunnerCrashes(WorkerId),

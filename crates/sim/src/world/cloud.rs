@@ -345,11 +345,14 @@ impl World {
         let settings = self.scenario.settings.section(&launch.runner);
         let (max_jobs, capacity) = settings.map_or((0, 1), |runner| (runner.max_jobs, runner.capacity));
         self.cloud.machines.insert(id.clone(), machine);
-        self.hosts.insert(id.clone(), Host::new(launch.runner.clone(), max_jobs, capacity, self.now));
+        let mut host = Host::new(launch.runner.clone(), max_jobs, capacity, self.now);
+        host.orphan_timeout = settings.map_or(host.orphan_timeout, |runner| runner.orphan_timeout);
+        let orphan_timeout = host.orphan_timeout;
+        self.hosts.insert(id.clone(), host);
         self.plan_boot(&id);
         self.plan_troubles(&id, launched.market);
         self.plan_lies(&id);
-        self.soon(self.scenario.orphan_timeout, Happening::OrphanCheck(id));
+        self.soon(orphan_timeout, Happening::OrphanCheck(id));
         launched
     }
 

@@ -194,12 +194,7 @@ impl World {
             host.connection.order = None;
         } else if is_due {
             host.connection.order = Some(Order { sent_at: Some(now), ..order });
-            match order.goal {
-                Goal::Serve => self.send_fence(worker, false),
-                Goal::Fence => self.send_fence(worker, true),
-                Goal::Stop => self.send_stop(worker),
-                Goal::HardStop => self.send_hard_stop(worker),
-            }
+            self.send(worker, order.goal);
         }
     }
 

@@ -65,6 +65,12 @@ pub struct Job {
     pub retried_as: Option<JobId>,
 }
 
+/// A job on a worker whose Docker or disk is dead fails so soon.
+const FAILS_AFTER: Duration = Duration::from_secs(3);
+
+/// A job that was claimed is not shown with its worker before the runner has acknowledged it.
+const ACKNOWLEDGED: Duration = Duration::from_secs(5);
+
 impl Job {
     /// Whether GitLab is about to queue it again by itself.
     fn is_lost_and_retried(&self, by: Killer) -> bool {
@@ -194,7 +200,9 @@ impl World {
         job.state = JobState::Running;
         job.taken_at = Some(self.now);
         job.worker = Some(worker.clone());
-        let (takes, project) = (job.spec.takes, job.spec.project);
+        let project = job.spec.project;
+        let is_sick = self.hosts.get(worker).is_some_and(|host| host.sick);
+        let takes = if is_sick { FAILS_AFTER } else { job.spec.takes };
         self.log.note(self.now, Fact::JobTaken(id, worker.clone()));
         if let Some(host) = self.hosts.get_mut(worker) {
             host.takes_job(id, project, queue_size);
@@ -345,6 +353,31 @@ impl World {
             Ok(())
         };
         self.answer(incarnation, latency, Event::Forgotten { worker, outcome });
+    }
+
+    pub(super) fn look_for_jobs(&mut self, worker: &WorkerId, row: SystemId) {
+        let (incarnation, worker, asked_at) = (self.incarnation, worker.clone(), self.now);
+        let latency = self.rng.millis(Stream::Latency, 50, 300);
+        self.soon(latency, Happening::ReadJobs { incarnation, asked_at, worker, row });
+    }
+
+    /// The jobs that run on the worker of this row. One that was claimed a moment ago has none yet.
+    pub(super) fn read_jobs(&mut self, incarnation: u32, asked_at: Timestamp, worker: WorkerId, row: &SystemId) {
+        self.log.call("gitlab jobs of a worker");
+        let latency = self.rng.millis(Stream::Latency, 50, 300);
+        let jobs = if self.strikes(Stream::Answers, |faults| faults.retry_fails) {
+            Err(failures::bad_gateway())
+        } else {
+            let owner = self.gitlab.rows.get(row);
+            let is_shown = |job: &&Job| {
+                let acknowledged_at = job.taken_at.map(|at| later(at, ACKNOWLEDGED));
+                job.state == JobState::Running
+                    && job.worker.as_ref().is_some_and(|ran_on| owner == Some(ran_on))
+                    && acknowledged_at.is_some_and(|at| at <= self.now)
+            };
+            Ok(u32::try_from(self.gitlab.jobs.values().filter(is_shown).count()).unwrap_or(u32::MAX))
+        };
+        self.answer(incarnation, latency, Event::JobsSeen { worker, asked_at, jobs });
     }
 
     pub(super) fn send_retry(&mut self, worker: &WorkerId, server: &Server, job: JobId) {

@@ -18,6 +18,11 @@ use super::{World, later};
 /// GitLab holds a job request for up to this time.
 pub(super) const LONG_POLL_SECONDS: u64 = 50;
 
+/// The default of `orphan_timeout`, for a worker whose runner is not configured any more.
+const ORPHAN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// So many jobs in a row that fail for the worker's own reasons make it unfit.
+const FAILURES_MAX: u32 = 3;
+
 /// The insides of a worker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Host {
@@ -54,6 +59,13 @@ pub struct Host {
     /// Whether the manager has sent it a fence or an end: it counts on it no more, whether that arrives or not.
     pub(super) told_to_go: bool,
     pub(super) lie: Option<Lie>,
+    /// Whether its disk is full or its Docker dead, so that jobs fail on it.
+    pub(super) sick: bool,
+    /// Jobs that have failed on it in a row, for want of health.
+    pub(super) failures: u32,
+    /// What it has found out about that.
+    pub(super) unfit: Option<Unfit>,
+    pub(super) orphan_timeout: Duration,
 }
 
 /// An untruth that an agent tells: a broken counter, a metric that nobody serves, a runner that hangs.
@@ -87,11 +99,15 @@ pub enum Lie {
     IgnoresStop,
     /// It is told to stop, says that it does, and does not.
     NeverStops,
+    /// It runs a job for ever, it says.
+    BusyForEver,
+    /// It falls silent for ever; without a manager it takes no more jobs, but does not power itself off.
+    StaysOn,
 }
 
 impl Lie {
     /// All of them.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::NoDocker,
         Self::NoMetrics,
         Self::IdleForAges,
@@ -106,6 +122,8 @@ impl Lie {
         Self::StuckRequest,
         Self::IgnoresStop,
         Self::NeverStops,
+        Self::BusyForEver,
+        Self::StaysOn,
     ];
 
     fn tell(self, report: &mut Report) {
@@ -126,7 +144,15 @@ impl Lie {
             Self::HugeQueue => report.queue_size = Some(u32::MAX),
             Self::CriesWolf => report.rebalance = true,
             Self::Unfit => report.unfit = Some(Unfit::Disk),
-            Self::RunsMillions
+            // Only a runner that lives serves metrics.
+            Self::BusyForEver
+                if matches!(report.runner, RunnerState::Serving | RunnerState::Fenced | RunnerState::Stopping) =>
+            {
+                report.jobs_by_metrics = report.jobs_by_metrics.max(1);
+            }
+            Self::BusyForEver
+            | Self::StaysOn
+            | Self::RunsMillions
             | Self::Deaf
             | Self::NeverFences
             | Self::StuckRequest
@@ -180,6 +206,10 @@ impl Host {
             requests_made: 0,
             told_to_go: false,
             lie: None,
+            sick: false,
+            failures: 0,
+            unfit: None,
+            orphan_timeout: ORPHAN_TIMEOUT,
         }
     }
 
@@ -210,7 +240,8 @@ impl Host {
     /// Whether the manager has no reason to think that it takes no jobs: it was not told to go, does not ask for it, and does
     /// not seem full.
     pub(super) fn is_counted_on(&self) -> bool {
-        !self.told_to_go && !matches!(self.lie, Some(Lie::CriesWolf | Lie::Unfit | Lie::RunsMillions))
+        !self.told_to_go
+            && !matches!(self.lie, Some(Lie::CriesWolf | Lie::Unfit | Lie::RunsMillions | Lie::BusyForEver))
     }
 
     /// Jobs that its lie may make the manager launch for: a whole queue, where only workers tell of it; or those that it has
@@ -226,6 +257,12 @@ impl Host {
     /// Whether it claims jobs that it does not run.
     pub(super) fn claims_jobs(&self) -> bool {
         self.lie == Some(Lie::ClaimsIds)
+    }
+
+    /// Whether only GitLab can refute that it runs a job: where its section is gone, there is no token with which to ask, and it
+    /// is left to people; or given a day, where nobody hears it.
+    pub fn is_left_to_gitlab(&self) -> bool {
+        self.silent && self.lie == Some(Lie::StaysOn) || self.lie == Some(Lie::BusyForEver)
     }
 
     /// What its agent says now.
@@ -248,7 +285,7 @@ impl Host {
             idle_seconds: if self.jobs.is_empty() { idle.as_secs() } else { 0 },
             queue_size: self.queue_size,
             disk_free_mib: Some(20_000),
-            unfit: None,
+            unfit: self.unfit,
             interruption: self.interruption,
             rebalance: false,
             ecr_error: None,
@@ -364,12 +401,22 @@ impl World {
         if host.jobs.is_empty() {
             host.idle_since = self.now;
         }
+        let fails = host.sick;
+        host.failures = if fails { host.failures + 1 } else { 0 };
+        let is_unfit = host.failures >= FAILURES_MAX;
         let asks_on = host.runner_state == RunnerState::Serving && host.max_jobs == 0;
         if host.max_jobs == 1 {
             // A runner for one job exits after it.
             host.runner_state = RunnerState::Stopped;
         }
-        self.job_over(job);
+        if fails {
+            self.job_killed(job, Killer::SickWorker);
+        } else {
+            self.job_over(job);
+        }
+        if is_unfit {
+            self.finds_itself_unfit(worker);
+        }
         self.exits_when_empty(worker);
         let after = self.rng.millis(Stream::Jobs, 200, 3_000);
         self.soon(after, Happening::Asks(worker.clone()));
@@ -414,16 +461,18 @@ impl World {
         self.link_broken(worker, "connection reset by peer");
     }
 
-    /// The dead man's timer: a worker that runs nothing and has heard no manager for too long ends itself.
+    /// The dead man's timer: a worker that has heard no manager for too long takes no more jobs, and ends itself when it has
+    /// none.
     pub(super) fn orphan_check(&mut self, worker: &WorkerId) {
-        let timeout = self.scenario.orphan_timeout;
         let Some(host) = self.hosts.get(worker).filter(|host| host.alive) else { return };
-        let due = later(host.connection.heard_at(self.now), timeout);
+        let due = later(host.connection.heard_at(self.now), host.orphan_timeout);
+        let takes_none = host.runner_state != RunnerState::Serving || host.lie == Some(Lie::NeverFences);
         if due > self.now {
             self.agenda.put(due, Happening::OrphanCheck(worker.clone()));
-        } else if host.jobs.is_empty() {
+        } else if host.jobs.is_empty() && takes_none && host.lie != Some(Lie::StaysOn) {
             self.powers_off(worker);
         } else {
+            self.fences(worker);
             self.soon(Duration::from_secs(30), Happening::OrphanCheck(worker.clone()));
         }
     }

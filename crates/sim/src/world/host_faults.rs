@@ -8,13 +8,15 @@ use jiff::Timestamp;
 use crate::event_log::{Ending, Fact, Killer};
 use crate::faults::Faults;
 use crate::rng::Stream;
-use runner_fleet_engine::{JobId, Market, RunnerState, WorkerId};
+use runner_fleet_engine::{JobId, Market, RunnerState, Unfit, WorkerId};
 
 use super::agenda::Happening;
 use super::{Host, JobState, Lie, World, later};
 
 /// EC2's notice before it takes a spot instance back.
 const NOTICE: Duration = Duration::from_secs(120);
+/// The agent asks Docker, and looks at the disk, so often.
+const FOUND_OUT: Duration = Duration::from_secs(60);
 /// What finds no worker that it could happen to looks again after this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
@@ -27,11 +29,12 @@ impl World {
         if self.is_calm() {
             return;
         }
-        let plans: [Plan; 4] = [
+        let plans: [Plan; 5] = [
             (|faults| faults.interruptions_per_hour, Happening::Interrupts),
             (|faults| faults.host_deaths_per_hour, Happening::HostDies),
             (|faults| faults.silences_per_hour, Happening::FallsSilent),
             (|faults| faults.runner_crashes_per_hour, Happening::RunnerCrashes),
+            (|faults| faults.sicknesses_per_hour, Happening::FallsSick),
         ];
         for (index, (rate, happening)) in plans.into_iter().enumerate() {
             let after = self.rng.until_next(Stream::Fate, rate(&self.scenario.faults));
@@ -127,10 +130,32 @@ impl World {
         }
         let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive && !host.silent) else { return };
         host.silent = true;
+        let for_ever = host.lie == Some(Lie::StaysOn);
         self.log.note(self.now, Fact::Fault("a worker falls silent", Some(worker.clone())));
         self.link_starves(worker);
         let after = self.rng.millis(Stream::Fate, 10_000, 1_200_000);
-        self.soon(after, Happening::SpeaksAgain(worker.clone()));
+        if !for_ever {
+            self.soon(after, Happening::SpeaksAgain(worker.clone()));
+        }
+    }
+
+    /// Its disk is full, or its Docker dead: jobs fail on it, and its agent finds out within a minute.
+    pub(super) fn falls_sick(&mut self, worker: &WorkerId) {
+        if self.is_calm() {
+            return;
+        }
+        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive) else { return };
+        host.sick = true;
+        self.log.note(self.now, Fact::Fault("a worker falls sick", Some(worker.clone())));
+        self.soon(FOUND_OUT, Happening::FindsItselfUnfit(worker.clone()));
+    }
+
+    /// It takes no more jobs, and says why.
+    pub(super) fn finds_itself_unfit(&mut self, worker: &WorkerId) {
+        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive && host.unfit.is_none()) else { return };
+        host.unfit = Some(Unfit::Docker);
+        self.fences(worker);
+        self.tell(worker);
     }
 
     pub(super) fn speaks_again(&mut self, worker: &WorkerId) {

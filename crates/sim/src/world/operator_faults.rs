@@ -77,6 +77,10 @@ impl World {
             let after = self.rng.millis(Stream::Admin, 60_000, 1_800_000);
             self.soon(after, Happening::SpeaksAgain(worker.clone()));
         }
+        if lie == Some(Lie::StaysOn) {
+            let after = self.rng.millis(Stream::Admin, 60_000, 1_800_000);
+            self.soon(after, Happening::FallsSilent(worker.clone()));
+        }
         self.log.note(self.now, Fact::Fault("an agent will lie", Some(worker.clone())));
     }
 

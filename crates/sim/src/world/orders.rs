@@ -1,66 +1,66 @@
 //! What a worker's agent is told, and how its runner takes that.
 
 use crate::rng::Stream;
-use runner_fleet_engine::{RunnerState, WorkerId};
+use runner_fleet_engine::{Goal, RunnerState, WorkerId};
 
 use super::World;
 use super::agenda::Happening;
 use super::host::{LONG_POLL_SECONDS, Lie};
 
 impl World {
-    /// A fence or its withdrawal sets out on the connection that is up now.
-    pub(super) fn send_fence(&mut self, worker: &WorkerId, fence: bool) {
-        let after = self.rng.millis(Stream::Connection, 100, 3_000);
+    /// A word sets out on the connection that is up now. A runner reads its configuration again every 3 s.
+    pub(super) fn send(&mut self, worker: &WorkerId, goal: Goal) {
+        let longest = match goal {
+            Goal::Serve | Goal::Fence => 3_000,
+            Goal::Stop | Goal::HardStop => 1_000,
+        };
+        let after = self.rng.millis(Stream::Connection, 100, longest);
         if let Some((connection, at)) = self.reserve_link(worker, after) {
-            self.agenda.put(at, Happening::FenceRead { worker: worker.clone(), connection, fence });
+            self.agenda.put(at, Happening::Told { worker: worker.clone(), connection, goal });
         }
     }
 
-    pub(super) fn fence_read(&mut self, worker: &WorkerId, connection: u64, fence: bool) {
-        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive && host.connection.is_still(connection))
-        else {
+    /// It arrives, if the connection is still the same.
+    pub(super) fn told(&mut self, worker: &WorkerId, connection: u64, goal: Goal) {
+        let host = self.hosts.get(worker);
+        if !host.is_some_and(|host| host.alive && host.connection.is_still(connection)) {
             return;
-        };
-        host.fence_wanted = fence;
-        match (host.runner_state, fence) {
-            (RunnerState::Serving, true) if host.lie == Some(Lie::NeverFences) => {}
-            (RunnerState::Serving, true) => {
-                host.runner_state = RunnerState::Fenced;
-                if let Some(request) = host.request {
-                    let rest = self.rng.millis(Stream::Jobs, 0, LONG_POLL_SECONDS * 1_000);
-                    self.soon(rest, Happening::RequestEnds { worker: worker.clone(), request: request.number });
-                }
-            }
-            (RunnerState::Fenced, false) => {
-                host.runner_state = RunnerState::Serving;
-                self.runner_asks(worker);
-            }
-            (
-                RunnerState::Absent
-                | RunnerState::Serving
-                | RunnerState::Fenced
-                | RunnerState::Stopping
-                | RunnerState::Stopped
-                | RunnerState::Failed,
-                _,
-            ) => {}
+        }
+        match goal {
+            Goal::Serve => self.unfences(worker),
+            Goal::Fence => self.fences(worker),
+            Goal::Stop => self.stops(worker),
+            Goal::HardStop => self.stops_hard(worker),
         }
         self.tell(worker);
     }
 
-    pub(super) fn send_stop(&mut self, worker: &WorkerId) {
-        let after = self.rng.millis(Stream::Connection, 100, 1_000);
-        if let Some((connection, at)) = self.reserve_link(worker, after) {
-            self.agenda.put(at, Happening::StopRead { worker: worker.clone(), connection });
+    /// The runner asks for no more jobs; a request that is open goes on for its time.
+    pub(super) fn fences(&mut self, worker: &WorkerId) {
+        let Some(host) = self.hosts.get_mut(worker) else { return };
+        host.fence_wanted = true;
+        if host.runner_state != RunnerState::Serving || host.lie == Some(Lie::NeverFences) {
+            return;
+        }
+        host.runner_state = RunnerState::Fenced;
+        if let Some(request) = host.request {
+            let rest = self.rng.millis(Stream::Jobs, 0, LONG_POLL_SECONDS * 1_000);
+            self.soon(rest, Happening::RequestEnds { worker: worker.clone(), request: request.number });
+        }
+    }
+
+    fn unfences(&mut self, worker: &WorkerId) {
+        let Some(host) = self.hosts.get_mut(worker) else { return };
+        host.fence_wanted = false;
+        if host.runner_state == RunnerState::Fenced {
+            host.runner_state = RunnerState::Serving;
+            self.runner_asks(worker);
         }
     }
 
     /// The agent stops the runner only if it is fenced and empty; otherwise it just says how things stand.
-    pub(super) fn stop_read(&mut self, worker: &WorkerId, connection: u64) {
-        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive && host.connection.is_still(connection))
-        else {
-            return;
-        };
+    fn stops(&mut self, worker: &WorkerId) {
+        let Some(host) = self.hosts.get_mut(worker) else { return };
         match host.runner_state {
             RunnerState::Fenced if host.lie == Some(Lie::IgnoresStop) => {}
             RunnerState::Fenced if host.jobs.is_empty() && host.request.is_none() => {
@@ -74,23 +74,11 @@ impl World {
             | RunnerState::Stopped
             | RunnerState::Failed => {}
         }
-        self.tell(worker);
-    }
-
-    /// A hard stop sets out on the connection that is up now.
-    pub(super) fn send_hard_stop(&mut self, worker: &WorkerId) {
-        let after = self.rng.millis(Stream::Connection, 100, 1_000);
-        if let Some((connection, at)) = self.reserve_link(worker, after) {
-            self.agenda.put(at, Happening::HardStopRead { worker: worker.clone(), connection });
-        }
     }
 
     /// The runner asks for no more jobs, finishes those that it has, and exits; one that hangs is killed.
-    pub(super) fn hard_stop_read(&mut self, worker: &WorkerId, connection: u64) {
-        let Some(host) = self.hosts.get_mut(worker).filter(|host| host.alive && host.connection.is_still(connection))
-        else {
-            return;
-        };
+    fn stops_hard(&mut self, worker: &WorkerId) {
+        let Some(host) = self.hosts.get_mut(worker) else { return };
         match host.runner_state {
             RunnerState::Serving | RunnerState::Fenced if host.lie != Some(Lie::IgnoresStop) => {
                 host.runner_state = RunnerState::Stopping;
@@ -104,7 +92,6 @@ impl World {
             | RunnerState::Stopped
             | RunnerState::Failed => {}
         }
-        self.tell(worker);
     }
 
     /// A runner that was told to stop, and has no job (any more), is about to exit.

@@ -388,7 +388,7 @@ fn a_crash_of_the_manager_loses_its_answers_and_no_job() {
 #[test]
 fn a_worker_without_a_manager_ends_itself_after_its_job() {
     let mut scenario = scenario().with_jobs([job(0, 1200)]);
-    scenario.orphan_timeout = Duration::from_secs(600);
+    scenario.settings.runners[0].orphan_timeout = Duration::from_secs(600);
     let mut bench = TestBench::new(scenario);
     bench.serving();
     let now = bench.world.now();

@@ -156,7 +156,11 @@ impl TestBench {
 
     /// GitLab shows these jobs as waiting, as of now.
     pub(crate) fn queue(&mut self, ids: &[u64]) -> Vec<Command> {
-        let jobs = ids.iter().map(|id| self.job(*id)).collect();
+        self.queue_of(ids.iter().map(|id| self.job(*id)).collect())
+    }
+
+    /// The same, of jobs with a past.
+    pub(crate) fn queue_of(&mut self, jobs: Vec<PendingJob>) -> Vec<Command> {
         let snapshot = Ok(QueueSnapshot { as_of: self.now, jobs, complete: true, blind: 0 });
         self.step(vec![Event::Queue { server: Server::new(SERVER), snapshot }])
     }
@@ -264,6 +268,7 @@ pub(crate) fn words(commands: &[Command]) -> Vec<String> {
             | Command::Connect { .. }
             | Command::Disconnect { .. }
             | Command::Forget { .. }
+            | Command::LookForJobs { .. }
             | Command::Retry { .. } => Vec::new(),
         })
         .collect()

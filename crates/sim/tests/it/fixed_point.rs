@@ -135,6 +135,7 @@ impl Perfect {
             Command::ListInstances { .. }
             | Command::Connect { .. }
             | Command::Disconnect { .. }
+            | Command::LookForJobs { .. }
             | Command::Retry { .. } => {}
         }
     }

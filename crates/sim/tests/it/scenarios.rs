@@ -299,7 +299,11 @@ fn told(fact: &Fact) -> Option<String> {
         Fact::Commanded(command) => match &**command {
             Command::ListInstances { .. } | Command::Connect { .. } | Command::Disconnect { .. } => None,
             Command::Launch(launch) => Some(text.replace(&format!(", token {}", launch.token), "")),
-            Command::Want { .. } | Command::Terminate(_) | Command::Forget { .. } | Command::Retry { .. } => Some(text),
+            Command::Want { .. }
+            | Command::Terminate(_)
+            | Command::Forget { .. }
+            | Command::LookForJobs { .. }
+            | Command::Retry { .. } => Some(text),
         },
         Fact::Touched(..) | Fact::TerminateRead(_) | Fact::LaunchRead(_) | Fact::RowMade(_) => None,
         _ => Some(text),
