@@ -112,7 +112,9 @@ impl fmt::Display for DrainReason {
             Self::JobUnknown { after } => {
                 write!(f, "says that it runs a job, and GitLab has shown none of it for {}", Brief(*after))
             }
-            Self::TakesNothing { job } => write!(f, "it asks for jobs, and has left job {job} alone; another one tries"),
+            Self::TakesNothing { job } => {
+                write!(f, "it asks for jobs, and has left job {job} alone; another one tries")
+            }
             Self::Requested { force: false } => f.write_str("an operator drains it"),
             Self::Requested { force: true } => f.write_str("an operator ends it by force"),
             Self::Yields { to } => write!(f, "jobs of {to} wait for room under concurrent"),

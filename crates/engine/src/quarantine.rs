@@ -106,7 +106,9 @@ impl Engine {
     pub(super) fn quarantine_unassignable_jobs(&mut self, settings: &Settings, now: Timestamp) {
         for runner in settings.runners.iter().filter(|runner| runner.sees_queue) {
             let Self { runners, queues, fleet, quarantine, journal, .. } = self;
-            let Some(queue) = queues.get(&runner.server).filter(|queue| queue.jobs().next().is_some()) else { continue };
+            let Some(queue) = queues.get(&runner.server).filter(|queue| queue.jobs().next().is_some()) else {
+                continue;
+            };
             let asking = longest_asking(fleet, &runner.name, now);
             let facts = runners.get(&runner.name).and_then(|known| known.facts.known());
             let (Some(longest), Some(facts)) = (asking.first(), facts) else { continue };
@@ -147,9 +149,8 @@ fn longest_asking<'a>(fleet: &'a Fleet, runner: &RunnerName, now: Timestamp) -> 
             && worker.status(now) == WorkerStatus::Serving
             && worker.report().is_some_and(|report| report.open_requests > 0)
     });
-    let mut asking: Vec<Asking<'a>> = workers
-        .filter_map(|(id, worker)| Some(Asking { worker: id, since: before(now, worker.idle(now)?) }))
-        .collect();
+    let mut asking: Vec<Asking<'a>> =
+        workers.filter_map(|(id, worker)| Some(Asking { worker: id, since: before(now, worker.idle(now)?) })).collect();
     asking.sort_by_key(|asking| (asking.since, asking.worker));
     asking.truncate(2);
     asking
