@@ -5,24 +5,15 @@
 //! shows none proves something only where no project is hidden, and where several looks in a row agree: a job that was
 //! taken a moment ago, and is not yet acknowledged, is not shown either.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::attempt::Attempt;
 use super::backoff::Doubling;
-use super::command::Command;
-use super::fleet::Fleet;
-use super::ids::{RunnerName, SystemId};
-use super::runner::Runner;
-use super::settings::{RunnerSettings, Settings};
 use super::time::{after, moved, since};
 use super::trouble::Trouble;
-use super::workers::{Worker, WorkerStatus};
 
-/// For how long a worker must have shown jobs before GitLab is asked: most jobs are over by then.
-const BUSY_FOR_LONG: Duration = Duration::from_secs(15 * 60);
 /// Between two looks that showed no job, and after one that failed.
 const LOOK_AGAIN: Duration = Duration::from_secs(5 * 60);
 /// Between two looks that showed a job: a thousand workers with jobs of hours are no reason to ask GitLab thrice a second.
@@ -31,8 +22,6 @@ const LOOK_AGAIN_CONFIRMED: Doubling = Doubling { first: LOOK_AGAIN, longest: Du
 const PAUSE_MAX: Duration = Duration::from_secs(12 * 60);
 /// When a look without an answer is asked for again; the calls' own time-outs are shorter.
 const UNANSWERED: Duration = Duration::from_secs(90);
-/// Looks on their way at one time.
-const LOOKING_MAX: usize = 5;
 
 /// What GitLab has shown of one worker's jobs.
 #[derive(Clone, Debug, Default)]
@@ -52,52 +41,22 @@ struct Absent {
     last: Timestamp,
 }
 
-/// The looks to begin now.
-pub(crate) fn due(
-    settings: &Settings,
-    runners: &BTreeMap<RunnerName, Runner>,
-    fleet: &mut Fleet,
-    now: Timestamp,
-) -> Vec<Command> {
-    let is_on_its_way = |worker: &&Worker| worker.sighting.question.is_on_its_way(now, UNANSWERED);
-    let on_the_way = fleet.workers.values().filter(is_on_its_way).count();
-    let mut commands = Vec::new();
-    for (id, worker) in &mut fleet.workers {
-        if on_the_way + commands.len() >= LOOKING_MAX {
-            break;
-        }
-        let name = &worker.instance.runner;
-        let section = settings.section(name).filter(|section| section.sees_queue);
-        let facts = runners.get(name).and_then(|known| known.facts.known());
-        let (Some(section), Some(facts)) = (section, facts) else { continue };
-        if is_in_question(worker, section, now) && worker.sighting.question.is_due(now, UNANSWERED) {
-            worker.sighting.question = Attempt::Asked(now);
-            let (runner, system_id) = (name.clone(), SystemId::of(id));
-            commands.push(Command::LookForJobs { worker: id.clone(), runner, runner_id: facts.id, system_id });
-        }
-    }
-    commands
-}
-
-/// Whether a worker's word is not enough: nobody hears it, and its own dead man must have fenced it by now; or it has been
-/// busy for long.
-fn is_in_question(worker: &Worker, section: &RunnerSettings, now: Timestamp) -> bool {
-    if worker.instance.hold {
-        return false;
-    }
-    match (worker.status(now), worker.silent_since(now)) {
-        (WorkerStatus::Unreachable, Some(silent_since)) => since(now, silent_since) >= section.orphan_timeout,
-        (WorkerStatus::Serving | WorkerStatus::Draining, None) => {
-            let busy_since = worker.activity.as_ref().and_then(|activity| activity.busy_since());
-            busy_since.is_some_and(|busy_since| since(now, busy_since) >= BUSY_FOR_LONG)
-        }
-        (WorkerStatus::Unreachable, None)
-        | (WorkerStatus::Serving | WorkerStatus::Draining, Some(_))
-        | (WorkerStatus::Booting | WorkerStatus::Ending, _) => false,
-    }
-}
-
 impl Sighting {
+    /// Whether GitLab is to be asked now.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.question.is_due(now, UNANSWERED)
+    }
+
+    /// Whether an answer is still to be expected.
+    pub(crate) fn is_on_its_way(&self, now: Timestamp) -> bool {
+        self.question.is_on_its_way(now, UNANSWERED)
+    }
+
+    /// GitLab is asked.
+    pub(crate) fn asked(&mut self, now: Timestamp) {
+        self.question = Attempt::Asked(now);
+    }
+
     /// Takes in how many `jobs` of this worker GitLab shows as running, by a look that was begun at `asked_at`. It
     /// `sees_all` where no project is hidden from it.
     pub(crate) fn answered(&mut self, asked_at: Timestamp, jobs: Result<u32, Trouble>, sees_all: bool, now: Timestamp) {
@@ -194,7 +153,7 @@ mod tests {
         let mut now = 0;
         let mut looks = Vec::new();
         while now < 200 {
-            if sighting.question.is_due(at(now), UNANSWERED) {
+            if sighting.is_due(at(now)) {
                 looks.push(now);
                 sighting.answered(at(now), Ok(1), true, at(now));
             }

@@ -8,6 +8,7 @@ use super::attempt::Attempt;
 use super::boots::dead_end;
 use super::command::{Command, Want};
 use super::demand::{Assessment, Scene, assess};
+use super::doubts;
 use super::event::Event;
 use super::ids::JobId;
 use super::job::Knowledge;
@@ -15,7 +16,6 @@ use super::journal::Entry;
 use super::launching::Launching;
 use super::retirement::Retirement;
 use super::settings::Settings;
-use super::sighting;
 use super::snapshot::{DecisionKind, FleetSnapshot, JobStatus};
 use super::state::Engine;
 use super::status;
@@ -51,7 +51,7 @@ impl Engine {
         commands.extend(self.balance(&settings, now));
         commands.extend(self.forget(&settings, now));
         commands.extend(self.retries.due(&settings, &self.runners, &self.fleet, now));
-        commands.extend(sighting::due(&settings, &self.runners, &mut self.fleet, now));
+        commands.extend(doubts::due(&settings, &self.runners, &mut self.fleet, now));
         self.settings = Some(settings);
         for command in &commands {
             self.journal.command(now, command);
