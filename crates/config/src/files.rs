@@ -3,10 +3,12 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use runner_fleet_engine::trouble::said_by_system;
+
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
-    #[error("{0}")]
+    #[error("{}", said_by_system(.0))]
     Io(#[from] std::io::Error),
     #[error("it is not a regular file")]
     NotAFile,

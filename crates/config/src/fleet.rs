@@ -9,10 +9,12 @@ use super::node::{Node, Table};
 use super::pins::GITLAB_RUNNER;
 use super::problems::Report;
 use super::reader::Reader;
+use super::secret::TokenOf;
 use super::sizes::{self, Around};
 use super::tool::{self, ToolKeys};
 use super::{
-    Address, RootVolume, RunnerFleet, SetupScript, duration, ecr, files, ids, names, schedule, trust, values, volume,
+    Address, RootVolume, RunnerFleet, SetupScript, doubts, duration, ecr, files, ids, names, schedule, trust, values,
+    volume,
 };
 use runner_fleet_engine::Market;
 use runner_fleet_engine::settings::BOOT_TIMEOUT;
@@ -90,7 +92,7 @@ pub(crate) fn read(table: &Table, context: &Context<'_>, report: &mut Report) ->
     let reader = Reader::new(table, KEYS).excusing(context.excused);
     let r = &reader;
 
-    let api_token = r.or("api_token", None, report, |node| values::secret(node).map(Some));
+    let api_token = r.or("api_token", None, report, |node| values::token(node, TokenOf::Api).map(Some));
     let around = Around { sees_queue: r.has("api_token"), ..context.around };
     let projects = r.list_or_empty("projects", report, values::id_or_path);
     let groups = r.list_or_empty("groups", report, values::id_or_path);
@@ -137,6 +139,7 @@ pub(crate) fn read(table: &Table, context: &Context<'_>, report: &mut Report) ->
                     that `runner-fleet iam-policy --worker` prints";
         report.warn(&r.at("ecr"), told);
     }
+    doubts::in_fleet(r, arch, report);
     let hops = r.or("metadata_hop_limit", if in_jobs { 2 } else { 1 }, report, hop_limit);
     reader.finish(report);
 

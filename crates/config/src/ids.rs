@@ -89,7 +89,11 @@ pub(crate) fn region(node: &Node) -> Result<String, String> {
     if is_region(&text) {
         Ok(text)
     } else {
-        Err(format!("{} is not a region; write one like \"eu-central-1\"", shown_text(&text)))
+        let of_zone = text.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|region| is_region(region));
+        Err(match of_zone {
+            Some(region) => format!("{} is a zone; write its region, {region:?}", shown_text(&text)),
+            None => format!("{} is not a region; write one like \"eu-central-1\"", shown_text(&text)),
+        })
     }
 }
 

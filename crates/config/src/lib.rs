@@ -14,7 +14,9 @@
 //!
 //! Reading order: [`model`] (the result), [`mod@load`] (the file), `runner`, `fleet` (our table), `sizes` (how the
 //! numbers must fit), then one file per subject; `node`, `reader` and `values` are the tools; [`legacy`] translates
-//! docker+machine and docker-autoscaler. [`schema()`] is for editors: the same tables of keys, as JSON Schema.
+//! docker+machine and docker-autoscaler. What is accepted and still told: `strays` (keys that nobody reads, by the
+//! tables in `gitlab_keys`), `doubts` (values that can hardly be meant), `trust` (what is given away), `unresolved` (as seen from this process). What is not TOML: `syntax`, with an `excerpt`.
+//! [`schema()`] is for editors: the same tables of keys, as JSON Schema.
 //!
 //! Deliberately absent: derived deserializers, which would stop at the first problem; the network (a secret in SSM
 //! stays a reference, [`Secret::ssm_parameter`]); and the question whether what is named exists, which is `doctor`'s.
@@ -24,19 +26,24 @@ mod address;
 mod alive;
 pub mod checksum;
 mod document;
+mod doubts;
 mod duration;
 pub mod ecr;
 mod ecr_host;
+mod excerpt;
 mod files;
 mod fleet;
+mod gitlab_keys;
 mod ids;
 mod key;
 pub mod legacy;
+mod lines;
 pub mod load;
 pub mod model;
 mod names;
 mod node;
 mod pins;
+mod places;
 pub mod problems;
 mod reader;
 mod runner;
@@ -46,8 +53,13 @@ pub mod secret;
 mod settings;
 mod sizes;
 mod ssh_key;
+mod strays;
+mod syntax;
+#[cfg(test)]
+mod told;
 pub mod tool;
 mod trust;
+mod unresolved;
 mod values;
 pub mod volume;
 
@@ -60,9 +72,10 @@ pub use legacy::{Surroundings, migrate};
 
 pub use load::{Loaded, load, parse, parse_in};
 pub use model::{Address, Config, Fleet, LogFormat, LogLevel, Runner, RunnerFleet, SetupScript};
+pub use places::Places;
 pub use problems::{Problem, Problems, Warning};
 pub use schema::schema;
-pub use secret::{Found, Secret, SecretError};
+pub use secret::{Found, Secret, SecretError, TokenOf};
 pub use ssh_key::{SshKey, SshKeyParameter};
 pub use tool::Tool;
 pub use volume::{RootVolume, VolumeType};

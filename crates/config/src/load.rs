@@ -8,12 +8,13 @@ use super::key::{self, Key, Kind, words};
 use super::legacy::Surroundings;
 use super::legacy::migrate::MACHINE_LEFT_OUT;
 use super::node::{At, Node, Table};
+use super::places::Places;
 use super::problems::Report;
 use super::reader::Reader;
 use super::runner::{self, Outside};
 use super::ssh_key::{self, SshKey};
 use super::{
-    Config, Fleet, LogFormat, LogLevel, Problems, Runner, Warning, address, document, duration, names, values,
+    Config, Fleet, LogFormat, LogLevel, Problems, Runner, Warning, address, document, duration, names, strays, values,
 };
 
 /// The keys of `[fleet]`.
@@ -34,19 +35,6 @@ pub(crate) const KEYS: &[Key] = &[
     Key::optional("log_format", Kind::Word(&[&words(&LOG_FORMATS), &words(&LOG_FORMAT_SYNONYMS)])),
     Key::required("fleet", Kind::Table(FLEET_KEYS)),
     Key::required("runners", Kind::Tables(runner::KEYS)),
-];
-
-/// GitLab Runner's other top-level keys, for the warning about unknown ones. `machine` belongs to docker+machine.
-/// Source: gitlab-runner, `common/config.go`.
-pub(crate) const GITLAB_RUNNER_KEYS: [&str; 8] = [
-    "user",
-    "sentry_dsn",
-    "connection_max_age",
-    "shutdown_timeout",
-    "labels",
-    "session_server",
-    "machine",
-    "experimental",
 ];
 
 const LOG_LEVELS: [(&str, LogLevel); 5] = [
@@ -74,6 +62,8 @@ pub struct Loaded {
     pub config: Config,
     /// By line.
     pub warnings: Vec<Warning>,
+    /// Where what stands.
+    pub places: Places,
 }
 
 /// Reads and checks a file of at most 1 MiB.
@@ -99,21 +89,21 @@ pub fn parse(text: &str, origin: &str) -> Result<Loaded, Problems> {
 /// # Errors
 /// All problems of the text at once.
 pub fn parse_in(text: &str, origin: &str, surroundings: &Surroundings) -> Result<Loaded, Problems> {
-    let document = document::tree(text, origin)?;
     let mut report = Report::default();
+    let document = document::tree_with_twins(text, origin, &mut report)?;
     let directory = Path::new(origin).parent().map(Path::to_owned).unwrap_or_default();
     let config = read(&document, &directory, surroundings, &mut report);
     let problem_count = report.problem_count();
     let warnings = report.finish(origin)?;
     match config {
-        Some(config) => Ok(Loaded { config, warnings }),
+        Some(config) => Ok(Loaded { config, warnings, places: Places::of(&document) }),
         // Cannot happen while every `None` comes with a problem; said aloud instead of trusted.
         None => Err(Problems::whole_file(origin, format!("could not be read, with {problem_count} problems told"))),
     }
 }
 
 fn read(document: &Table, directory: &Path, surroundings: &Surroundings, report: &mut Report) -> Option<Config> {
-    let concurrent = match document.get_any_case("concurrent") {
+    let concurrent = match document.get("concurrent") {
         Some(node) => told(node, report, values::positive),
         None => {
             report.problem(
@@ -188,7 +178,7 @@ fn fleet(document: &Table, report: &mut Report) -> Option<Fleet> {
 
 fn runners(document: &Table, outside: &Outside<'_>, report: &mut Report) -> Option<Vec<Runner>> {
     let at = document.at.key("runners");
-    let Some(node) = document.get_any_case("runners") else {
+    let Some(node) = document.get("runners") else {
         report.problem(&at, "missing; write at least one [[runners]] section");
         return None;
     };
@@ -209,7 +199,7 @@ fn runners(document: &Table, outside: &Outside<'_>, report: &mut Report) -> Opti
 fn check_names_differ(sections: &[&Table], report: &mut Report) {
     let mut seen: BTreeMap<&str, Option<usize>> = BTreeMap::new();
     for section in sections {
-        let Some(node) = section.get_any_case("name") else { continue };
+        let Some(node) = section.get("name") else { continue };
         let Some(name) = node.as_str() else { continue };
         if let Some(line) = seen.insert(name, node.at.line()) {
             let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
@@ -245,17 +235,10 @@ fn warn_of_little_room(at: &At, runners: &[Runner], concurrent: u32, report: &mu
 }
 
 fn warn_of_unknown(document: &Table, report: &mut Report) {
-    if let Some(machine) = document.get_any_case("machine") {
+    if let Some(machine) = document.get("machine") {
         report.warn(&machine.at, MACHINE_LEFT_OUT);
     }
-    let all = [&key::names(KEYS)[..], &GITLAB_RUNNER_KEYS[..]].concat();
-    for (name, node) in &document.entries {
-        if all.iter().any(|key| key.eq_ignore_ascii_case(name)) {
-            continue;
-        }
-        let hint = super::reader::nearest(name, &all).map(|key| format!("; did you mean `{key}`?")).unwrap_or_default();
-        report.warn(&node.at, format!("neither runner-fleet nor GitLab Runner is known to read this{hint}"));
-    }
+    strays::in_file(document, report);
 }
 
 fn or<T>(
@@ -265,7 +248,7 @@ fn or<T>(
     report: &mut Report,
     parse: impl FnOnce(&Node) -> Result<T, String>,
 ) -> Option<T> {
-    match document.get_any_case(key) {
+    match document.get(key) {
         Some(node) => told(node, report, parse),
         None => Some(default),
     }

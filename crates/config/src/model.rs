@@ -88,7 +88,8 @@ pub struct Runner {
     pub tls_ca_file: Option<PathBuf>,
     /// Jobs at one time of this runner; 0: no limit of its own.
     pub limit: u32,
-    /// The section as the user wrote it, values and order kept, for the workers' config.toml. Left out: `token`,
+    /// The section as the user wrote it, values and order kept, each key of GitLab Runner once and in its canonical
+    /// spelling, for the workers' config.toml. Left out: `token`,
     /// `fleet`, `machine`, `autoscaler`; `executor` is always `docker`. `tls-ca-file` is still in it, and names a file
     /// of the manager.
     pub section: toml::Table,

@@ -9,13 +9,17 @@ use std::rc::Rc;
 use toml::de::{DeTable, DeValue};
 use toml::value::Datetime;
 
+use super::gitlab_keys::{self, Keys};
+use super::lines::{Lines, Spot};
+use super::syntax::{self, SyntaxError};
+
 /// Keys and values are shown up to here; the file may hold a megabyte without a line break.
 const SHOWN_CHARS_MAX: usize = 60;
 
-/// Where something stands: line and key path.
+/// Where something stands: line, column and key path.
 #[derive(Clone, Debug)]
 pub(crate) struct At {
-    line: Option<usize>,
+    spot: Option<Spot>,
     step: Option<Rc<Step>>,
 }
 
@@ -61,12 +65,17 @@ pub(crate) struct Table {
 impl At {
     /// The document's own place.
     pub(crate) fn root() -> Self {
-        Self { line: None, step: None }
+        Self { spot: None, step: None }
     }
 
     /// 1-based.
     pub(crate) fn line(&self) -> Option<usize> {
-        self.line
+        self.spot.map(|spot| spot.line)
+    }
+
+    /// Line and column; for a key that is missing, those of its table.
+    pub(crate) fn spot(&self) -> Option<Spot> {
+        self.spot
     }
 
     /// The place of a key that is, or should be, in the table at this place.
@@ -80,11 +89,11 @@ impl At {
     }
 
     fn deeper(&self, name: StepName) -> Self {
-        Self { line: self.line, step: Some(Rc::new(Step { parent: self.step.clone(), name })) }
+        Self { spot: self.spot, step: Some(Rc::new(Step { parent: self.step.clone(), name })) }
     }
 
-    fn in_line(mut self, line: usize) -> Self {
-        self.line = Some(line);
+    fn found_at(mut self, spot: Spot) -> Self {
+        self.spot = Some(spot);
         self
     }
 
@@ -231,60 +240,77 @@ fn clip(text: &str) -> String {
     }
 }
 
-/// A syntax error: its line, and what is wrong. Never the text of the line, which may hold a token.
-pub(crate) type SyntaxError = (Option<usize>, String);
+/// A document as a tree, and the keys that it has twice.
+pub(crate) struct Read {
+    pub(crate) tree: Table,
+    pub(crate) twins: Vec<Twins>,
+}
 
-/// Reads a document.
+/// One key of GitLab Runner in two spellings, side by side.
+pub(crate) struct Twins {
+    /// The second.
+    pub(crate) at: At,
+    /// As it is written in the first place.
+    pub(crate) first: String,
+    pub(crate) first_line: usize,
+    /// The canonical spelling.
+    pub(crate) key: &'static str,
+}
+
+/// Reads a document. Keys of GitLab Runner get their canonical spelling, in the tree and in every path.
 ///
 /// # Errors
-/// Every syntax error, when there is any.
-pub(crate) fn read(text: &str) -> Result<Table, Vec<SyntaxError>> {
+/// The first syntax error, when there is any.
+pub(crate) fn read_with_twins(text: &str) -> Result<Read, SyntaxError> {
     let lines = Lines::of(text);
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        let told = |error: toml::de::Error| {
-            let line = error.span().map(|span| lines.line_of(span.start));
-            (line, format!("not TOML: {}", error.message().replace('\n', ", ")))
-        };
-        return Err(errors.into_iter().map(told).collect());
+        return Err(syntax::first(text, &lines, errors));
     }
-    let mut builder = Builder { lines, errors: Vec::new() };
-    let table = builder.table(document.get_ref(), &At::root());
-    if builder.errors.is_empty() { Ok(table) } else { Err(builder.errors) }
-}
-
-struct Lines {
-    starts: Vec<usize>,
-}
-
-impl Lines {
-    fn of(text: &str) -> Self {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self { starts: std::iter::once(0).chain(breaks).collect() }
-    }
-
-    fn line_of(&self, offset: usize) -> usize {
-        self.starts.partition_point(|start| *start <= offset).max(1)
+    let mut builder = Builder { lines, error: None, twins: Vec::new() };
+    let tree = builder.table(document.get_ref(), &At::root(), Some(&gitlab_keys::FILE));
+    match builder.error {
+        None => Ok(Read { tree, twins: builder.twins }),
+        Some(error) => Err(error),
     }
 }
 
-struct Builder {
-    lines: Lines,
-    errors: Vec<SyntaxError>,
+/// The tree alone.
+#[cfg(test)]
+pub(crate) fn read(text: &str) -> Result<Table, SyntaxError> {
+    read_with_twins(text).map(|read| read.tree)
 }
 
-impl Builder {
-    fn table(&mut self, table: &DeTable<'_>, at: &At) -> Table {
-        let mut entries = Vec::with_capacity(table.len());
+struct Builder<'t> {
+    lines: Lines<'t>,
+    error: Option<SyntaxError>,
+    twins: Vec<Twins>,
+}
+
+impl Builder<'_> {
+    fn table(&mut self, table: &DeTable<'_>, at: &At, keys: Option<&'static Keys>) -> Table {
+        let mut made = Table { at: at.clone(), entries: Vec::with_capacity(table.len()) };
+        let mut written: Vec<(&'static str, &str, usize)> = Vec::new();
         for (key, value) in table {
-            let name = key.get_ref().as_ref();
-            let place = at.key(name).in_line(self.lines.line_of(key.span().start));
-            entries.push((name.to_owned(), self.node(value.get_ref(), place)));
+            let (name, spot) = (key.get_ref().as_ref(), self.lines.spot_of(key.span().start));
+            let canonical = keys.and_then(|keys| keys.canonical(name));
+            let place = at.key(canonical.unwrap_or(name)).found_at(spot);
+            if let Some(canonical) = canonical {
+                if let Some((_, first, line)) = written.iter().find(|(known, ..)| *known == canonical) {
+                    let first = (*first).to_owned();
+                    self.twins.push(Twins { at: place, first, first_line: *line, key: canonical });
+                    continue;
+                }
+                written.push((canonical, name, spot.line));
+            }
+            let inside = keys.zip(canonical).and_then(|(keys, name)| keys.inside(name));
+            let node = self.node(value.get_ref(), place, inside);
+            made.push(canonical.unwrap_or(name), node);
         }
-        Table { at: at.clone(), entries }
+        made
     }
 
-    fn node(&mut self, value: &DeValue<'_>, at: At) -> Node {
+    fn node(&mut self, value: &DeValue<'_>, at: At, keys: Option<&'static Keys>) -> Node {
         let item = match value {
             DeValue::String(text) => Item::String(text.as_ref().to_owned()),
             DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
@@ -300,18 +326,19 @@ impl Builder {
             DeValue::Array(values) => {
                 let mut nodes = Vec::with_capacity(values.len());
                 for (index, value) in values.iter().enumerate() {
-                    let place = at.index(index).in_line(self.lines.line_of(value.span().start));
-                    nodes.push(self.node(value.get_ref(), place));
+                    let place = at.index(index).found_at(self.lines.spot_of(value.span().start));
+                    nodes.push(self.node(value.get_ref(), place, keys));
                 }
                 Item::Array(nodes)
             }
-            DeValue::Table(table) => Item::Table(self.table(table, &at)),
+            DeValue::Table(table) => Item::Table(self.table(table, &at, keys)),
         };
         Node { at, item }
     }
 
     fn out_of_range(&mut self, at: &At, digits: &str) -> Item {
-        self.errors.push((at.line(), format!("{}: {} is no number that fits", at.path(), clip(digits))));
+        let message = format!("{}: {} is no number that fits", at.path(), clip(digits));
+        self.error.get_or_insert(SyntaxError { spot: at.spot(), message, excerpt: None });
         Item::Integer(0)
     }
 }

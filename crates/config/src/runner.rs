@@ -1,15 +1,15 @@
 //! One `[[runners]]` section: GitLab Runner's keys that we need, our table, and the rest for the workers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::fleet::{self, Context};
 use super::key::{Key, Kind};
 use super::legacy::{self, Surroundings, Translation};
 use super::node::{Node, Table};
 use super::problems::Report;
-use super::reader::nearest;
+use super::secret::TokenOf;
 use super::sizes::Around;
-use super::{Runner, address, names, trust, values};
+use super::{Runner, address, doubts, names, strays, trust, values};
 use runner_fleet_engine::RunnerName;
 
 /// What does not go to a worker: our table, the tables that ours replaces, and the token, which is put in later.
@@ -50,16 +50,18 @@ pub(crate) fn read(written: &Table, outside: &Outside<'_>, report: &mut Report) 
     }
     let name = required(section, "name", "name = \"…\"", report, |node| names::name(node, names::RUNNER_CHARS_MAX));
     let server = required(section, "url", "url = \"https://gitlab.example.com\"", report, address::server);
-    let token = required(section, "token", "token = \"ssm:/…\", \"env:NAME\", \"file:/…\"", report, values::secret);
-    let tls_ca_file = match section.get_any_case("tls-ca-file") {
-        Some(node) => parsed(node, report, |node| values::text(node).map(|path| Some(PathBuf::from(path)))),
+    let token = required(section, "token", "token = \"ssm:/…\", \"env:NAME\", \"file:/…\"", report, |node| {
+        values::token(node, TokenOf::Runner)
+    });
+    let tls_ca_file = match section.get("tls-ca-file") {
+        Some(node) => parsed(node, report, |node| values::text(node).map(|path| Some(outside.directory.join(path)))),
         None => Some(None),
     };
-    let limit = match section.get_any_case("limit") {
+    let limit = match section.get("limit") {
         Some(node) => parsed(node, report, values::count),
         None => Some(0),
     };
-    warn_of_strays(section, report);
+    strays::in_section(written, report);
     trust::warnings(section).into_iter().for_each(|(at, warning)| report.warn(at, warning));
     let around = Around { concurrent: outside.concurrent, limit, sees_queue: false };
     let excused = translation.as_ref().map(Translation::missing_keys).unwrap_or_default();
@@ -78,6 +80,9 @@ pub(crate) fn read(written: &Table, outside: &Outside<'_>, report: &mut Report) 
             None
         }
     };
+    if let Some(fleet) = &fleet {
+        doubts::in_docker(section, fleet.arch, report);
+    }
     Some(Runner {
         name: RunnerName::new(name?),
         server: server?,
@@ -91,14 +96,14 @@ pub(crate) fn read(written: &Table, outside: &Outside<'_>, report: &mut Report) 
 
 /// Looks at `executor`: ours as it is, GitLab Runner's autoscaling ones translated, any other refused.
 fn executor(section: &Table, outside: &Outside<'_>, report: &mut Report) -> Option<Translation> {
-    let Some(node) = section.get_any_case("executor") else {
+    let Some(node) = section.get("executor") else {
         report.problem(&section.at.key("executor"), "missing; write executor = \"docker\"");
         return None;
     };
     match node.as_str() {
         Some(DOCKER) => {
             for key in ["machine", "autoscaler"] {
-                if let Some(unused) = section.get_any_case(key) {
+                if let Some(unused) = section.get(key) {
                     report.warn(&unused.at, "has no effect with executor = \"docker\"");
                 }
             }
@@ -120,20 +125,6 @@ fn executor(section: &Table, outside: &Outside<'_>, report: &mut Report) -> Opti
     }
 }
 
-/// A key of ours that stands in GitLab Runner's table would be handed on and do nothing.
-fn warn_of_strays(section: &Table, report: &mut Report) {
-    for (name, node) in &section.entries {
-        if fleet::KEYS.iter().any(|key| key.name == name) {
-            report.warn(&node.at, format!("has no effect here; write `{name}` in [runners.fleet]"));
-        }
-    }
-    if section.get("fleet").is_none()
-        && let Some((name, node)) = section.entries.iter().find(|(name, _)| nearest(name, &["fleet"]).is_some())
-    {
-        report.warn(&node.at, format!("did you mean [runners.fleet] by `{name}`?"));
-    }
-}
-
 fn required<T>(
     section: &Table,
     key: &str,
@@ -141,7 +132,7 @@ fn required<T>(
     report: &mut Report,
     parse: impl FnOnce(&Node) -> Result<T, String>,
 ) -> Option<T> {
-    match section.get_any_case(key) {
+    match section.get(key) {
         Some(node) => parsed(node, report, parse),
         None => {
             report.problem(&section.at.key(key), format!("missing; write {write}"));

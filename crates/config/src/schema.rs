@@ -10,6 +10,7 @@ mod json;
 #[cfg(test)]
 mod tests;
 
+use super::gitlab_keys::{FILE, Keys, RUNNER};
 use super::key::{Key, Kind};
 use super::{fleet, load, runner};
 use explained::Explained;
@@ -34,7 +35,7 @@ enum Others {
 pub fn schema() -> String {
     let explained = Explained::of_the_complete_example();
     let mut properties = properties("", load::KEYS, &explained);
-    properties.extend(load::GITLAB_RUNNER_KEYS.map(|name| (name, Json::Object(Vec::new()))));
+    properties.extend(theirs(&FILE, load::KEYS));
     let mut schema = vec![
         ("$schema", Json::from(DIALECT)),
         ("title", "config.toml of runner-fleet".into()),
@@ -105,9 +106,12 @@ fn value(path: &str, kind: &Kind, explained: &Explained) -> Vec<(&'static str, J
 
 /// A table of ours, or a `[[runners]]` section, which is GitLab Runner's and has one of ours in it.
 fn our_table(path: &str, keys: &[Key], explained: &Explained) -> Vec<(&'static str, Json)> {
-    let properties = properties(path, keys, explained);
+    let mut properties = properties(path, keys, explained);
     match path {
-        "runners" => [table(properties, required(keys), Others::HandedOn), with_docker()].concat(),
+        "runners" => {
+            properties.extend(theirs(&RUNNER, keys));
+            [table(properties, required(keys), Others::HandedOn), with_docker()].concat()
+        }
         // A translation may fill in what is missing.
         "runners.fleet" => table(properties, Vec::new(), Others::Refused),
         _ => table(properties, required(keys), Others::Refused),
@@ -129,6 +133,20 @@ fn with_docker() -> Vec<(&'static str, Json)> {
             ]),
         ),
     ]
+}
+
+/// GitLab Runner's keys in a table, but for those that are read here: names to complete, of any value.
+fn theirs(keys: &Keys, ours: &[Key]) -> Vec<(&'static str, Json)> {
+    let others = keys.names().filter(|name| !ours.iter().any(|key| key.name == *name));
+    let value = |name: &'static str| match keys.inside(name).map(|inside| Json::Object(theirs(inside, &[]))) {
+        // A table, or a list of them.
+        Some(names) => {
+            let each = Json::Object(vec![("properties", names.clone())]);
+            vec![("properties", names), ("items", each)]
+        }
+        None => Vec::new(),
+    };
+    others.map(|name| (name, Json::Object(value(name)))).collect()
 }
 
 fn table(properties: Vec<(&'static str, Json)>, required: Vec<Json>, others: Others) -> Vec<(&'static str, Json)> {

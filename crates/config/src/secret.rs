@@ -77,9 +77,20 @@ impl Secret {
                 Err("`env:` needs the name of a variable; write \"env:RUNNER_TOKEN\"".to_owned())
             };
         }
-        check_token(text, "the value")
-            .map(|()| Self::Literal(SecretString::from(text)))
-            .map_err(|error| format!("{error}; write the token itself, or \"ssm:/…\", \"env:NAME\", \"file:/…\""))
+        match flaw(text) {
+            None => Ok(Self::Literal(SecretString::from(text))),
+            Some(flaw) => {
+                Err(format!("the token {flaw}; write the token itself, or \"ssm:/…\", \"env:NAME\", \"file:/…\""))
+            }
+        }
+    }
+
+    /// Why a token that stands in the file itself can only be of another kind; never repeats it.
+    pub(crate) fn literal_is_of_another_kind(&self, wanted: TokenOf) -> Option<String> {
+        match self {
+            Self::Literal(token) => wanted.other_kind(token.expose_secret()),
+            Self::Ssm(_) | Self::Env(_) | Self::File(_) => None,
+        }
     }
 
     /// The name of the SSM parameter, for whoever may read it.
@@ -137,10 +148,66 @@ fn check_token(text: &str, of: &str) -> Result<(), SecretError> {
     if text.is_empty() {
         return Err(SecretError::Empty(of.to_owned()));
     }
-    if !text.bytes().all(|b| b.is_ascii_graphic()) {
+    if flaw(text).is_some() {
         return Err(SecretError::NotAToken(of.to_owned()));
     }
     Ok(())
+}
+
+/// Why a text cannot be a token, which is one line of printable ASCII.
+fn flaw(text: &str) -> Option<&'static str> {
+    match text {
+        "" => Some("is empty"),
+        _ if text.contains(['\n', '\r']) => Some("has more than one line"),
+        _ if text.contains([' ', '\t']) => Some("holds a space"),
+        _ if !text.bytes().all(|b| b.is_ascii_graphic()) => Some("holds a character that no token has"),
+        _ => None,
+    }
+}
+
+/// What a token is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenOf {
+    /// `token`: the runner takes jobs with it.
+    Runner,
+    /// `api_token`: the queue is read with it.
+    Api,
+}
+
+/// How tokens of GitLab begin that are neither a runner's nor one for the API, and what they are.
+/// Source: GitLab documentation, "Token overview", "Token prefixes".
+const OTHER_TOKENS: [(&str, &str); 9] = [
+    ("GR1348941", "a registration token (GR1348941…), by which runners were registered once"),
+    ("gldt-", "a deploy token (gldt-…)"),
+    ("glptt-", "a trigger token (glptt-…)"),
+    ("glcbt-", "the token of a CI job (glcbt-…)"),
+    ("glft-", "a feed token (glft-…)"),
+    ("glimt-", "a token for incoming mail (glimt-…)"),
+    ("glagent-", "a token of the agent for Kubernetes (glagent-…)"),
+    ("glsoat-", "a SCIM token (glsoat-…)"),
+    ("gloas-", "the secret of an OAuth application (gloas-…)"),
+];
+/// `glrtr-`: of a runner that was registered by a registration token.
+const RUNNER_TOKENS: [&str; 2] = ["glrt-", "glrtr-"];
+
+impl TokenOf {
+    /// Why a token can only be of another kind, by how it begins, and what to write. Names the kind, never the token.
+    pub fn other_kind(self, token: &str) -> Option<String> {
+        let of_runner = "a runner's authentication token (glrt-…), which belongs to `token`";
+        let of_api = "an access token (glpat-…), which belongs to `api_token`";
+        let other = OTHER_TOKENS.iter().find(|(prefix, _)| token.starts_with(prefix)).map(|(_, kind)| *kind);
+        let found = match self {
+            Self::Runner => other.or_else(|| token.starts_with("glpat-").then_some(of_api)),
+            Self::Api => {
+                other.or_else(|| RUNNER_TOKENS.iter().any(|prefix| token.starts_with(prefix)).then_some(of_runner))
+            }
+        };
+        let wanted = match self {
+            Self::Runner => "the authentication token that GitLab shows when the runner is created (glrt-…)",
+            Self::Api => "a personal, group or project access token with the scope read_api (glpat-…)",
+        };
+        found.map(|found| format!("this is {found}; write {wanted}"))
+    }
 }
 
 fn read_file(path: &Path) -> Result<SecretString, SecretError> {
@@ -223,6 +290,48 @@ mod tests {
             ["", "ssm:", "ssm:/", "ssm:name", "env:", "env:1X", "env:A B", "file:", "file:relative", "$", "a b", "a\nb"]
         {
             assert!(Secret::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_kind_is_known_by_its_beginning() {
+        let cases = [
+            (TokenOf::Runner, "glrt-abc", None),
+            (TokenOf::Runner, "glrtr-abc", None),
+            (TokenOf::Runner, "0123456789abcdefghij", None),
+            (TokenOf::Runner, "GR1348941abc", Some("a registration token")),
+            (TokenOf::Runner, "glpat-abc", Some("belongs to `api_token`")),
+            (TokenOf::Runner, "gldt-abc", Some("a deploy token")),
+            (TokenOf::Api, "glpat-abc", None),
+            (TokenOf::Api, "0123456789abcdefghij", None),
+            (TokenOf::Api, "glrt-abc", Some("belongs to `token`")),
+            (TokenOf::Api, "glrtr-abc", Some("belongs to `token`")),
+            (TokenOf::Api, "glcbt-abc", Some("the token of a CI job")),
+            (TokenOf::Api, "GR1348941abc", Some("a registration token")),
+        ];
+        for (of, token, expected) in cases {
+            let said = of.other_kind(token);
+            assert_eq!(said.is_some(), expected.is_some(), "{token}: {said:?}");
+            assert!(
+                said.as_ref().is_none_or(|said| said.contains(expected.unwrap()) && !said.contains("abc")),
+                "{said:?}"
+            );
+            let literal = Secret::parse(token).unwrap();
+            assert_eq!(literal.literal_is_of_another_kind(of), said);
+        }
+        assert_eq!(Secret::parse("ssm:/glpat-x").unwrap().literal_is_of_another_kind(TokenOf::Runner), None);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_token_is_a_sentence() {
+        for (text, why) in [
+            ("glrt-verysecret x", "the token holds a space; write the token itself"),
+            ("glrt-verysecret\nx", "the token has more than one line;"),
+            ("glrt-verysecret\u{e4}", "the token holds a character that no token has;"),
+            (" ", "the token is empty;"),
+        ] {
+            let said = Secret::parse(text).unwrap_err();
+            assert!(said.starts_with(why) && !said.contains("verysecret"), "{said}");
         }
     }
 

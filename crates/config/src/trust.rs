@@ -14,8 +14,8 @@ const JOBS_OWN_THE_WORKER: &str = "makes jobs root of their worker: they own it 
 
 /// What to warn of in this section: a token that travels in clear; once, jobs that own their worker.
 pub(crate) fn warnings(section: &Table) -> Vec<(&At, &'static str)> {
-    let url = section.get_any_case("url").filter(|url| url.as_str().is_some_and(is_in_clear));
-    let opening = section.get_any_case("docker").and_then(Node::as_table).and_then(opening);
+    let url = section.get("url").filter(|url| url.as_str().is_some_and(is_in_clear));
+    let opening = section.get("docker").and_then(Node::as_table).and_then(opening);
     let url = url.map(|url| (&url.at, "the runner's token and its jobs' secrets travel in clear; write https"));
     url.into_iter().chain(opening.map(|opening| (&opening.at, JOBS_OWN_THE_WORKER))).collect()
 }
@@ -34,9 +34,9 @@ fn is_in_clear(url: &str) -> bool {
 
 /// By what jobs are root of their worker, if they are.
 fn opening(docker: &Table) -> Option<&Node> {
-    let privileged = docker.get_any_case("privileged").filter(|node| matches!(node.item, Item::Boolean(true)));
+    let privileged = docker.get("privileged").filter(|node| matches!(node.item, Item::Boolean(true)));
     privileged.or_else(|| {
-        let volumes = docker.get_any_case("volumes").and_then(Node::as_array)?;
+        let volumes = docker.get("volumes").and_then(Node::as_array)?;
         volumes.iter().find(|volume| {
             let host = volume.as_str().and_then(|volume| volume.split(':').next());
             host.is_some_and(|host| DOCKER_SOCKETS.contains(&host))

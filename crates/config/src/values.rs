@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::Secret;
 use super::key::Kind;
 use super::node::{Item, Node, shown_address};
+use super::secret::TokenOf;
 use runner_fleet_engine::IdleCount;
 use runner_fleet_engine::UsdPerHour;
 use runner_fleet_engine::money::NoPrice;
@@ -130,10 +131,13 @@ pub(crate) fn price(node: &Node) -> Result<UsdPerHour, String> {
     })
 }
 
-/// A secret or a reference to one; the value is never shown.
-pub(crate) fn secret(node: &Node) -> Result<Secret, String> {
+/// A token or a reference to one; the value is never shown.
+pub(crate) fn token(node: &Node, of: TokenOf) -> Result<Secret, String> {
     match &node.item {
-        Item::String(text) => Secret::parse(text),
+        Item::String(text) => Secret::parse(text).and_then(|secret| match secret.literal_is_of_another_kind(of) {
+            Some(why) => Err(why),
+            None => Ok(secret),
+        }),
         Item::Integer(_) | Item::Float(..) | Item::Boolean(_) | Item::Datetime(_) | Item::Array(_) | Item::Table(_) => {
             Err("not text; write the token in quotes, or \"ssm:/…\", \"env:NAME\", \"file:/…\"".to_owned())
         }

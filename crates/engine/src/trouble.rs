@@ -94,6 +94,15 @@ impl fmt::Display for TroubleClass {
     }
 }
 
+/// What the system said, without the number that only its programmers know: "No such file or directory".
+pub fn said_by_system(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" (os error ") {
+        Some((said, number)) if number.ends_with(')') => said.to_owned(),
+        _ => text,
+    }
+}
+
 /// An error and its causes as one sentence; what a cause merely repeats is said once.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

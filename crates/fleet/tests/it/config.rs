@@ -187,7 +187,7 @@ limit = 1
     let section = &config.runners[0].section;
     assert_eq!(
         section.keys().collect::<Vec<_>>(),
-        ["zebra", "name", "Url", "executor", "apple", "limit", "docker", "feature_flags"]
+        ["zebra", "name", "url", "executor", "apple", "limit", "docker", "feature_flags"]
     );
     assert_eq!(section["apple"].to_string(), r#"[1, 2.5, true, "x", 2026-11-21T10:00:00Z, { b = 1, a = 2 }]"#);
     assert_eq!(
