@@ -15,7 +15,8 @@
 //! Reading order: [`model`] (the result), [`mod@load`] (the file), `runner`, `fleet` (our table), `sizes` (how the
 //! numbers must fit), then one file per subject; `node`, `reader` and `values` are the tools; [`legacy`] translates
 //! docker+machine and docker-autoscaler. What is accepted and still told: `strays` (keys that nobody reads, by the
-//! tables in `gitlab_keys`), `doubts` (values that can hardly be meant), `trust` (what is given away), `unresolved` (as seen from this process). What is not TOML: `syntax`, with an `excerpt`.
+//! tables in `gitlab_keys`), `doubts` (values that can hardly be meant), `trust` and `s3_cache` (what is given away,
+//! and what is missing), `unresolved` (as seen from this process). What is not TOML: `syntax`, with an `excerpt`.
 //! [`schema()`] is for editors: the same tables of keys, as JSON Schema.
 //!
 //! Deliberately absent: derived deserializers, which would stop at the first problem; the network (a secret in SSM
@@ -47,6 +48,7 @@ mod places;
 pub mod problems;
 mod reader;
 mod runner;
+mod s3_cache;
 mod schedule;
 mod schema;
 pub mod secret;
@@ -74,6 +76,7 @@ pub use load::{Loaded, load, parse, parse_in};
 pub use model::{Address, Config, Fleet, LogFormat, LogLevel, Runner, RunnerFleet, SetupScript};
 pub use places::Places;
 pub use problems::{Problem, Problems, Warning};
+pub use s3_cache::{S3Cache, SignedWith};
 pub use schema::schema;
 pub use secret::{Found, Secret, SecretError, TokenOf};
 pub use ssh_key::{SshKey, SshKeyParameter};

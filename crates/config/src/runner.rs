@@ -7,6 +7,7 @@ use super::key::{Key, Kind};
 use super::legacy::{self, Surroundings, Translation};
 use super::node::{Node, Table};
 use super::problems::Report;
+use super::s3_cache::{self, WrittenFor};
 use super::secret::TokenOf;
 use super::sizes::Around;
 use super::{Runner, address, doubts, names, strays, trust, values};
@@ -63,6 +64,8 @@ pub(crate) fn read(written: &Table, outside: &Outside<'_>, report: &mut Report) 
     };
     strays::in_section(written, report);
     trust::warnings(section).into_iter().for_each(|(at, warning)| report.warn(at, warning));
+    let written_for = if translation.is_some() { WrittenFor::GitLabRunner } else { WrittenFor::RunnerFleet };
+    s3_cache::warning(section, written_for).into_iter().for_each(|(at, warning)| report.warn(at, warning));
     let around = Around { concurrent: outside.concurrent, limit, sees_queue: false };
     let excused = translation.as_ref().map(Translation::missing_keys).unwrap_or_default();
     let context = Context { around, directory: outside.directory, excused: &excused };

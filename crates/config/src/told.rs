@@ -6,6 +6,7 @@ use super::legacy::Surroundings;
 use super::{Loaded, Problem, Problems, migrate, parse_in};
 
 const MINIMAL: &str = include_str!("../../../config/minimal.toml");
+const S3_CACHE: &str = include_str!("told/s3-cache-iam.toml");
 const OTHER_CASE: &str = include_str!("told/ecr-docker-case.toml");
 const TERRAFORM: &str = include_str!("told/terraform-machine.toml");
 
@@ -249,6 +250,41 @@ fn a_token_of_another_kind_is_a_problem() {
         assert!(matches!(told[..], [one] if one.contains(expected)), "{to}: {told:?}");
         assert!(!format!("{problems} {problems:?}").contains("verysecret"), "{problems}");
     }
+}
+
+#[test]
+fn a_cache_that_the_workers_sign_for_needs_their_role() {
+    let about_cache = |text: &str| {
+        let warnings = good(text).warnings;
+        about(&warnings, "runners[0].cache.s3").iter().map(|one| (*one).to_owned()).collect::<Vec<_>>()
+    };
+    let told = about_cache(S3_CACHE);
+    assert!(matches!(&told[..], [one] if one.contains("have no role to sign with")), "{told:?}");
+
+    let profile = "  region = \"eu-central-1\"\n  instance_profile = \"ci-worker\"";
+    let with_profile = S3_CACHE.replace("  region = \"eu-central-1\"", profile);
+    assert_eq!(about_cache(&with_profile), Vec::<String>::new());
+
+    let with_keys = S3_CACHE.replace("AuthenticationType = \"iam\"", "AccessKey = \"AKIAX\"\n    SecretKey = \"s\"");
+    let told = about_cache(&with_keys);
+    assert!(matches!(&told[..], [one] if one.contains("its keys lie on every worker")), "{told:?}");
+
+    let other_letters = S3_CACHE
+        .replace("Type = ", "type = ")
+        .replace("runners.cache", "runners.Cache")
+        .replace("Cache.s3", "Cache.S3");
+    assert_eq!(about_cache(&other_letters).len(), 1);
+}
+
+#[test]
+fn the_old_managers_rights_on_the_cache_are_said_to_move() {
+    let moves = |told: &str| told.contains("must move from the manager's role to that of ci-docker-machine-profile");
+    let loaded = good(TERRAFORM);
+    let told = about(&loaded.warnings, "runners[0].cache.s3");
+    assert!(matches!(told[..], [one] if moves(one)), "{told:?}");
+    let migrated = migrate(TERRAFORM, "old.toml", "ci", &Surroundings::default()).unwrap();
+    let comments: Vec<&str> = migrated.lines().filter(|line| line.starts_with('#') && moves(line)).collect();
+    assert!(matches!(comments[..], [one] if one.contains("runners[0].cache.s3: ")), "{migrated}");
 }
 
 /// The only problem of a file that is not TOML: line, column, message, excerpt.

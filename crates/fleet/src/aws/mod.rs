@@ -7,11 +7,13 @@
 //! what a worker is made of ([`spec`], [`image`], [`subnet`], [`key`], [`template`], together the [`launch plan`], and
 //! what is kept for it, [`resources`]); the launch ([`fleet`], [`fleet_answer`]), the listing ([`listing`]), the end
 //! ([`terminate`]); what it costs ([`prices`], [`on_demand`]); secrets ([`parameter`]); the rights that all of this
-//! needs ([`policy`], [`mod@worker_policy`]). What only `doctor` asks: [`dry_run`], [`network`], [`role`], [`quota`].
+//! needs ([`policy`], [`mod@worker_policy`], [`cache_policy`]). What only `doctor` asks: [`dry_run`], [`network`],
+//! [`role`], [`quota`].
 //!
 //! Deliberately absent: choosing a zone or a market, repeating a launch, and any call for a single worker.
 
 pub(crate) mod cache;
+pub mod cache_policy;
 pub mod calls;
 pub mod client;
 pub mod dry_run;
@@ -42,6 +44,7 @@ pub mod terminate;
 mod truncation;
 pub mod worker_policy;
 
+pub use cache_policy::CacheRights;
 pub use calls::CallCounts;
 pub use client::Aws;
 pub use error::{AwsError, CallError, Meaning};

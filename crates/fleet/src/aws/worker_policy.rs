@@ -1,10 +1,12 @@
-//! The least-privilege IAM policy of the workers: what the ECR login needs, and nothing else. Pure.
+//! The least-privilege IAM policy of the workers: what the ECR login and caches in S3 need, and nothing else. Pure.
 //!
 //! Action reference: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html>.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+
+use super::cache_policy::{self, CacheRights};
 
 /// What the workers' policy is rendered from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct WorkerPolicy {
     /// Whether jobs may push with the workers' role. Better, a job that pushes assumes a role of its own with its
     /// `id_tokens`: every job on a worker has the worker's rights.
     pub push: bool,
+    /// The caches whose addresses the workers sign with their role.
+    pub caches: BTreeSet<CacheRights>,
 }
 
 /// An account's registry in a region.
@@ -42,7 +46,7 @@ pub const PUBLIC_LOGIN: [&str; 2] = ["ecr-public:GetAuthorizationToken", "sts:Ge
 
 /// The policy for the workers' role; `None`: the workers need no role.
 pub fn worker_policy(input: &WorkerPolicy) -> Option<Value> {
-    let WorkerPolicy { registries, public, repositories: _, push } = input;
+    let WorkerPolicy { registries, public, repositories: _, push, caches } = input;
     let resources: BTreeSet<String> = registries.iter().flat_map(|registry| registry.arns(input)).collect();
     let mut statements = Vec::new();
     if !resources.is_empty() {
@@ -55,6 +59,7 @@ pub fn worker_policy(input: &WorkerPolicy) -> Option<Value> {
     if *public {
         statements.push(json!({ "Sid": "EcrPublicLogin", "Effect": "Allow", "Action": PUBLIC_LOGIN, "Resource": "*" }));
     }
+    statements.extend(cache_policy::statements(caches));
     (!statements.is_empty()).then(|| json!({ "Version": "2012-10-17", "Statement": statements }))
 }
 
@@ -107,6 +112,7 @@ mod tests {
             repositories: ["team", "other/*", "/base/"].map(str::to_owned).into(),
             push: true,
             public: false,
+            caches: BTreeSet::new(),
         };
         insta::assert_snapshot!("worker_policy_push", pretty(&policy));
     }

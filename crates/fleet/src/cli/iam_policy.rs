@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::aws::{ManagerPolicy, PrivateRegistry, SshKeyParameter, WorkerPolicy, manager_policy, worker_policy};
+use crate::doctor::cache_rights;
 use crate::live::regions::Regions;
 use runner_fleet_config::{Ami, Config, EcrHost, Runner, is_region, partition_of};
 
@@ -105,7 +106,9 @@ pub(super) fn run(
         Some(Of::Worker) => worker(&config.runners, args).unwrap_or(Value::Null),
     };
     if printed.is_null() {
-        return Err(CliError::Failed("workers need no rights: no runner names an ECR registry".into()));
+        return Err(CliError::Failed(
+            "workers need no rights: no runner has an ECR registry, or a cache in S3 that its role signs for".into(),
+        ));
     }
     write_json(out, &printed)?;
     if of != Some(Of::Worker) {
@@ -229,6 +232,7 @@ fn worker_input(runners: &[&Runner], args: &IamPolicyArgs) -> WorkerPolicy {
         public: hosts().any(|host| host.account_and_region().is_none()),
         repositories: args.repositories.iter().cloned().collect(),
         push: args.push,
+        caches: runners.iter().filter_map(|runner| cache_rights(runner, args.region.as_deref())).collect(),
     }
 }
 

@@ -40,6 +40,8 @@ pub enum Step {
     WorkerRole,
     /// The workers' role may log in to ECR and pull.
     EcrRights,
+    /// The workers' role may use the cache in S3.
+    CacheRights,
     /// A running worker can be reached.
     Worker,
     /// The credential helper is on the worker, new enough, and runs there.
@@ -68,6 +70,7 @@ impl Step {
             Self::Quota => "quota",
             Self::WorkerRole => "worker-role",
             Self::EcrRights => "ecr-rights",
+            Self::CacheRights => "cache-rights",
             Self::Worker => "worker",
             Self::EcrHelper => "ecr-helper",
             Self::EcrLogin => "ecr-login",

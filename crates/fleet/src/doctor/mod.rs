@@ -7,8 +7,9 @@
 //!
 //! Reading order: [`finding`] (the words), `context` (what a step is given), [`mod@examine`] (the steps in their
 //! order); then a file for each subject: the `manager` itself, its `ssh_key`, `gitlab`, the `cloud` (image, network,
-//! launch), `quota`, the workers' `role`, and on a running `worker` the `ecr` login.
+//! launch), `quota`, the workers' `role` and its rights on the `cache`, and on a running `worker` the `ecr` login.
 
+mod cache;
 mod cloud;
 mod context;
 mod ecr;
@@ -22,5 +23,6 @@ mod role;
 mod ssh_key;
 mod worker;
 
+pub use cache::cache_rights;
 pub use examine::examine;
 pub use finding::{Diagnosis, Finding, Step, Verdict};

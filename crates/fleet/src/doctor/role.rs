@@ -6,6 +6,7 @@ use crate::aws::worker_policy::{LOGIN, PUBLIC_LOGIN, PULL};
 use crate::aws::{Aws, AwsError, PrivateRegistry, RoleSeen};
 use runner_fleet_config::{Ecr, EcrHost};
 
+use super::cache;
 use super::context::{CheckContext, STATEMENT};
 use super::finding::{Finding, Step};
 use super::limit::{told, within};
@@ -17,7 +18,7 @@ pub(super) async fn examine(context: &CheckContext<'_>, aws: &Aws) -> Vec<Findin
     let fleet = &context.runner.fleet;
     let ecr = fleet.active_ecr();
     let Some(profile) = &fleet.instance_profile else {
-        return ecr.into_iter().map(without_profile).collect();
+        return ecr.into_iter().map(without_profile).chain(cache::without_profile(context.runner)).collect();
     };
     let role = match within(aws.role_of(profile)).await {
         Ok(Ok(Some(role))) => role,
@@ -32,6 +33,7 @@ pub(super) async fn examine(context: &CheckContext<'_>, aws: &Aws) -> Vec<Findin
     if let Some(ecr) = ecr {
         findings.extend(rights(aws, &role, ecr).await);
     }
+    findings.extend(cache::examine(aws, &role, context.runner).await);
     findings
 }
 

@@ -34,6 +34,7 @@ async fn a_healthy_environment_is_well() {
         "quota",
         "worker-role",
         "ecr-rights",
+        "cache-rights",
         "worker",
         "ecr-helper",
         "ecr-login",
@@ -138,6 +139,7 @@ async fn what_is_wrong_with_aws_is_found() {
     let denied = env::ec2_error("UnauthorizedOperation", "You are not authorized to perform this operation.");
     let missing = |code: &str| env::ec2_error(code, "it does not exist");
     let no_rights = env::simulated(&[("ecr:GetAuthorizationToken", false)]);
+    let may_not_put = env::simulated(&[("s3:GetObject", true), ("s3:ListBucket", true)]);
     let cases: Vec<(&str, u16, String, &str, &str, &str)> = vec![
         ("GetCallerIdentity", 403, env::query_error("InvalidClientTokenId"), "credentials", "failed", "denied"),
         ("DescribeImages", 200, env::image("x86_64"), "image", "failed", "choose an image or types that match"),
@@ -170,6 +172,14 @@ async fn what_is_wrong_with_aws_is_found() {
         ),
         ("GetInstanceProfile", 200, env::profile("lambda.amazonaws.com"), "worker-role", "failed", "ec2.amazonaws.com"),
         ("SimulatePrincipalPolicy", 200, no_rights, "ecr-rights", "failed", "iam-policy --worker"),
+        (
+            "SimulatePrincipalPolicy",
+            200,
+            may_not_put,
+            "cache-rights",
+            "failed",
+            "s3:PutObject not allowed on arn:aws:s3:",
+        ),
     ];
     for (action, status, body, step, verdict, words) in cases {
         env.aws(action, status, &body);

@@ -106,3 +106,49 @@ fn printed(output: &Output) -> String {
 fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
+
+#[test]
+fn workers_get_the_rights_on_the_cache_that_they_sign_for() {
+    let file = include_str!("../../../config/src/told/s3-cache-iam.toml");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let policy = |text: &str| -> serde_json::Value {
+        std::fs::write(&path, text).unwrap();
+        let output = iam_policy(&["--worker"], path.to_str().unwrap());
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let expected = serde_json::json!([
+        {
+            "Sid": "Cache",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:PutObject"],
+            "Resource": ["arn:aws:s3:::ci-cache-example/*"],
+        },
+        {
+            "Sid": "CacheBucket",
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": ["arn:aws:s3:::ci-cache-example"],
+        },
+    ]);
+    assert_eq!(policy(file)["Statement"], expected);
+    let profile = file.replace("  region =", "  instance_profile = \"ci-worker\"\n  region =");
+    assert_eq!(policy(&profile)["Statement"], expected, "with a profile as without");
+
+    let china = file.replace("BucketLocation = \"eu-central-1\"", "BucketLocation = \"cn-north-1\"");
+    assert!(policy(&china).to_string().contains("arn:aws-cn:s3:::ci-cache-example/*"));
+    let role = "arn:aws:iam::123456789012:role/cache";
+    let assumed = file
+        .replace("    Insecure", "")
+        .replace("    BucketName", &format!("    RoleARN = \"{role}\"\n    BucketName"));
+    let statements = policy(&assumed)["Statement"].clone();
+    assert_eq!((statements.as_array().unwrap().len(), &statements[0]["Action"]), (1, &"sts:AssumeRole".into()));
+    assert_eq!(statements[0]["Resource"], serde_json::json!([role]));
+
+    let keys = file.replace("AuthenticationType = \"iam\"", "AccessKey = \"AKIAX\"\nSecretKey = \"s\"");
+    std::fs::write(&path, keys).unwrap();
+    let output = iam_policy(&["--worker"], path.to_str().unwrap());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("or a cache in S3 that its role signs for"), "{}", said(&output));
+}

@@ -125,6 +125,9 @@ impl TestEnv {
             "ecr:GetDownloadUrlForLayer",
             "ecr-public:GetAuthorizationToken",
             "sts:GetServiceBearerToken",
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:ListBucket",
         ];
         for (action, status, body) in [
             ("GetCallerIdentity", 200, identity()),
@@ -301,14 +304,16 @@ impl Respond for Aws {
 
 fn configuration(folder: &Path, gitlab: &str, port: u16) -> ConfigFile {
     let ecr = toml::toml! { registries = ["123456789012.dkr.ecr.eu-central-1.amazonaws.com", "public.ecr.aws"] };
+    let cache = toml::toml! { Type = "s3" s3 = { BucketName = "ci-cache", BucketLocation = "eu-central-1" } };
     ConfigFile::new(folder)
+        .runner("cache", cache)
         .runner("url", gitlab)
         .runner("token", RUNNER_TOKEN)
         .runner("limit", 4)
         .workers("api_token", "env:API_TOKEN")
-        .workers("ami", "ami-0abc")
-        .workers("subnets", vec!["subnet-a", "subnet-b"])
-        .workers("security_groups", vec!["sg-1"])
+        .workers("ami", "ami-0123456789abcdef0")
+        .workers("subnets", vec!["subnet-0000000000000000a", "subnet-0000000000000000b"])
+        .workers("security_groups", vec!["sg-0123456789abcdef0"])
         .workers("instance_profile", "ci-worker")
         .workers("ssh_port", i64::from(port))
         .workers("runner_sha256", "0".repeat(64))
@@ -341,7 +346,7 @@ fn identity() -> String {
 
 pub(super) fn image(architecture: &str) -> String {
     format!(
-        "<DescribeImagesResponse><imagesSet><item><imageId>ami-0abc</imageId><architecture>{architecture}</architecture>\
+        "<DescribeImagesResponse><imagesSet><item><imageId>ami-0123456789abcdef0</imageId><architecture>{architecture}</architecture>\
          <rootDeviceName>/dev/xvda</rootDeviceName><blockDeviceMapping><item><deviceName>/dev/xvda</deviceName>\
          <ebs><volumeSize>8</volumeSize></ebs></item></blockDeviceMapping></item></imagesSet></DescribeImagesResponse>"
     )
@@ -350,7 +355,7 @@ pub(super) fn image(architecture: &str) -> String {
 fn subnets() -> String {
     let subnet = |letter: &str| {
         format!(
-            "<item><subnetId>subnet-{letter}</subnetId><vpcId>vpc-1</vpcId>\
+            "<item><subnetId>subnet-0000000000000000{letter}</subnetId><vpcId>vpc-1</vpcId>\
              <availableIpAddressCount>100</availableIpAddressCount>\
              <availabilityZone>eu-central-1{letter}</availabilityZone></item>"
         )
@@ -366,7 +371,7 @@ pub(super) fn group(vpc: &str, port: u16) -> String {
         format!("<ipProtocol>tcp</ipProtocol><fromPort>{port}</fromPort><toPort>{port}</toPort>")
     };
     format!(
-        "<DescribeSecurityGroupsResponse><securityGroupInfo><item><groupId>sg-1</groupId><vpcId>{vpc}</vpcId>\
+        "<DescribeSecurityGroupsResponse><securityGroupInfo><item><groupId>sg-0123456789abcdef0</groupId><vpcId>{vpc}</vpcId>\
          <ipPermissions><item>{ports}</item></ipPermissions></item></securityGroupInfo></DescribeSecurityGroupsResponse>"
     )
 }
