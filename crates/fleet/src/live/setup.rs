@@ -90,15 +90,27 @@ pub enum SetupError {
         /// Why.
         source: Box<GitLabError>,
     },
+    /// Several of these, so that all can be mended at once.
+    #[error("{}", .0.iter().map(|error| chain(error)).collect::<Vec<_>>().join("; cannot "))]
+    Several(Vec<SetupError>),
 }
 
 impl SetupError {
+    /// All of them as one; `None` when there is none.
+    fn all(mut errors: Vec<Self>) -> Option<Self> {
+        match errors.len() {
+            0 | 1 => errors.pop(),
+            _ => Some(Self::Several(errors)),
+        }
+    }
+
     /// As the engine tells it.
     fn trouble(&self) -> Trouble {
         let class = match self {
             Self::Secret { .. } => TroubleClass::NotFound,
             Self::Aws { source, .. } => source.class(),
             Self::GitLab { .. } => TroubleClass::Invalid,
+            Self::Several(errors) => errors.first().map_or(TroubleClass::Other, |error| error.trouble().class),
         };
         Trouble::new(class, format!("cannot {}", chain(self)))
     }
@@ -117,7 +129,7 @@ impl Setup {
         seed: u64,
     ) -> Result<Self, SetupError> {
         let (mut runners, mut unready): (Vec<Arc<RunnerSetup>>, Vec<Unready>) = (Vec::new(), Vec::new());
-        let mut first_error = None;
+        let mut errors = Vec::new();
         for runner in &config.runners {
             let error = match RunnerSetup::prepare(runner, &runners, regions, seed).await {
                 Ok(setup) => {
@@ -130,9 +142,9 @@ impl Setup {
                 Some(same) => runners.push(Arc::clone(same)),
                 None => unready.push(Unready { runner: runner.name.clone(), trouble: error.trouble() }),
             }
-            first_error.get_or_insert(error);
+            errors.push(error);
         }
-        if let (true, Some(error)) = (runners.is_empty(), first_error) {
+        if let (true, Some(error)) = (runners.is_empty(), SetupError::all(errors)) {
             return Err(error);
         }
         let mut kept = former.map(|former| former.former.clone()).unwrap_or_default();
@@ -186,10 +198,15 @@ impl RunnerSetup {
     async fn prepare(runner: &Runner, before: &[Arc<Self>], regions: &Regions, seed: u64) -> Result<Self, SetupError> {
         let of_aws = |source| SetupError::Aws { runner: runner.name.clone(), source: Box::new(source) };
         let aws = regions.of(runner.fleet.region.as_deref()).await.map_err(of_aws)?;
-        let token = resolve(&runner.token, "token", runner, &aws).await?;
+        let token = resolve(&runner.token, "token", runner, &aws).await;
         let api_token = match &runner.fleet.api_token {
-            Some(secret) => Some(resolve(secret, "api_token", runner, &aws).await?),
-            None => None,
+            Some(secret) => resolve(secret, "api_token", runner, &aws).await.map(Some),
+            None => Ok(None),
+        };
+        let (token, api_token) = match (token, api_token) {
+            (Ok(token), Ok(api_token)) => (token, api_token),
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error),
+            (Err(one), Err(other)) => return Err(SetupError::Several(vec![one, other])),
         };
         let shared = before.iter().find(|other| other.reaches_the_same(runner, api_token.as_ref()));
         let gitlab = match shared {

@@ -22,6 +22,7 @@ use runner_fleet::live::starting::Starting;
 use runner_fleet::live::systemd::SystemdNotifier;
 use runner_fleet::live::{self, Channels};
 use runner_fleet_config::Config;
+use runner_fleet_engine::trouble::chain;
 use runner_fleet_engine::{
     Command, Engine, Event, FleetSnapshot, Knowledge, RunnerName, Settings, Trouble, TroubleClass, WorkerId,
 };
@@ -622,4 +623,29 @@ impl Pages {
         let policy = answer.headers().get("content-security-policy").unwrap().to_str().unwrap().to_owned();
         Page { status: answer.status().as_u16(), policy, body: answer.text().await.unwrap() }
     }
+}
+
+#[tokio::test]
+async fn all_secrets_that_are_missing_are_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = ConfigFile::new(folder.path()).runner("token", "env:NO_TOKEN_A").workers("api_token", "env:NO_TOKEN_B");
+    let mut file: toml::Table = one.text().parse().unwrap();
+    let runners = file["runners"].as_array_mut().unwrap();
+    let mut other = runners[0].clone();
+    other["name"] = "other".into();
+    other["token"] = "file:/nonexistent/token".into();
+    runners.push(other);
+    let config = runner_fleet_config::parse(&file.to_string(), "config.toml").unwrap().config;
+
+    let error = Setup::prepare(config, None, &Regions::default(), 1).await.unwrap_err();
+
+    let told = chain(&error);
+    let parts = [
+        "read the token of runner spot: environment variable NO_TOKEN_A",
+        "; cannot read the api_token of runner spot: environment variable NO_TOKEN_B",
+        "; cannot read the token of runner other: cannot read the secret file /nonexistent/token: No such file or directory",
+        "; cannot read the api_token of runner other: environment variable NO_TOKEN_B",
+    ];
+    assert!(parts.iter().all(|part| told.contains(part)) && !told.contains("os error"), "{told}");
+    assert!(told.starts_with(parts[0]), "{told}");
 }
