@@ -1,43 +1,110 @@
 //! `runner-fleet check`: is the configuration file good, and what does it come to?
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use runner_fleet_config as config;
-use runner_fleet_config::{Ami, Loaded, Runner, Warning};
+use runner_fleet_config::{Ami, Loaded, Problem, Runner, Warning};
 use runner_fleet_engine::IdleCount;
+use serde_json::{Value, json};
 
-/// Parse and validate the configuration; print every problem at once, each with line and key path.
+use super::output::write_json;
+use super::{CliError, service};
+
+/// Parse and validate the configuration; print every problem at once, each with file, line, column and key path.
 ///
 /// Looks at nothing but the file and what it refers to on this machine: neither GitLab nor AWS is asked. Exit code 0
-/// when `run` would start with this file, 2 when not.
+/// when `run` would start with this file, 2 when not. What depends on where `run` is called is a warning: environment
+/// variables and files of secrets, as seen from this shell. Not seen are what lies in SSM, the region where the file
+/// names none, and whether what is named exists: for that there is `doctor`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example:\n  runner-fleet check --config config/minimal.toml")]
+#[command(after_help = "Examples:\n  runner-fleet check --config config/minimal.toml\n  \
+                        runner-fleet check ./config.toml\n  \
+                        runner-fleet check --json | jq -r '.problems[] | \"\\(.line): \\(.message)\"'\n\n\
+                        Exit codes: 0 good, perhaps with warnings; 2 not good, or no such file.")]
 pub struct CheckArgs {
-    /// Print nothing when there is no problem; warnings are still printed.
+    /// The configuration, instead of --config.
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Print nothing when there is no problem; warnings are still printed. The same as -q.
     #[arg(long)]
     pub silent: bool,
+    /// Print the report as one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
-/// Prints the report; the exit code is 0 or 2.
+/// Prints the report; the exit code is 0 or 2. Without --json, a file that cannot be read is an error, and no report.
 ///
 /// # Errors
-/// When `out` cannot be written to.
-pub fn run(args: &CheckArgs, config: &Path, out: &mut dyn Write) -> Result<u8, std::io::Error> {
-    let CheckArgs { silent } = args;
-    match config::load(config) {
-        Ok(loaded) => {
-            if !silent {
-                summary(&loaded, config, out)?;
-            }
-            warnings(&loaded.warnings, out)?;
-            Ok(0)
+/// When the file cannot be read, or `out` cannot be written to.
+pub fn run(args: &CheckArgs, config: &Path, quiet: bool, out: &mut dyn Write) -> Result<u8, CliError> {
+    let CheckArgs { file, silent, json } = args;
+    let path = file.as_deref().unwrap_or(config);
+    let text = match config::read_file(path) {
+        Ok(text) => text,
+        Err(problems) if *json => {
+            write_json(out, &report(path, &problems.list, &[]))?;
+            return Ok(2);
         }
-        Err(problems) => {
-            writeln!(out, "{problems}")?;
-            Ok(2)
+        Err(problems) => return Err(service::bad_config(path, &problems)),
+    };
+    let name = path.display().to_string();
+    let (problems, warnings) = match config::parse(&text, &name) {
+        Ok(loaded) => {
+            if !(*silent || quiet || *json) {
+                summary(&loaded, path, out)?;
+            }
+            let mut warnings = loaded.warnings.clone();
+            warnings.extend(loaded.unresolved());
+            warnings.sort();
+            (Vec::new(), warnings)
+        }
+        Err(problems) => (problems.list, problems.warnings),
+    };
+    if *json {
+        write_json(out, &report(path, &problems, &warnings))?;
+    } else {
+        lines(&name, &problems, &warnings, out)?;
+    }
+    Ok(if problems.is_empty() { 0 } else { 2 })
+}
+
+/// For programs; docs/contract.md, "JSON".
+fn report(path: &Path, problems: &[Problem], warnings: &[Warning]) -> Value {
+    let each = |list: &[Problem]| -> Value {
+        let one = |problem: &Problem| {
+            let Problem { line, column, path, message, excerpt } = problem;
+            json!({ "line": line, "column": column, "path": path, "message": message, "excerpt": excerpt })
+        };
+        list.iter().map(one).collect()
+    };
+    json!({
+        "version": 1,
+        "file": path.display().to_string(),
+        "good": problems.is_empty(),
+        "problems": each(problems),
+        "warnings": each(warnings),
+    })
+}
+
+/// For people and editors, as compilers write them.
+fn lines(file: &str, problems: &[Problem], warnings: &[Warning], out: &mut dyn Write) -> Result<(), std::io::Error> {
+    let counted = |list: &[Problem], what: &str| {
+        (!list.is_empty()).then(|| format!("{} {what}{}", list.len(), if list.len() == 1 { "" } else { "s" }))
+    };
+    if let Some(counts) = counted(problems, "problem") {
+        let and = counted(warnings, "warning").map(|counts| format!(", {counts}")).unwrap_or_default();
+        writeln!(out, "{file}: {counts}{and}")?;
+    }
+    let all = problems.iter().map(|problem| (problem, "error")).chain(warnings.iter().map(|one| (one, "warning")));
+    for (problem, kind) in all {
+        writeln!(out, "{}", problem.in_file(file, kind))?;
+        for line in problem.excerpt.iter().flat_map(|excerpt| excerpt.lines()) {
+            writeln!(out, "  {line}")?;
         }
     }
+    Ok(())
 }
 
 fn summary(loaded: &Loaded, path: &Path, out: &mut dyn Write) -> Result<(), std::io::Error> {
@@ -85,16 +152,4 @@ fn line(runner: &Runner) -> String {
         fleet.capacity,
         fleet.idle_time.as_secs(),
     )
-}
-
-fn warnings(warnings: &[Warning], out: &mut dyn Write) -> Result<(), std::io::Error> {
-    if warnings.is_empty() {
-        return Ok(());
-    }
-    let count = warnings.len();
-    writeln!(out, "{count} warning{}", if count == 1 { "" } else { "s" })?;
-    for warning in warnings {
-        writeln!(out, "  {warning}")?;
-    }
-    Ok(())
 }

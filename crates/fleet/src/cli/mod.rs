@@ -162,7 +162,7 @@ fn dispatch(
 ) -> Result<ExitCode, CliError> {
     match command {
         Command::Run(args) => run::run(global, args),
-        Command::Check(args) => check::run(args, &global.config, out).map(ExitCode::from).map_err(CliError::from),
+        Command::Check(args) => check::run(args, &global.config, global.quiet, out).map(ExitCode::from),
         Command::Plan(args) => plan::run(global, args, out),
         Command::Status(args) => status::run(global, args, out),
         Command::Doctor(args) => doctor::run(global, args, out),

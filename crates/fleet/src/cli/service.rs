@@ -6,13 +6,25 @@ use std::time::Duration;
 
 use crate::control::{self, Answer, ClientError, Request};
 use runner_fleet_config as config;
-use runner_fleet_config::{Config, Loaded, Runner};
+use runner_fleet_config::{Config, Loaded, Problems, Runner};
 
 use super::{CliError, Global};
 
 /// The configuration, or the report of all its problems.
 pub(super) fn load(global: &Global) -> Result<Loaded, CliError> {
-    config::load(&global.config).map_err(|problems| CliError::BadConfig(problems.to_string()))
+    config::load(&global.config).map_err(|problems| bad_config(&global.config, &problems))
+}
+
+/// The report of a file that cannot be used; where there is none, how to get one.
+pub(super) fn bad_config(path: &Path, problems: &Problems) -> CliError {
+    CliError::BadConfig(match path.try_exists() {
+        Ok(false) => format!(
+            "there is no file {}; copy config/minimal.toml there (packages have it in \
+             /usr/share/doc/runner-fleet/examples) and fill it in, or name another with --config FILE",
+            path.display()
+        ),
+        Ok(true) | Err(_) => problems.to_string(),
+    })
 }
 
 /// The runner of this name, or which there are.

@@ -8,6 +8,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use runner_fleet_engine::trouble::said_by_system;
+
 use super::protocol::{Answer, Request, from_line, to_line};
 
 /// The state of 1,000 workers and 10,000 waiting jobs is about 4 MB.
@@ -19,7 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens.
-    #[error("reach the running service at {path}: {source}; is it running (`systemctl status runner-fleet`)?")]
+    #[error(
+        "reach the running service at {path}: {}; is it running (`systemctl status runner-fleet`), and with this \
+         configuration?",
+        nobody(source)
+    )]
     NotRunning {
         /// The socket.
         path: PathBuf,
@@ -43,6 +49,15 @@ pub enum ClientError {
     /// The service said no.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Why nobody can be there, in words that say what is.
+fn nobody(source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::NotFound => "there is no such socket".to_owned(),
+        io::ErrorKind::ConnectionRefused => "the socket is there, but nobody listens".to_owned(),
+        _ => said_by_system(source),
+    }
 }
 
 /// Asks once.

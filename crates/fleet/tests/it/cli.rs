@@ -85,6 +85,90 @@ fn a_bad_configuration_ends_with_2_for_whoever_needs_it() {
     assert_eq!(run(&["run", "--config", "/nonexistent/config.toml"]).status.code(), Some(2));
 }
 
+/// `check` of a file of this text, called with these words.
+fn check(text: &str, words: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("c.toml"), text).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_runner-fleet"))
+        .arg("check")
+        .args(words)
+        .current_dir(folder.path())
+        .env_clear()
+        .output()
+        .unwrap()
+}
+
+const MINIMAL: &str = include_str!("../../../../config/minimal.toml");
+
+#[test]
+fn check_writes_as_compilers_do() {
+    let bad = MINIMAL.replace("concurrent = 10", "concurent = 10").replace("limit = 10", "limit = -1");
+    let output = check(&bad, &["c.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "c.toml: 2 problems, 1 warning", "{said}");
+    assert!(lines[1].starts_with("c.toml: error: concurrent: missing;"), "{said}");
+    assert!(lines[2].starts_with("c.toml:14:1: error: runners[0].limit: -1 is not"), "{said}");
+    assert!(lines[3].starts_with("c.toml:4:1: warning: concurent: ") && lines[3].contains("`concurrent`"), "{said}");
+
+    let output = check(&MINIMAL.replace("[\"/cache\"]", "[\"/cache\""), &["c.toml"]);
+    let said = text(&output);
+    assert!(said.starts_with("c.toml: 1 problem\nc.toml:20:") && said.lines().count() == 5, "{said}");
+    assert!(said.lines().last().unwrap().trim_start().starts_with("| "), "{said}");
+}
+
+#[test]
+fn check_tells_of_secrets_that_are_not_here() {
+    let text_of = MINIMAL.replace("ssm:/ci/runner-token", "env:NO_SUCH_VARIABLE_HERE");
+    let output = check(&text_of, &["--config", "c.toml"]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = text(&output);
+    assert!(said.starts_with("c.toml: good; manager ci"), "{said}");
+    let warning = "c.toml:12:1: warning: runners[0].token: as seen from this shell: environment variable";
+    assert!(said.lines().last().unwrap().starts_with(warning), "{said}");
+    for words in [&["--silent", "c.toml"][..], &["-q", "c.toml"]] {
+        let said = text(&check(&text_of, words));
+        assert!(said.lines().count() == 1 && said.starts_with(warning), "{said}");
+        assert_eq!(text(&check(MINIMAL, words)), "");
+    }
+}
+
+#[test]
+fn check_reports_to_programs() {
+    let json = |text: &str, words: &[&str]| -> (Option<i32>, serde_json::Value) {
+        let output = check(text, &[&["--json"], words].concat());
+        assert!(output.stderr.is_empty());
+        (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
+    };
+    let good = serde_json::json!({ "version": 1, "file": "c.toml", "good": true, "problems": [], "warnings": [] });
+    assert_eq!(json(MINIMAL, &["c.toml"]), (Some(0), good));
+
+    let bad = MINIMAL.replace("concurrent = 10", "concurrent = 10\nlimt = 3").replace("limit = 10", "limit = -1");
+    let (code, report) = json(&bad, &["c.toml", "-q"]);
+    assert_eq!((code, &report["good"]), (Some(2), &false.into()));
+    let problem = &report["problems"][0];
+    assert_eq!((&problem["line"], &problem["column"]), (&15.into(), &1.into()), "{report}");
+    assert_eq!((problem["path"].as_str(), &problem["excerpt"]), (Some("runners[0].limit"), &().into()));
+    assert_eq!(report["warnings"][0]["path"], "limt");
+
+    let (code, report) = json("a = = 1", &["c.toml"]);
+    assert!(code == Some(2) && report["problems"][0]["excerpt"].as_str().unwrap().contains('^'), "{report}");
+    let (code, report) = json("", &["missing.toml"]);
+    assert_eq!((code, &report["good"], &report["problems"][0]["line"]), (Some(2), &false.into(), &().into()));
+}
+
+#[test]
+fn a_missing_configuration_is_told_with_what_to_do() {
+    for subcommand in ["check", "run", "status", "iam-policy"] {
+        let output = run(&[subcommand, "--config", "/nonexistent/config.toml"]);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{subcommand}");
+        let said = text(&output);
+        assert!(said.starts_with("runner-fleet: there is no file /nonexistent/config.toml; copy "), "{said}");
+        assert!(said.contains("--config FILE") && !said.contains("os error"), "{said}");
+    }
+}
+
 #[test]
 fn a_service_that_does_not_run_is_told_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
@@ -94,7 +178,7 @@ fn a_service_that_does_not_run_is_told_in_one_sentence() {
         let said = text(&output);
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains("cannot reach the running service at"), "{said}");
-        assert!(said.contains("is it running"), "{said}");
+        assert!(said.contains("there is no such socket; is it running") && !said.contains("os error"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
@@ -111,6 +195,35 @@ fn render_shows_no_secret() {
     let json: serde_json::Value =
         serde_json::from_slice(&run(&["render", "spot", "--json", "--config", &path]).stdout).unwrap();
     assert_eq!(json["version"], 1);
+}
+
+/// Two spellings of one key would be one key for the worker's runner, and chance would choose between their values.
+#[test]
+fn a_worker_gets_each_key_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let file = include_str!("../../../config/src/told/ecr-docker-case.toml").replace(
+        "Environment =",
+        "Token_Expires_At = 2026-01-01T00:00:00Z\nLimit = 7\nRequest_Concurrency = 3\nEnvironment =",
+    );
+    std::fs::write(&path, file).unwrap();
+    let output = run(&["render", "e", "--json", "--config", path.to_str().unwrap()]);
+    let rendered: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)));
+    let config: toml::Table = rendered["config_toml"].as_str().unwrap().parse().unwrap();
+    let runner = config["runners"][0].as_table().unwrap();
+    for table in [runner, runner["docker"].as_table().unwrap()] {
+        let lower: std::collections::BTreeSet<_> = table.keys().map(|key| key.to_lowercase()).collect();
+        assert!(lower.iter().all(|key| table.contains_key(key)) && lower.len() == table.len(), "{table}");
+    }
+    assert!(!runner.contains_key("token_expires_at"), "the worker would rotate the token");
+    assert_eq!((runner["limit"].as_integer(), runner["request_concurrency"].as_integer()), (Some(1), Some(3)));
+    assert_eq!(runner["environment"][0].as_str(), Some("A=1"));
+    assert!(runner["environment"].as_array().unwrap().len() > 1, "the ECR login adds its own");
+    let script = runner["pre_build_script"].as_str().unwrap();
+    assert!(script.trim_end().ends_with("echo mine") && script.len() > 100, "{script}");
+    let volumes = runner["docker"]["volumes"].to_string();
+    assert!(volumes.starts_with("[\"/cache\"") && volumes.contains("\"/certs/client\""), "{volumes}");
 }
 
 #[test]

@@ -14,6 +14,8 @@ use runner_fleet_testing::golden;
 const MINIMAL: &str = include_str!("../../../../config/minimal.toml");
 const COMPLETE: &str = include_str!("../../../../config/complete.toml");
 
+const CHECK: CheckArgs = CheckArgs { file: None, silent: false, json: false };
+
 fn golden_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/config")
 }
@@ -214,7 +216,7 @@ fn no_debug_output_holds_a_secret() {
     let mut out = Vec::new();
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), &text).unwrap();
-    assert_eq!(check::run(&CheckArgs { silent: false }, file.path(), &mut out).unwrap(), 0);
+    assert_eq!(check::run(&CHECK, file.path(), false, &mut out).unwrap(), 0);
     assert!(!String::from_utf8(out).unwrap().contains("verysecret"));
 }
 
@@ -243,7 +245,7 @@ fn check_prints_problems_with_exit_code_2_and_a_summary_with_0() {
     let run = |text: &str| {
         fs::write(&path, text).unwrap();
         let mut out = Vec::new();
-        let code = check::run(&CheckArgs { silent: false }, &path, &mut out).unwrap();
+        let code = check::run(&CHECK, &path, false, &mut out).unwrap();
         (code, String::from_utf8(out).unwrap().replace(path.to_str().unwrap(), "config.toml"))
     };
 
