@@ -93,7 +93,8 @@ pub(crate) fn read(table: &Table, context: &Context<'_>, report: &mut Report) ->
     let r = &reader;
 
     let api_token = r.or("api_token", None, report, |node| values::token(node, TokenOf::Api).map(Some));
-    let around = Around { sees_queue: r.has("api_token"), ..context.around };
+    let sees_queue = r.has("api_token") || context.excused.contains(&"api_token");
+    let around = Around { sees_queue, ..context.around };
     let projects = r.list_or_empty("projects", report, values::id_or_path);
     let groups = r.list_or_empty("groups", report, values::id_or_path);
     let retry_interrupted = r.or("retry_interrupted", false, report, values::boolean);

@@ -14,7 +14,8 @@
 //!
 //! Reading order: [`model`] (the result), [`mod@load`] (the file), `runner`, `fleet` (our table), `sizes` (how the
 //! numbers must fit), then one file per subject; `node`, `reader` and `values` are the tools; [`legacy`] translates
-//! docker+machine and docker-autoscaler. What is accepted and still told: `strays` (keys that nobody reads, by the
+//! docker+machine and docker-autoscaler, `carried` what of GitLab Runner's own keys a worker would not read, and
+//! [`migrate()`] writes the result. What is accepted and still told: `strays` (keys that nobody reads, by the
 //! tables in `gitlab_keys`), `doubts` (values that can hardly be meant), `trust` and `s3_cache` (what is given away,
 //! and what is missing), `unresolved` (as seen from this process). What is not TOML: `syntax`, with an `excerpt`.
 //! [`schema()`] is for editors: the same tables of keys, as JSON Schema.
@@ -25,6 +26,7 @@
 mod address;
 #[cfg(test)]
 mod alive;
+mod carried;
 pub mod checksum;
 mod document;
 mod doubts;
@@ -40,6 +42,7 @@ mod key;
 pub mod legacy;
 mod lines;
 pub mod load;
+mod migrate;
 pub mod model;
 mod names;
 mod node;
@@ -70,9 +73,9 @@ pub use document::read_file;
 pub use ecr::Ecr;
 pub use ecr_host::{EcrHost, HelperVersion, partition_of};
 pub use ids::{Ami, is_region};
-pub use legacy::{Surroundings, migrate};
-
+pub use legacy::Surroundings;
 pub use load::{Loaded, load, parse, parse_in};
+pub use migrate::migrate;
 pub use model::{Address, Config, Fleet, LogFormat, LogLevel, Runner, RunnerFleet, SetupScript};
 pub use places::Places;
 pub use problems::{Problem, Problems, Warning};

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::carried;
 use super::key::{self, Key, Kind, words};
-use super::legacy::Surroundings;
-use super::legacy::migrate::MACHINE_LEFT_OUT;
+use super::legacy::{self, Section, Surroundings};
 use super::node::{At, Node, Table};
 use super::places::Places;
 use super::problems::Report;
 use super::reader::Reader;
 use super::runner::{self, Outside};
+use super::s3_cache::WrittenFor;
 use super::ssh_key::{self, SshKey};
 use super::{
     Config, Fleet, LogFormat, LogLevel, Problems, Runner, Warning, address, document, duration, names, strays, values,
@@ -90,9 +91,24 @@ pub fn parse(text: &str, origin: &str) -> Result<Loaded, Problems> {
 /// All problems of the text at once.
 pub fn parse_in(text: &str, origin: &str, surroundings: &Surroundings) -> Result<Loaded, Problems> {
     let mut report = Report::default();
-    let document = document::tree_with_twins(text, origin, &mut report)?;
+    let mut document = document::tree_with_twins(text, origin, &mut report)?;
+    if let Some(note) = legacy::with_defaults(&mut document) {
+        report.warn(&note.at, note.text);
+    }
     let directory = Path::new(origin).parent().map(Path::to_owned).unwrap_or_default();
-    let config = read(&document, &directory, surroundings, &mut report);
+    let outside = legacy::Outside { concurrent: concurrent(&document), directory: &directory, surroundings };
+    let written = sections(&document, &mut report);
+    written.iter().for_each(|section| strays::in_section(section, &mut report));
+    let sections = legacy::sections(&written, &outside);
+    sections.iter().for_each(|section| section.tell(&mut report));
+    let excused: Vec<_> = sections.iter().map(Section::missing_keys).collect();
+    let ready = sections.iter().zip(&excused).map(|(section, excused)| Ready {
+        table: &section.table,
+        excused,
+        written_for: section.written_for(),
+    });
+    let tables: Vec<_> = ready.collect();
+    let config = read(&document, &tables, &directory, &mut report);
     let problem_count = report.problem_count();
     let warnings = report.finish(origin)?;
     match config {
@@ -102,7 +118,36 @@ pub fn parse_in(text: &str, origin: &str, surroundings: &Surroundings) -> Result
     }
 }
 
-fn read(document: &Table, directory: &Path, surroundings: &Surroundings, report: &mut Report) -> Option<Config> {
+/// `concurrent`, if it can be read.
+pub(crate) fn concurrent(document: &Table) -> Option<u32> {
+    document.get("concurrent").and_then(|node| values::positive(node).ok())
+}
+
+/// The `[[runners]]` sections as they are written; that there is none is a problem.
+fn sections<'t>(document: &'t Table, report: &mut Report) -> Vec<&'t Table> {
+    let Some(node) = document.get("runners") else {
+        report.problem(&document.at.key("runners"), "missing; write at least one [[runners]] section");
+        return Vec::new();
+    };
+    let sections: Option<Vec<&Table>> = node.as_array().and_then(|nodes| nodes.iter().map(Node::as_table).collect());
+    let sections = sections.unwrap_or_default();
+    if sections.is_empty() {
+        report.problem(&node.at, "not a list of tables; write [[runners]]");
+    }
+    sections
+}
+
+/// A section in our form.
+#[derive(Clone, Copy)]
+pub(crate) struct Ready<'a> {
+    pub(crate) table: &'a Table,
+    /// Required keys whose absence has been told already.
+    pub(crate) excused: &'a [&'static str],
+    pub(crate) written_for: WrittenFor,
+}
+
+/// Reads a document whose sections are in our form.
+pub(crate) fn read(document: &Table, sections: &[Ready<'_>], directory: &Path, report: &mut Report) -> Option<Config> {
     let concurrent = match document.get("concurrent") {
         Some(node) => told(node, report, values::positive),
         None => {
@@ -123,7 +168,7 @@ fn read(document: &Table, directory: &Path, surroundings: &Surroundings, report:
     });
     let fleet = fleet(document, report);
     warn_of_unknown(document, report);
-    let runners = runners(document, &Outside { concurrent, directory, surroundings }, report);
+    let runners = runners(sections, &Outside { concurrent, directory }, report);
     Some(Config {
         concurrent: concurrent?,
         check_interval: check_interval?,
@@ -132,7 +177,7 @@ fn read(document: &Table, directory: &Path, surroundings: &Surroundings, report:
         log_format: log_format?,
         fleet: fleet?,
         runners: runners?,
-        global: document.to_toml_without(&[&key::names(KEYS)[..], &["machine"]].concat()),
+        global: document.to_toml_without(&[&key::names(KEYS)[..], &carried::STAYS.map(|(key, _)| key)].concat()),
     })
 }
 
@@ -176,21 +221,15 @@ fn fleet(document: &Table, report: &mut Report) -> Option<Fleet> {
     })
 }
 
-fn runners(document: &Table, outside: &Outside<'_>, report: &mut Report) -> Option<Vec<Runner>> {
-    let at = document.at.key("runners");
-    let Some(node) = document.get("runners") else {
-        report.problem(&at, "missing; write at least one [[runners]] section");
-        return None;
-    };
-    let sections: Option<Vec<&Table>> = node.as_array().and_then(|nodes| nodes.iter().map(Node::as_table).collect());
-    let Some(sections) = sections.filter(|sections| !sections.is_empty()) else {
-        report.problem(&node.at, "not a list of tables; write [[runners]]");
-        return None;
-    };
-    check_names_differ(&sections, report);
-    let runners: Vec<Option<Runner>> = sections.iter().map(|section| runner::read(section, outside, report)).collect();
+fn runners(sections: &[Ready<'_>], outside: &Outside<'_>, report: &mut Report) -> Option<Vec<Runner>> {
+    let tables: Vec<&Table> = sections.iter().map(|ready| ready.table).collect();
+    check_names_differ(&tables, report);
+    let runners: Vec<Option<Runner>> = sections
+        .iter()
+        .map(|ready| runner::read(ready.table, ready.excused, ready.written_for, outside, report))
+        .collect();
     let runners: Vec<Runner> = runners.into_iter().collect::<Option<_>>()?;
-    if let (Some(concurrent), Some(first)) = (outside.concurrent, sections.first()) {
+    if let (Some(concurrent), Some(first)) = (outside.concurrent, tables.first()) {
         warn_of_little_room(&first.at, &runners, concurrent, report);
     }
     Some(runners)
@@ -235,8 +274,10 @@ fn warn_of_little_room(at: &At, runners: &[Runner], concurrent: u32, report: &mu
 }
 
 fn warn_of_unknown(document: &Table, report: &mut Report) {
-    if let Some(machine) = document.get("machine") {
-        report.warn(&machine.at, MACHINE_LEFT_OUT);
+    for (key, why) in carried::STAYS {
+        if let Some(node) = document.get_any_case(key) {
+            report.warn(&node.at, why);
+        }
     }
     strays::in_file(document, report);
 }

@@ -21,6 +21,25 @@ pub(crate) const TAGS: Kind = Kind::Texts(TAGS_MAX);
 const TAG_KEY_CHARS_MAX: usize = 128;
 const TAG_VALUE_CHARS_MAX: usize = 256;
 
+/// Tags by which another system finds the instances that it ends: a name, or how a name begins, in small letters, and
+/// whose. Sources: cattle-ops/terraform-aws-gitlab-runner, `modules/terminate-agent-hook`; Karpenter, "NodePools";
+/// philips-labs/terraform-aws-github-runner, "scale-down"; AWS ParallelCluster, "tags"; Ray, "cluster YAML"; kOps,
+/// OpenShift and Cluster API, which delete what a cluster owns.
+const FOREIGN: [(&str, &str); 9] = [
+    (
+        "gitlab-runner-parent-id",
+        "by it the Lambda of terraform-aws-gitlab-runner ends instances whose manager is gone, with their jobs",
+    ),
+    ("karpenter.sh/", "by it Karpenter ends instances that are no nodes of its own"),
+    ("karpenter.k8s.aws/", "by it Karpenter ends instances that are no nodes of its own"),
+    ("kubernetes.io/cluster/", "by it a Kubernetes cluster's installer deletes what the cluster owns"),
+    ("sigs.k8s.io/cluster-api-provider-aws/", "by it Cluster API deletes what a cluster owns"),
+    ("parallelcluster:", "by it AWS ParallelCluster ends instances that are no nodes of its own"),
+    ("ray-cluster-name", "by it Ray's autoscaler ends instances that are no nodes of its own"),
+    ("spotinst:", "by it Spot's Elastigroup knows the instances that are its own"),
+    ("ghr:", "by it the Lambda of terraform-aws-github-runner ends instances that are no runners of its own"),
+];
+
 /// What [`name`] takes; that it is too long, the message tells better.
 pub(crate) const NAME: Kind = Kind::Like("^[0-9A-Za-z._-]+$");
 
@@ -59,6 +78,9 @@ pub(crate) fn tags(table: &Table, report: &mut Report) -> Option<BTreeMap<String
         if let Err(message) = tag(key, node).map(|value| tags.insert(key.clone(), value)) {
             report.problem(&node.at, message);
         }
+        if let Some(whose) = foreign_tag(key) {
+            report.warn(&node.at, format!("better left out: {whose}"));
+        }
     }
     let count = u32::try_from(tags.len()).unwrap_or(u32::MAX);
     if count > TAGS_MAX {
@@ -68,6 +90,28 @@ pub(crate) fn tags(table: &Table, report: &mut Report) -> Option<BTreeMap<String
         );
     }
     (report.problem_count() == before).then_some(tags)
+}
+
+/// Why a tag of the old workers must not be on ours: it says that they belong to somebody else.
+pub(crate) fn whose_tag(key: &str) -> Option<&'static str> {
+    let lower = key.to_ascii_lowercase();
+    if lower.starts_with("aws:") {
+        return Some("EC2 keeps tags that begin with `aws:` for itself");
+    }
+    if lower.starts_with("runner-fleet:") {
+        return Some("tags that begin with `runner-fleet:` say whose a worker is");
+    }
+    foreign_tag(&lower)
+}
+
+/// Whose tag that is, and what it does.
+fn foreign_tag(key: &str) -> Option<&'static str> {
+    let lower = key.to_ascii_lowercase();
+    let is_it = |known: &str| {
+        let begins = known.ends_with(['/', ':']) && lower.starts_with(known);
+        begins || lower == known
+    };
+    FOREIGN.iter().find(|(known, _)| is_it(known)).map(|(_, whose)| *whose)
 }
 
 fn tag(key: &str, node: &Node) -> Result<String, String> {

@@ -147,6 +147,16 @@ impl Node {
         }
     }
 
+    /// The same, to be changed by a translation.
+    pub(crate) fn as_table_mut(&mut self) -> Option<&mut Table> {
+        if let Item::Table(table) = &mut self.item { Some(table) } else { None }
+    }
+
+    /// The number, if it is a whole one.
+    pub(crate) fn as_integer(&self) -> Option<i64> {
+        if let Item::Integer(number) = self.item { Some(number) } else { None }
+    }
+
     /// The text, if it is a string.
     pub(crate) fn as_str(&self) -> Option<&str> {
         if let Item::String(text) = &self.item { Some(text) } else { None }
@@ -193,6 +203,11 @@ impl Table {
     /// The value of exactly this key.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         self.entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
+    }
+
+    /// The same, to be changed by a translation.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        self.entries.iter_mut().find(|(name, _)| name == key).map(|(_, node)| node)
     }
 
     /// The value of this key, or of one that differs in case only, as GitLab Runner's TOML reader takes it.

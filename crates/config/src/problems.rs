@@ -37,6 +37,19 @@ pub struct Problems {
     pub warnings: Vec<Warning>,
 }
 
+/// A word about something in the file, whoever says it: `check` as a warning, `migrate` as a comment.
+#[derive(Clone, Debug)]
+pub(crate) struct Note {
+    pub(crate) at: At,
+    pub(crate) text: String,
+}
+
+impl Note {
+    pub(crate) fn new(at: &At, text: impl Into<String>) -> Self {
+        Self { at: at.clone(), text: text.into() }
+    }
+}
+
 /// What validation writes into while it goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -65,15 +78,21 @@ impl Report {
     }
 
     /// The warnings when there is no problem; all problems otherwise.
-    pub(crate) fn finish(mut self, origin: &str) -> Result<Vec<Warning>, Problems> {
-        self.problems.sort();
-        self.problems.dedup();
-        self.warnings.sort();
-        self.warnings.dedup();
-        if self.problems.is_empty() {
-            return Ok(self.warnings);
+    pub(crate) fn finish(self, origin: &str) -> Result<Vec<Warning>, Problems> {
+        let (problems, warnings) = self.into_lists();
+        if problems.is_empty() {
+            return Ok(warnings);
         }
-        Err(Problems { origin: origin.to_owned(), list: self.problems, warnings: self.warnings })
+        Err(Problems { origin: origin.to_owned(), list: problems, warnings })
+    }
+
+    /// All problems and all warnings, by line, each once.
+    pub(crate) fn into_lists(mut self) -> (Vec<Problem>, Vec<Warning>) {
+        for list in [&mut self.problems, &mut self.warnings] {
+            list.sort();
+            list.dedup();
+        }
+        (self.problems, self.warnings)
     }
 }
 

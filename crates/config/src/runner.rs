@@ -4,13 +4,12 @@ use std::path::Path;
 
 use super::fleet::{self, Context};
 use super::key::{Key, Kind};
-use super::legacy::{self, Surroundings, Translation};
 use super::node::{Node, Table};
 use super::problems::Report;
 use super::s3_cache::{self, WrittenFor};
 use super::secret::TokenOf;
 use super::sizes::Around;
-use super::{Runner, address, doubts, names, strays, trust, values};
+use super::{Runner, address, doubts, names, trust, values};
 use runner_fleet_engine::RunnerName;
 
 /// What does not go to a worker: our table, the tables that ours replaces, and the token, which is put in later.
@@ -23,7 +22,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::required("token", Kind::Text),
     Key::required("executor", Kind::Word(&[&[DOCKER], &TRANSLATED])),
     Key::optional("limit", values::COUNT),
-    Key::optional("tls-ca-file", Kind::Text),
+    Key::optional("tls-ca-file", Kind::AnyText),
     // Required with `executor = "docker"`; a translation may do without.
     Key::optional("fleet", Kind::Table(fleet::KEYS)),
 ];
@@ -38,23 +37,25 @@ pub(crate) struct Outside<'a> {
     pub(crate) concurrent: Option<u32>,
     /// Where relative paths start.
     pub(crate) directory: &'a Path,
-    /// What a translation may look at.
-    pub(crate) surroundings: &'a Surroundings,
 }
 
-/// Reads one section.
-pub(crate) fn read(written: &Table, outside: &Outside<'_>, report: &mut Report) -> Option<Runner> {
-    let translation = executor(written, outside, report);
-    let section = translation.as_ref().map_or(written, |translation| &translation.section);
-    if let Some(translation) = &translation {
-        translation.tell(report);
-    }
+/// Reads one section, which is in our form or cannot be; `excused` are required keys of our table whose absence has been
+/// told already.
+pub(crate) fn read(
+    section: &Table,
+    excused: &[&'static str],
+    written_for: WrittenFor,
+    outside: &Outside<'_>,
+    report: &mut Report,
+) -> Option<Runner> {
+    let is_known = executor(section, report);
     let name = required(section, "name", "name = \"…\"", report, |node| names::name(node, names::RUNNER_CHARS_MAX));
     let server = required(section, "url", "url = \"https://gitlab.example.com\"", report, address::server);
     let token = required(section, "token", "token = \"ssm:/…\", \"env:NAME\", \"file:/…\"", report, |node| {
         values::token(node, TokenOf::Runner)
     });
-    let tls_ca_file = match section.get("tls-ca-file") {
+    // For GitLab Runner no text is no file.
+    let tls_ca_file = match section.get("tls-ca-file").filter(|node| node.as_str() != Some("")) {
         Some(node) => parsed(node, report, |node| values::text(node).map(|path| Some(outside.directory.join(path)))),
         None => Some(None),
     };
@@ -62,23 +63,23 @@ pub(crate) fn read(written: &Table, outside: &Outside<'_>, report: &mut Report) 
         Some(node) => parsed(node, report, values::count),
         None => Some(0),
     };
-    strays::in_section(written, report);
     trust::warnings(section).into_iter().for_each(|(at, warning)| report.warn(at, warning));
-    let written_for = if translation.is_some() { WrittenFor::GitLabRunner } else { WrittenFor::RunnerFleet };
     s3_cache::warning(section, written_for).into_iter().for_each(|(at, warning)| report.warn(at, warning));
     let around = Around { concurrent: outside.concurrent, limit, sees_queue: false };
-    let excused = translation.as_ref().map(Translation::missing_keys).unwrap_or_default();
-    let context = Context { around, directory: outside.directory, excused: &excused };
+    let context = Context { around, directory: outside.directory, excused };
     let fleet = match section.get("fleet").map(|node| (node, node.as_table())) {
         Some((_, Some(table))) => fleet::read(table, &context, report),
         Some((node, None)) => {
             report.problem(&node.at, "not a table; write [runners.fleet]");
             None
         }
+        // One word about a section of another executor is enough.
+        None if !is_known => None,
         None => {
             report.problem(
                 &section.at.key("fleet"),
-                "missing; write [runners.fleet] with ami, instance_types, subnets and security_groups",
+                "missing; write [runners.fleet] with ami, instance_types, subnets and security_groups; or, if its jobs run on \
+                 the manager's own Docker, leave this section with gitlab-runner",
             );
             None
         }
@@ -97,11 +98,11 @@ pub(crate) fn read(written: &Table, outside: &Outside<'_>, report: &mut Report) 
     })
 }
 
-/// Looks at `executor`: ours as it is, GitLab Runner's autoscaling ones translated, any other refused.
-fn executor(section: &Table, outside: &Outside<'_>, report: &mut Report) -> Option<Translation> {
+/// Looks at `executor`, of which only ours is left by now; whether the section is one that our table belongs into.
+fn executor(section: &Table, report: &mut Report) -> bool {
     let Some(node) = section.get("executor") else {
         report.problem(&section.at.key("executor"), "missing; write executor = \"docker\"");
-        return None;
+        return true;
     };
     match node.as_str() {
         Some(DOCKER) => {
@@ -110,20 +111,19 @@ fn executor(section: &Table, outside: &Outside<'_>, report: &mut Report) -> Opti
                     report.warn(&unused.at, "has no effect with executor = \"docker\"");
                 }
             }
-            None
+            true
         }
-        Some("docker+machine") => Some(legacy::machine(section, outside.surroundings)),
-        Some("docker-autoscaler") => Some(legacy::autoscaler(section, outside.surroundings)),
         Some("instance") => {
             report
                 .problem(&node.at, "\"instance\" runs jobs on the worker itself, without containers; write \"docker\"");
-            None
+            true
         }
         _ => {
-            let known = "write \"docker\" (\"docker+machine\" and \"docker-autoscaler\" are translated)";
+            let known = "leave this section with gitlab-runner, or write \"docker\" (\"docker+machine\" and \
+                         \"docker-autoscaler\" are translated)";
             report
                 .problem(&node.at, format!("{} is not an executor that runner-fleet can scale; {known}", node.shown()));
-            None
+            false
         }
     }
 }

@@ -51,7 +51,8 @@ pub(crate) fn read(reader: &Reader<'_>, around: Around, report: &mut Report) -> 
     let max_booting = reader.or("max_booting", 0, report, values::count);
     let schedule = schedule_entries(reader, report);
     let capacity = capacity?;
-    let max_workers = written_max?.or_else(|| default_max_workers(around, capacity))?;
+    let default_max = || default_max_workers(around.limit?, around.concurrent, capacity);
+    let max_workers = written_max?.or_else(default_max)?;
     let sizes = Sizes {
         max_workers,
         capacity,
@@ -70,10 +71,10 @@ pub(crate) fn read(reader: &Reader<'_>, around: Around, report: &mut Report) -> 
 }
 
 /// ceil(limit / capacity); without a limit, what fits under `concurrent`.
-fn default_max_workers(around: Around, capacity: u32) -> Option<u32> {
-    match (around.limit?, around.concurrent) {
-        (0, concurrent) => concurrent.map(|concurrent| (concurrent / capacity).max(1)),
-        (limit, _) => Some(limit.div_ceil(capacity)),
+pub(crate) fn default_max_workers(limit: u32, concurrent: Option<u32>, capacity: u32) -> Option<u32> {
+    match limit {
+        0 => concurrent.map(|concurrent| (concurrent / capacity).max(1)),
+        limit => Some(limit.div_ceil(capacity)),
     }
 }
 

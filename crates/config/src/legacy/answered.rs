@@ -1,33 +1,40 @@
 //! Nothing is dropped silently: every option and key of the old executors changes the translation, or is told about.
 
+use std::path::Path;
+
 use super::super::node;
+use super::super::problems::Note;
 use super::flags::{FLAGS, Kind};
-use super::translation::{Surroundings, Translation};
+use super::translation::{Outside, Section, Surroundings};
 
 /// All that an administrator sees of a translation.
-fn seen(translation: &Translation) -> String {
-    let texts = |notes: &[super::translation::Note]| {
-        notes.iter().map(|note| (note.at.path(), note.text.clone())).collect::<Vec<_>>()
-    };
-    let missing: Vec<_> = translation.missing.iter().map(|(key, note)| (*key, note.text.clone())).collect();
+fn shown(section: &Section) -> String {
+    let texts = |notes: &[Note]| notes.iter().map(|note| (note.at.path(), note.text.clone())).collect::<Vec<_>>();
+    let missing: Vec<_> = section.missing.iter().map(|missing| (missing.key, missing.why.text.clone())).collect();
     format!(
         "{}\n{:?}\n{:?}\n{missing:?}",
-        toml::to_string(&translation.section.to_toml()).unwrap(),
-        texts(&translation.errors),
-        texts(&translation.notes)
+        toml::to_string(&section.table.to_toml()).unwrap(),
+        texts(&section.errors),
+        texts(&section.notes)
     )
+}
+
+fn seen(section: &str, surroundings: &Surroundings) -> String {
+    let outside = Outside { concurrent: Some(10), directory: Path::new("/etc"), surroundings };
+    let sections = super::sections(&[&node::read(section).unwrap()], &outside);
+    shown(&sections[0])
 }
 
 fn machine(options: &str, more: &str) -> String {
     let text = format!(
         "executor = 'docker+machine'\nlimit = 3\n[machine]\nMachineDriver = 'amazonec2'\nMachineName = 'x-%s'\nMachineOptions = [{options}]\n{more}\n"
     );
-    seen(&super::machine(&node::read(&text).unwrap(), &Surroundings::default()))
+    seen(&text, &Surroundings::default())
 }
 
 fn autoscaler(more: &str) -> String {
     let text = format!("executor = 'docker-autoscaler'\n[autoscaler]\nplugin = 'aws'\n{more}\n");
-    seen(&super::autoscaler(&node::read(&text).unwrap(), &Surroundings::default()))
+    seen(&text, &Surroundings::default())
 }
 
 #[test]
@@ -54,16 +61,14 @@ fn every_option_is_answered() {
 
 #[test]
 fn every_variable_is_answered() {
-    let section =
-        node::read("executor = 'docker+machine'\n[machine]\nMachineDriver = 'amazonec2'\nMachineName = '%s'\n")
-            .unwrap();
-    let without = seen(&super::machine(&section, &Surroundings::default()));
+    let section = "executor = 'docker+machine'\n[machine]\nMachineDriver = 'amazonec2'\nMachineName = '%s'\n";
+    let without = seen(section, &Surroundings::default());
     for flag in FLAGS {
         // The variable alone has no effect in docker-machine either.
         let Some(variable) = flag.variable.filter(|_| flag.name != "amazonec2-security-group") else { continue };
         let value = if flag.kind == Kind::Text || flag.kind == Kind::List { "x" } else { "1" };
         let environment = [(variable.to_owned(), value.to_owned())].into();
-        let with = seen(&super::machine(&section, &Surroundings { environment, zone: None }));
+        let with = seen(section, &Surroundings { environment, zone: None });
         assert_ne!(with, without, "{variable} is dropped silently");
     }
 }
@@ -154,6 +159,6 @@ fn every_key_of_autoscaler_is_answered() {
 fn the_machines_own_zone_is_written_out() {
     let text = "executor = 'docker+machine'\n[machine]\nMachineDriver = 'amazonec2'\nMachineName = '%s'\n[[machine.autoscaling]]\nPeriods = ['* * 9 * * * *']\nTimezone = 'Local'\n";
     let surroundings = Surroundings { zone: Some("Europe/Berlin".to_owned()), ..Surroundings::default() };
-    let seen = seen(&super::machine(&node::read(text).unwrap(), &surroundings));
+    let seen = seen(text, &surroundings);
     assert!(seen.contains("timezone = \"Europe/Berlin\"") && seen.contains("this machine's own"), "{seen}");
 }

@@ -3,9 +3,8 @@
 //! What is launched is not in the file but in the Auto Scaling group, so image, types, subnets and groups are asked for.
 
 use super::super::node::{At, Item, Node, Table, shown_text};
-use super::autoscaling;
-use super::go;
-use super::translation::{Pen, Surroundings, Translation};
+use super::translation::{Outside, Pen, Section};
+use super::{limits, policies};
 
 /// What has no counterpart, and why.
 const LEFT_OUT: [(&str, &str); 20] = [
@@ -47,10 +46,10 @@ const TRANSLATED: [&str; 8] = [
 ];
 
 /// Translates a section whose executor is `docker-autoscaler`.
-pub(crate) fn translate(section: &Table, surroundings: &Surroundings) -> Translation {
-    let mut pen = Pen::new(section);
+pub(crate) fn translate(section: &Table, outside: &Outside<'_>) -> Section {
+    let mut pen = Pen::new(section, "autoscaler", outside);
     match section.get_any_case("autoscaler").map(|node| (node, node.as_table())) {
-        Some((_, Some(autoscaler))) => table(autoscaler, surroundings, &mut pen),
+        Some((_, Some(autoscaler))) => table(autoscaler, &mut pen),
         Some((node, None)) => pen.error(&node.at, "not a table; write [runners.autoscaler]"),
         None => pen.error(
             &section.at.key("autoscaler"),
@@ -58,12 +57,13 @@ pub(crate) fn translate(section: &Table, surroundings: &Surroundings) -> Transla
         ),
     }
     if let Some(node) = section.get_any_case("instance") {
-        pen.note(&node.at, "[runners.instance] is for jobs without containers; not used");
+        pen.note(&node.at, "left out: [runners.instance] is for jobs without containers");
     }
-    pen.finish("autoscaler")
+    limits::clamp(&mut pen);
+    pen.finish()
 }
 
-fn table(autoscaler: &Table, surroundings: &Surroundings, pen: &mut Pen<'_>) {
+fn table(autoscaler: &Table, pen: &mut Pen<'_>) {
     for (key, node) in &autoscaler.entries {
         if TRANSLATED.iter().any(|known| known.eq_ignore_ascii_case(key)) {
             continue;
@@ -80,20 +80,21 @@ fn table(autoscaler: &Table, surroundings: &Surroundings, pen: &mut Pen<'_>) {
             pen.error(&node.at, "nested virtual machines are not supported; remove vm_isolation");
         }
     }
-    let capacity = capacity(autoscaler, pen);
+    capacity(autoscaler, pen);
     if let Some(node) = autoscaler.get_any_case("max_use_count") {
-        pen.set("max_jobs", &node.at, node.item.clone());
+        let count = pen.not_below_zero(node);
+        pen.set("max_jobs", &node.at, count.item);
     }
-    let max_instances = autoscaler.get_any_case("max_instances").filter(|node| !matches!(node.item, Item::Integer(0)));
-    match max_instances {
+    limits::capacity(pen);
+    match autoscaler.get_any_case("max_instances").filter(|node| !is_none(node)) {
         Some(node) => pen.set("max_workers", &node.at, node.item.clone()),
+        None if pen.is_given("max_workers") => {}
         None => pen.note(
             &autoscaler.at.key("max_instances"),
             "no max_instances: max_workers follows from limit or concurrent",
         ),
     }
-    let ceiling = max_instances.and_then(integer).and_then(|max| max.checked_mul(capacity));
-    policies(autoscaler, ceiling, surroundings, pen);
+    policies::translate(autoscaler, pen);
     connector(autoscaler.get_any_case("connector_config").and_then(Node::as_table), &autoscaler.at, pen);
     plugin_config(autoscaler, pen);
 }
@@ -115,112 +116,23 @@ fn plugin(autoscaler: &Table, pen: &mut Pen<'_>) {
     }
 }
 
-fn capacity(autoscaler: &Table, pen: &mut Pen<'_>) -> i64 {
+fn capacity(autoscaler: &Table, pen: &mut Pen<'_>) {
     match autoscaler.get_any_case("capacity_per_instance") {
-        Some(node) if !matches!(node.item, Item::Integer(0)) => {
-            pen.set("capacity", &node.at, node.item.clone());
-            integer(node).unwrap_or(1)
+        Some(node) if !is_none(node) => pen.set("capacity", &node.at, node.item.clone()),
+        Some(node) => {
+            pen.note(&node.at, format!("{} is no number of jobs: one at one time on a worker", node.shown()));
         }
-        given => {
-            let at = given.map_or_else(|| autoscaler.at.key("capacity_per_instance"), |node| node.at.clone());
-            pen.note(&at, "no capacity_per_instance: one job at one time on a worker");
-            1
-        }
+        None if pen.is_given("capacity") => {}
+        None => pen.note(
+            &autoscaler.at.key("capacity_per_instance"),
+            "no capacity_per_instance: one job at one time on a worker",
+        ),
     }
 }
 
-fn integer(node: &Node) -> Option<i64> {
-    if let Item::Integer(number) = node.item { Some(number) } else { None }
-}
-
-/// A first policy that is always active becomes the runner's own values; the others become the schedule.
-fn policies(autoscaler: &Table, ceiling: Option<i64>, surroundings: &Surroundings, pen: &mut Pen<'_>) {
-    let Some(node) = autoscaler.get_any_case("policy") else { return };
-    let tables: Option<Vec<&Table>> = node.as_array().and_then(|nodes| nodes.iter().map(Node::as_table).collect());
-    let Some(tables) = tables else {
-        pen.error(&node.at, "not a list of tables; write [[runners.autoscaler.policy]]");
-        return;
-    };
-    if pen.is_given("schedule") {
-        pen.note(&node.at, "left out, because [runners.fleet] has a schedule of its own");
-        return;
-    }
-    let mut entries = Vec::new();
-    for (index, policy) in tables.into_iter().enumerate() {
-        let values = policy_values(policy, ceiling, pen);
-        let periods = policy.get_any_case("periods");
-        let always = periods.is_none_or(|node| node.as_array().is_some_and(|all| all.iter().any(is_always)));
-        if index == 0 && always {
-            for (key, node) in values.entries {
-                pen.set(&key, &node.at, node.item);
-            }
-            continue;
-        }
-        let mut entry = Table::empty(&policy.at);
-        let every_minute = || Node::new(&policy.at, Item::Array(vec![Node::text(&policy.at, "* * * * *")]));
-        entry.push("periods", periods.cloned().unwrap_or_else(every_minute));
-        entry.push("timezone", autoscaling::zone(policy.get_any_case("timezone"), &policy.at, surroundings, pen));
-        entry.entries.extend(values.entries);
-        entries.push(Node { at: policy.at.clone(), item: Item::Table(entry) });
-    }
-    if !entries.is_empty() {
-        pen.set("schedule", &node.at, Item::Array(entries));
-    }
-}
-
-fn is_always(node: &Node) -> bool {
-    node.as_str().is_some_and(|text| text.split_whitespace().eq(["*"; 5]))
-}
-
-/// Idle slots: at least `idle_count`, more by the factor, at most its limit. In our words the count is the ceiling.
-fn policy_values(policy: &Table, ceiling: Option<i64>, pen: &mut Pen<'_>) -> Table {
-    const KNOWN: [&str; 7] =
-        ["periods", "timezone", "idle_count", "idle_time", "scale_factor", "scale_factor_limit", "preemptive_mode"];
-    for (key, node) in &policy.entries {
-        if !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(key)) {
-            pen.note(&node.at, "GitLab Runner does not read this key; left out");
-        }
-    }
-    let mut values = Table::empty(&policy.at);
-    let zero = || Node::new(&policy.at, Item::Integer(0));
-    let count = policy.get_any_case("idle_count").cloned().unwrap_or_else(zero);
-    let off = |node: &Node| match node.item {
-        Item::Float(number, _) => number <= 0.0,
-        Item::Integer(number) => number <= 0,
-        Item::String(_) | Item::Boolean(_) | Item::Datetime(_) | Item::Array(_) | Item::Table(_) => false,
-    };
-    let factor = policy.get_any_case("scale_factor").filter(|node| !off(node));
-    let limit = policy.get_any_case("scale_factor_limit").filter(|node| !off(node));
-    match factor {
-        Some(factor) => {
-            let most = limit.cloned().or_else(|| ceiling.map(|slots| Node::new(&factor.at, Item::Integer(slots))));
-            if most.is_none() {
-                pen.note(&factor.at, "scale_factor needs a ceiling here, and neither scale_factor_limit nor max_instances gives one: idle_count is it, so the factor adds nothing");
-            }
-            values.push("idle_count", most.unwrap_or_else(|| count.clone()));
-            values.push("idle_count_min", count);
-            values.push("idle_scale_factor", factor.clone());
-        }
-        None => {
-            if let Some(limit) = limit {
-                pen.note(&limit.at, "scale_factor_limit has no effect without scale_factor; left out");
-            }
-            values.push("idle_count", count);
-        }
-    }
-    let idle_time = policy.get_any_case("idle_time");
-    let at = idle_time.map_or(&policy.at, |node| &node.at);
-    match idle_time.map_or(Ok(0), go::seconds) {
-        Ok(seconds) => values.push("idle_time", Node::new(at, Item::Integer(seconds))),
-        Err(why) => pen.error(at, why),
-    }
-    if let Some(node) = policy.get_any_case("preemptive_mode") {
-        pen.note(
-            &node.at,
-            "left out: workers ask for jobs only when they are ready, and are launched for jobs that wait",
-        );
-    }
-    values
+/// For GitLab Runner 0 and less are no number at all.
+fn is_none(node: &Node) -> bool {
+    node.as_integer().is_some_and(|number| number <= 0)
 }
 
 fn connector(connector: Option<&Table>, autoscaler: &At, pen: &mut Pen<'_>) {
@@ -236,7 +148,7 @@ fn connector(connector: Option<&Table>, autoscaler: &At, pen: &mut Pen<'_>) {
             "arch" => pen.note(&node.at, "left out: the instance types say the architecture"),
             "protocol" if matches!(text, Some("" | "ssh")) => {}
             "protocol" => pen.error(&node.at, format!("{} is not supported; workers are reached by ssh", node.shown())),
-            "protocol_port" if integer(node) == Some(0) => {}
+            "protocol_port" if is_none(node) => {}
             "protocol_port" => pen.set("ssh_port", &node.at, node.item.clone()),
             "username" => {
                 user = true;
@@ -252,9 +164,13 @@ fn connector(connector: Option<&Table>, autoscaler: &At, pen: &mut Pen<'_>) {
         }
     }
     let at = connector.get_any_case("use_external_addr").map_or(&connector.at, |node| &node.at);
-    pen.set_text("address", at, if external { "public" } else { "private" });
+    if external {
+        pen.set_text("address", at, "public");
+    } else {
+        pen.set_default_text("address", at, "private");
+    }
     if !user {
-        pen.set_text("ssh_user", &connector.at, "ec2-user");
+        pen.set_default_text("ssh_user", &connector.at, "ec2-user");
     }
 }
 
@@ -276,7 +192,7 @@ fn plugin_config(autoscaler: &Table, pen: &mut Pen<'_>) {
                     "left out: set AWS_PROFILE, AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE for the service",
                 );
             }
-            _ => pen.error(&node.at, "belongs to another plugin; remove it"),
+            _ => pen.note(&node.at, "the AWS plugin does not read this key; left out"),
         }
     }
     if table.is_none_or(|table| table.get_any_case("region").is_none()) {

@@ -4,13 +4,14 @@
 //! so all four are always written out.
 
 use super::super::node::{At, Item, Node, Table};
+use super::limits;
 use super::periods::{self, Period};
-use super::translation::{Pen, Surroundings};
+use super::translation::Pen;
 
 const KEYS: [&str; 6] = ["Periods", "Timezone", "IdleCount", "IdleCountMin", "IdleScaleFactor", "IdleTime"];
 
 /// Translates both.
-pub(crate) fn translate(machine: &Table, surroundings: &Surroundings, pen: &mut Pen<'_>) {
+pub(crate) fn translate(machine: &Table, pen: &mut Pen<'_>) {
     off_peak(machine, pen);
     let Some(node) = machine.get_any_case("autoscaling") else { return };
     let sections: Option<Vec<&Table>> = node.as_array().and_then(|nodes| nodes.iter().map(Node::as_table).collect());
@@ -22,13 +23,13 @@ pub(crate) fn translate(machine: &Table, surroundings: &Surroundings, pen: &mut 
         pen.note(&node.at, "left out, because [runners.fleet] has a schedule of its own");
         return;
     }
-    let entries: Vec<Node> = sections.iter().filter_map(|section| entry(section, surroundings, pen)).collect();
+    let entries: Vec<Node> = sections.iter().filter_map(|section| entry(section, pen)).collect();
     if !entries.is_empty() {
         pen.set("schedule", &node.at, Item::Array(entries));
     }
 }
 
-fn entry(section: &Table, surroundings: &Surroundings, pen: &mut Pen<'_>) -> Option<Node> {
+fn entry(section: &Table, pen: &mut Pen<'_>) -> Option<Node> {
     for (key, node) in &section.entries {
         if !KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)) {
             pen.note(&node.at, "GitLab Runner does not read this key; left out");
@@ -38,9 +39,9 @@ fn entry(section: &Table, surroundings: &Surroundings, pen: &mut Pen<'_>) -> Opt
     let mut entry = Table::empty(&section.at);
     let at = section.get_any_case("Periods").map_or(&section.at, |node| &node.at);
     entry.push("periods", Node::new(at, Item::Array(periods)));
-    let zone = zone(section.get_any_case("Timezone"), &section.at, surroundings, pen);
+    let zone = zone(section.get_any_case("Timezone"), &section.at, pen);
     entry.push("timezone", zone);
-    idle_values(section, &mut entry, pen);
+    entry.entries.extend(idle_values(section, pen).entries);
     if section.get_any_case("IdleTime").is_none() {
         pen.note(&section.at, "no IdleTime: as in docker+machine it is 0 while this section is active, and not the runner's; surplus workers go at once");
     }
@@ -77,12 +78,12 @@ fn periods(section: &Table, pen: &mut Pen<'_>) -> Option<Vec<Node>> {
 }
 
 /// `""` and `"Local"` are the manager's own zone, which is written out.
-pub(crate) fn zone(node: Option<&Node>, at: &At, surroundings: &Surroundings, pen: &mut Pen<'_>) -> Node {
+pub(crate) fn zone(node: Option<&Node>, at: &At, pen: &mut Pen<'_>) -> Node {
     let at = node.map_or(at, |node| &node.at);
     match node {
         Some(node) if !matches!(node.as_str(), Some("" | "Local")) => node.clone(),
         _ => {
-            let zone = surroundings.zone.as_deref().unwrap_or("UTC");
+            let zone = pen.outside().surroundings.zone.as_deref().unwrap_or("UTC");
             pen.note(
                 at,
                 format!("the zone of the periods is this machine's own: {zone} is used; write the zone that is meant"),
@@ -93,43 +94,38 @@ pub(crate) fn zone(node: Option<&Node>, at: &At, surroundings: &Surroundings, pe
 }
 
 /// The four idle values of a section; an absent one is 0.
-pub(crate) fn idle_values(section: &Table, target: &mut Table, pen: &mut Pen<'_>) {
-    let value = |key: &str| section.get_any_case(key);
-    let zero = || Node::new(&section.at, Item::Integer(0));
-    let count = value("IdleCount").cloned().unwrap_or_else(zero);
-    let factor = value("IdleScaleFactor");
-    let factor_on = factor.is_some_and(|node| match node.item {
-        Item::Float(number, _) => number > 0.0,
-        Item::Integer(number) => number > 0,
-        Item::String(_) | Item::Boolean(_) | Item::Datetime(_) | Item::Array(_) | Item::Table(_) => true,
-    });
-    if let Some(node) = factor.filter(|node| matches!(node.item, Item::Integer(_))) {
+pub(crate) fn idle_values(section: &Table, pen: &mut Pen<'_>) -> Table {
+    let at = &section.at;
+    let count = |key: &str, pen: &mut Pen<'_>| match section.get_any_case(key) {
+        Some(node) => pen.not_below_zero(node),
+        None => limits::zero(at),
+    };
+    let written = section.get_any_case("IdleScaleFactor");
+    if let Some(node) = written.filter(|node| node.as_integer().is_some()) {
         pen.note(&node.at, "GitLab's documentation wants a decimal number here; it is taken as one");
     }
-    let min = match (value("IdleCountMin"), factor_on) {
-        (Some(node), false) => {
-            if !matches!(node.item, Item::Integer(0)) {
-                pen.note(&node.at, "IdleCountMin has no effect without IdleScaleFactor; left out");
-            }
-            zero()
+    let factor = limits::factor(written, pen);
+    let idle_count = count("IdleCount", pen);
+    let min = count("IdleCountMin", pen);
+    let min = match (factor.is_some(), min.as_integer()) {
+        // docker+machine takes a minimum below 1 for 1. Ours is lowered to the count where that is 0.
+        (true, Some(0)) if idle_count.as_integer().is_none_or(|count| count > 0) => {
+            Node::new(&min.at, Item::Integer(1))
         }
-        (given, true) => at_least_one(given, &count, &section.at),
-        (None, false) => zero(),
+        (true, _) => min,
+        (false, number) => {
+            if number != Some(0) {
+                pen.note(&min.at, "IdleCountMin has no effect without IdleScaleFactor; left out");
+            }
+            limits::zero(&min.at)
+        }
     };
-    target.push("idle_count", count);
-    target.push("idle_count_min", min);
-    target.push("idle_scale_factor", factor.cloned().unwrap_or_else(zero));
-    target.push("idle_time", value("IdleTime").cloned().unwrap_or_else(zero));
-}
-
-/// docker+machine takes a minimum below 1 for 1; ours must not be above the count.
-fn at_least_one(given: Option<&Node>, count: &Node, at: &At) -> Node {
-    let ceiling = if let Item::Integer(count) = count.item { count.max(0) } else { 1 };
-    match given {
-        Some(Node { at, item: Item::Integer(min) }) if *min < 1 => Node::new(at, Item::Integer(1.min(ceiling))),
-        Some(node) => node.clone(),
-        None => Node::new(at, Item::Integer(1.min(ceiling))),
-    }
+    let mut values = Table::empty(at);
+    values.push("idle_count", idle_count);
+    values.push("idle_count_min", min);
+    values.push("idle_scale_factor", factor.unwrap_or_else(|| limits::zero(written.map_or(at, |node| &node.at))));
+    values.push("idle_time", count("IdleTime", pen));
+    values
 }
 
 /// Ignored by GitLab Runner since 14.0.

@@ -103,8 +103,18 @@ pub(crate) fn translate(options: &Options, pen: &mut Pen<'_>) {
 fn mirrors(options: &Options, daemon: &mut Table, pen: &mut Pen<'_>) {
     let mirrors: Vec<&Given> =
         options.all("engine-registry-mirror").iter().filter(|given| !given.value.is_empty()).collect();
+    // One place only: dockerd does not start with two. What the user wrote has the choice.
+    if let Some(flags) = daemon.get("registry-mirrors").filter(|_| pen.is_given("registry_mirrors")) {
+        let nodes = flags.as_array().unwrap_or_default();
+        nodes.iter().for_each(|node| pen.gives_way(&node.at, "registry_mirrors"));
+        daemon.entries.retain(|(key, _)| key != "registry-mirrors");
+    }
     let Some(first) = mirrors.first() else { return };
-    // One place only: dockerd does not start with two.
+    let in_daemon = pen.given("docker_daemon").and_then(Node::as_table).and_then(|table| table.get("registry-mirrors"));
+    if in_daemon.is_some() {
+        mirrors.iter().for_each(|given| pen.gives_way(&given.at, "docker_daemon.registry-mirrors"));
+        return;
+    }
     if daemon.get("registry-mirrors").is_some() {
         for given in &mirrors {
             add_to_list(daemon, "registry-mirrors", &given.at, &given.value);
@@ -120,46 +130,83 @@ fn engine_opt(given: &Given, daemon: &mut Table, pen: &mut Pen<'_>) {
     let at = &given.at;
     let (name, value) =
         given.value.split_once('=').map_or((given.value.as_str(), None), |(name, value)| (name, Some(value)));
-    let known = DOCKERD.iter().find(|(flag, _)| *flag == name.trim_start_matches('-'));
-    let Some((key, shape)) = known else {
-        pen.error(at, format!("{} is no dockerd option that daemon.json takes; remove it, or write it in [runners.fleet.docker_daemon]", shown_text(name)));
+    let name = name.trim_start_matches('-');
+    let Some((key, shape)) = DOCKERD.iter().find(|(flag, _)| *flag == name) else {
+        unknown_flag(name, at, pen);
         return;
     };
     let text = value.unwrap_or("true");
+    let wrong = format!("{} is not a value of dockerd's {key}", shown_text(text));
     let item = match shape {
         Shape::Text => Some(Item::String(text.to_owned())),
         Shape::Number => text.parse().ok().map(Item::Integer),
         Shape::Boolean => text.parse().ok().map(Item::Boolean),
-        Shape::List(plural) if *plural == "default-address-pools" => {
-            pen.error(
-                at,
-                "address pools are a list of tables in daemon.json; write them in [runners.fleet.docker_daemon]",
-            );
-            return;
-        }
         Shape::List(plural) => {
-            add_to_list(daemon, plural, at, text);
-            return;
-        }
-        Shape::Map(plural) if *plural == "default-ulimits" => {
-            pen.error(
-                at,
-                "limits are tables in daemon.json; write them in [runners.fleet.docker_daemon.default-ulimits]",
-            );
-            return;
-        }
-        Shape::Map(plural) => match text.split_once('=') {
-            Some((name, value)) => {
-                add_to_map(daemon, plural, at, name, value);
-                return;
+            match (*plural, address_pool(text, at)) {
+                ("default-address-pools", Some(pool)) => add_node(daemon, plural, pool),
+                ("default-address-pools", None) => {
+                    pen.error(at, format!("{wrong}; write \"base=10.10.0.0/16,size=24\""))
+                }
+                _ => add_to_list(daemon, plural, at, text),
             }
-            None => None,
-        },
+            return;
+        }
+        Shape::Map(plural) => {
+            match (*plural, text.split_once('=')) {
+                ("default-ulimits", limit) => match limit.and_then(|(name, limit)| ulimit(name, limit, at)) {
+                    Some((name, limit)) => add_to_map(daemon, plural, name, limit),
+                    None => pen.error(at, format!("{wrong}; write \"nofile=65536:65536\"")),
+                },
+                (_, Some((name, value))) => add_to_map(daemon, plural, name, Node::text(at, value)),
+                (_, None) => pen.error(at, wrong),
+            }
+            return;
+        }
     };
     match item {
         Some(item) => put(daemon, key, Node::new(at, item)),
-        None => pen.error(at, format!("{} is not a value of dockerd's {key}", shown_text(text))),
+        None => pen.error(at, wrong),
     }
+}
+
+/// dockerd refuses a key that it does not know, so an unknown flag is refused here, unless the user says it otherwise.
+fn unknown_flag(name: &str, at: &At, pen: &mut Pen<'_>) {
+    let user = pen.given("docker_daemon").and_then(Node::as_table);
+    let given =
+        user.and_then(|daemon| daemon.entries.iter().find(|(key, _)| key == name || *key == format!("{name}s")));
+    match given {
+        Some((key, _)) => pen.gives_way(at, &format!("docker_daemon.{key}")),
+        None => pen.error(
+            at,
+            format!(
+                "{} is no dockerd option that daemon.json takes; remove it, or write it in [runners.fleet.docker_daemon]",
+                shown_text(name)
+            ),
+        ),
+    }
+}
+
+/// `base=10.10.0.0/16,size=24`. Source: dockerd's `--default-address-pool`.
+fn address_pool(text: &str, at: &At) -> Option<Node> {
+    let mut pool = Table::empty(at);
+    for part in text.split(',') {
+        match part.trim().split_once('=')? {
+            ("base", base) => pool.push("base", Node::text(at, base)),
+            ("size", size) => pool.push("size", Node::new(at, Item::Integer(size.parse().ok()?))),
+            _ => return None,
+        }
+    }
+    (pool.entries.len() == 2).then(|| Node::new(at, Item::Table(pool)))
+}
+
+/// `nofile=SOFT[:HARD]`. Source: dockerd's `--default-ulimit`, and its key in daemon.json.
+fn ulimit<'t>(name: &'t str, limits: &str, at: &At) -> Option<(&'t str, Node)> {
+    let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
+    let mut limit = Table::empty(at);
+    limit.push("Name", Node::text(at, name));
+    limit.push("Soft", Node::new(at, Item::Integer(soft.parse().ok()?)));
+    limit.push("Hard", Node::new(at, Item::Integer(hard.parse().ok()?)));
+    Some((name, Node::new(at, Item::Table(limit))))
 }
 
 fn storage_driver(given: &Given, daemon: &mut Table, pen: &mut Pen<'_>) {
@@ -193,7 +240,7 @@ fn engine_env(given: &Given, daemon: &mut Table, pen: &mut Pen<'_>) {
             return;
         }
     };
-    add_to_map(daemon, "proxies", &given.at, key, value);
+    add_to_map(daemon, "proxies", key, Node::text(&given.at, value));
 }
 
 fn swarm(options: &Options, pen: &mut Pen<'_>) {
@@ -220,23 +267,26 @@ fn put(daemon: &mut Table, key: &str, node: Node) {
 }
 
 fn add_to_list(daemon: &mut Table, key: &str, at: &At, value: &str) {
-    let node = Node::text(at, value);
-    if let Some((_, Node { item: Item::Array(nodes), .. })) = daemon.entries.iter_mut().find(|(other, _)| other == key)
-    {
+    add_node(daemon, key, Node::text(at, value));
+}
+
+fn add_node(daemon: &mut Table, key: &str, node: Node) {
+    if let Some(Node { item: Item::Array(nodes), .. }) = daemon.get_mut(key) {
         nodes.push(node);
     } else {
-        daemon.push(key, Node::new(at, Item::Array(vec![node])));
+        let at = node.at.clone();
+        daemon.push(key, Node { at, item: Item::Array(vec![node]) });
     }
 }
 
-fn add_to_map(daemon: &mut Table, key: &str, at: &At, name: &str, value: &str) {
-    let node = Node::text(at, value);
-    if let Some((_, Node { item: Item::Table(table), .. })) = daemon.entries.iter_mut().find(|(other, _)| other == key)
-    {
+fn add_to_map(daemon: &mut Table, key: &str, name: &str, node: Node) {
+    if let Some(Node { item: Item::Table(table), .. }) = daemon.get_mut(key) {
         put(table, name, node);
     } else {
-        let mut table = Table::empty(at);
+        // At the place of all options, so that it can be told from what stands at one of them.
+        let at = node.at.clone();
+        let mut table = Table::empty(&daemon.at);
         table.push(name, node);
-        daemon.push(key, Node::new(at, Item::Table(table)));
+        daemon.push(key, Node { at, item: Item::Table(table) });
     }
 }

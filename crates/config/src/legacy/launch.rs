@@ -1,8 +1,7 @@
 //! `amazonec2-*`: what is launched, and how it is reached.
 
-use std::path::Path;
-
 use super::super::files;
+use super::super::names;
 use super::super::node::{Item, Node, Table, shown_text};
 use super::options::{Given, Options};
 use super::translation::Pen;
@@ -41,15 +40,11 @@ fn credentials(options: &Options, pen: &mut Pen<'_>) {
     }
     match options.text("amazonec2-region") {
         Some(given) => pen.set_text("region", &given.at, &given.value),
-        None => {
-            pen.set_text("region", &options.at, DEFAULT_REGION);
-            if !pen.is_given("region") {
-                pen.note(
-                    &options.at,
-                    format!("no amazonec2-region: docker-machine's default {DEFAULT_REGION} is kept"),
-                );
-            }
+        None if !pen.is_given("region") => {
+            pen.set_default_text("region", &options.at, DEFAULT_REGION);
+            pen.note(&options.at, format!("no amazonec2-region: docker-machine's default {DEFAULT_REGION} is kept"));
         }
+        None => {}
     }
     if let Some(given) = options.text("amazonec2-endpoint") {
         pen.note(&given.at, "`amazonec2-endpoint` is not taken over: set AWS_ENDPOINT_URL for the service");
@@ -66,15 +61,17 @@ fn credentials(options: &Options, pen: &mut Pen<'_>) {
 }
 
 fn image_and_types(options: &Options, pen: &mut Pen<'_>) {
+    let template = options.text("amazonec2-launch-template");
     let types = options.all("amazonec2-instance-type");
     let types: Vec<&Given> = types.iter().filter(|given| !given.value.is_empty()).collect();
-    let arm = types.first().is_some_and(|given| Arch::of(&InstanceType::new(&given.value)) == Some(Arch::Arm64));
-    match types.as_slice() {
-        [] => {
-            pen.set("instance_types", &options.at, Item::Array(vec![Node::text(&options.at, DEFAULT_TYPE)]));
+    match (types.as_slice(), template) {
+        ([], Some(template)) => asks_template("instance_types", template, pen),
+        ([], None) if pen.is_given("instance_types") => {}
+        ([], None) => {
+            pen.set_default("instance_types", &options.at, Item::Array(vec![Node::text(&options.at, DEFAULT_TYPE)]));
             pen.note(&options.at, format!("no amazonec2-instance-type: docker-machine's default {DEFAULT_TYPE} is kept; more types find more spot capacity"));
         }
-        [first, rest @ ..] => {
+        ([first, rest @ ..], _) => {
             if !rest.is_empty() && !options.is_on("amazonec2-use-fleet") {
                 pen.note(
                     &first.at,
@@ -88,34 +85,50 @@ fn image_and_types(options: &Options, pen: &mut Pen<'_>) {
             );
         }
     }
-    match options.text("amazonec2-ami") {
-        Some(given) => pen.set_text("ami", &given.at, &given.value),
-        None if !pen.is_given("ami") => {
-            let image = format!("{UBUNTU}{}/hvm/ebs-gp3/ami-id", if arm { "arm64" } else { "amd64" });
-            pen.set_text("ami", &options.at, &image);
+    match (options.text("amazonec2-ami"), template) {
+        (Some(given), _) => pen.set_text("ami", &given.at, &given.value),
+        (None, Some(template)) => asks_template("ami", template, pen),
+        (None, None) if pen.is_given("ami") => {}
+        (None, None) => {
+            let arch = if is_arm(types.first().copied(), pen) { "arm64" } else { "amd64" };
+            let image = format!("{UBUNTU}{arch}/hvm/ebs-gp3/ami-id");
+            pen.set_default_text("ami", &options.at, &image);
             pen.note(
                 &options.at,
                 format!("no amazonec2-ami: docker-machine's own image is years old, so {image} is used"),
             );
         }
-        None => {}
     }
     if let Some((at, true)) = options.boolean("amazonec2-use-fleet") {
         pen.note(&at, "`amazonec2-use-fleet`: several types and subnets are always used here");
     }
-    if let Some(given) = options.text("amazonec2-launch-template") {
-        pen.error(&given.at, format!("the launch template {} cannot be read here; write what it says (ami, instance_types, subnets, security_groups, …) in [runners.fleet], and remove the option", shown_text(&given.value)));
+    if let Some(given) = template {
+        pen.note(&given.at, format!("the launch template {} is not read: what it says counts if it stands in [runners.fleet] (instance_profile, root_volume, market, tags, … too)", shown_text(&given.value)));
     }
 }
 
+/// Whether workers are of the arm64 kind: by what the user wrote, else by the options.
+fn is_arm(first: Option<&Given>, pen: &Pen<'_>) -> bool {
+    let user = pen.given("instance_types").and_then(Node::as_array).and_then(|nodes| nodes.first()?.as_str());
+    let name = user.or(first.map(|given| given.value.as_str()));
+    name.is_some_and(|name| Arch::of(&InstanceType::new(name)) == Some(Arch::Arm64))
+}
+
+fn asks_template(key: &'static str, template: &Given, pen: &mut Pen<'_>) {
+    let why = format!("the launch template {} cannot be read here: look it up there", shown_text(&template.value));
+    pen.missing(key, &template.at, why);
+}
+
 fn network(options: &Options, pen: &mut Pen<'_>) {
+    let template = options.text("amazonec2-launch-template");
     let subnets: Vec<&Given> =
         options.all("amazonec2-subnet-id").iter().filter(|given| !given.value.is_empty()).collect();
-    match subnets.first() {
-        Some(first) => {
+    match (subnets.first(), template) {
+        (Some(first), _) => {
             pen.set("subnets", &first.at, Item::Array(subnets.iter().map(|given| Node::text(&given.at, &given.value)).collect()));
         }
-        None => pen.missing("subnets", &options.at, "without amazonec2-subnet-id docker-machine took the first subnet of VPC and zone; here their ids are needed"),
+        (None, Some(template)) => asks_template("subnets", template, pen),
+        (None, None) => pen.missing("subnets", &options.at, "without amazonec2-subnet-id docker-machine took the first subnet of VPC and zone; here their ids are needed"),
     }
     if let Some(given) = options.text("amazonec2-vpc-id") {
         pen.note(&given.at, "`amazonec2-vpc-id` is not needed: the subnets say which VPC");
@@ -123,27 +136,7 @@ fn network(options: &Options, pen: &mut Pen<'_>) {
     if let Some(given) = options.text("amazonec2-zone") {
         pen.note(&given.at, "`amazonec2-zone` is not needed: the subnets say which zones");
     }
-    let groups = options.all("amazonec2-security-group");
-    let (ids, names): (Vec<&Given>, Vec<&Given>) = groups.iter().partition(|given| given.value.starts_with("sg-"));
-    if let Some(name) = names.first() {
-        pen.missing(
-            "security_groups",
-            &name.at,
-            format!("{} is the name of a security group; here ids are needed", shown_text(&name.value)),
-        );
-    } else if let Some(first) = ids.first() {
-        pen.set(
-            "security_groups",
-            &first.at,
-            Item::Array(ids.iter().map(|given| Node::text(&given.at, &given.value)).collect()),
-        );
-    } else {
-        pen.missing(
-            "security_groups",
-            &options.at,
-            "docker-machine made and used a security group named docker-machine; none is made here, and ids are needed",
-        );
-    }
+    security_groups(options, template, pen);
     if let Some((at, _)) = options.boolean("amazonec2-security-group-readonly") {
         pen.note(&at, "`amazonec2-security-group-readonly`: security groups are never changed here; the group must let the manager reach the SSH port");
     }
@@ -155,26 +148,65 @@ fn network(options: &Options, pen: &mut Pen<'_>) {
     }
 }
 
+/// Ids are kept. One name among them, and the list is the administrator's to write: with all that is known told there.
+fn security_groups(options: &Options, template: Option<&Given>, pen: &mut Pen<'_>) {
+    let groups = options.all("amazonec2-security-group").iter().filter(|given| !given.value.is_empty());
+    let (ids, names): (Vec<&Given>, Vec<&Given>) = groups.partition(|given| given.value.starts_with("sg-"));
+    let list = |groups: &[&Given]| groups.iter().map(|given| shown_text(&given.value)).collect::<Vec<_>>().join(", ");
+    match (names.as_slice(), ids.first(), template) {
+        ([_, ..], _, _) if pen.is_given("security_groups") => {
+            names.iter().chain(&ids).for_each(|given| pen.gives_way(&given.at, "security_groups"));
+        }
+        ([first, others @ ..], _, _) => {
+            let (is_name, ids_are) = if others.is_empty() {
+                ("is the name of a security group", "ids are needed")
+            } else {
+                ("are names of security groups", "their ids are needed")
+            };
+            let known = if ids.is_empty() { String::new() } else { format!(", beside [{}]", list(&ids)) };
+            let why = format!("{} {is_name}; here {ids_are}{known}", list(&names));
+            pen.missing("security_groups", &first.at, why);
+        }
+        ([], Some(first), _) => pen.set(
+            "security_groups",
+            &first.at,
+            Item::Array(ids.iter().map(|given| Node::text(&given.at, &given.value)).collect()),
+        ),
+        ([], None, Some(template)) => asks_template("security_groups", template, pen),
+        ([], None, None) => pen.missing(
+            "security_groups",
+            &options.at,
+            "docker-machine made and used a security group named docker-machine; none is made here, and ids are needed",
+        ),
+    }
+}
+
 fn market(options: &Options, pen: &mut Pen<'_>) {
     let spot = options.is_on("amazonec2-request-spot-instance");
     let at = options.boolean("amazonec2-request-spot-instance").map_or_else(|| options.at.clone(), |(at, _)| at);
-    pen.set_text("market", &at, if spot { "spot" } else { "on-demand" });
+    if spot {
+        pen.set_text("market", &at, "spot");
+    } else {
+        pen.set_default_text("market", &at, "on-demand");
+    }
     let cki = options.is_on("amazonec2-use-fleet") || options.text("amazonec2-launch-template").is_some();
     match (spot, options.raw("amazonec2-spot-price")) {
         (true, given) => {
-            pen.set("on_demand_fallback", &at, Item::Boolean(false));
-            pen.note(
-                &at,
-                "on_demand_fallback = false, as docker-machine has none; true lets jobs run when spot has no capacity",
-            );
+            if !pen.is_given("on_demand_fallback") {
+                pen.set_default("on_demand_fallback", &at, Item::Boolean(false));
+                pen.note(
+                    &at,
+                    "on_demand_fallback = false, as docker-machine has none; true lets jobs run when spot has no capacity",
+                );
+            }
             match given {
                 Some(given) if given.value.is_empty() => {
                     pen.note(&given.at, "an empty spot price is the on-demand price, which is the default here");
                 }
                 Some(given) => pen.set_text("spot_max_price", &given.at, &given.value),
-                None if cki => {}
+                None if cki || pen.is_given("spot_max_price") => {}
                 None => {
-                    pen.set_text("spot_max_price", &at, DEFAULT_SPOT_PRICE);
+                    pen.set_default_text("spot_max_price", &at, DEFAULT_SPOT_PRICE);
                     pen.note(&at, format!("no amazonec2-spot-price: docker-machine's default of {DEFAULT_SPOT_PRICE} USD is kept; without a limit fewer launches fail"));
                 }
             }
@@ -206,11 +238,11 @@ fn root_volume(options: &Options, pen: &mut Pen<'_>) {
     if let Some(given) = options.text("amazonec2-volume-kms-key") {
         volume.push("kms_key_id", Node::text(&given.at, &given.value));
     }
-    if !encrypted || kind.is_none_or(|given| given.value == DEFAULT_VOLUME) {
-        pen.note(
-            &options.at,
-            "the root volume is kept as docker-machine makes it; type = \"gp3\" and encrypted = true are better",
-        );
+    let speeds = |table: &&Table| table.get("iops").is_some() || table.get("throughput").is_some();
+    let user = pen.given("root_volume").and_then(Node::as_table);
+    if kind.is_none() && user.as_ref().is_some_and(speeds) {
+        // What has a speed of its own is no gp2.
+        volume.entries.retain(|(key, _)| key != "type");
     }
     if let Some(given) = options.text("amazonec2-device-name") {
         if given.value == DEFAULT_DEVICE {
@@ -221,6 +253,22 @@ fn root_volume(options: &Options, pen: &mut Pen<'_>) {
     }
     let place = options.at.clone();
     pen.set("root_volume", &place, Item::Table(volume));
+    plain_volume(options, pen);
+}
+
+/// docker-machine's volume is an old type, and in clear.
+fn plain_volume(options: &Options, pen: &mut Pen<'_>) {
+    let volume = pen.fleet().get("root_volume").and_then(Node::as_table);
+    let is_plain = volume.is_some_and(|volume| {
+        volume.get("type").and_then(Node::as_str) == Some(DEFAULT_VOLUME)
+            || volume.get("encrypted").is_some_and(|node| matches!(node.item, Item::Boolean(false)))
+    });
+    if is_plain {
+        pen.note(
+            &options.at,
+            "the root volume is kept as docker-machine makes it; type = \"gp3\" and encrypted = true are better",
+        );
+    }
 }
 
 fn identity(options: &Options, pen: &mut Pen<'_>) {
@@ -228,7 +276,7 @@ fn identity(options: &Options, pen: &mut Pen<'_>) {
         pen.set_text("instance_profile", &given.at, &given.value);
     }
     if let Some(given) = options.text("amazonec2-tags") {
-        tags(given, pen);
+        tags(given, options, pen);
     }
     if let Some(given) = options.text("amazonec2-userdata") {
         userdata(given, pen);
@@ -242,12 +290,16 @@ fn identity(options: &Options, pen: &mut Pen<'_>) {
 }
 
 /// `k1,v1,k2,v2`
-fn tags(given: &Given, pen: &mut Pen<'_>) {
+fn tags(given: &Given, options: &Options, pen: &mut Pen<'_>) {
     let words: Vec<&str> = given.value.split(',').map(str::trim).collect();
-    let mut table = Table::empty(&given.at);
+    let mut table = Table::empty(&options.at);
     for pair in words.chunks(2) {
         match pair {
             [key, _] if *key == "Name" => pen.note(&given.at, "the tag `Name` is left out: every worker gets its own"),
+            [key, _] if names::whose_tag(key).is_some() => {
+                let whose = names::whose_tag(key).unwrap_or_default();
+                pen.note(&given.at, format!("the tag {} is left out: {whose}", shown_text(key)));
+            }
             [key, value] => {
                 table.entries.retain(|(other, _)| other != key);
                 table.push(key, Node::text(&given.at, *value));
@@ -263,25 +315,30 @@ fn tags(given: &Given, pen: &mut Pen<'_>) {
 
 /// A script can run here as well, at the end of boot; a cloud-config document cannot.
 fn userdata(given: &Given, pen: &mut Pen<'_>) {
+    if pen.is_given("setup_script") {
+        pen.gives_way(&given.at, "setup_script");
+        return;
+    }
     let path = &given.value;
-    match files::read_small(Path::new(path), USERDATA_BYTES_MAX).map(|content| content.starts_with("#!")) {
+    let whole = pen.outside().directory.join(path);
+    match files::read_small(&whole, USERDATA_BYTES_MAX).map(|content| content.starts_with("#!")) {
         Ok(true) => {
             pen.set_text("setup_script", &given.at, path);
             pen.note(&given.at, "`amazonec2-userdata` runs as setup_script, at the end of boot, as root");
         }
-        Ok(false) => pen.missing(
-            "setup_script",
-            &given.at,
-            format!(
-                "{} is no script (#!) and cannot be merged with our user-data; write what it does as a script",
-                shown_text(path)
-            ),
-        ),
-        Err(error) => pen.missing(
-            "setup_script",
-            &given.at,
-            format!("cannot read the user-data file {}: {error}", shown_text(path)),
-        ),
+        Ok(false) => {
+            let script = format!("{path}.sh");
+            let why = format!(
+                "{} is no script (#!) and cannot be merged with our user-data; write what it does as a script, say {}",
+                shown_text(path),
+                shown_text(&script)
+            );
+            pen.missing_but("setup_script", &given.at, why, script);
+        }
+        Err(error) => {
+            let why = format!("cannot read the user-data file {}: {error}", shown_text(path));
+            pen.missing_but("setup_script", &given.at, why, path.clone());
+        }
     }
 }
 
@@ -294,11 +351,12 @@ fn connection(options: &Options, pen: &mut Pen<'_>) {
             pen.set_text("address", &at, "private");
             pen.note(&at, "workers get no public address here; with docker-machine each had one, unused and paid for");
         }
-        (None, None) => pen.set_text("address", &options.at, "public"),
+        (None, None) => pen.set_default_text("address", &options.at, "public"),
     }
-    let at = |given: Option<&Given>| given.map_or_else(|| options.at.clone(), |given| given.at.clone());
-    let user = options.text("amazonec2-ssh-user");
-    pen.set_text("ssh_user", &at(user), user.map_or(DEFAULT_USER, |given| &given.value));
+    match options.text("amazonec2-ssh-user") {
+        Some(given) => pen.set_text("ssh_user", &given.at, &given.value),
+        None => pen.set_default_text("ssh_user", &options.at, DEFAULT_USER),
+    }
     if let Some((at, port)) = options.integer("amazonec2-ssh-port") {
         pen.set("ssh_port", &at, Item::Integer(port));
     }

@@ -3,8 +3,8 @@
 use super::super::node::{Item, Node, Table};
 use super::super::reader::nearest;
 use super::options::Options;
-use super::translation::{Pen, Surroundings, Translation};
-use super::{autoscaling, engine, launch};
+use super::translation::{Outside, Pen, Section};
+use super::{autoscaling, engine, launch, limits};
 
 /// Every key of the table. Source: gitlab-runner, `common/config.go`.
 const KEYS: [&str; 16] = [
@@ -27,10 +27,10 @@ const KEYS: [&str; 16] = [
 ];
 
 /// Translates a section whose executor is `docker+machine`.
-pub(crate) fn translate(section: &Table, surroundings: &Surroundings) -> Translation {
-    let mut pen = Pen::new(section);
+pub(crate) fn translate(section: &Table, outside: &Outside<'_>) -> Section {
+    let mut pen = Pen::new(section, "machine", outside);
     match section.get_any_case("machine").map(|node| (node, node.as_table())) {
-        Some((_, Some(machine))) => table(machine, surroundings, &mut pen),
+        Some((_, Some(machine))) => table(machine, &mut pen),
         Some((node, None)) => pen.error(&node.at, "not a table; write [runners.machine]"),
         None => pen.error(
             &section.at.key("machine"),
@@ -38,10 +38,11 @@ pub(crate) fn translate(section: &Table, surroundings: &Surroundings) -> Transla
         ),
     }
     around(&mut pen);
-    pen.finish("machine")
+    limits::clamp(&mut pen);
+    pen.finish()
 }
 
-fn table(machine: &Table, surroundings: &Surroundings, pen: &mut Pen<'_>) {
+fn table(machine: &Table, pen: &mut Pen<'_>) {
     for (key, node) in &machine.entries {
         if !KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)) {
             let hint = nearest(key, &KEYS).map(|key| format!("; did you mean `{key}`?")).unwrap_or_default();
@@ -66,23 +67,21 @@ fn table(machine: &Table, surroundings: &Surroundings, pen: &mut Pen<'_>) {
         }
     }
     name(machine, pen);
-    let options = Options::read(machine, surroundings, pen);
+    let options = Options::read(machine, pen);
     launch::translate(&options, pen);
     engine::translate(&options, pen);
-    let mut idle = Table::empty(&machine.at);
-    autoscaling::idle_values(machine, &mut idle, pen);
-    for (key, node) in idle.entries {
-        pen.set(&key, &node.at, node.item);
-    }
+    let idle = autoscaling::idle_values(machine, pen);
+    pen.set_all(idle);
     for (old, new) in [("MaxBuilds", "max_jobs"), ("MaxGrowthRate", "max_booting")] {
         if let Some(node) = machine.get_any_case(old) {
-            pen.set(new, &node.at, node.item.clone());
+            let count = pen.not_below_zero(node);
+            pen.set(new, &node.at, count.item);
         }
     }
     if let Some(node) = machine.get_any_case("MaxRemovalAttempts") {
         pen.note(&node.at, "left out: a worker that still exists is never given up on");
     }
-    autoscaling::translate(machine, surroundings, pen);
+    autoscaling::translate(machine, pen);
 }
 
 /// docker-machine needs a name with `%s`; here workers are named by EC2.

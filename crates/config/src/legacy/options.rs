@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::node::{At, Node, shown_text};
 use super::super::reader::nearest;
 use super::flags::{self, Flag, Kind};
-use super::translation::{Pen, Surroundings};
+use super::translation::Pen;
 
 /// Values whose text must not be shown.
 const SECRET: [&str; 3] = ["amazonec2-access-key", "amazonec2-secret-key", "amazonec2-session-token"];
@@ -31,7 +31,7 @@ pub(crate) struct Options {
 
 impl Options {
     /// Reads `MachineOptions` and `MachineOptionsWithName`, then the environment for what they do not give.
-    pub(crate) fn read(machine: &super::super::node::Table, surroundings: &Surroundings, pen: &mut Pen<'_>) -> Self {
+    pub(crate) fn read(machine: &super::super::node::Table, pen: &mut Pen<'_>) -> Self {
         let mut options = Self { at: machine.at.key("MachineOptions"), given: BTreeMap::new() };
         for (key, templates) in [("MachineOptions", false), ("MachineOptionsWithName", true)] {
             let Some(node) = machine.get_any_case(key) else { continue };
@@ -46,7 +46,7 @@ impl Options {
                 options.take(element, templates, pen);
             }
         }
-        options.defaults(surroundings, pen);
+        options.defaults(pen);
         options.warn_of_repeated(pen);
         options
     }
@@ -86,7 +86,8 @@ impl Options {
 
     /// Option beats environment; a list is joined with the environment, unless it is one of the driver's own, where the
     /// variable alone has no effect.
-    fn defaults(&mut self, surroundings: &Surroundings, pen: &mut Pen<'_>) {
+    fn defaults(&mut self, pen: &mut Pen<'_>) {
+        let surroundings = pen.outside().surroundings;
         for flag in flags::FLAGS {
             let Some(variable) = flag.variable else { continue };
             let Some(value) = surroundings.environment.get(variable).filter(|value| !value.is_empty()) else {
