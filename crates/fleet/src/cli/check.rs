@@ -136,6 +136,8 @@ fn line(runner: &Runner) -> String {
         None => "does not see the queue".to_owned(),
     };
     let idle = match fleet.idle_count {
+        // With a factor it follows the slots in use, between the two.
+        IdleCount::Fixed(count) if fleet.idle_scale_factor > 0.0 => format!("{} to {count}", fleet.idle_count_min),
         IdleCount::Fixed(count) => count.to_string(),
         IdleCount::Auto => "as many as the forecast says".to_owned(),
     };

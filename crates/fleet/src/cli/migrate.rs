@@ -4,13 +4,14 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use runner_fleet_config as config;
-use runner_fleet_config::{Problems, Surroundings};
+use runner_fleet_config::Surroundings;
 
 /// Turn a docker+machine or docker-autoscaler config.toml into ours, on standard output.
 ///
 /// Every option that is not kept as it was gets a comment line that says why; every key that only you can know gets a
-/// line that begins with "TO DO". The old file is not changed. Tokens are written as they stand in it. Exit code 0 when
-/// the file could be translated, 2 when not.
+/// line that begins with "TO DO", and until it is done `check` refuses the result. The old file is not changed. Tokens
+/// are written as they stand in it. Exit code 0 when the file could be translated, 2 when not: then nothing is printed
+/// but the problems, on standard error.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example:\n  runner-fleet migrate /etc/gitlab-runner/config.toml --manager ci-eu > config.toml")]
 pub struct MigrateArgs {
@@ -27,11 +28,11 @@ pub struct MigrateArgs {
     pub timezone: Option<String>,
 }
 
-/// Prints the translated file, or the problems; the exit code is 0 or 2.
+/// Prints the translated file to `out`, or the problems to `err`; the exit code is 0 or 2.
 ///
 /// # Errors
-/// When `out` cannot be written to.
-pub fn run(args: &MigrateArgs, out: &mut dyn Write) -> Result<u8, std::io::Error> {
+/// When they cannot be written to.
+pub fn run(args: &MigrateArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<u8, std::io::Error> {
     let MigrateArgs { file, manager, env_file, timezone } = args;
     let migrated = config::read_file(file).and_then(|text| {
         let environment = match env_file {
@@ -41,17 +42,13 @@ pub fn run(args: &MigrateArgs, out: &mut dyn Write) -> Result<u8, std::io::Error
         let surroundings = surroundings(&environment, timezone.as_deref());
         config::migrate(&text, &file.display().to_string(), manager, &surroundings)
     });
-    print(migrated, out)
-}
-
-fn print(migrated: Result<String, Problems>, out: &mut dyn Write) -> Result<u8, std::io::Error> {
     match migrated {
         Ok(text) => {
             write!(out, "{text}")?;
             Ok(0)
         }
         Err(problems) => {
-            writeln!(out, "{problems}")?;
+            writeln!(err, "{problems}")?;
             Ok(2)
         }
     }

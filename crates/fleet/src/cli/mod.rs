@@ -174,7 +174,7 @@ fn dispatch(
         Command::Simulate(args) => simulate::run(global, args, out, err),
         Command::Record(args) => record::run(global, args, out),
         Command::Demo(args) => demo::run(args, out, err),
-        Command::Migrate(args) => migrate::run(args, out).map(ExitCode::from).map_err(CliError::from),
+        Command::Migrate(args) => migrate::run(args, out, err).map(ExitCode::from).map_err(CliError::from),
         Command::Schema(_) => schema::run(out),
         Command::IamPolicy(args) => iam_policy::run(global, args, out, err),
         Command::Completions(args) => shell::completions(args, out),

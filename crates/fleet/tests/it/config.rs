@@ -135,15 +135,46 @@ fn defaults_come_from_the_old_services_environment() {
     fs::write(&file, old).unwrap();
     fs::write(&env_file, "Environment=AWS_DEFAULT_REGION=eu-west-1\nexport AWS_SUBNET_ID=\"subnet-9\"\nAWS_SECRET_ACCESS_KEY=verysecret\n").unwrap();
     let args = MigrateArgs { file, manager: "ci".into(), env_file: Some(env_file), timezone: None };
-    let mut out = Vec::new();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
 
-    let code = migrate::run(&args, &mut out).unwrap();
+    let code = migrate::run(&args, &mut out, &mut err).unwrap();
 
     let text = String::from_utf8(out).unwrap();
-    assert_eq!(code, 0);
+    assert_eq!((code, err.len()), (0, 0));
     assert!(text.contains("region = \"eu-west-1\"") && text.contains("subnets = [\"subnet-9\"]"), "{text}");
     assert!(text.contains("comes from the environment: AWS_DEFAULT_REGION"), "{text}");
     assert!(!text.contains("verysecret"), "{text}");
+}
+
+/// `migrate old > new` with a file that cannot be translated: `new` is empty, and the person sees why.
+#[test]
+fn migrates_problems_are_told_on_standard_error() {
+    let file = golden_dir().join("migrate/refused.toml");
+    let args = MigrateArgs { file, manager: "ci".into(), env_file: None, timezone: None };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+
+    let code = migrate::run(&args, &mut out, &mut err).unwrap();
+
+    assert_eq!((code, out.len()), (2, 0));
+    assert!(String::from_utf8(err).unwrap().contains("refused.toml: "));
+}
+
+#[test]
+fn the_summary_says_between_what_a_factor_keeps_idle() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    let summary = |idle: &str| {
+        fs::write(&path, MINIMAL.replace("  ami =", &format!("  {idle}\n  ami ="))).unwrap();
+        let mut out = Vec::new();
+        check::run(&CheckArgs { silent: false }, &path, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let with_factor = summary("idle_count = 5\n  idle_scale_factor = 1.0");
+    assert!(with_factor.contains(", 0 to 5 idle for 300s"), "{with_factor}");
+    let with_floor = summary("idle_count = 8\n  idle_count_min = 2\n  idle_scale_factor = 0.5");
+    assert!(with_floor.contains(", 2 to 8 idle for 300s"), "{with_floor}");
+    let without = summary("idle_count = 5");
+    assert!(without.contains(", 5 idle for 300s"), "{without}");
 }
 
 #[test]
@@ -157,7 +188,7 @@ fn gitlab_runners_keys_are_passed_on_as_written() {
     let text = r#"
 concurrent = 1
 sentry_dsn = "https://x@example.com/1"
-[session_server]
+[experimental]
 session_timeout = 1800
 [fleet]
 manager = "ci"
@@ -197,7 +228,7 @@ limit = 1
         ["volumes", "image", "unknown_to_everybody"]
     );
     assert_eq!(section["feature_flags"].as_table().unwrap().keys().collect::<Vec<_>>(), ["FF_B", "FF_A"]);
-    assert_eq!(config.global.keys().collect::<Vec<_>>(), ["sentry_dsn", "session_server"]);
+    assert_eq!(config.global.keys().collect::<Vec<_>>(), ["sentry_dsn", "experimental"]);
 }
 
 #[test]
