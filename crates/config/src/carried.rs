@@ -46,6 +46,14 @@ pub(crate) fn section(section: &mut Table, told: &mut Vec<Note>) {
     }
 }
 
+/// Whether [`section`] says what becomes of this key of a section, or of its cache.
+pub(crate) fn answers(table: &Table, key: &str) -> bool {
+    let is = |known: &str| known.eq_ignore_ascii_case(key);
+    let place = table.at.path();
+    (place.ends_with(']') && RENAMED.iter().any(|(old, _)| is(old)))
+        || (place.ends_with(".cache") && OF_S3.iter().any(|known| is(known)))
+}
+
 fn rename(section: &mut Table, old: &str, new: &str, told: &mut Vec<Note>) {
     let is_there = section.get_any_case(new).is_some();
     let Some(place) = section.entries.iter().position(|(key, _)| key.eq_ignore_ascii_case(old)) else { return };
@@ -75,7 +83,8 @@ fn flat_keys_of_s3(cache: &mut Table, told: &mut Vec<Note>) {
         let at = node.at.clone();
         match table_mut(cache, "s3").filter(|_| is_s3) {
             Some(s3) if s3.get_any_case(&key).is_none() => {
-                s3.push(&key, node);
+                let known = OF_S3.iter().find(|known| known.eq_ignore_ascii_case(&key));
+                s3.push(known.copied().unwrap_or(&key), node);
                 told.push(moved(&at));
             }
             Some(_) => told.push(Note::new(&at, "left out: [runners.cache.s3] has this key, too")),

@@ -1,6 +1,7 @@
 //! Keys that nobody reads: misspelt, in the wrong table, or of some other program. GitLab Runner says nothing about
 //! them, so that a limit that is none is found out by the bill.
 
+use super::carried;
 use super::fleet;
 use super::gitlab_keys::{FILE, Keys, RUNNER};
 use super::node::{Item, Node, Table};
@@ -58,6 +59,8 @@ fn in_table(table: &Table, keys: &Keys, report: &mut Report) {
         if keys.canonical(name).is_some() {
             let inside = keys.inside(name).filter(|_| !READ_ELSEWHERE.contains(&name.as_str()));
             inside.into_iter().for_each(|keys| tables(node, |table| in_table(table, keys, report)));
+        } else if carried::answers(table, name) {
+            // Told where it is renamed or moved.
         } else if fleet::KEYS.iter().any(|key| key.name == name) {
             report.warn(&node.at, format!("has no effect here; write `{name}` in [runners.fleet]"));
         } else {

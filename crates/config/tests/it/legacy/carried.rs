@@ -27,7 +27,7 @@ fn the_new_name_wins_over_the_old_one() {
     let old = plain_machine(&[], "Pre_Clone_Script = \"old\"\npre_get_sources_script = \"new\"");
     let new = old.same();
     new.says(&[("pre_get_sources_script", "\"new\""), ("Pre_Clone_Script", "")]);
-    assert!(new.word("runners[0].Pre_Clone_Script").contains("left out"));
+    assert!(new.word("runners[0].pre_clone_script").contains("left out"));
 }
 
 /// In a file of our own form, too.
@@ -64,7 +64,7 @@ fn cache_keys_written_flat_move_into_their_table() {
     let new = plain_machine(&[], flat).same();
     new.says(&[
         ("cache/s3/ServerAddress", "\"s3.amazonaws.com\""),
-        ("cache/s3/accesskey", "\"invented\""),
+        ("cache/s3/AccessKey", "\"invented\""),
         ("cache/s3/BucketName", "\"ci-cache-example\""),
         ("cache/s3/Insecure", "false"),
         ("cache/ServerAddress", ""),
