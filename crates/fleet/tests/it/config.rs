@@ -166,7 +166,7 @@ fn the_summary_says_between_what_a_factor_keeps_idle() {
     let summary = |idle: &str| {
         fs::write(&path, MINIMAL.replace("  ami =", &format!("  {idle}\n  ami ="))).unwrap();
         let mut out = Vec::new();
-        check::run(&CheckArgs { silent: false }, &path, &mut out).unwrap();
+        check::run(&CHECK, &path, false, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
     let with_factor = summary("idle_count = 5\n  idle_scale_factor = 1.0");
