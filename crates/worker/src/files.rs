@@ -27,6 +27,7 @@ pub(super) const AGENT: &str = script!(
     "files/agent/fit.sh",
     "files/agent/report.sh",
     "files/agent/configure.sh",
+    "files/agent/host_key.sh",
     "files/agent/fence.sh",
     "files/agent/stop.sh",
     "files/agent/runner.sh",

@@ -42,7 +42,7 @@ pub mod user_data;
 mod wiring;
 
 pub use agent::{AGENT_PATH, AgentCommand, AgentExit, AgentLineError, BEAT, LINE_MAX, parse_line};
-pub use bundle::bundle;
+pub use bundle::{bundle, host_key_bundle};
 pub use docker_config::{docker_config, docker_config_for};
 pub use files::HELPER_PATH;
 pub use render::{Rendered, render};

@@ -4,5 +4,7 @@
 
 mod agent;
 mod connections;
+mod first_contact;
 pub(crate) mod server;
 mod sessions;
+mod system;

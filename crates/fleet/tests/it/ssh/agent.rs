@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
@@ -15,7 +15,7 @@ use russh::server::Msg;
 use russh::{Channel, ChannelMsg};
 use tokio::sync::{mpsc, watch};
 
-use super::server::{Script, Server, exit, script, soon, stdin};
+use super::server::{Script, Server, exit, handed_over, script, soon, stdin};
 
 /// What the agent says next, however odd.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,10 @@ pub(super) struct Worker {
     pub(super) answers: Arc<Mutex<(u32, String)>>,
     /// How many connections are refused first.
     pub(super) refusals: Arc<AtomicUsize>,
+    /// Whether its sshd goes on showing the key that it has, whatever the agent was given.
+    pub(super) keeps_key: Arc<AtomicBool>,
+    /// What its sshd shows from the next connection on.
+    next_key: Arc<Mutex<Option<PrivateKey>>>,
     server: Arc<Mutex<Option<Server>>>,
     cut: watch::Sender<u32>,
     told: mpsc::UnboundedSender<String>,
@@ -79,6 +83,8 @@ impl Worker {
             missing: Arc::default(),
             answers: Arc::default(),
             refusals: Arc::default(),
+            keeps_key: Arc::default(),
+            next_key: Arc::default(),
             server: Arc::default(),
             cut: watch::Sender::new(0),
             told,
@@ -89,8 +95,8 @@ impl Worker {
     }
 
     /// From now on it shows this host key.
-    pub(super) fn shows(&self, manager: &ManagerKey, key: PrivateKey) {
-        *self.server.lock().unwrap() = Some(Server::with_host_key(manager, key, self.script()));
+    pub(super) fn shows(&self, key: PrivateKey) {
+        *self.next_key.lock().unwrap() = Some(key);
     }
 
     pub(super) fn logins(&self) -> usize {
@@ -126,6 +132,8 @@ impl Worker {
         let _ = self.told.send(format!("{verb} {input}").trim().to_owned());
         if status == 0 {
             match verb {
+                "host-key" if self.keeps_key.load(Ordering::Relaxed) => {}
+                "host-key" => self.shows(handed_over(&input)),
                 "configure" | "unfence" => self.runner("serving"),
                 "fence" => self.runner("fenced"),
                 "stop" => self.runner("stopped"),
@@ -181,7 +189,13 @@ impl Dial for Worker {
             if worker.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
-            let mut far = worker.server.lock().unwrap().as_ref().unwrap().wire();
+            let mut far = {
+                let (mut server, next_key) = (worker.server.lock().unwrap(), worker.next_key.lock().unwrap().take());
+                if let Some(key) = next_key {
+                    *server = server.as_ref().map(|server| server.showing(key));
+                }
+                server.as_ref().unwrap().wire()
+            };
             let (near, mut middle) = tokio::io::duplex(64 * 1024);
             let mut cut = worker.cut.subscribe();
             tokio::spawn(async move {

@@ -43,14 +43,13 @@ impl Server {
     }
 
     pub(crate) fn with_host_key(manager: &ManagerKey, key: PrivateKey, script: Script) -> Self {
-        let config = server::Config {
-            keys: vec![key],
-            auth_rejection_time: Duration::ZERO,
-            auth_rejection_time_initial: Some(Duration::ZERO),
-            ..server::Config::default()
-        };
         let trusted = PublicKey::from_openssh(&manager.public_openssh()).unwrap();
-        Self { config: Arc::new(config), trusted, script, logins: Arc::default() }
+        Self { config: config(key), trusted, script, logins: Arc::default() }
+    }
+
+    /// The same server with another host key.
+    pub(crate) fn showing(&self, key: PrivateKey) -> Self {
+        Self { config: config(key), ..self.clone() }
     }
 
     /// A new connection to it.
@@ -71,8 +70,22 @@ impl Server {
     }
 }
 
+fn config(key: PrivateKey) -> Arc<server::Config> {
+    Arc::new(server::Config {
+        keys: vec![key],
+        auth_rejection_time: Duration::ZERO,
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        ..server::Config::default()
+    })
+}
+
 pub(crate) fn pinned(manager: &ManagerKey) -> HostPublicKey {
     HostPublicKey::parse(&manager.host_key("test").public_openssh).unwrap()
+}
+
+/// The host key that the input of `agent host-key` brings.
+pub(crate) fn handed_over(input: &str) -> PrivateKey {
+    PrivateKey::from_openssh(&input[input.find("-----BEGIN").unwrap()..]).unwrap()
 }
 
 pub(crate) fn stranger(algorithm: Algorithm) -> PrivateKey {

@@ -17,10 +17,11 @@ use russh::server::Msg;
 use russh::{Channel, ChannelMsg};
 use secrecy::ExposeSecret;
 use serde_json::json;
+use tokio::io::DuplexStream;
 use tokio::sync::watch;
 
 use super::gitlab::PROJECT;
-use crate::ssh::server::{Server, exit, script, stdin};
+use crate::ssh::server::{Script, Server, exit, handed_over, script, stdin};
 
 /// Between two reports that say the same, of the service's own time.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
@@ -37,7 +38,10 @@ pub(super) struct Workers {
 /// One of them.
 #[derive(Clone)]
 pub(super) struct Worker {
-    server: Server,
+    manager: Arc<ManagerKey>,
+    /// What its sshd shows.
+    host_key: Arc<Mutex<PrivateKey>>,
+    work: Script,
     state: watch::Sender<State>,
     told: Arc<Mutex<Vec<String>>>,
 }
@@ -70,19 +74,25 @@ impl Workers {
 
 impl Dial for Workers {
     fn dial(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Wire>>> {
-        let wire = self.at(address.ip()).server.wire();
+        let wire = self.at(address.ip()).wire();
         Box::pin(async move { Ok(Box::new(wire) as Box<dyn Wire>) })
     }
 }
 
 impl Worker {
-    fn boot(manager: &ManagerKey, runner: &str, clock: Clock) -> Self {
+    fn boot(manager: &Arc<ManagerKey>, runner: &str, clock: Clock) -> Self {
         let fresh = State { runner: "absent", jobs: BTreeSet::new(), started: 0, idle_since: clock.now() };
         let (state, told) = (watch::Sender::new(fresh), Arc::<Mutex<Vec<String>>>::default());
-        let agent = Agent { state: state.clone(), told: Arc::clone(&told), clock };
-        let work = script(move |command, channel| agent.clone().act(command, channel));
         let host_key = PrivateKey::from_openssh(manager.host_key(runner).private_openssh.expose_secret()).unwrap();
-        Self { server: Server::with_host_key(manager, host_key, work), state, told }
+        let host_key = Arc::new(Mutex::new(host_key));
+        let agent = Agent { host_key: Arc::clone(&host_key), state: state.clone(), told: Arc::clone(&told), clock };
+        let work = script(move |command, channel| agent.clone().act(command, channel));
+        Self { manager: Arc::clone(manager), host_key, work, state, told }
+    }
+
+    fn wire(&self) -> DuplexStream {
+        let shown = self.host_key.lock().unwrap().clone();
+        Server::with_host_key(&self.manager, shown, Arc::clone(&self.work)).wire()
     }
 
     /// The verbs that it was told, without its configuration.
@@ -115,6 +125,7 @@ impl Worker {
 /// The program on the worker.
 #[derive(Clone)]
 struct Agent {
+    host_key: Arc<Mutex<PrivateKey>>,
     state: watch::Sender<State>,
     told: Arc<Mutex<Vec<String>>>,
     clock: Clock,
@@ -128,6 +139,10 @@ impl Agent {
         }
         let input = String::from_utf8(stdin(&mut channel).await).unwrap();
         self.told.lock().unwrap().push(format!("{verb} {input}"));
+        if verb == "host-key" {
+            *self.host_key.lock().unwrap() = handed_over(&input);
+            return exit(&channel, 0).await;
+        }
         let becomes = match verb {
             "configure" | "unfence" => "serving",
             "fence" => "fenced",
