@@ -56,6 +56,7 @@ configure() {
         die 7 "the bundle was cut; nothing was changed"
     lock
     if [ -e "$RUN/stopping" ] || [ -e "$RUN/interruption" ]; then die 6 "this worker is ending"; fi
+    if $single && [ -e "$RUN/took-job" ]; then die 6 "this single-use worker has its job"; fi
     echo "$id" | cmp -s - "$SYSTEM_ID" || echo "$id" | put "$SYSTEM_ID" || die 1 "cannot write $SYSTEM_ID"
     printf '%s\n' "$name" | put "$RUN/name" || die 1 "cannot write $RUN/name"
     unpack $((full + without_ecr)) "$fenced" "$FENCED"
