@@ -22,6 +22,9 @@ pub struct WorkerPolicy {
     pub push: bool,
     /// The caches whose addresses the workers sign with their role.
     pub caches: BTreeSet<CacheRights>,
+    /// Whether the rights hold only where a call comes through a VPC endpoint of the VPC that the worker itself is in:
+    /// credentials that were taken elsewhere are worth nothing then.
+    pub vpc_endpoints: bool,
 }
 
 /// An account's registry in a region.
@@ -44,18 +47,32 @@ pub const LOGIN: &str = "ecr:GetAuthorizationToken";
 /// The login to the public registries.
 pub const PUBLIC_LOGIN: [&str; 2] = ["ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"];
 
+/// In which VPC the instance is whose role calls; absent where no instance's role does. Source: IAM User Guide, "AWS global
+/// condition context keys".
+const INSTANCE_VPC: &str = "aws:EC2InstanceSourceVPC";
+/// Through which VPC's endpoint the call came; absent without one, and then nothing equals it.
+const CALLERS_VPC: &str = "${aws:SourceVpc}";
+
 /// The policy for the workers' role; `None`: the workers need no role.
 pub fn worker_policy(input: &WorkerPolicy) -> Option<Value> {
-    let WorkerPolicy { registries, public, repositories: _, push, caches } = input;
+    let WorkerPolicy { registries, public, repositories: _, push, caches, vpc_endpoints } = input;
+    let allow = |sid: &str, action: Value, resource: Value| {
+        let mut statement = json!({ "Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource });
+        if *vpc_endpoints {
+            statement["Condition"] = json!({ "StringEquals": { INSTANCE_VPC: CALLERS_VPC } });
+        }
+        statement
+    };
     let resources: BTreeSet<String> = registries.iter().flat_map(|registry| registry.arns(input)).collect();
     let mut statements = Vec::new();
     if !resources.is_empty() {
-        statements.push(json!({ "Sid": "EcrLogin", "Effect": "Allow", "Action": LOGIN, "Resource": "*" }));
-        statements.push(json!({ "Sid": "EcrPull", "Effect": "Allow", "Action": PULL, "Resource": resources }));
+        statements.push(allow("EcrLogin", json!(LOGIN), json!("*")));
+        statements.push(allow("EcrPull", json!(PULL), json!(resources)));
         if *push {
-            statements.push(json!({ "Sid": "EcrPush", "Effect": "Allow", "Action": PUSH, "Resource": resources }));
+            statements.push(allow("EcrPush", json!(PUSH), json!(resources)));
         }
     }
+    // The public registries' API has no VPC endpoint.
     if *public {
         statements.push(json!({ "Sid": "EcrPublicLogin", "Effect": "Allow", "Action": PUBLIC_LOGIN, "Resource": "*" }));
     }
@@ -111,10 +128,25 @@ mod tests {
             registries: BTreeSet::from([registry("123456789012", "eu-central-1")]),
             repositories: ["team", "other/*", "/base/"].map(str::to_owned).into(),
             push: true,
-            public: false,
-            caches: BTreeSet::new(),
+            ..WorkerPolicy::default()
         };
         insta::assert_snapshot!("worker_policy_push", pretty(&policy));
+    }
+
+    /// Of the public registries' login alone it cannot be demanded.
+    #[test]
+    fn through_vpc_endpoints_every_private_right_has_the_condition() {
+        let registries = BTreeSet::from([registry("123456789012", "eu-central-1")]);
+        let input =
+            WorkerPolicy { registries, public: true, push: true, vpc_endpoints: true, ..WorkerPolicy::default() };
+        let same_vpc = json!({ "StringEquals": { "aws:EC2InstanceSourceVPC": "${aws:SourceVpc}" } });
+        let policy = worker_policy(&input).unwrap();
+        for statement in policy["Statement"].as_array().unwrap() {
+            let expected = if statement["Sid"] == "EcrPublicLogin" { &Value::Null } else { &same_vpc };
+            assert_eq!(&statement["Condition"], expected, "{statement}");
+        }
+        let without = worker_policy(&WorkerPolicy { vpc_endpoints: false, ..input }).unwrap();
+        assert!(!without.to_string().contains("Condition"));
     }
 
     #[test]

@@ -67,6 +67,10 @@ pub(super) struct IamPolicyArgs {
     /// Workers: let jobs push with the worker's role, too. Better, a job that pushes assumes a role of its own.
     #[arg(long)]
     push: bool,
+    /// Workers: let the role be used only through VPC endpoints of the VPC that the worker is in, so that credentials
+    /// that a job takes elsewhere are worth nothing. Needs the endpoints ecr.api and ecr.dkr, with private DNS.
+    #[arg(long)]
+    vpc_endpoints: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -233,6 +237,7 @@ fn worker_input(runners: &[&Runner], args: &IamPolicyArgs) -> WorkerPolicy {
         repositories: args.repositories.iter().cloned().collect(),
         push: args.push,
         caches: runners.iter().filter_map(|runner| cache_rights(runner, args.region.as_deref())).collect(),
+        vpc_endpoints: args.vpc_endpoints,
     }
 }
 

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use runner_fleet::live::clock::Clock;
-use runner_fleet::live::connection::{
-    Connections, Dial, HostKeys, Provision, Provisioner, Timeouts, Wire,
-};
+use runner_fleet::live::connection::{Connections, Dial, HostKeys, Provision, Provisioner, Timeouts, Wire};
 use runner_fleet::ssh::ManagerKey;
 use runner_fleet_engine::backoff::Doubling;
 use runner_fleet_engine::{
