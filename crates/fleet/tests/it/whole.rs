@@ -4,6 +4,7 @@
 //! If these broke, the parts would still be right one by one, and the fleet would not work.
 
 mod gitlab;
+mod hostile;
 mod service;
 mod workers;
 

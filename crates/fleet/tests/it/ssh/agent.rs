@@ -15,7 +15,7 @@ use russh::server::Msg;
 use russh::{Channel, ChannelMsg};
 use tokio::sync::{mpsc, watch};
 
-use super::server::{Script, Server, exit, handed_over, script, soon, stdin};
+use super::server::{Manner, Script, Server, exit, handed_over, script, soon, stdin};
 
 /// What the agent says next, however odd.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub(super) enum Say {
     Runner(&'static str),
     /// These bytes.
     Raw(Vec<u8>),
+    /// This line a million times, as fast as it is taken.
+    Flood(String),
     /// Nothing at all.
     Nothing,
 }
@@ -43,6 +45,8 @@ pub(super) struct Worker {
     pub(super) keeps_key: Arc<AtomicBool>,
     /// What its sshd shows from the next connection on.
     next_key: Arc<Mutex<Option<PrivateKey>>>,
+    flooded: Arc<AtomicUsize>,
+    ignores_stops: Arc<AtomicBool>,
     server: Arc<Mutex<Option<Server>>>,
     cut: watch::Sender<u32>,
     told: mpsc::UnboundedSender<String>,
@@ -85,6 +89,8 @@ impl Worker {
             refusals: Arc::default(),
             keeps_key: Arc::default(),
             next_key: Arc::default(),
+            flooded: Arc::default(),
+            ignores_stops: Arc::default(),
             server: Arc::default(),
             cut: watch::Sender::new(0),
             told,
@@ -97,6 +103,20 @@ impl Worker {
     /// From now on it shows this host key.
     pub(super) fn shows(&self, key: PrivateKey) {
         *self.next_key.lock().unwrap() = Some(key);
+    }
+
+    /// From now on a stop is answered well, and nothing comes of it.
+    pub(super) fn ignores_stops(&self) {
+        self.ignores_stops.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn behaves(&self, manner: Manner) {
+        *self.server.lock().unwrap().as_ref().unwrap().manner.lock().unwrap() = manner;
+    }
+
+    /// How many lines it has got rid of so far, where it says them without end.
+    pub(super) fn flooded(&self) -> usize {
+        self.flooded.load(Ordering::Relaxed)
     }
 
     pub(super) fn logins(&self) -> usize {
@@ -136,12 +156,22 @@ impl Worker {
                 "host-key" => self.shows(handed_over(&input)),
                 "configure" | "unfence" => self.runner("serving"),
                 "fence" => self.runner("fenced"),
-                "stop" => self.runner("stopped"),
+                "stop" | "hard-stop" if self.ignores_stops.load(Ordering::Relaxed) => {}
+                "stop" | "hard-stop" => self.runner("stopped"),
                 other => panic!("{other}"),
             }
         }
         let _ = channel.extended_data_bytes(1, complaint).await;
         exit(&channel, status).await;
+    }
+
+    async fn flood(self, channel: Channel<Msg>, line: String) {
+        for _ in 0..1_000_000 {
+            if channel.data_bytes(line.clone()).await.is_err() {
+                return;
+            }
+            self.flooded.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     async fn watch(self, mut channel: Channel<Msg>) {
@@ -150,9 +180,11 @@ impl Worker {
         loop {
             tokio::select! {
                 _ = says.changed() => {
-                    let bytes = match says.borrow_and_update().clone() {
+                    let says = says.borrow_and_update().clone();
+                    let bytes = match says {
                         Say::Runner(state) => line(state).into_bytes(),
                         Say::Raw(bytes) => bytes,
+                        Say::Flood(line) => return self.flood(channel, line).await,
                         Say::Nothing => continue,
                     };
                     if channel.data_bytes(bytes).await.is_err() {

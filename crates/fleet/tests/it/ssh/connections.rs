@@ -84,7 +84,7 @@ pub(super) fn this_runner() -> RunnerName {
 }
 
 /// The real proportions, a hundred times as fast; silence is not tested by accident.
-fn quick() -> Timeouts {
+pub(super) fn quick() -> Timeouts {
     let ms = Duration::from_millis;
     Timeouts {
         eager_pause: ms(5),

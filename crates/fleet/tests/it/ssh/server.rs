@@ -26,11 +26,25 @@ pub(crate) fn script<F: Future<Output = ()> + Send + 'static>(
     Arc::new(move |command, channel| Box::pin(work(command, channel)))
 }
 
+/// What a server does when it is asked to open a channel, or to run a command in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Manner {
+    #[default]
+    Obeys,
+    RefusesChannels,
+    /// The question stays open, and so does the connection.
+    IgnoresChannels,
+    RefusesCommands,
+    /// A channel that is half open for ever.
+    IgnoresCommands,
+}
+
 #[derive(Clone)]
 pub(crate) struct Server {
     config: Arc<server::Config>,
     trusted: PublicKey,
     script: Script,
+    pub(crate) manner: Arc<Mutex<Manner>>,
     /// Who tried to log in.
     pub(crate) logins: Arc<Mutex<Vec<String>>>,
 }
@@ -44,7 +58,7 @@ impl Server {
 
     pub(crate) fn with_host_key(manager: &ManagerKey, key: PrivateKey, script: Script) -> Self {
         let trusted = PublicKey::from_openssh(&manager.public_openssh()).unwrap();
-        Self { config: config(key), trusted, script, logins: Arc::default() }
+        Self { config: config(key), trusted, script, manner: Arc::default(), logins: Arc::default() }
     }
 
     /// The same server with another host key.
@@ -60,7 +74,7 @@ impl Server {
     }
 
     pub(crate) fn serve(&self, stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static) {
-        let connection = Connection { server: self.clone(), waiting: Vec::new() };
+        let connection = Connection { server: self.clone(), waiting: Vec::new(), ignored: Vec::new() };
         let config = Arc::clone(&self.config);
         tokio::spawn(async move {
             if let Ok(session) = server::run_stream(config, stream, connection).await {
@@ -95,6 +109,7 @@ pub(crate) fn stranger(algorithm: Algorithm) -> PrivateKey {
 struct Connection {
     server: Server,
     waiting: Vec<Channel<Msg>>,
+    ignored: Vec<ChannelOpenHandle>,
 }
 
 impl Handler for Connection {
@@ -117,12 +132,25 @@ impl Handler for Connection {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.waiting.push(channel);
-        reply.accept().await;
+        let manner = *self.server.manner.lock().unwrap();
+        match manner {
+            Manner::RefusesChannels => drop(reply),
+            Manner::IgnoresChannels => self.ignored.push(reply),
+            Manner::Obeys | Manner::RefusesCommands | Manner::IgnoresCommands => {
+                self.waiting.push(channel);
+                reply.accept().await;
+            }
+        }
         Ok(())
     }
 
     async fn exec_request(&mut self, id: ChannelId, command: &[u8], session: &mut Session) -> Result<(), russh::Error> {
+        let manner = *self.server.manner.lock().unwrap();
+        match manner {
+            Manner::RefusesCommands => return session.channel_failure(id),
+            Manner::IgnoresCommands => return Ok(()),
+            Manner::Obeys | Manner::RefusesChannels | Manner::IgnoresChannels => {}
+        }
         let at = self.waiting.iter().position(|channel| channel.id() == id).unwrap();
         let channel = self.waiting.remove(at);
         let command = String::from_utf8(command.to_vec()).unwrap();

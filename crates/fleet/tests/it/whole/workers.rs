@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,10 +45,14 @@ pub(super) struct Worker {
     work: Script,
     state: watch::Sender<State>,
     told: Arc<Mutex<Vec<String>>>,
+    /// Whether a stop is answered well, and nothing comes of it.
+    ignores_stops: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
 struct State {
+    /// What stands in its reports instead of the truth.
+    lies: serde_json::Map<String, serde_json::Value>,
     runner: &'static str,
     jobs: BTreeSet<u64>,
     started: u64,
@@ -81,13 +86,26 @@ impl Dial for Workers {
 
 impl Worker {
     fn boot(manager: &Arc<ManagerKey>, runner: &str, clock: Clock) -> Self {
-        let fresh = State { runner: "absent", jobs: BTreeSet::new(), started: 0, idle_since: clock.now() };
+        let fresh = State {
+            lies: serde_json::Map::new(),
+            runner: "absent",
+            jobs: BTreeSet::new(),
+            started: 0,
+            idle_since: clock.now(),
+        };
         let (state, told) = (watch::Sender::new(fresh), Arc::<Mutex<Vec<String>>>::default());
         let host_key = PrivateKey::from_openssh(manager.host_key(runner).private_openssh.expose_secret()).unwrap();
         let host_key = Arc::new(Mutex::new(host_key));
-        let agent = Agent { host_key: Arc::clone(&host_key), state: state.clone(), told: Arc::clone(&told), clock };
+        let ignores_stops = Arc::<AtomicBool>::default();
+        let agent = Agent {
+            host_key: Arc::clone(&host_key),
+            state: state.clone(),
+            told: Arc::clone(&told),
+            ignores_stops: Arc::clone(&ignores_stops),
+            clock,
+        };
         let work = script(move |command, channel| agent.clone().act(command, channel));
-        Self { manager: Arc::clone(manager), host_key, work, state, told }
+        Self { manager: Arc::clone(manager), host_key, work, state, told, ignores_stops }
     }
 
     fn wire(&self) -> DuplexStream {
@@ -104,6 +122,16 @@ impl Worker {
     /// The last configuration that arrived.
     pub(super) fn bundle(&self) -> Option<String> {
         self.told.lock().unwrap().iter().rev().find_map(|told| told.strip_prefix("configure ").map(str::to_owned))
+    }
+
+    /// From now on its reports say this instead of the truth.
+    pub(super) fn lies(&self, lies: &serde_json::Value) {
+        let lies = lies.as_object().unwrap().clone();
+        self.state.send_modify(|state| state.lies = lies);
+    }
+
+    pub(super) fn ignores_stops(&self) {
+        self.ignores_stops.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn takes(&self, job: u64) {
@@ -128,6 +156,7 @@ struct Agent {
     host_key: Arc<Mutex<PrivateKey>>,
     state: watch::Sender<State>,
     told: Arc<Mutex<Vec<String>>>,
+    ignores_stops: Arc<AtomicBool>,
     clock: Clock,
 }
 
@@ -146,7 +175,8 @@ impl Agent {
         let becomes = match verb {
             "configure" | "unfence" => "serving",
             "fence" => "fenced",
-            "stop" => "stopped",
+            "stop" | "hard-stop" if self.ignores_stops.load(Ordering::Relaxed) => return exit(&channel, 0).await,
+            "stop" | "hard-stop" => "stopped",
             other => panic!("{other}"),
         };
         self.state.send_modify(|state| state.runner = becomes);
@@ -176,11 +206,12 @@ impl Agent {
 fn line(state: &State, now: Timestamp) -> String {
     let idle_seconds = if state.jobs.is_empty() { now.duration_since(state.idle_since).as_secs().max(0) } else { 0 };
     let projects: BTreeMap<String, u64> = state.jobs.iter().map(|job| (job.to_string(), PROJECT)).collect();
-    let report = json!({
+    let mut report = json!({
         "v": 1, "phase": "ready", "step": "", "error": "", "runner": state.runner, "jobs_metrics": state.jobs.len(),
         "jobs_docker": state.jobs.len(), "job_ids": state.jobs, "projects": projects, "requests": 0,
         "started": state.started, "idle_seconds": idle_seconds, "queue_size": null, "disk_free_mib": null,
         "interruption": null, "rebalance": false,
     });
+    report.as_object_mut().unwrap().extend(state.lies.clone());
     format!("{report}\n")
 }
