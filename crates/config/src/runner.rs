@@ -10,7 +10,7 @@ use super::problems::Report;
 use super::s3_cache::{self, WrittenFor};
 use super::secret::TokenOf;
 use super::sizes::Around;
-use super::{Runner, address, doubts, names, strays, trust, values};
+use super::{Runner, address, doubts, ecr_wiring, names, strays, trust, values};
 use runner_fleet_engine::RunnerName;
 
 /// What does not go to a worker: our table, the tables that ours replaces, and the token, which is put in later.
@@ -66,6 +66,7 @@ pub(crate) fn read(written: &Table, outside: &Outside<'_>, report: &mut Report) 
     trust::warnings(section).into_iter().for_each(|(at, warning)| report.warn(at, warning));
     let written_for = if translation.is_some() { WrittenFor::GitLabRunner } else { WrittenFor::RunnerFleet };
     s3_cache::warning(section, written_for).into_iter().for_each(|(at, warning)| report.warn(at, warning));
+    ecr_wiring::warnings(section).into_iter().for_each(|(at, warning)| report.warn(at, warning));
     let around = Around { concurrent: outside.concurrent, limit, sees_queue: false };
     let excused = translation.as_ref().map(Translation::missing_keys).unwrap_or_default();
     let context = Context { around, directory: outside.directory, excused: &excused };

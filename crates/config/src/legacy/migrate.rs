@@ -6,7 +6,7 @@ use super::super::document;
 use super::super::node::{Item, Node, Table, shown_text};
 use super::super::problems::{Problems, Report};
 use super::super::s3_cache::{self, WrittenFor};
-use super::super::trust;
+use super::super::{ecr_wiring, trust};
 use super::environment;
 use super::translation::{Note, Surroundings, Translation};
 
@@ -109,6 +109,9 @@ fn runner(section: &Table, surroundings: &Surroundings, out: &mut String, report
         comment(out, &Note { at: at.clone(), text: text.to_owned() });
     }
     if let Some((at, text)) = s3_cache::warning(&section, WrittenFor::GitLabRunner) {
+        comment(out, &Note { at: at.clone(), text });
+    }
+    for (at, text) in ecr_wiring::warnings(&section) {
         comment(out, &Note { at: at.clone(), text });
     }
     write_runner(&section, out);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::ecr_wiring;
 use super::super::node::{At, Item, Node, Table};
 use super::super::problems::Report;
 
@@ -178,6 +179,9 @@ impl<'a> Pen<'a> {
             section.push(key, node);
         }
         section.push("fleet", Node { at: fleet.at.clone(), item: Item::Table(fleet) });
+        for (at, text) in ecr_wiring::take_over(&mut section) {
+            self.notes.push(Note { at, text });
+        }
         Translation { section, errors: self.errors, missing: self.missing, notes: self.notes }
     }
 

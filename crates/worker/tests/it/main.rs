@@ -6,8 +6,11 @@
 mod agent;
 mod alone;
 mod bootstrap;
+mod ecr_boot;
 mod fit;
 mod host_key;
+mod job;
+mod login;
 mod machine;
 mod obedience;
 mod rendered;

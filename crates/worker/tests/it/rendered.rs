@@ -163,13 +163,13 @@ fn wiring_only_where_it_belongs() {
         WorkerSpec { ecr: Some(ecr), ..minimal() }
     };
 
-    assert_eq!(keys(&with(true, true)), (true, true, 2));
+    assert_eq!(keys(&with(true, true)), (true, true, 3));
     assert_eq!(keys(&with(true, false)), (false, false, 0));
     assert_eq!(keys(&with(false, true)), (false, false, 0));
     assert_eq!(keys(&minimal()), (false, false, 0));
     let mut privileged = with(true, true);
     privileged.section["docker"].as_table_mut().unwrap().insert("privileged".into(), true.into());
-    assert_eq!(keys(&privileged), (true, true, 3));
+    assert_eq!(keys(&privileged), (true, true, 4));
     let mut shell = with(true, true);
     shell.section.insert("executor".into(), "shell".into());
     assert_eq!(keys(&shell), (false, false, 0));
@@ -198,7 +198,7 @@ fn nothing_of_ecr_reaches_a_worker_when_it_is_off() {
     assert!(!files["/etc/runner-fleet/worker.env"].1.contains("helper"));
 }
 
-/// The one difference is two mounts: what the rest of the wiring does depends on the files.
+/// The one difference is three mounts: what the rest of the wiring does depends on the files.
 #[test]
 fn a_worker_without_the_ecr_files_mounts_none() {
     let [full, without] = [runner_config(&complete(), &token(), &worker()), without_ecr(&complete()).unwrap()]

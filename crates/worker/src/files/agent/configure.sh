@@ -33,7 +33,10 @@ unpack() {
 # A worker from before ECR was switched on has no helper, and Docker would make directories in its place. Until it is
 # replaced its jobs stay as they were.
 has_ecr_files() {
-    [ -f "$ROOT/usr/local/bin/docker-credential-ecr-login" ] && [ -f "$ETC/docker-config.json" ]
+    for e_file in "$ROOT/usr/local/bin/docker-credential-ecr-login" \
+        "$ROOT/usr/local/bin/docker-credential-runner-fleet-ecr" "$ETC/docker-config.json"; do
+        [ -f "$e_file" ] || return 1
+    done
 }
 
 configure() {
