@@ -17,6 +17,8 @@ pub struct WorkerPolicy {
     pub public: bool,
     /// The repositories: `team/app`, `team` (with all below it), or with wildcards as IAM has them; empty: all.
     pub repositories: BTreeSet<String>,
+    /// The prefixes of pull-through cache rules; `ROOT` is the one without a prefix.
+    pub pull_through: BTreeSet<String>,
     /// Whether jobs may push with the workers' role. Better, a job that pushes assumes a role of its own with its
     /// `id_tokens`: every job on a worker has the worker's rights.
     pub push: bool,
@@ -42,6 +44,9 @@ pub struct PrivateRegistry {
 pub const PULL: [&str; 3] = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
 /// What a push calls, besides what a pull does.
 const PUSH: [&str; 4] = ["ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"];
+/// What the first pull through a cache calls.
+/// Source: Amazon ECR user guide, "IAM permissions required to sync an upstream registry".
+const PULL_THROUGH: [&str; 2] = ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"];
 /// The login itself, which knows no resource.
 pub const LOGIN: &str = "ecr:GetAuthorizationToken";
 /// The login to the public registries.
@@ -55,7 +60,7 @@ const CALLERS_VPC: &str = "${aws:SourceVpc}";
 
 /// The policy for the workers' role; `None`: the workers need no role.
 pub fn worker_policy(input: &WorkerPolicy) -> Option<Value> {
-    let WorkerPolicy { registries, public, repositories: _, push, caches, vpc_endpoints } = input;
+    let WorkerPolicy { registries, public, repositories: _, pull_through, push, caches, vpc_endpoints } = input;
     let allow = |sid: &str, action: Value, resource: Value| {
         let mut statement = json!({ "Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource });
         if *vpc_endpoints {
@@ -64,10 +69,20 @@ pub fn worker_policy(input: &WorkerPolicy) -> Option<Value> {
         statement
     };
     let resources: BTreeSet<String> = registries.iter().flat_map(|registry| registry.arns(input)).collect();
+    let cached: BTreeSet<String> = registries
+        .iter()
+        .flat_map(|registry| pull_through.iter().map(|prefix| registry.repository(&below(prefix))))
+        .collect();
     let mut statements = Vec::new();
     if !resources.is_empty() {
         statements.push(allow("EcrLogin", json!(LOGIN), json!("*")));
-        statements.push(allow("EcrPull", json!(PULL), json!(resources)));
+        // Where repositories are named, what a cache makes is not among them.
+        let named = !input.repositories.is_empty();
+        let pulled: BTreeSet<&String> = resources.iter().chain(cached.iter().filter(|_| named)).collect();
+        statements.push(allow("EcrPull", json!(PULL), json!(pulled)));
+        if !cached.is_empty() {
+            statements.push(allow("EcrPullThroughCache", json!(PULL_THROUGH), json!(cached)));
+        }
         if *push {
             statements.push(allow("EcrPush", json!(PUSH), json!(resources)));
         }
@@ -78,6 +93,14 @@ pub fn worker_policy(input: &WorkerPolicy) -> Option<Value> {
     }
     statements.extend(cache_policy::statements(caches));
     (!statements.is_empty()).then(|| json!({ "Version": "2012-10-17", "Statement": statements }))
+}
+
+/// The repositories that a pull-through cache rule makes.
+fn below(prefix: &str) -> String {
+    match prefix.trim_matches('/') {
+        "ROOT" => "*".to_owned(),
+        prefix => format!("{prefix}/*"),
+    }
 }
 
 impl PrivateRegistry {
@@ -147,6 +170,26 @@ mod tests {
         }
         let without = worker_policy(&WorkerPolicy { vpc_endpoints: false, ..input }).unwrap();
         assert!(!without.to_string().contains("Condition"));
+    }
+
+    #[test]
+    fn pulling_through_a_cache_makes_repositories() {
+        let policy = WorkerPolicy {
+            registries: BTreeSet::from([
+                registry("123456789012", "eu-central-1"),
+                registry("210987654321", "us-east-1"),
+            ]),
+            repositories: BTreeSet::from(["team".to_owned()]),
+            pull_through: ["docker-hub", "quay/"].map(str::to_owned).into(),
+            ..WorkerPolicy::default()
+        };
+        insta::assert_snapshot!("worker_policy_pull_through", pretty(&policy));
+        let root = WorkerPolicy {
+            registries: BTreeSet::from([registry("123456789012", "eu-central-1")]),
+            pull_through: BTreeSet::from(["ROOT".to_owned()]),
+            ..WorkerPolicy::default()
+        };
+        assert!(pretty(&root).contains("\"arn:aws:ecr:eu-central-1:123456789012:repository/*\""));
     }
 
     #[test]
