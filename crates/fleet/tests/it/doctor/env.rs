@@ -162,6 +162,7 @@ impl TestEnv {
         self.worker("uname -m", 0, "aarch64\n");
         self.worker("ecr-login -v", 0, "amazon-ecr-credential-helper 0.12.0 (abc)\n");
         self.worker("ecr-login get", 0, "");
+        self.worker("/ld-linux", 1, "");
         self.worker("tail -c", 0, "");
     }
 
