@@ -1,5 +1,5 @@
 //! The login to ECR that a section has already, in the ways in which people set it up by hand: a `DOCKER_AUTH_CONFIG`, mounts
-//! over the job's Docker configuration, variables of AWS, images of private registries. What stands beside
+//! over the job's Docker configuration, scripts, variables of AWS, images of private registries. What stands beside
 //! `[runners.fleet.ecr]` may undo it, and what stands without the table works only where somebody brings the rest.
 //!
 //! [`warnings`] has a word about each; [`take_over`] makes the table of what a translated section has. Both look at the
@@ -9,12 +9,14 @@
 //! awslabs/amazon-ecr-credential-helper, README.
 
 mod found;
+mod scripts;
 mod taken_over;
 mod variables;
 
 use super::node::{At, Item, Node, Table};
 use found::{Auths, Variable};
 
+pub(crate) use scripts::setup_script;
 pub(crate) use taken_over::take_over;
 
 /// What the table says, read leniently: what is wrong with it is reported where it is read for good.
@@ -151,6 +153,12 @@ fn in_jobs<'t>(section: &'t Table, ours: &Ours, environment: &[Variable<'t>], wa
             shell.shown()
         );
         warnings.push((&shell.at, text));
+    }
+    for key in ["pre_get_sources_script", "post_get_sources_script", "pre_build_script"] {
+        let Some(node) = section.get_any_case(key) else { continue };
+        if let Some(told) = node.as_str().and_then(scripts::in_each_job) {
+            warnings.push((&node.at, told.to_owned()));
+        }
     }
     if ours.hop_limit_one {
         let fleet = section.get("fleet").and_then(Node::as_table);

@@ -13,8 +13,8 @@ use super::secret::TokenOf;
 use super::sizes::{self, Around};
 use super::tool::{self, ToolKeys};
 use super::{
-    Address, Proxy, RootVolume, RunnerFleet, SetupScript, doubts, duration, ecr, files, ids, names, proxy, schedule, trust,
-    values, volume,
+    Address, Proxy, RootVolume, RunnerFleet, SetupScript, doubts, duration, ecr, ecr_wiring, files, ids, names, proxy,
+    schedule, trust, values, volume,
 };
 use runner_fleet_engine::Market;
 use runner_fleet_engine::settings::BOOT_TIMEOUT;
@@ -145,6 +145,11 @@ pub(crate) fn read(table: &Table, context: &Context<'_>, report: &mut Report) ->
         report.warn(&r.at("ecr"), told);
     }
     doubts::in_fleet(r, arch, report);
+    if let Some(Some(script)) = &setup_script {
+        let has_table = ecr.as_ref().is_some_and(|ecr| ecr.as_ref().is_some_and(|ecr| ecr.enabled));
+        let told = ecr_wiring::setup_script(&script.content, has_table);
+        told.into_iter().for_each(|told| report.warn(&r.at("setup_script"), told));
+    }
     let hops = r.or("metadata_hop_limit", if in_jobs { 2 } else { 1 }, report, hop_limit);
     reader.finish(report);
 

@@ -83,6 +83,8 @@ fn what_people_have_beside_the_table_is_told() {
             assert!(path == wanted && message.contains(words), "{name}: {path}: {message}");
         }
     }
+    let with_script = about_logins(&case("02d-with-setup-and-ecr.toml"));
+    assert!(with_script.iter().any(|(path, _)| path == "runners[0].fleet.setup_script"), "{with_script:?}");
     // A mirror alone needs no word.
     assert_eq!(about_logins(&case("17-mirror.toml")), []);
 }
@@ -188,6 +190,30 @@ fn variables_that_leave_the_role_alone_need_no_word() {
 }
 
 #[test]
+fn scripts_that_log_in_are_told() {
+    let login = "aws ecr get-login-password | docker login --username AWS --password-stdin x";
+    let cases = [
+        (login, 1),
+        ("mkdir -p ~/.docker && echo '{}' > ~/.docker/config.json", 1),
+        ("# docker-credential-ecr-login was here\necho aws ecr describe-repositories", 0),
+    ];
+    for (script, count) in cases {
+        let told = about_logins(&section(&format!("pre_build_script = {script:?}"), "", "", &table()));
+        assert_eq!(told.len(), count, "{script}: {told:?}");
+        assert!(told.iter().all(|(path, _)| path == "runners[0].pre_build_script"), "{told:?}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("setup.sh");
+    let told = |script: &str, ecr: &str| {
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        about_logins(&section("", "", &format!("setup_script = \"{}\"", path.display()), ecr)).len()
+    };
+    assert_eq!((told(login, &table()), told(login, "")), (1, 1), "a login of the boot ends, with the table or without");
+    let helper = "install -m755 docker-credential-ecr-login /usr/local/bin/";
+    assert_eq!((told(helper, &table()), told(helper, "")), (1, 0));
+}
+
+#[test]
 fn a_role_logs_in_to_its_own_part_of_aws() {
     let china = "444455556666.dkr.ecr.cn-north-1.amazonaws.com.cn";
     let both = format!("[runners.fleet.ecr]\nregistries = [\"{HOST}\", \"{china}\"]");
@@ -236,7 +262,8 @@ fn the_hand_made_login_becomes_the_table() {
     ] {
         assert!(new.contains(note), "{note}: {new}");
     }
-    assert_eq!(about_logins(&new), [], "{new}");
+    // What only the administrator can do is told as long as it is there.
+    warns("migrated", &new, &[("runners[0].fleet.setup_script", "those lines are to go")]);
 
     let [old, new] = [&old, &new].map(|text| parse_in(text, "x.toml", &Surroundings::default()).unwrap().config);
     assert_eq!(old, new, "the old file itself means the same");
@@ -282,7 +309,8 @@ fn a_proxy_of_docker_machine_becomes_the_workers() {
     let old = case("21-engine-env-proxy.toml");
     let new = migrate(&old, "old.toml", "ci", &Surroundings::default()).unwrap();
     assert!(!new.contains("proxies"), "{new}");
-    assert!(new.contains("hop-limit") || new.contains("role of the job's own"), "{new}");
+    assert!(new.contains("a role of the job's own"), "{new}");
+    parse_in(&new, "new.toml", &Surroundings::default()).unwrap();
     let fleet = parse_in(&old, "old.toml", &Surroundings::default()).unwrap().config.runners.remove(0).fleet;
     let address = Some("http://proxy.example.com:3128".to_owned());
     assert_eq!((&fleet.proxy.http, &fleet.proxy.https), (&address, &address));
