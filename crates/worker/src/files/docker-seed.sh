@@ -6,13 +6,13 @@ runner_fleet_dir=$(
   umask 077
   say() { echo "runner-fleet: $*" >&3; }
   # Docker asks the helper that keeps what `docker login` brings; who reads the seed itself has the plain one.
-  copy() { { [ -f "$login" ] && [ -x /bin/sh ] && sed 's/"ecr-login"/"runner-fleet-ecr"/' "$seed"; } || cat "$seed"; }
+  copy() { { [ -f "$login" ] && [ -x /bin/sh ] && sed 's/"ecr-login"/"runner-fleet-ecr"/g' "$seed"; } || cat "$seed"; }
   put() { mkdir -p "$1" && copy >"$1/config.json.$$" && mv -f "$1/config.json.$$" "$1/config.json"; }
   # What else Docker keeps beside its logins: plugins, contexts, certificates. Of buildx a copy, as it writes there.
   keep() {
     for entry in "$1"/* "$1"/.[!.]*; do
       case ${entry##*/} in
-      config.json | '*' | '.[!.]*') ;;
+      config.json | ecr-logins | '*' | '.[!.]*') ;;
       buildx) cp -R "$entry" "$2" ;;
       *) ln -s "$entry" "$2" ;;
       esac
