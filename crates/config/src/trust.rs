@@ -59,7 +59,7 @@ pub(crate) fn mirror(node: &Node) -> Result<String, String> {
 
 /// Docker sends no credentials to a mirror, and asks it for paths that no registry in ECR has.
 /// Source: <https://github.com/moby/moby/issues/30880>.
-fn no_mirror(registry: &EcrHost) -> String {
+pub(crate) fn no_mirror(registry: &EcrHost) -> String {
     let host = registry.as_str();
     let name = if registry.account_and_region().is_some() {
         format!("\"{host}/docker-hub/library/alpine\", by a pull-through cache")

@@ -1,6 +1,10 @@
 //! Scripts that log in to ECR by themselves.
 
-/// What to say of a `setup_script`, and whether the table makes it needless.
+/// Of a `setup_script` that does by itself what the table does. One that is translated is not read for it: where.
+pub(super) const SETS_UP: &str = "where it sets up the ECR helper or Docker's config.json, as [runners.fleet.ecr] does, \
+                                  those lines are to go: what they break is put back after it";
+
+/// What to say of a `setup_script`, beside the table or without it.
 pub(crate) fn setup_script(text: &str, has_table: bool) -> Option<&'static str> {
     if logs_in(text) {
         return Some(
@@ -8,10 +12,7 @@ pub(crate) fn setup_script(text: &str, has_table: bool) -> Option<&'static str> 
              [runners.fleet.ecr] each pull asks for its own",
         );
     }
-    (has_table && sets_up(text)).then_some(
-        "sets up the ECR helper or Docker's config.json, as [runners.fleet.ecr] does: those lines are to go (what they break \
-         is put back after it)",
-    )
+    (has_table && sets_up(text)).then_some(SETS_UP)
 }
 
 /// The same of a script that runs in each job, after the lines of ours.

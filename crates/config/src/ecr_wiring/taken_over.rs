@@ -2,6 +2,7 @@
 
 use super::super::node::{At, Item, Node, Table};
 use super::found::{self, AUTH_CONFIG, Auths, HELPER};
+use super::scripts::SETS_UP;
 
 /// Makes the table of a `DOCKER_AUTH_CONFIG` that names registries of ECR, and takes away what the table replaces: that
 /// variable, mounts of the helper and of the jobs' Docker configuration. Returns a note for each. Nothing happens where the
@@ -14,9 +15,7 @@ pub(crate) fn take_over(section: &mut Table) -> Vec<(At, String)> {
     let registries = hosts.iter().map(|host| Node::text(&at, host)).collect();
     if let Some(fleet) = table_mut(section, "fleet") {
         if let Some(script) = fleet.get("setup_script") {
-            let text = "where it installs docker-credential-ecr-login or writes config.json, those lines are to go: by \
-                        [runners.fleet.ecr] every worker has both";
-            notes.push((script.at.clone(), text.to_owned()));
+            notes.push((script.at.clone(), SETS_UP.to_owned()));
         }
         let mut ecr = Table::empty(&at);
         ecr.push("registries", Node::new(&at, Item::Array(registries)));

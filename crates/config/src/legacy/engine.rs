@@ -3,7 +3,7 @@
 //! Source of the names: Docker docs, "dockerd", daemon configuration file.
 
 use super::super::node::{At, Item, Node, Table, shown_text};
-use super::super::{proxy, trust};
+use super::super::{EcrHost, proxy, trust};
 use super::options::{Given, Options};
 use super::translation::Pen;
 
@@ -106,9 +106,20 @@ pub(crate) fn translate(options: &Options, pen: &mut Pen<'_>) {
     swarm(options, pen);
 }
 
+/// Whether it can be a mirror at all; one that cannot was none before either.
+fn is_mirror(given: &Given, pen: &mut Pen<'_>) -> bool {
+    let (_, address) = given.value.split_once('=').unwrap_or(("", &given.value));
+    let registry = EcrHost::in_text(address);
+    if let Some(registry) = &registry {
+        pen.note(&given.at, format!("left out: {}", trust::no_mirror(registry)));
+    }
+    registry.is_none()
+}
+
 fn mirrors(options: &Options, daemon: &mut Table, pen: &mut Pen<'_>) {
     let mirrors: Vec<&Given> =
         options.all("engine-registry-mirror").iter().filter(|given| !given.value.is_empty()).collect();
+    let mirrors: Vec<&Given> = mirrors.into_iter().filter(|given| is_mirror(given, pen)).collect();
     let Some(first) = mirrors.first() else { return };
     // One place only: dockerd does not start with two.
     if daemon.get("registry-mirrors").is_some() {
@@ -143,6 +154,7 @@ fn engine_opt(given: &Given, daemon: &mut Table, pen: &mut Pen<'_>) {
             );
             return;
         }
+        Shape::List("registry-mirrors") if !is_mirror(given, pen) => return,
         Shape::List(plural) => {
             add_to_list(daemon, plural, at, text);
             return;

@@ -326,6 +326,18 @@ fn a_proxy_of_docker_machine_becomes_the_workers() {
 }
 
 #[test]
+fn a_mirror_that_was_none_is_left_out() {
+    let old = case("21-engine-env-proxy.toml").replace(
+        "\"engine-registry-mirror=https://mirror.example.com\"",
+        &format!("\"engine-registry-mirror=https://{HOST}\", \"engine-opt=registry-mirror=https://public.ecr.aws\""),
+    );
+    let new = migrate(&old, "old.toml", "ci", &Surroundings::default()).unwrap();
+    assert_eq!(new.matches("left out: ").count() - new.matches("MachineName: left out").count(), 2, "{new}");
+    let fleet = parse_in(&new, "new.toml", &Surroundings::default()).unwrap().config.runners.remove(0).fleet;
+    assert!(fleet.registry_mirrors.is_empty() && fleet.docker_daemon.is_empty());
+}
+
+#[test]
 fn a_proxy_is_an_address_without_a_login() {
     let good = "[runners.fleet.proxy]\nhttps = \"socks5://10.0.0.1:1080\"\nno_proxy = [\".example.com\", \"[fd00::1]\", \"10.0.0.0/8\"]";
     assert_eq!(about_logins(&section("", "", "", good)), []);
