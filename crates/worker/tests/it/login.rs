@@ -256,6 +256,25 @@ fn what_takes_a_job_from_the_role_is_told() {
     }
 }
 
+/// What the helper says reaches the job's log, and the pull goes on without a login.
+#[test]
+fn docker_hands_the_reason_on_to_the_jobs_log() {
+    let Some(cli) = found("docker", "the helper's reasons in the log of the docker CLI") else { return };
+    for shell in job_shells() {
+        let job = Job::new();
+        let calls = daemon(&job);
+        job.program("bin/docker-credential-ecr-login", SILENT);
+        let variables = with_docker(&job, &cli);
+        let script = format!("export AWS_PROFILE=deploy\ndocker pull {REGISTRY}/team/app:1\n");
+        let said = job.script(&shell, &variables, &script);
+        assert!(said.success, "{}", said.stderr);
+        let [line] = said.ours()[..] else { panic!("{}", said.stderr) };
+        assert!(line.starts_with(&format!("no ECR login for {REGISTRY}: AWS_PROFILE of this job")), "{line}");
+        let calls = calls.lock().unwrap();
+        assert!(matches!(&calls[..], [one] if !one.contains("token")), "{calls:?}");
+    }
+}
+
 #[test]
 fn where_nothing_is_in_the_way_nothing_is_told() {
     for shell in job_shells() {
