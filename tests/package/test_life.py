@@ -53,9 +53,6 @@ def test_from_install_to_purge(world: World, shelf: pathlib.Path, manager: Insta
     away what it brought."""
     with machine(world.host, shelf, manager.files) as host:
         assert host.rights(CONFIG) == "root:root 640"
-        # ExecReload must do without it: a minimal system has no procps.
-        host.sh("rm /usr/bin/kill")
-
         began = time.monotonic()
         host.install(packages.deb())
         assert (host.state(), host.ask("systemctl is-enabled runner-fleet")) == ("inactive", None)

@@ -4,6 +4,7 @@ pub mod check;
 mod demo;
 mod doctor;
 pub mod error;
+mod fit;
 mod iam_policy;
 mod logging;
 pub mod migrate;
@@ -71,7 +72,7 @@ pub struct Global {
     /// Log more; twice for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
-    /// Log less: only what needs a person.
+    /// Log less: only warnings and errors, which need a person.
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
@@ -97,7 +98,7 @@ impl From<LogFormatArg> for LogFormat {
 impl Global {
     fn level_over(&self, configured: LogLevel) -> LevelFilter {
         match (self.quiet, self.verbose) {
-            (true, _) => LevelFilter::ERROR,
+            (true, _) => LevelFilter::WARN,
             (_, 1) => LevelFilter::DEBUG,
             (_, 2..) => LevelFilter::TRACE,
             (_, 0) => match configured {
@@ -121,6 +122,9 @@ enum Command {
     Drain(operate::DrainArgs),
     Pause(operate::PauseArgs),
     Resume(operate::ResumeArgs),
+    Undrain(operate::UndrainArgs),
+    Retry(operate::RetryArgs),
+    Reload(operate::ReloadArgs),
     Ssh(ssh::SshArgs),
     Render(render::RenderArgs),
     Migrate(migrate::MigrateArgs),
@@ -169,6 +173,9 @@ fn dispatch(
         Command::Drain(args) => operate::drain(global, args, out),
         Command::Pause(args) => operate::pause(global, args, out),
         Command::Resume(args) => operate::resume(global, args, out),
+        Command::Undrain(args) => operate::undrain(global, args, out),
+        Command::Retry(args) => operate::retry(global, args, out),
+        Command::Reload(args) => operate::reload(global, args, out),
         Command::Ssh(args) => ssh::run(global, args),
         Command::Render(args) => render::run(global, args, out),
         Command::Simulate(args) => simulate::run(global, args, out, err),
@@ -185,6 +192,21 @@ fn dispatch(
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn quiet_is_warnings_and_errors() {
+        use clap::Parser;
+        let level = |args: &[&str]| {
+            let cli = super::Cli::try_parse_from([&["runner-fleet"], args, &["plan"]].concat()).unwrap();
+            cli.global.level_over(runner_fleet_config::LogLevel::Info)
+        };
+        use tracing::level_filters::LevelFilter;
+        assert_eq!(level(&["-q"]), LevelFilter::WARN);
+        assert_eq!(
+            (level(&[]), level(&["-v"]), level(&["-vv"])),
+            (LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE)
+        );
+    }
 
     #[test]
     fn verify_cli() {

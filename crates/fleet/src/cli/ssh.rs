@@ -17,6 +17,7 @@ use runner_fleet_config::{Address, Config};
 use runner_fleet_engine::trouble::chain;
 use runner_fleet_engine::{Instance, RunnerName, WorkerId};
 
+use super::operate::instance_id;
 use super::{CliError, Global, service};
 
 /// Open a shell on a worker, or run a command there.
@@ -28,7 +29,8 @@ use super::{CliError, Global, service};
                         runner-fleet ssh i-0123456789abcdef0 -- sudo journalctl -u gitlab-runner -n 50")]
 pub(super) struct SshArgs {
     /// The instance id, as `status` shows it.
-    worker: String,
+    #[arg(value_parser = instance_id)]
+    worker: WorkerId,
     /// The command; a shell when absent.
     #[arg(last = true)]
     command: Vec<String>,
@@ -41,8 +43,8 @@ pub(super) fn run(global: &Global, args: &SshArgs) -> Result<ExitCode, CliError>
     let key = ManagerKey::load(&config.fleet.state_dir).map_err(|error| {
         CliError::failed("use the manager's SSH key (run this on its host, as root or runner-fleet)", &error)
     })?;
-    let worker = WorkerId::new(&args.worker);
-    let instance = service::block_on(find(&config, &worker))??;
+    let worker = &args.worker;
+    let instance = service::block_on(find(&config, worker))??;
     let target = target(&config, &instance, &key, Clock::real().now())?;
     let known_hosts = known_hosts_path(&std::env::temp_dir());
     let shell = Shell::new(worker.as_str(), &target, key.path(), &known_hosts, &args.command);

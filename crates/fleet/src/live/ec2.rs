@@ -119,7 +119,8 @@ impl Ec2 {
             },
         };
         for failure in launch_failures(&launch.runner, &answer) {
-            warn!(runner.name = %launch.runner, launch.token = %launch.token, "{failure}");
+            // The engine notes it once; here it is each answer, with its token.
+            debug!(runner.name = %launch.runner, launch.token = %launch.token, "{failure}");
         }
         self.tell(Event::Launched { token: launch.token, answer }).await;
     }

@@ -10,8 +10,9 @@ mod workers;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use runner_fleet::control::{self, Answer, ClientError, RefusalKind, Request};
 use runner_fleet_engine::snapshot::WorkerState;
-use runner_fleet_engine::{HeldBack, SystemId, TokenKind, TroubleClass, WorkerId};
+use runner_fleet_engine::{HeldBack, RunnerName, SystemId, TokenKind, TroubleClass, WorkerId};
 use tracing::Level;
 
 use self::gitlab::RUNNER_TOKEN;
@@ -52,6 +53,46 @@ async fn a_job_makes_a_worker_which_runs_it_and_ends() {
     assert!(metrics.contains("runner_fleet_laws_broken_total 0"), "{metrics}");
     assert_eq!(service.log.with(Level::WARN, ""), [""; 0]);
     assert_eq!(service.log.with(Level::ERROR, ""), [""; 0]);
+    for event in ["launched", "ready", "job_started", "job_ended", "fenced", "terminating", "ended"] {
+        let lines = service.log.with(Level::INFO, &format!("event={event:?}"));
+        assert_eq!(lines.len(), 1, "{event}: {}", service.log);
+        assert!(lines[0].contains(&format!("worker.id={}", instance.id)), "{lines:?}");
+        assert!(lines[0].contains("runner.name=arm") && lines[0].contains("market=on-demand"), "{lines:?}");
+    }
+    let started = service.log.with(Level::INFO, "event=\"started\"");
+    assert!(started.len() == 1 && started[0].contains("manager=\"whole\""), "{started:?}");
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pause_outlives_a_restart_and_says_whose_it_was() {
+    let mut service = Service::start("eu-west-3", SPEED).await;
+    let arm = || RunnerName::new("arm");
+    control::ask(&service.socket(), &Request::Pause { runner: arm() }).await.unwrap();
+    service.until("it is paused", async |service| service.status().await.runners[0].paused).await;
+    let told = service.log.with(Level::INFO, "event=\"operator\"");
+    assert!(told.len() == 1 && told[0].contains("operator.uid="), "{told:?}");
+
+    service.stop().await.unwrap();
+    service.begin();
+    service.until("it listens again", async |service| service.page("/readyz").await == "ready\n").await;
+
+    assert!(service.status().await.runners[0].paused, "{}", service.log);
+    service.gitlab.state().waiting.insert(JOB);
+    control::ask(&service.socket(), &Request::Resume { runner: arm() }).await.unwrap();
+    service.first_worker().await;
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reload_answers_with_what_came_of_it() {
+    let mut service = Service::start("ca-central-1", SPEED).await;
+    let good = control::ask(&service.socket(), &Request::Reload).await;
+    assert!(matches!(&good, Ok(Answer::Done { told, .. }) if told.contains("1 runner")), "{good:?}");
+    service.configure("many");
+    let bad = control::ask(&service.socket(), &Request::Reload).await;
+    let Err(ClientError::Refused { why, kind: RefusalKind::BadConfiguration }) = bad else { panic!("{bad:?}") };
+    assert!(why.contains("idle_count") && why.contains("the previous one holds"), "{why}");
     service.stop().await.unwrap();
 }
 
