@@ -25,7 +25,7 @@ use super::{CliError, Global, service};
 /// does not tell and had to be assumed is said on stderr.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  runner-fleet iam-policy --manager --account 123456789012 > manager.json\n  \
-                        runner-fleet iam-policy --aws-cli --account 123456789012 > setup.sh && sh setup.sh\n  \
+                        runner-fleet iam-policy --aws-cli --account 123456789012 > roles.sh\n  \
                         runner-fleet iam-policy --worker --repositories team base/images > worker.json")]
 pub(super) struct IamPolicyArgs {
     /// Print the policy for the role of the host that runner-fleet runs on, as IAM takes it; both policies as one JSON

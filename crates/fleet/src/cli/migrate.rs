@@ -12,7 +12,7 @@ use runner_fleet_config::{Problems, Surroundings};
 /// line that begins with "TO DO". The old file is not changed. Tokens are written as they stand in it. Exit code 0 when
 /// the file could be translated, 2 when not.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example:\n  runner-fleet migrate /etc/gitlab-runner/config.toml --manager ci-eu > config.toml")]
+#[command(after_help = "Example:\n  runner-fleet migrate /etc/gitlab-runner/config.toml --manager ci-eu > new.toml")]
 pub struct MigrateArgs {
     /// The old configuration file.
     pub file: PathBuf,

@@ -7,7 +7,9 @@ pub mod error;
 mod fit;
 mod iam_policy;
 mod logging;
+mod manual;
 pub mod migrate;
+mod names;
 mod operate;
 mod output;
 mod plan;
@@ -20,6 +22,8 @@ mod shell;
 mod simulate;
 mod ssh;
 mod status;
+mod support_bundle;
+mod when;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -119,6 +123,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
+    SupportBundle(support_bundle::SupportBundleArgs),
     Drain(operate::DrainArgs),
     Pause(operate::PauseArgs),
     Resume(operate::ResumeArgs),
@@ -135,6 +140,7 @@ enum Command {
     IamPolicy(iam_policy::IamPolicyArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
+    Names(names::NamesArgs),
 }
 
 /// Parses, dispatches, and turns the outcome into an exit code; data goes to `out`, errors go to `err`.
@@ -170,6 +176,7 @@ fn dispatch(
         Command::Plan(args) => plan::run(global, args, out),
         Command::Status(args) => status::run(global, args, out),
         Command::Doctor(args) => doctor::run(global, args, out),
+        Command::SupportBundle(args) => support_bundle::run(global, args, out),
         Command::Drain(args) => operate::drain(global, args, out),
         Command::Pause(args) => operate::pause(global, args, out),
         Command::Resume(args) => operate::resume(global, args, out),
@@ -186,6 +193,7 @@ fn dispatch(
         Command::IamPolicy(args) => iam_policy::run(global, args, out, err),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
+        Command::Names(args) => names::run(global, args, out),
     }
 }
 
