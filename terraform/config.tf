@@ -115,11 +115,11 @@ locals {
 
   fleet_tables = {
     for name, runner in var.runners : name => merge(
-      { for key, value in runner.fleet : key => jsonencode(value) if !contains(["idle_count", "schedule", "root_volume", "ecr", "setup_script", "docker_daemon"], key) },
+      { for key, value in runner.fleet : key => jsonencode(value) if !contains(["idle_count", "schedule", "root_volume", "proxy", "ecr", "setup_script", "docker_daemon"], key) },
       {
         api_token        = local.gitlab[name].api_token == null ? "null" : jsonencode("ssm:${local.gitlab[name].api_token}")
         region           = jsonencode(coalesce(runner.fleet.region, local.region))
-        ami              = jsonencode(coalesce(runner.fleet.ami, "ssm:/aws/service/debian/release/12/latest/${local.runner_arches[name][0]}"))
+        ami              = jsonencode(coalesce(runner.fleet.ami, "ssm:/aws/service/debian/release/13/latest/${local.runner_arches[name][0]}"))
         subnets          = jsonencode(coalescelist(coalesce(runner.fleet.subnets, []), var.subnet_ids))
         security_groups  = jsonencode(coalescelist(coalesce(runner.fleet.security_groups, []), [local.group_to_come]))
         instance_profile = jsonencode(try(coalesce(runner.fleet.instance_profile, local.worker_profile), null))
@@ -128,7 +128,7 @@ locals {
         idle_count       = local.idle_counts[coalesce(runner.fleet.idle_count, "-")]
         tags             = length(local.worker_tags[name]) == 0 ? "null" : jsonencode(local.worker_tags[name])
       },
-      { for key in ["root_volume", "ecr"] : key => runner.fleet[key] == null ? "null" : jsonencode({ for inner, value in runner.fleet[key] : inner => value if value != null }) },
+      { for key in ["root_volume", "proxy", "ecr"] : key => runner.fleet[key] == null ? "null" : jsonencode({ for inner, value in runner.fleet[key] : inner => value if value != null }) },
       {
         schedule = runner.fleet.schedule == null ? "null" : "[${join(",", [
           for entry in runner.fleet.schedule : "{${join(",", [

@@ -156,6 +156,11 @@ variable "runners" {
         kms_key_id = optional(string)
         device     = optional(string)
       }))
+      proxy = optional(object({
+        http     = optional(string)
+        https    = optional(string)
+        no_proxy = optional(list(string))
+      }))
       ecr = optional(object({
         registries     = list(string)
         enabled        = optional(bool)

@@ -178,7 +178,7 @@ run "configuration" {
     error_message = "the workers' group, and what stands for it at plan"
   }
   assert {
-    condition     = strcontains(output.config_toml, "ami = \"ssm:/aws/service/debian/release/12/latest/arm64\"") && !strcontains(output.config_toml, "idle_count")
+    condition     = strcontains(output.config_toml, "ami = \"ssm:/aws/service/debian/release/13/latest/arm64\"") && !strcontains(output.config_toml, "idle_count")
     error_message = "what was left out is filled in, or left out"
   }
   assert {

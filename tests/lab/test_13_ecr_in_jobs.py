@@ -100,7 +100,7 @@ def test_13_4_other_users_and_places(bench: Bench) -> None:
 
 
 def test_13_5_login_elsewhere(bench: Bench) -> None:
-    """A `docker login` to another registry in the same job, then a pull from each; one to ECR does no harm."""
+    """A `docker login` to another registry in the same job, then a pull from each; one to ECR counts until its logout."""
     user, password = SECOND_LOGIN
     login = f"echo {password} | docker login -u {user} --password-stdin {SECOND}"
     both = [DOCKER_IS_UP, login, f"docker pull {OTHER}", f"docker pull {MUSL}"]
@@ -114,7 +114,16 @@ def test_13_5_login_elsewhere(bench: Bench) -> None:
     mounts = f"-v /etc/runner-fleet/docker-config.json:/root/.docker/config.json:ro -v {HELPER}:{HELPER}:ro -v /var/run/docker.sock:/run/worker-docker.sock -e DOCKER_HOST={SOCKET['DOCKER_HOST']}"
     said = bench.on_worker(f"docker run --rm {mounts} {CLI} sh -c '{login}' 2>&1 || true")
     assert "device or resource busy" in said, said
-    fail(bench.job("login to ECR without our wiring", "unset AWS_ECR_IGNORE_CREDS_STORAGE", *to_ecr, variables=SOCKET), "not implemented")
+    # The plain helper, as an image's own configuration may name it: a login is refused, or with the switch does nothing.
+    plain = "sed -i s/runner-fleet-ecr/ecr-login/ $HOME/.docker/config.json"
+    succeed(bench.job("login to ECR with the plain helper", plain, *to_ecr, variables=SOCKET))
+    fail(bench.job("login to ECR without our wiring", plain, "unset AWS_ECR_IGNORE_CREDS_STORAGE", *to_ecr, variables=SOCKET), "not implemented")
+
+    # What the job logged in with goes out, not what the worker's role would get.
+    wrong = f"echo of-another-day | docker login -u AWS --password-stdin {REGISTRY} || true"
+    kept = f"printf '%s' '{{\"ServerURL\":\"{REGISTRY}\",\"Username\":\"AWS\",\"Secret\":\"of-another-day\"}}' | docker-credential-runner-fleet-ecr store"
+    fail(bench.job("another login to ECR", DOCKER_IS_UP, wrong, kept, f"docker pull {MUSL}", variables=SOCKET))
+    succeed(bench.job("and its logout", DOCKER_IS_UP, kept, f"docker logout {REGISTRY}", f"docker pull {MUSL}", variables=SOCKET))
 
 
 def test_13_6_two_days_later(bench: Bench, ecr: Ecr) -> None:

@@ -22,7 +22,7 @@ BINARY = ROOT / "target/debug/runner-fleet"
 #: The name that the documents give to a GitLab of the reader's own.
 EXAMPLE = "https://gitlab.example.com"
 #: The workers' image in the documents; the emulator does not know Debian's parameters.
-WORKER_IMAGE = "/aws/service/debian/release/12/latest/arm64"
+WORKER_IMAGE = "/aws/service/debian/release/13/latest/arm64"
 
 
 def why_not() -> str | None:

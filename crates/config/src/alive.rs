@@ -6,7 +6,7 @@ use runner_fleet_engine::IdleCount;
 use runner_fleet_engine::UsdPerHour;
 use runner_fleet_testing::other_values::OTHERS;
 
-use super::{Checksum, Config, ecr, fleet, key, load, parse_in, schedule, volume};
+use super::{Checksum, Config, ecr, fleet, key, load, parse_in, proxy, schedule, volume};
 
 const COMPLETE: &str = include_str!("../../../config/complete.toml");
 
@@ -34,6 +34,7 @@ fn the_other_values_and_the_complete_example_have_every_key() {
         ("runners.fleet", fleet::KEYS),
         ("runners.fleet.root_volume", volume::KEYS),
         ("runners.fleet.schedule", schedule::KEYS),
+        ("runners.fleet.proxy", proxy::KEYS),
         ("runners.fleet.ecr", ecr::KEYS),
     ];
     for (path, keys) in listed {

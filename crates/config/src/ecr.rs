@@ -1,8 +1,9 @@
 //! `[runners.fleet.ecr]`: logging in to Amazon's registries without stored passwords.
 
 use super::ecr_host::{self, EcrHost, HelperVersion};
+use super::ecr_host::{partition_of, place_of};
 use super::key::{Key, Kind};
-use super::node::{At, Table};
+use super::node::{At, Node, Table};
 use super::problems::Report;
 use super::reader::Reader;
 use super::tool::{self, ToolKeys};
@@ -54,7 +55,7 @@ impl Ecr {
 }
 
 /// Reads the table.
-pub(crate) fn read(table: &Table, arch: Option<Arch>, report: &mut Report) -> Option<Ecr> {
+pub(crate) fn read(table: &Table, arch: Option<Arch>, region: Option<&str>, report: &mut Report) -> Option<Ecr> {
     let reader = Reader::new(table, KEYS);
     let example = "registries = [\"123456789012.dkr.ecr.eu-central-1.amazonaws.com\"]";
     let registries = reader.required_list("registries", example, report, ecr_host::read);
@@ -62,14 +63,48 @@ pub(crate) fn read(table: &Table, arch: Option<Arch>, report: &mut Report) -> Op
     let in_jobs = reader.or("in_jobs", true, report, values::boolean);
     let helper = tool::read(&reader, HELPER, &pins::ECR_HELPER, arch, report);
     let at = reader.at(HELPER.version);
+    let nodes = reader.node("registries").and_then(Node::as_array).unwrap_or_default();
     reader.finish(report);
     let mut registries = registries?;
+    check_partitions(nodes, &registries, region, report);
     let mut seen = std::collections::BTreeSet::new();
     registries.retain(|host| seen.insert(host.clone()));
     let ecr = Ecr { registries, enabled: enabled?, in_jobs: in_jobs?, helper: helper? };
     let before = report.problem_count();
     check_version(&ecr, &at, report);
     (report.problem_count() == before).then_some(ecr)
+}
+
+/// A role logs in to registries of its own part of AWS, and to ECR Public from the commercial one alone.
+fn check_partitions(nodes: &[Node], registries: &[EcrHost], region: Option<&str>, report: &mut Report) {
+    let Some(home) = region.map(partition_of).or_else(|| registries.iter().find_map(EcrHost::partition)) else {
+        return;
+    };
+    for (node, host) in nodes.iter().zip(registries) {
+        match host.partition() {
+            Some(partition) if partition != home => report.problem(
+                &node.at,
+                format!(
+                    "{} is in {}, and the role of workers in {} cannot log in to it; give it a runner of its own there, or \
+                     copy the images",
+                    host.as_str(),
+                    place_of(partition),
+                    place_of(home)
+                ),
+            ),
+            Some(_) => {}
+            None if home != "aws" => report.warn(
+                &node.at,
+                format!(
+                    "no role in {} can log in to {}: its images are pulled without a login, after a try at each boot; leave it \
+                     out",
+                    place_of(home),
+                    host.as_str()
+                ),
+            ),
+            None => {}
+        }
+    }
 }
 
 /// An old helper is silent about a host that it does not know: the pull is simply anonymous. So it is told here.

@@ -86,6 +86,11 @@ impl Partition {
     }
 }
 
+/// Where the regions of a partition are, for messages.
+pub(crate) fn place_of(partition: &str) -> &'static str {
+    PARTITIONS.iter().find(|known| known.name == partition).map_or("another part of AWS", |known| known.place)
+}
+
 /// The partition of a region, as ARNs begin (`aws`, `aws-cn`, `aws-us-gov`, …).
 pub fn partition_of(region: &str) -> &'static str {
     PARTITIONS.iter().find(|partition| region.starts_with(partition.regions)).map_or("aws", |partition| partition.name)
@@ -95,6 +100,12 @@ impl EcrHost {
     /// The host name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The registry that a text names in any form: with scheme, port or path, in whatever case.
+    pub(crate) fn in_text(text: &str) -> Option<Self> {
+        let host = bare(text);
+        check(&host).is_ok().then_some(Self(host))
     }
 
     /// The account and region of a private registry; `None` for the public ones.

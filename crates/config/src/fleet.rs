@@ -13,8 +13,8 @@ use super::secret::TokenOf;
 use super::sizes::{self, Around};
 use super::tool::{self, ToolKeys};
 use super::{
-    Address, RootVolume, RunnerFleet, SetupScript, doubts, duration, ecr, files, ids, names, schedule, trust, values,
-    volume,
+    Address, Proxy, RootVolume, RunnerFleet, SetupScript, doubts, duration, ecr, ecr_wiring, files, ids, names, proxy,
+    schedule, trust, values, volume,
 };
 use runner_fleet_engine::Market;
 use runner_fleet_engine::settings::BOOT_TIMEOUT;
@@ -55,6 +55,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::optional("setup_script", Kind::Text),
     Key::optional("registry_mirrors", Kind::List(&values::WEB_ADDRESS)),
     Key::optional("docker_daemon", Kind::AnyTable),
+    Key::optional("proxy", Kind::Table(proxy::KEYS)),
     Key::optional("runner_version", tool::VERSION),
     Key::optional("runner_url", values::WEB_ADDRESS),
     Key::optional("runner_sha256", tool::SHA256),
@@ -129,8 +130,12 @@ pub(crate) fn read(table: &Table, context: &Context<'_>, report: &mut Report) ->
     let registry_mirrors = r.list_or_empty("registry_mirrors", report, trust::mirror);
     let docker_daemon = r.table_or("docker_daemon", toml::Table::new(), report, |table, _| Some(table.to_toml()));
     check_mirrors(r, report);
+    let proxy = r.table_or("proxy", Proxy::default(), report, proxy::read);
+    warn_of_daemon_proxies(r, report);
     let gitlab_runner = tool::read(r, RUNNER, &GITLAB_RUNNER, arch, report);
-    let ecr = r.table_or("ecr", None, report, |table, report| ecr::read(table, arch, report).map(Some));
+    let ecr = r.table_or("ecr", None, report, |table, report| {
+        ecr::read(table, arch, region.as_ref().and_then(Option::as_deref), report).map(Some)
+    });
     let in_jobs = ecr.as_ref().is_some_and(|ecr| ecr.as_ref().is_some_and(|ecr| ecr.enabled && ecr.in_jobs));
     if let Some(Some(ecr)) = &ecr
         && ecr.needs_role()
@@ -141,6 +146,11 @@ pub(crate) fn read(table: &Table, context: &Context<'_>, report: &mut Report) ->
         report.warn(&r.at("ecr"), told);
     }
     doubts::in_fleet(r, arch, report);
+    if let Some(Some(script)) = &setup_script {
+        let has_table = ecr.as_ref().is_some_and(|ecr| ecr.as_ref().is_some_and(|ecr| ecr.enabled));
+        let told = ecr_wiring::setup_script(&script.content, has_table);
+        told.into_iter().for_each(|told| report.warn(&r.at("setup_script"), told));
+    }
     let hops = r.or("metadata_hop_limit", if in_jobs { 2 } else { 1 }, report, hop_limit);
     reader.finish(report);
 
@@ -182,6 +192,7 @@ pub(crate) fn read(table: &Table, context: &Context<'_>, report: &mut Report) ->
         setup_script: setup_script?,
         registry_mirrors: registry_mirrors?,
         docker_daemon: docker_daemon?,
+        proxy: proxy?,
         gitlab_runner: gitlab_runner?,
         schedule: sizes.schedule,
         ecr: ecr?,
@@ -214,6 +225,16 @@ fn check_mirrors(reader: &Reader<'_>, report: &mut Report) {
         report.problem(&mirrors.at, "also given as registry_mirrors; write the mirrors in one place");
     }
     trust::check_daemon_mirrors(mirrors, report);
+}
+
+/// The key of Docker 23 and later stops every earlier dockerd.
+fn warn_of_daemon_proxies(reader: &Reader<'_>, report: &mut Report) {
+    let daemon = reader.node("docker_daemon").and_then(Node::as_table);
+    if let Some(proxies) = daemon.and_then(|daemon| daemon.get("proxies")) {
+        let told = "Docker before 23 does not start with this key, and gitlab-runner and the boot's downloads know nothing of \
+                    it; write [runners.fleet.proxy] instead";
+        report.warn(&proxies.at, told);
+    }
 }
 
 /// A login name as useradd(8) takes it.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Ami, Ecr, RootVolume, Secret, SshKey, SshKeyParameter, Tool};
+use super::{Ami, Ecr, Proxy, RootVolume, Secret, SshKey, SshKeyParameter, Tool};
 use runner_fleet_engine::{
     Arch, IdleCount, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId, UsdPerHour,
 };
@@ -170,6 +170,8 @@ pub struct RunnerFleet {
     pub registry_mirrors: Vec<String>,
     /// Into the worker's daemon.json, as it is.
     pub docker_daemon: toml::Table,
+    /// Of Docker, gitlab-runner and the boot's downloads.
+    pub proxy: Proxy,
     /// gitlab-runner, for images that have none.
     pub gitlab_runner: Tool,
     /// Exceptions by time; the last one that matches wins.

@@ -9,7 +9,7 @@ use super::problems::Report;
 use super::s3_cache::{self, WrittenFor};
 use super::secret::TokenOf;
 use super::sizes::Around;
-use super::{Runner, address, doubts, names, trust, values};
+use super::{Runner, address, doubts, ecr_wiring, names, trust, values};
 use runner_fleet_engine::RunnerName;
 
 /// What does not go to a worker: our table, the tables that ours replaces, and the token, which is put in later.
@@ -65,6 +65,7 @@ pub(crate) fn read(
     };
     trust::warnings(section).into_iter().for_each(|(at, warning)| report.warn(at, warning));
     s3_cache::warning(section, written_for).into_iter().for_each(|(at, warning)| report.warn(at, warning));
+    ecr_wiring::warnings(section).into_iter().for_each(|(at, warning)| report.warn(at, warning));
     let around = Around { concurrent: outside.concurrent, limit, sees_queue: false };
     let context = Context { around, directory: outside.directory, excused };
     let fleet = match section.get("fleet").map(|node| (node, node.as_table())) {

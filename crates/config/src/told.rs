@@ -222,7 +222,7 @@ fn values_that_can_hardly_be_meant_are_warnings() {
         (change("latest/arm64", "latest/amd64"), "ami", "its name says amd64, but the instance types are arm64"),
         (change("\"subnet-0a1b2c3d4e5f60718\"", "\"subnet-1\""), "subnets[0]", "8 or 17 hexadecimal digits"),
         (change("\"sg-0a1b2c3d4e5f60718\"", "\"sg-0a1b\""), "security_groups[0]", "8 or 17 hexadecimal digits"),
-        (change("ssm:/aws/service/debian/release/12/latest/arm64", "ami-1"), "ami", "8 or 17 hexadecimal digits"),
+        (change("ssm:/aws/service/debian/release/13/latest/arm64", "ami-1"), "ami", "8 or 17 hexadecimal digits"),
     ];
     for (text, key, expected) in &cases {
         let warnings = good(text).warnings;

@@ -1,5 +1,6 @@
 //! What a section gives away, and must not do so silently.
 
+use super::ecr_host::EcrHost;
 use super::node::{At, Item, Node, Table};
 use super::problems::Report;
 use super::values;
@@ -47,16 +48,33 @@ fn opening(docker: &Table) -> Option<&Node> {
 /// A mirror's address. A login in it would come into user-data, which every job can read.
 pub(crate) fn mirror(node: &Node) -> Result<String, String> {
     let address = values::web_address(node)?;
+    if let Some(registry) = EcrHost::in_text(&address) {
+        return Err(no_mirror(&registry));
+    }
     if has_login(&address) {
         return Err("a mirror's address with a login would stand in user-data, where every job can read it; use a mirror that asks for none".into());
     }
     Ok(address)
 }
 
+/// Docker sends no credentials to a mirror, and asks it for paths that no registry in ECR has.
+/// Source: <https://github.com/moby/moby/issues/30880>.
+pub(crate) fn no_mirror(registry: &EcrHost) -> String {
+    let host = registry.as_str();
+    let name = if registry.account_and_region().is_some() {
+        format!("\"{host}/docker-hub/library/alpine\", by a pull-through cache")
+    } else {
+        format!("\"{host}/docker/library/alpine\"")
+    };
+    format!(
+        "{host} cannot be a mirror: Docker sends no login to mirrors; write the registry into the image's name: {name}"
+    )
+}
+
 /// The same for those of `docker_daemon`.
 pub(crate) fn check_daemon_mirrors(mirrors: &Node, report: &mut Report) {
     for node in mirrors.as_array().unwrap_or_default() {
-        if node.as_str().is_some_and(has_login)
+        if node.as_str().is_some_and(|address| has_login(address) || EcrHost::in_text(address).is_some())
             && let Err(why) = mirror(node)
         {
             report.problem(&node.at, why);
@@ -64,6 +82,6 @@ pub(crate) fn check_daemon_mirrors(mirrors: &Node, report: &mut Report) {
     }
 }
 
-fn has_login(address: &str) -> bool {
+pub(crate) fn has_login(address: &str) -> bool {
     url::Url::parse(address).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
 }

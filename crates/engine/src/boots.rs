@@ -83,6 +83,9 @@ fn failed_boot(worker: &Worker, settings: &Settings, now: Timestamp) -> Option<E
         return Some(EndReason::WrongHostKey);
     }
     let boot_timeout = settings.section(&worker.instance.runner).map_or(BOOT_TIMEOUT, |runner| runner.boot_timeout);
-    (now >= worker.boot_deadline(boot_timeout))
-        .then(|| EndReason::BootTimeout { after: worker.age(now), step: worker.boot_step() })
+    (now >= worker.boot_deadline(boot_timeout)).then(|| EndReason::BootTimeout {
+        after: worker.age(now),
+        step: worker.boot_step(),
+        failure: worker.failure().cloned(),
+    })
 }

@@ -55,6 +55,11 @@ impl Budget {
 pub(crate) struct Claimed(Timestamp);
 
 impl Claimed {
+    /// Since when it is made.
+    pub(crate) fn since(self) -> Timestamp {
+        self.0
+    }
+
     /// Whether to believe it, although a poll of that time shows the job waiting.
     pub(crate) fn outweighs(self, seen_at: Timestamp) -> bool {
         since(seen_at, self.0) < CONTRADICTED

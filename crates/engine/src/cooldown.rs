@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::backoff::Doubling;
 use super::event::LaunchErrorClass;
 use super::ids::{InstanceType, LaunchToken, SubnetId, Zone};
-use super::offering::{Market, Offering};
+use super::offering::{Market, Offering, Place};
 use super::time::after;
 use super::worker::Instance;
 
@@ -179,6 +179,15 @@ impl Cooldowns {
     pub(crate) fn said(&self, offerings: &[Offering]) -> Option<String> {
         let failures = offerings.iter().flat_map(keys).filter_map(|key| self.0.get(&key)).map(|closed| &closed.failure);
         failures.max_by_key(|failure| failure.at).map(|failure| failure.said.clone())
+    }
+
+    /// Whatever failed at these places, on either market, is forgotten.
+    pub(crate) fn forget(&mut self, places: &[Place]) {
+        for place in places {
+            for market in [Market::Spot, Market::OnDemand] {
+                keys(&place.on(market)).iter().for_each(|key| drop(self.0.remove(key)));
+            }
+        }
     }
 
     /// The launch is answered: its probes are over, whatever they showed.

@@ -242,6 +242,10 @@ pub enum OperatorRequest {
     },
     /// Launch nothing more for this runner and retire its idle workers.
     Pause(RunnerName),
-    /// Undo a pause.
+    /// Undo a pause. What has failed is tried again at once, as by [`Self::Retry`].
     Resume(RunnerName),
+    /// Let these workers stay that an operator has drained.
+    Undrain(Vec<WorkerId>),
+    /// What kept launches for this runner back has been mended: forget the failures, and try at once.
+    Retry(RunnerName),
 }

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 
 use super::command::{Command, Termination, Want};
+use super::fleet::Fleet;
 use super::ids::{RunnerName, WorkerId};
+use super::note::{Note, NoteKind, NoteLevel};
 use super::reason::{Disobedience, EndReason, Reason};
 use super::snapshot::{Decision, DecisionKind, FleetSnapshot, Totals};
 
@@ -13,13 +15,47 @@ use super::snapshot::{Decision, DecisionKind, FleetSnapshot, Totals};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Journal {
     decisions: VecDeque<Decision>,
+    /// What the present step is to tell the log.
+    notes: Vec<Note>,
     /// Counters since the start.
     pub(crate) totals: Totals,
 }
 
 impl Journal {
-    /// Notes what was decided or happened; the oldest is forgotten for it.
+    /// A step begins: what the last one had to tell was told.
+    pub(crate) fn begin(&mut self) {
+        self.notes.clear();
+    }
+
+    /// What the present step has to tell.
+    pub(crate) fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Tells the log alone.
+    pub(crate) fn tell(&mut self, note: Note) {
+        self.notes.push(note);
+    }
+
+    /// Notes what was decided or happened, for people and for the log; of the former the oldest is forgotten for it.
     pub(crate) fn note(&mut self, at: Timestamp, entry: Entry) {
+        let note = Note {
+            runner: entry.runner.clone(),
+            worker: entry.worker.clone(),
+            reason: entry.reason.clone(),
+            ..Note::new(entry.kind.into(), entry.text.clone())
+        };
+        self.keep(at, entry);
+        self.tell(note);
+    }
+
+    /// The same, where the log is told more, or otherwise, than people.
+    pub(crate) fn note_as(&mut self, at: Timestamp, entry: Entry, note: Note) {
+        self.keep(at, entry);
+        self.tell(note);
+    }
+
+    fn keep(&mut self, at: Timestamp, entry: Entry) {
         if self.decisions.len() >= FleetSnapshot::DECISIONS_MAX {
             self.decisions.pop_front();
         }
@@ -28,34 +64,52 @@ impl Journal {
     }
 
     /// Notes a command, if people want to hear of it, and counts it.
-    pub(crate) fn command(&mut self, at: Timestamp, command: &Command) {
+    pub(crate) fn command(&mut self, at: Timestamp, command: &Command, fleet: &Fleet) {
+        let on = |worker: &WorkerId, kind: DecisionKind, text: String| {
+            let note = Note { worker: Some(worker.clone()), ..Note::new(kind.into(), text) };
+            match fleet.workers.get(worker) {
+                Some(known) => note.on(&known.instance),
+                None => note,
+            }
+        };
         match command {
             Command::Launch(launch) => {
                 self.totals.launches += 1;
                 let text =
                     format!("launch {} {} for {}: {}", launch.count, launch.market, launch.runner, launch.reason);
                 let entry = Entry::new(DecisionKind::Launch, text).of(&launch.runner).because(launch.reason.clone());
-                self.note(at, entry);
+                let text =
+                    format!("launching {} ({}) for {}: {}", launch.count, launch.market, launch.runner, launch.reason);
+                let note = Note::new(NoteKind::Launching, text).of(&launch.runner).because(launch.reason.clone());
+                self.note_as(at, entry, Note { market: Some(launch.market), ..note });
             }
             Command::Terminate(terminations) => {
                 for Termination { worker, reason, .. } in terminations {
                     self.totals.workers_terminated += 1;
                     let text = format!("terminate {worker}: {reason}");
-                    self.note(at, Entry::new(DecisionKind::Terminate, text).on(worker).because(reason.clone()));
+                    let entry = Entry::new(DecisionKind::Terminate, text).on(worker).because(reason.clone());
+                    let note = on(worker, DecisionKind::Terminate, format!("terminating {worker}: {reason}"));
+                    self.note_as(at, entry, note.because(reason.clone()));
                 }
             }
             Command::Want { worker, want: Want::Fence { reason } } => {
                 let text = format!("fence {worker}: {reason}");
-                self.note(at, Entry::new(DecisionKind::Fence, text).on(worker).because(reason.clone()));
+                let entry = Entry::new(DecisionKind::Fence, text).on(worker).because(reason.clone());
+                let note = on(worker, DecisionKind::Fence, format!("{worker} takes no more jobs: {reason}"));
+                let level = if reason.is_trouble() { NoteLevel::Warning } else { note.level };
+                self.note_as(at, entry, note.at(level).because(reason.clone()));
             }
             Command::Want { worker, want: Want::Serve } => {
                 let text = format!("unfence {worker}: the demand came back");
-                self.note(at, Entry::new(DecisionKind::Serve, text).on(worker));
+                let note = on(worker, DecisionKind::Serve, format!("{worker} takes jobs again"));
+                self.note_as(at, Entry::new(DecisionKind::Serve, text).on(worker), note);
             }
             Command::Want { worker, want: Want::HardStop { reason } } => {
                 let text = format!("stop {worker} hard: {reason}");
+                let note = on(worker, DecisionKind::HardStop, format!("stopping {worker} hard: {reason}"));
                 let reason = EndReason::Disobeyed(reason.clone());
-                self.note(at, Entry::new(DecisionKind::HardStop, text).on(worker).because(reason));
+                let entry = Entry::new(DecisionKind::HardStop, text).on(worker).because(reason.clone());
+                self.note_as(at, entry, note.because(reason));
             }
             Command::Want { want: Want::Stop { .. }, .. }
             | Command::ListInstances { .. }

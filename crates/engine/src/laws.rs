@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::command::{Command, Launch, Termination, Want};
-use super::event::{Event, LaunchErrorClass, Leftover, WorkerEvent};
+use super::event::{Event, LaunchErrorClass, Leftover, OperatorRequest, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, WorkerId};
 use super::offering::LaunchPlan;
 use super::reason::{DrainReason, EndReason};
@@ -164,11 +164,8 @@ impl Laws {
                 self.sightings.looked(now, worker, *asked_at, jobs.as_ref().ok())
             }
             Event::Queue { server, snapshot } => self.sightings.polled(now, server, snapshot.as_ref().ok()),
-            Event::Operator(super::event::OperatorRequest::Drain { workers, force: true }) => {
-                self.forced.extend(workers.iter().cloned());
-            }
-            Event::Operator(_)
-            | Event::Prices(_)
+            Event::Operator(request) => self.operator_wants(request),
+            Event::Prices(_)
             | Event::Instances { .. }
             | Event::Worker { .. }
             | Event::Runner { .. }
@@ -176,6 +173,17 @@ impl Laws {
             | Event::TerminateFailed { .. }
             | Event::Retried { .. }
             | Event::Forgotten { .. } => {}
+        }
+    }
+
+    fn operator_wants(&mut self, request: &OperatorRequest) {
+        match request {
+            OperatorRequest::Drain { workers, force: true } => self.forced.extend(workers.iter().cloned()),
+            // It is tried on the heels of a failure because a person wants it.
+            OperatorRequest::Retry(runner) | OperatorRequest::Resume(runner) => {
+                self.refused_at.remove(runner);
+            }
+            OperatorRequest::Drain { .. } | OperatorRequest::Undrain(_) | OperatorRequest::Pause(_) => {}
         }
     }
 

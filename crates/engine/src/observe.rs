@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use super::attempt::Attempt;
 use super::claims::Budget;
 use super::command::Command;
-use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, OperatorRequest, WorkerEvent};
+use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, Server, WorkerId};
 use super::job::{Knowledge, QueueSnapshot};
 use super::journal::Entry;
 use super::launching::{LAUNCH_AGAIN, SLOW};
 use super::matching::may_take;
+use super::note::{Note, NoteKind, NoteLevel};
 use super::offering::{LaunchPlan, Market, Offering};
-use super::reason::DrainReason;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::snapshot::DecisionKind;
@@ -62,7 +62,7 @@ impl Engine {
                 text.into_iter().for_each(|text| self.journal.note(now, Entry::new(DecisionKind::JobRetry, text)));
             }
             Event::Prices(snapshot) => self.prices.answered(snapshot),
-            Event::Operator(request) => self.operator_request(request),
+            Event::Operator(request) => return self.operator_request(request),
         }
         Vec::new()
     }
@@ -81,6 +81,7 @@ impl Engine {
         for runner in &settings.runners {
             self.runners.entry(runner.name.clone()).or_insert_with(Runner::new);
         }
+        self.orders_for(&settings);
         self.queues.retain(|server, _| settings.runners.iter().any(|runner| runner.server == *server));
         self.forecasts.configured(&settings, self.now);
         self.settings = Some(settings);
@@ -146,7 +147,10 @@ impl Engine {
             Ok(instances) => {
                 self.listing.answered(asked_at, None);
                 self.look_for_rivals(&instances);
+                let newcomers = self.newcomers(&instances);
+                self.tell_newcomers(&newcomers);
                 let transitions = self.fleet.listed(now, asked_at, instances);
+                self.orders_after_listing(&newcomers);
                 transitions.into_iter().filter_map(|transition| self.follow_up(transition)).collect()
             }
         }
@@ -181,6 +185,10 @@ impl Engine {
             taken = budget.taken(&last.report, report, since(self.now, last.at));
             let runner = &known.instance.runner;
             self.forecasts.reported(runner, last.report.jobs(), taken, report.jobs(), self.now);
+        }
+        if let WorkerEvent::Report(report) = &event {
+            let before = known.heard.as_ref().map(|heard| heard.report.clone());
+            self.tell_jobs(worker, before.as_ref(), report);
         }
         let transitions = self.fleet.worker_event(self.now, worker, event, taken);
         self.note_fitness(worker);
@@ -218,6 +226,7 @@ impl Engine {
         let now = self.now;
         match transition {
             WorkerTransition::Ready(id) => {
+                self.tell_ready(&id);
                 let worker = self.fleet.workers.get(&id)?;
                 if let Some(runner) = self.runners.get_mut(&worker.instance.runner)
                     && worker.boot_was_watched()
@@ -230,7 +239,14 @@ impl Engine {
             WorkerTransition::Interrupted(id) => {
                 self.journal.totals.interruptions += 1;
                 let text = format!("{id} gets an interruption notice{}", self.noticed(&id));
-                self.journal.note(now, Entry::new(DecisionKind::Interruption, text).on(&id));
+                let jobs = self.fleet.workers.get(&id).map_or(0, Worker::jobs);
+                let with_jobs = if jobs > 0 { format!("; it runs {jobs} jobs") } else { String::new() };
+                let note = Note::new(NoteKind::Interrupted, format!("{text}{with_jobs}")).with_jobs(jobs.into());
+                let note = match self.fleet.workers.get(&id) {
+                    Some(worker) => note.on(&worker.instance),
+                    None => note,
+                };
+                self.journal.note_as(now, Entry::new(DecisionKind::Interruption, text).on(&id), note);
                 None
             }
             WorkerTransition::Endangered(id) => {
@@ -241,6 +257,8 @@ impl Engine {
             WorkerTransition::Unfit(id, why) => {
                 let worker = self.fleet.workers.get(&id)?;
                 self.journal.totals.unfit += 1;
+                let text = format!("{id} is unfit to run jobs: {why}");
+                self.journal.tell(Note::new(NoteKind::Unfit, text).on(&worker.instance));
                 // What makes a worker unfit so early makes the next one, too.
                 if worker.is_launched_here()
                     && worker.age(now) < YOUNG
@@ -274,11 +292,13 @@ impl Engine {
     }
 
     fn ended(&mut self, passing: &Terminated) {
-        let Terminated { instance, asked, jobs, projects, booting, proven } = passing;
+        let note = self.ended_note(passing);
+        let Terminated { instance, asked, jobs, projects, booting, proven, .. } = passing;
         if *proven && let Some(runner) = self.runners.get_mut(&instance.runner) {
             runner.was_fit();
         }
         if *asked {
+            self.journal.tell(note);
             return;
         }
         let now = self.now;
@@ -286,7 +306,7 @@ impl Engine {
         let taken_back = instance.state_reason.as_ref().is_some_and(|reason| reason.by == EndedBy::Ec2);
         let lost = if *jobs > 0 { format!(", with {jobs} running jobs") } else { String::new() };
         let entry = Entry::new(DecisionKind::Ended, format!("{} has ended by itself{lost}: {why}", instance.id));
-        self.journal.note(now, entry.of(&instance.runner).on(&instance.id));
+        self.journal.note_as(now, entry.of(&instance.runner).on(&instance.id), note);
         if instance.market == Market::Spot && taken_back {
             self.cooldowns.close_where(instance, why, now);
             if let Some(settings) = &self.settings {
@@ -304,7 +324,9 @@ impl Engine {
 
     fn launched(&mut self, token: &LaunchToken, answer: &LaunchAnswer) {
         let now = self.now;
+        let named_first = self.named_first(answer);
         let Some(launch) = self.fleet.answered(now, token, answer) else { return };
+        self.tell_launched(&named_first);
         let given = u32::try_from(answer.launched.len()).unwrap_or(u32::MAX);
         self.journal.totals.workers_launched += u64::from(given);
         for launched in &answer.launched {
@@ -321,6 +343,13 @@ impl Engine {
             if let Some(runner) = self.runners.get_mut(&launch.runner) {
                 runner.refused.succeed();
             }
+        }
+        if given >= launch.count
+            && let Some(runner) = self.runners.get_mut(&launch.runner)
+            && runner.short.take().is_some()
+        {
+            let text = format!("EC2 gives all that is asked for {} again", launch.runner);
+            self.journal.tell(Note::new(NoteKind::LaunchFull, text).of(&launch.runner));
         }
         if given < launch.count {
             self.journal.totals.launches_short += 1;
@@ -343,7 +372,12 @@ impl Engine {
         codes.dedup();
         let said = if codes.is_empty() { "no reason given".to_owned() } else { codes.join(", ") };
         let text = format!("EC2 gave {given} of {} for {}: {said}", launch.count, launch.runner);
-        self.journal.note(now, Entry::new(DecisionKind::LaunchShort, text).of(&launch.runner));
+        let entry = Entry::new(DecisionKind::LaunchShort, text).of(&launch.runner);
+        // The same answer again is no news, and comes every half minute while a shortage lasts.
+        let known = self.runners.get_mut(&launch.runner).and_then(|runner| runner.short.replace(said.clone()));
+        let level = if known.as_ref() == Some(&said) { NoteLevel::Debug } else { NoteLevel::Warning };
+        let note = Note::new(NoteKind::LaunchShort, short(launch, answer, given)).of(&launch.runner).at(level);
+        self.journal.note_as(now, entry, Note { market: Some(launch.market), ..note });
 
         if answer.errors.is_empty() {
             launch.offerings.iter().for_each(|offering| self.cool(offering, LaunchErrorClass::Capacity, &said));
@@ -379,27 +413,22 @@ impl Engine {
         let text = format!("EC2 did not terminate {}: {trouble}", names.join(", "));
         self.journal.note(self.now, Entry::new(DecisionKind::TerminateFailed, text));
     }
+}
 
-    fn operator_request(&mut self, request: OperatorRequest) {
-        match request {
-            OperatorRequest::Drain { workers, force } => {
-                for id in workers {
-                    if let Some(worker) = self.fleet.workers.get_mut(&id) {
-                        worker.begin_drain(DrainReason::Requested { force }, self.now);
-                    }
-                }
-            }
-            OperatorRequest::Pause(name) => self.pause(&name, true),
-            OperatorRequest::Resume(name) => self.pause(&name, false),
-        }
+/// What EC2 gave of a launch, and what it said of each kind of failure, once, with where that was.
+fn short(launch: &super::command::Launch, answer: &LaunchAnswer, given: u32) -> String {
+    let mut said: std::collections::BTreeMap<(&str, &str), Vec<String>> = std::collections::BTreeMap::new();
+    for error in &answer.errors {
+        let at = error.offering.as_ref().map(|offering| format!("{} in {}", offering.instance_type, offering.zone));
+        said.entry((&error.code, &error.message)).or_default().extend(at);
     }
-
-    fn pause(&mut self, name: &RunnerName, paused: bool) {
-        if let Some(runner) = self.runners.get_mut(name) {
-            runner.paused = paused;
-            let did = if paused { "paused" } else { "resumed" };
-            let entry = Entry::new(DecisionKind::Operator, format!("an operator has {did} {name}"));
-            self.journal.note(self.now, entry.of(name));
-        }
-    }
+    let reasons: Vec<String> = said
+        .into_iter()
+        .map(|((code, message), places)| match places.as_slice() {
+            [] => format!("{code}: {message}"),
+            places => format!("{code} ({}): {message}", places.join(", ")),
+        })
+        .collect();
+    let why = if reasons.is_empty() { "it gives no reason".to_owned() } else { reasons.join("; ") };
+    format!("EC2 gave {given} of {} {} workers for {}: {why}", launch.count, launch.market, launch.runner)
 }

@@ -1,6 +1,7 @@
 //! Every reason in words: the one place where what the engine knows becomes a sentence.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -125,7 +126,10 @@ impl fmt::Display for DrainReason {
 impl fmt::Display for EndReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BootTimeout { after, step } => write!(f, "not ready after {} (last step: {step})", Brief(*after)),
+            Self::BootTimeout { after, step, failure } => {
+                let last = boot(step, failure.as_ref(), *after);
+                write!(f, "not ready after {} (last step: {last})", Brief(*after))
+            }
             Self::BootFailed { error } => write!(f, "its boot failed: {error}"),
             Self::WrongHostKey => f.write_str("answers with a host key that is not its own"),
             Self::Lost => f.write_str("unreachable, and EC2 says that its host is impaired"),
@@ -179,10 +183,6 @@ impl Sentence for Reason {
 
 impl Sentence for JobReason {
     fn sentence(&self, now: Timestamp) -> String {
-        let and_more = |coming: String, held_back: &Option<HeldBack>| match held_back {
-            None => coming,
-            Some(held_back) => format!("{coming}; more are not launched: {}", held_back.sentence(now)),
-        };
         match self {
             Self::NoMatch { mismatches } if mismatches.is_empty() => {
                 "no runner here is configured for its server".into()
@@ -194,12 +194,11 @@ impl Sentence for JobReason {
             Self::QueueUnknown { queue } => queue_unknown(queue),
             Self::Unassignable => "an idle worker asks for jobs, and GitLab does not hand it this one".into(),
             Self::FreeSlot { worker } => format!("{worker} has a free slot and takes it at its next request"),
-            Self::Booting { worker, since: at, step, held_back } => {
-                and_more(format!("waits for {worker}, booting for {} ({step})", Brief(since(now, *at))), held_back)
+            Self::Booting { worker, since: at, step, failure } => {
+                let age = since(now, *at);
+                format!("waits for {worker}, booting for {} ({})", Brief(age), boot(step, failure.as_ref(), age))
             }
-            Self::InFlight { since: at, held_back } => {
-                and_more(format!("a launch has been on its way for {}", Brief(since(now, *at))), held_back)
-            }
+            Self::InFlight { since: at } => format!("a launch has been on its way for {}", Brief(since(now, *at))),
             Self::HeldBack { held_back } => format!("no worker is launched: {}", held_back.sentence(now)),
             Self::NextStep => "a worker will be launched at the next step".into(),
             Self::Running { worker, runner } => format!("it runs on {worker}, a worker of {runner}"),
@@ -208,6 +207,20 @@ impl Sentence for JobReason {
                               pending yet, was taken a moment ago, runs elsewhere, or its project is not looked at"
                 .into(),
         }
+    }
+}
+
+/// How long nobody answers before it is more than a boot that has just begun.
+const STRANGE_AFTER: Duration = Duration::from_secs(60);
+
+/// How far a boot is, and, after a minute without a connection, what to look at.
+fn boot(step: &str, failure: Option<&ConnectionFailure>, age: Duration) -> String {
+    match failure {
+        None => step.to_owned(),
+        Some(ConnectionFailure::Unreachable(said)) if age >= STRANGE_AFTER => format!(
+            "{step}: {said}; do security group, route and ssh_port let the manager in? `runner-fleet doctor` looks"
+        ),
+        Some(failure) => format!("{step}: {}", failure.said()),
     }
 }
 
@@ -240,7 +253,7 @@ impl Sentence for Mismatch {
 impl Sentence for WorkerReason {
     fn sentence(&self, now: Timestamp) -> String {
         match self {
-            Self::Booting { step } => step.clone(),
+            Self::Booting { since: at, step, failure } => boot(step, failure.as_ref(), since(now, *at)),
             Self::NotLetIn { failure } => failure.said().to_owned(),
             Self::Draining { because } => because.to_string(),
             Self::Ending { because } => because.to_string(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
+use super::event::ConnectionFailure;
 use super::ids::{ConfigHash, JobId, RunnerName};
 use super::worker::Unfit;
 
@@ -153,6 +154,8 @@ pub enum EndReason {
         after: Duration,
         /// The last step that was seen.
         step: String,
+        /// Why there was no connection to it; absent where there was one.
+        failure: Option<ConnectionFailure>,
     },
     /// The bootstrap said that it failed.
     BootFailed {
@@ -221,6 +224,30 @@ impl Reason {
             Self::Drain(reason) | Self::End(EndReason::Drained(reason)) => reason.into(),
             Self::End(EndReason::Disobeyed(how)) => how.into(),
             Self::End(reason) => reason.into(),
+        }
+    }
+}
+
+impl DrainReason {
+    /// Whether something is wrong with the worker, that a person should look at.
+    pub fn is_trouble(&self) -> bool {
+        match self {
+            Self::LateBoot { .. }
+            | Self::RunnerFailed
+            | Self::Unfit { .. }
+            | Self::JobUnknown { .. }
+            | Self::TakesNothing { .. } => true,
+            Self::Idle { .. }
+            | Self::Emptiest { .. }
+            | Self::Age { .. }
+            | Self::JobsDone { .. }
+            | Self::Drift { .. }
+            | Self::Rebalance
+            | Self::Interruption { .. }
+            | Self::RunnerRemoved
+            | Self::Paused
+            | Self::Requested { .. }
+            | Self::Yields { .. } => false,
         }
     }
 }

@@ -75,7 +75,19 @@ pub(crate) struct Runner {
     /// Workers in a row that came up, and were unfit soon.
     unfit: u32,
     breaker: Backoff,
+    /// Until when people were told that the breaker is open.
+    told_open_until: Option<Timestamp>,
     pub(crate) boot_failure: String,
+    /// What EC2 said of the last launch, if that gave fewer workers than asked for.
+    pub(crate) short: Option<String>,
+}
+
+/// What there is to tell of a breaker.
+pub(crate) enum BreakerNews {
+    /// It has opened, or opened again.
+    Open { until: Timestamp, in_a_row: u32, last: String },
+    /// A worker was of use.
+    Closed,
 }
 
 impl Runner {
@@ -90,7 +102,9 @@ impl Runner {
             boots: 0,
             unfit: 0,
             breaker: Backoff::default(),
+            told_open_until: None,
             boot_failure: String::new(),
+            short: None,
         }
     }
 
@@ -133,6 +147,30 @@ impl Runner {
         self.boots = 0;
         if self.unfit < BREAKER_AFTER {
             self.breaker.succeed();
+        }
+    }
+
+    /// An operator has mended what was wrong, and wants it tried: as if nothing had failed. `told_open_until` stays, so that the
+    /// end of the breaker is told.
+    pub(crate) fn try_again(&mut self) {
+        self.refused.succeed();
+        self.breaker.succeed();
+        (self.boots, self.unfit) = (0, 0);
+    }
+
+    /// What is new of the breaker since it was asked last.
+    pub(crate) fn breaker_news(&mut self, now: Timestamp) -> Option<BreakerNews> {
+        let open_until = self.breaker_open_until(now);
+        match (self.told_open_until, open_until) {
+            (told, Some(until)) if told != Some(until) => {
+                self.told_open_until = Some(until);
+                Some(BreakerNews::Open { until, in_a_row: self.of_no_use(), last: self.boot_failure.clone() })
+            }
+            (Some(_), None) if !self.on_probation() => {
+                self.told_open_until = None;
+                Some(BreakerNews::Closed)
+            }
+            (_, _) => None,
         }
     }
 

@@ -54,6 +54,10 @@ pub struct Costs {
     pub usd_per_hour: f64,
     /// Workers whose price is not known, and which the sum lacks.
     pub unpriced_workers: u32,
+    /// All workers, in USD per hour, where those of unknown price cost what they would on demand; absent where that is not
+    /// known either.
+    #[serde(default)]
+    pub usd_per_hour_at_most: Option<f64>,
 }
 
 impl FleetSnapshot {
@@ -82,8 +86,9 @@ pub struct RunnerSnapshot {
     pub launch_plan: Knowledge,
     /// Jobs that run.
     pub running: u32,
-    /// Jobs that wait and are counted for it.
-    pub waiting: u32,
+    /// Jobs that wait and are counted for it; absent while nobody knows, because its queue was not read lately, or cannot
+    /// be read at all.
+    pub waiting: Option<u32>,
     /// Free slots that the policy wants now.
     pub idle_wanted: u32,
     /// Free slots that are ready now.
@@ -188,9 +193,12 @@ pub struct JobSnapshot {
     pub reason: Explained<JobReason>,
 }
 
-/// All jobs that wait.
+/// All jobs that wait, as they were last seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Waiting {
+    /// Whether every queue that can be read was read lately; otherwise the other numbers are old, or lack a server's jobs.
+    #[serde(default)]
+    pub complete: bool,
     /// How many.
     pub total: u32,
     /// Those that no runner here may take.

@@ -14,6 +14,7 @@ use super::ids::{RunnerName, Server};
 use super::journal::Journal;
 use super::listing::Listing;
 use super::notices::Notices;
+use super::orders::Orders;
 use super::prices::Prices;
 use super::quarantine::Quarantine;
 use super::queue::Queue;
@@ -39,6 +40,7 @@ pub struct Engine {
     pub(super) quarantine: Quarantine,
     pub(super) retries: Retries,
     pub(super) rivals: Rivals,
+    pub(super) orders: Orders,
     /// EC2 asks for patience with launches.
     pub(super) slow: Backoff,
     pub(super) jitter: Jitter,
@@ -66,6 +68,7 @@ impl Engine {
             quarantine: Quarantine::default(),
             retries: Retries::default(),
             rivals: Rivals::default(),
+            orders: Orders::default(),
             slow: Backoff::default(),
             jitter: Jitter::seeded(seed),
             journal: Journal::default(),

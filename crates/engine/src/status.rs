@@ -15,12 +15,12 @@ use super::prices::{self, OverPriceCap};
 use super::settings::{IdleCount, RunnerSettings};
 use super::snapshot::{Costs, FleetSnapshot, RunnerSnapshot, WorkerSnapshot, WorkerState};
 use super::state::Engine;
-use super::time::since;
+use super::time::{before, since};
 use super::trouble::Trouble;
 use super::waits::WorkerReason;
 use super::why;
 use super::worker::{EcrError, Health};
-use super::workers::{Connection, Worker, WorkerStatus};
+use super::workers::{Worker, WorkerStatus};
 
 /// The engine's snapshot after its last step.
 pub(super) fn snapshot(engine: &Engine) -> FleetSnapshot {
@@ -28,7 +28,7 @@ pub(super) fn snapshot(engine: &Engine) -> FleetSnapshot {
         engine.fleet.workers.values().map(|worker| worker_snapshot(engine, worker)).collect();
     workers.sort_by(|one, other| (&one.runner, other.age, &one.id).cmp(&(&other.runner, one.age, &other.id)));
     let (jobs, waiting) = why::jobs(engine);
-    let costs = costs(&workers);
+    let costs = costs(engine, &workers);
     FleetSnapshot {
         version: 1,
         at: engine.now,
@@ -44,14 +44,20 @@ pub(super) fn snapshot(engine: &Engine) -> FleetSnapshot {
     }
 }
 
-fn costs(workers: &[WorkerSnapshot]) -> Costs {
-    workers.iter().fold(Costs::default(), |mut sum, worker| {
+fn costs(engine: &Engine, workers: &[WorkerSnapshot]) -> Costs {
+    // EC2 takes no more for a spot instance than for the same one on demand, unless somebody bids more.
+    let at_most = |worker: &WorkerSnapshot| {
+        let on_demand = |market| engine.prices.hourly(market, &worker.instance_type, &worker.zone, engine.now);
+        worker.usd_per_hour.or_else(|| on_demand(Market::OnDemand))
+    };
+    let mut sum = Costs { usd_per_hour_at_most: workers.iter().map(at_most).sum(), ..Costs::default() };
+    for worker in workers {
         match worker.usd_per_hour {
             Some(price) => sum.usd_per_hour += price,
             None => sum.unpriced_workers += 1,
         }
-        sum
-    })
+    }
+    sum
 }
 
 fn runners(engine: &Engine) -> Vec<RunnerSnapshot> {
@@ -74,7 +80,7 @@ fn runners(engine: &Engine) -> Vec<RunnerSnapshot> {
         token_end: None,
         launch_plan: Knowledge::Known,
         running: 0,
-        waiting: 0,
+        waiting: Some(0),
         idle_wanted: 0,
         idle_ready: 0,
         workers,
@@ -103,7 +109,8 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
         token_end: known.and_then(|known| known.facts.known()).and_then(|facts| facts.token_end),
         launch_plan: known.map_or_else(awaited, |known| known.plan.knowledge(engine.now)),
         running: supply.running,
-        waiting: wanted.waiting,
+        // Where no queue is read, the runners' own word is all there is.
+        waiting: (queue.is_known() && (runner.sees_queue || wanted.waiting > 0)).then_some(wanted.waiting),
         idle_wanted: wanted.idle,
         idle_ready: serving.map(|worker| runner.capacity.saturating_sub(worker.jobs())).sum(),
         workers: supply.workers,
@@ -169,16 +176,16 @@ fn recent(engine: &Engine, error: &EcrError) -> Option<EcrError> {
 }
 
 fn reason(engine: &Engine, worker: &Worker, status: WorkerStatus) -> Option<WorkerReason> {
-    let failure = match &worker.connection {
-        Connection::Down { failure, .. } => Some(failure.clone()),
-        Connection::None { .. } | Connection::Up => None,
-    };
+    let failure = worker.failure().cloned();
     match status {
         WorkerStatus::Booting => Some(match failure {
             Some(failure @ (ConnectionFailure::WrongHostKey(_) | ConnectionFailure::Refused(_))) => {
                 WorkerReason::NotLetIn { failure }
             }
-            Some(ConnectionFailure::Unreachable(_)) | None => WorkerReason::Booting { step: worker.boot_step() },
+            failure @ (Some(ConnectionFailure::Unreachable(_)) | None) => {
+                let since = before(engine.now, worker.age(engine.now));
+                WorkerReason::Booting { since, step: worker.boot_step(), failure }
+            }
         }),
         WorkerStatus::Serving => None,
         WorkerStatus::Draining => worker.drain().map(|drain| WorkerReason::Draining { because: drain.reason.clone() }),

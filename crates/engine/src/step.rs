@@ -39,6 +39,7 @@ impl Engine {
     pub fn step(&mut self, now: Timestamp, events: impl IntoIterator<Item = Event>) -> Vec<Command> {
         self.mind_the_clock(now);
         self.now = now;
+        self.journal.begin();
         let mut commands = Vec::new();
         for event in events {
             commands.extend(self.observe(event));
@@ -54,8 +55,9 @@ impl Engine {
         commands.extend(doubts::due(&settings, &self.runners, &mut self.fleet, now));
         self.settings = Some(settings);
         for command in &commands {
-            self.journal.command(now, command);
+            self.journal.command(now, command, &self.fleet);
         }
+        self.tell_breakers(now);
         commands
     }
 
@@ -117,6 +119,7 @@ impl Engine {
         for (id, worker) in &mut self.fleet.workers {
             let Some(reason) = dead_end(worker, settings, now) else { continue };
             if worker.never_ready() {
+                self.journal.tell(Self::boot_failed_note(&worker.instance, &reason));
                 commands.push(Command::Disconnect { worker: id.clone() });
                 // Of one that an earlier life launched nobody knows whether it has not served long ago, and lies.
                 if worker.is_launched_here()

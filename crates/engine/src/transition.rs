@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ids::{JobId, ProjectId, WorkerId};
+use super::reason::EndReason;
 use super::worker::{Instance, Unfit};
 
 /// Something about a worker that others must hear of.
@@ -29,6 +30,10 @@ pub(crate) struct Terminated {
     pub(crate) instance: Instance,
     /// Whether a terminate command of ours came first.
     pub(crate) asked: bool,
+    /// Why we have asked for it.
+    pub(crate) reason: Option<EndReason>,
+    /// Jobs that it has taken in its life, by its own word.
+    pub(crate) jobs_started: u64,
     /// Jobs that its last report showed.
     pub(crate) jobs: u32,
     /// Their ids and projects, where known.

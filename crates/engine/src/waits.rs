@@ -26,12 +26,12 @@ pub enum JobReason {
     },
     /// An idle worker asks for jobs, and GitLab does not hand it this one.
     Unassignable,
-    /// A worker has a free slot.
+    /// A worker has a free slot for it.
     FreeSlot {
         /// That worker.
         worker: WorkerId,
     },
-    /// A worker is booting.
+    /// A worker is booting, one of whose slots is for it.
     Booting {
         /// That worker.
         worker: WorkerId,
@@ -39,17 +39,15 @@ pub enum JobReason {
         since: Timestamp,
         /// The boot step that was seen last.
         step: String,
-        /// Why no more are launched; absent when no more are wanted.
-        held_back: Option<HeldBack>,
+        /// Why there is no connection to it; absent where there is one, or none was tried yet.
+        failure: Option<ConnectionFailure>,
     },
-    /// A launch is on its way.
+    /// A launch is on its way, and one of its workers is for it.
     InFlight {
         /// When it was decided.
         since: Timestamp,
-        /// Why no more are launched; absent when no more are wanted.
-        held_back: Option<HeldBack>,
     },
-    /// No worker is launched.
+    /// No worker is launched for it.
     HeldBack {
         /// Why not.
         held_back: HeldBack,
@@ -111,8 +109,12 @@ pub enum MismatchKind {
 pub enum WorkerReason {
     /// It boots.
     Booting {
+        /// Its launch.
+        since: Timestamp,
         /// The boot step that was seen last.
         step: String,
+        /// Why there is no connection to it; absent where there is one, or none was tried yet.
+        failure: Option<ConnectionFailure>,
     },
     /// It boots, and does not let the manager in.
     NotLetIn {

@@ -1,6 +1,6 @@
 //! Why a job waits: a reason for each. Nothing here decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::explained::Explained;
 use super::ids::{JobId, RunnerName, Server, WorkerId};
@@ -18,6 +18,10 @@ use super::workers::{Worker, WorkerStatus};
 pub(super) fn jobs(engine: &Engine) -> (Vec<JobSnapshot>, Waiting) {
     let (mut views, mut waiting) = (Vec::new(), Waiting::default());
     let Some(settings) = &engine.settings else { return (views, waiting) };
+    waiting.complete = settings.runners.iter().filter(|runner| runner.sees_queue).all(|runner| {
+        let queue = engine.queues.get(&runner.server);
+        queue.is_some_and(|queue| queue.knowledge(engine.now, settings.check_interval).is_known())
+    });
     for (server, queue) in &engine.queues {
         let mut explainer = Explainer::new(engine, settings, server, queue);
         for job in queue.jobs() {
@@ -75,6 +79,11 @@ fn job_status(engine: &Engine, settings: &Settings, server: &Server, id: JobId) 
     let queue = engine.queues.get(server);
     if let Some((queue, job)) = queue.and_then(|queue| Some((queue, queue.jobs().find(|job| job.id == id)?))) {
         let mut explainer = Explainer::new(engine, settings, server, queue);
+        // Those before it get what comes first.
+        for before in queue.jobs().take_while(|before| before.id != id) {
+            let able = explainer.able(before);
+            explainer.reason(before, able);
+        }
         let able = explainer.able(job);
         let reason = explainer.reason(job, able);
         let status = tell(JobState::Waiting, able.map(|runner| runner.name.clone()), None, reason);
@@ -93,12 +102,13 @@ fn job_status(engine: &Engine, settings: &Settings, server: &Server, id: JobId) 
     tell(JobState::Unknown, None, None, reason)
 }
 
-/// Finds the reasons of the jobs of one server; what depends on the runner alone is worked out once.
+/// Finds the reasons of the jobs of one server, which it is to be asked for in queue order: whoever comes first gets the
+/// slot that comes first. What depends on the runner alone is worked out once.
 struct Explainer<'a> {
     engine: &'a Engine,
     server: &'a Server,
     runners: Vec<&'a RunnerSettings>,
-    by_runner: BTreeMap<&'a RunnerName, JobReason>,
+    by_runner: BTreeMap<&'a RunnerName, Prospects>,
     queue: Knowledge,
 }
 
@@ -135,7 +145,7 @@ impl<'a> Explainer<'a> {
             return JobReason::Unassignable;
         }
         let engine = self.engine;
-        self.by_runner.entry(&runner.name).or_insert_with(|| of_runner(engine, runner)).clone()
+        self.by_runner.entry(&runner.name).or_insert_with(|| Prospects::of(engine, runner)).next()
     }
 
     /// Why this runner may not take it.
@@ -164,25 +174,56 @@ impl<'a> Explainer<'a> {
     }
 }
 
-/// Why a job that is counted for this runner waits.
-fn of_runner(engine: &Engine, runner: &RunnerSettings) -> JobReason {
-    let now = engine.now;
-    let workers = || engine.fleet.workers.values().filter(|worker| worker.instance.runner == runner.name);
-    let has_slot = |worker: &&Worker| worker.status(now) == WorkerStatus::Serving && worker.jobs() < runner.capacity;
-    let booting = workers().filter(|worker| worker.status(now) == WorkerStatus::Booting).max_by_key(|w| w.age(now));
-    let missing = engine.assessment.demands.get(&runner.name).map_or(0, super::demand::Demand::missing_for_jobs);
-    if let Some(worker) = workers().find(has_slot).filter(|_| missing == 0) {
-        return JobReason::FreeSlot { worker: worker.instance.id.clone() };
+/// What there is for a runner's waiting jobs, in the order in which it comes: a slot is one job's.
+struct Prospects {
+    slots: VecDeque<(JobReason, u32)>,
+    /// For those that find none.
+    rest: JobReason,
+}
+
+impl Prospects {
+    fn of(engine: &Engine, runner: &RunnerSettings) -> Self {
+        let now = engine.now;
+        let mut workers: Vec<&Worker> =
+            engine.fleet.workers.values().filter(|worker| worker.instance.runner == runner.name).collect();
+        workers.sort_by_key(|worker| (worker.instance.launched_at, &worker.instance.id));
+        let mut slots = VecDeque::new();
+        for worker in workers.iter().filter(|worker| worker.status(now) == WorkerStatus::Serving) {
+            let reason = JobReason::FreeSlot { worker: worker.instance.id.clone() };
+            slots.push_back((reason, runner.capacity.saturating_sub(worker.jobs())));
+        }
+        for worker in workers.iter().filter(|worker| worker.status(now) == WorkerStatus::Booting) {
+            let reason = JobReason::Booting {
+                worker: worker.instance.id.clone(),
+                since: before(now, worker.age(now)),
+                step: worker.boot_step(),
+                failure: worker.failure().cloned(),
+            };
+            slots.push_back((reason, runner.capacity));
+        }
+        let mut flights: Vec<_> =
+            engine.fleet.flights.values().filter(|flight| flight.launch.runner == runner.name).collect();
+        flights.sort_by_key(|flight| flight.decided_at);
+        for flight in flights {
+            let reason = JobReason::InFlight { since: flight.decided_at };
+            slots.push_back((reason, flight.coming().saturating_mul(runner.capacity)));
+        }
+        let rest = match engine.held_back.get(&runner.name) {
+            Some(held_back) => JobReason::HeldBack { held_back: held_back.clone() },
+            None => JobReason::NextStep,
+        };
+        Self { slots, rest }
     }
-    let held_back = engine.held_back.get(&runner.name).filter(|_| missing > 0).cloned();
-    if let Some(worker) = booting {
-        let since = before(now, worker.age(now));
-        return JobReason::Booting { worker: worker.instance.id.clone(), since, step: worker.boot_step(), held_back };
-    }
-    let flights = engine.fleet.flights.values().filter(|flight| flight.launch.runner == runner.name);
-    match (flights.map(|flight| flight.decided_at).min(), held_back) {
-        (Some(since), held_back) => JobReason::InFlight { since, held_back },
-        (None, Some(held_back)) => JobReason::HeldBack { held_back },
-        (None, None) => JobReason::NextStep,
+
+    /// Why the next of the waiting jobs waits.
+    fn next(&mut self) -> JobReason {
+        while let Some((reason, left)) = self.slots.front_mut() {
+            if let Some(fewer) = left.checked_sub(1) {
+                *left = fewer;
+                return reason.clone();
+            }
+            self.slots.pop_front();
+        }
+        self.rest.clone()
     }
 }

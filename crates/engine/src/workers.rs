@@ -302,8 +302,11 @@ impl Worker {
     pub(crate) fn ended(self, instance: Instance) -> WorkerTransition {
         let (asked, jobs, booting) = (self.is_ending(), self.jobs(), self.is_launched_here() && self.never_ready());
         let proven = self.served && self.unfit.is_none();
+        let reason = self.ending().map(|ending| ending.reason.clone());
+        let jobs_started = self.report().map_or(0, |report| report.jobs_started);
         let projects = self.heard.map(|heard| heard.report.projects).unwrap_or_default();
-        WorkerTransition::Ended(Box::new(Terminated { instance, asked, jobs, projects, booting, proven }))
+        let ended = Terminated { instance, asked, reason, jobs_started, jobs, projects, booting, proven };
+        WorkerTransition::Ended(Box::new(ended))
     }
 
     /// Takes in a report, as far as it is believed, and how many jobs were `taken` since the last one.
@@ -362,6 +365,11 @@ impl Worker {
 
     pub(crate) fn report(&self) -> Option<&Report> {
         self.heard.as_ref().map(|heard| &heard.report)
+    }
+
+    /// Since when its reports have named this job.
+    pub(crate) fn claimed_since(&self, job: JobId) -> Option<Timestamp> {
+        self.running.get(&job).map(|claimed| claimed.since())
     }
 
     /// Jobs that the last report showed; 0 if there was none.
@@ -471,9 +479,18 @@ impl Worker {
             Some(Phase::Ready) => "starting gitlab-runner".into(),
             Some(Phase::Failed { error }) => error.clone(),
             None => match &self.connection {
-                Connection::None { .. } | Connection::Down { .. } => "waiting for SSH".into(),
+                Connection::None { .. } => "waiting for SSH".into(),
+                Connection::Down { .. } => "no SSH".into(),
                 Connection::Up => "connected".into(),
             },
+        }
+    }
+
+    /// Why there is no connection to it, if one was tried.
+    pub(crate) fn failure(&self) -> Option<&ConnectionFailure> {
+        match &self.connection {
+            Connection::Down { failure, .. } => Some(failure),
+            Connection::None { .. } | Connection::Up => None,
         }
     }
 }

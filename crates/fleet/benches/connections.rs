@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runner_fleet::live::clock::Clock;
-use runner_fleet::live::connection::{Connections, Provision, Provisioner};
+use runner_fleet::live::connection::{Connections, HostKeys, Provision, Provisioner};
 use runner_fleet::ssh::ManagerKey;
 use runner_fleet_engine::{Event, RunnerName, WorkerEvent, WorkerId};
 use russh::keys::PrivateKey;
@@ -134,7 +134,7 @@ impl Provisioner for Shelf {
         Ok(Provision {
             user: "admin".into(),
             port: self.port,
-            host_key_public: self.host_key_public.clone(),
+            host_keys: HostKeys { own_public: self.host_key_public.clone(), first_contact: None },
             bundle: SecretString::default(),
         })
     }

@@ -1,8 +1,8 @@
 //! Workers for measurements: one process that answers SSH for a whole range of addresses, each of them a machine of its
 //! own with a scripted agent. `benches/manager/run` starts it; by itself it measures nothing.
 //!
-//! `workers STATE_DIR RUNNER PORT BOOT_MS SPREAD_MS BUSY_EVERY`: the host key is the one that the manager with this state
-//! directory derives for the runner. A machine's sshd answers BOOT_MS, and up to SPREAD_MS more, after the first attempt
+//! `workers STATE_DIR RUNNER PORT BOOT_MS SPREAD_MS BUSY_EVERY`: the first host key is the one that the manager with this
+//! state directory derives for the runner; each machine shows the one that it is then given. A machine's sshd answers BOOT_MS, and up to SPREAD_MS more, after the first attempt
 //! to reach it; until then connections are reset. Once configured, every BUSY_EVERY-th machine reports a job (0: none).
 //!
 //! Writes a line `ADDRESS answers SECONDS` (UNIX time) when a machine's sshd begins to answer, and
@@ -38,13 +38,7 @@ async fn main() -> Result<(), Failure> {
         return Err("usage: workers STATE_DIR RUNNER PORT BOOT_MS SPREAD_MS BUSY_EVERY".into());
     };
     let key = ManagerKey::load_or_create(state_dir.as_ref())?;
-    let config = Arc::new(server::Config {
-        keys: vec![PrivateKey::from_openssh(key.host_key(runner).private_openssh.expose_secret())?],
-        auth_rejection_time: Duration::ZERO,
-        inactivity_timeout: None,
-        nodelay: true,
-        ..server::Config::default()
-    });
+    let first = config(PrivateKey::from_openssh(key.host_key(runner).private_openssh.expose_secret())?);
     let (boot, spread) = (Duration::from_millis(boot_ms.parse()?), Duration::from_millis(spread_ms.parse()?));
     let busy_every: u32 = busy_every.parse()?;
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port.parse()?)).await?;
@@ -67,14 +61,15 @@ async fn main() -> Result<(), Failure> {
             let number = u32::try_from(machines.len()).unwrap_or(u32::MAX);
             let delay = || boot + spread.mul_f64(rand::random());
             Arc::clone(machines.entry(address).or_insert_with(|| {
-                Machine::start(address, delay(), busy_every > 0 && number.is_multiple_of(busy_every))
+                let is_busy = busy_every > 0 && number.is_multiple_of(busy_every);
+                Machine::start(address, delay(), is_busy, Arc::clone(&first))
             }))
         };
         if Instant::now() < machine.answers_from {
             stream.set_zero_linger()?; // reset, as the kernel does while nothing listens
             continue;
         }
-        let config = Arc::clone(&config);
+        let config = Arc::clone(&machine.config.lock().unwrap_or_else(PoisonError::into_inner));
         tokio::spawn(async move {
             if let Ok(session) = server::run_stream(config, stream, Connection { machine, channel: None }).await {
                 let _ = session.await;
@@ -89,21 +84,34 @@ fn tell(address: IpAddr, what: &str) {
     println!("{address} {what} {:.3}", now.as_secs_f64());
 }
 
+fn config(host_key: PrivateKey) -> Arc<server::Config> {
+    Arc::new(server::Config {
+        keys: vec![host_key],
+        auth_rejection_time: Duration::ZERO,
+        inactivity_timeout: None,
+        nodelay: true,
+        ..server::Config::default()
+    })
+}
+
 struct Machine {
     address: IpAddr,
+    /// With the host key that it shows.
+    config: Mutex<Arc<server::Config>>,
     answers_from: Instant,
     busy: bool,
     configured: watch::Sender<bool>,
 }
 
 impl Machine {
-    fn start(address: IpAddr, boot: Duration, busy: bool) -> Arc<Self> {
+    fn start(address: IpAddr, boot: Duration, busy: bool, config: Arc<server::Config>) -> Arc<Self> {
         let answers_from = Instant::now() + boot;
         tokio::spawn(async move {
             tokio::time::sleep_until(answers_from).await;
             tell(address, "answers");
         });
-        Arc::new(Self { address, answers_from, busy, configured: watch::Sender::new(false) })
+        let config = Mutex::new(config);
+        Arc::new(Self { address, config, answers_from, busy, configured: watch::Sender::new(false) })
     }
 
     fn report(&self) -> String {
@@ -119,8 +127,19 @@ impl Machine {
     async fn act(self: Arc<Self>, command: String, mut channel: Channel<Msg>) {
         let status = match command.strip_prefix(AGENT_PATH).map(str::trim) {
             Some(verb) if verb == AgentCommand::Watch.name() => return self.watch(channel).await,
+            Some(verb) if verb == AgentCommand::HostKey.name() => {
+                let input = String::from_utf8(input(&mut channel).await).unwrap_or_default();
+                let key = input.find("-----BEGIN").and_then(|at| PrivateKey::from_openssh(input.get(at..)?).ok());
+                match key {
+                    Some(key) => {
+                        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config(key);
+                        0
+                    }
+                    None => 7,
+                }
+            }
             Some(verb) if verb == AgentCommand::Configure.name() => {
-                while !matches!(channel.wait().await, None | Some(ChannelMsg::Eof | ChannelMsg::Close)) {}
+                input(&mut channel).await;
                 if !self.configured.send_replace(true) {
                     tell(self.address, "configured");
                 }
@@ -150,6 +169,18 @@ impl Machine {
             if channel.data_bytes(self.report()).await.is_err() {
                 return;
             }
+        }
+    }
+}
+
+/// All that a command is sent.
+async fn input(channel: &mut Channel<Msg>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        match channel.wait().await {
+            None | Some(ChannelMsg::Eof | ChannelMsg::Close) => return bytes,
+            Some(ChannelMsg::Data { data }) => bytes.extend_from_slice(&data),
+            Some(_) => {}
         }
     }
 }

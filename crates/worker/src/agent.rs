@@ -32,6 +32,8 @@ const TEXT_MAX: usize = 400;
 pub enum AgentCommand {
     /// Stream a line on every change and every 30 seconds; takes [`BEAT`]s on stdin and ends when stdin closes.
     Watch,
+    /// Take a [`host_key_bundle`](super::host_key_bundle()) on stdin, and let sshd show that key from now on. Idempotent.
+    HostKey,
     /// Take a [`bundle`](super::bundle()) on stdin, install it, and start the runner. Idempotent; keeps a fence that is up.
     Configure,
     /// Let the runner ask for no further job.
@@ -51,6 +53,7 @@ impl AgentCommand {
     pub fn name(self) -> &'static str {
         match self {
             Self::Watch => "watch",
+            Self::HostKey => "host-key",
             Self::Configure => "configure",
             Self::Fence => "fence",
             Self::Unfence => "unfence",
@@ -82,7 +85,7 @@ pub enum AgentExit {
     /// 6: `unfence` or `configure` on a worker that is ending (stopping, stopped, interrupted, or single-use): there is
     /// no way back.
     Ending,
-    /// 7: `configure` was given a cut or malformed bundle; nothing was changed.
+    /// 7: `configure` or `host-key` was given a cut or malformed bundle, or another instance's; nothing was changed.
     BadBundle,
     /// Any other code: the agent failed, is missing, or sudo refused; its stderr says which.
     Failed(u32),

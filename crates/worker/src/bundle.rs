@@ -1,16 +1,19 @@
-//! What `agent configure` is sent: every config.toml that the worker may need, whole, so that the agent only picks one and
-//! puts it in place.
+//! What the agent is sent. For `agent configure` every config.toml that the worker may need, whole, so that the agent only
+//! picks one and puts it in place; for `agent host-key` the worker's own host key.
 
 use std::fmt::Write as _;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::runner_config::{config_without_ecr, fenced_config, runner_config, worker_name};
-use super::spec::WorkerSpec;
+use super::spec::{HostKey, WorkerSpec};
 use runner_fleet_engine::{SystemId, WorkerId};
 
 /// The version of this format; the agent refuses another.
 const VERSION: u32 = 2;
+
+/// The version of that of the host key.
+const HOST_KEY_VERSION: u32 = 1;
 
 /// The stdin of `agent configure`: a header of a line for each field, then the files one after another.
 ///
@@ -34,5 +37,17 @@ pub fn bundle(spec: &WorkerSpec, token: &SecretString, worker: &WorkerId) -> Sec
     for file in [config, without_ecr, fenced.as_str()] {
         text.push_str(file);
     }
+    SecretString::from(text)
+}
+
+/// The stdin of `agent host-key`: a header of a line for each field, then the private half.
+pub fn host_key_bundle(key: &HostKey, worker: &WorkerId) -> SecretString {
+    let private = key.private.expose_secret();
+    let mut text = String::with_capacity(private.len() + 256);
+    let _ = writeln!(text, "runner-fleet-host-key {HOST_KEY_VERSION}");
+    let _ = writeln!(text, "system-id {}", SystemId::of(worker));
+    let _ = writeln!(text, "public {}", key.public);
+    let _ = writeln!(text, "private-bytes {}", private.len());
+    text.push_str(private);
     SecretString::from(text)
 }

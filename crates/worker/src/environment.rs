@@ -14,6 +14,7 @@ pub(super) fn worker_env(spec: &WorkerSpec) -> String {
     download(&mut env, "runner", &spec.runner_binary);
     if let Some(ecr) = spec.active_ecr() {
         download(&mut env, "helper", &ecr.helper);
+        let _ = writeln!(env, "in_jobs={}", ecr.in_jobs);
         let _ = writeln!(env, "helper_needed={}", shell::word(&ecr.helper_needed));
         let _ = writeln!(env, "ecr_hosts={}", shell::word(&ecr.registries.join(" ")));
     }

@@ -2,6 +2,7 @@
 
 use super::docker_config::{daemon_json, docker_config, pretty};
 use super::environment::worker_env;
+use super::proxy::drop_in;
 use super::spec::WorkerSpec;
 
 /// A file on the worker.
@@ -27,6 +28,7 @@ pub(super) const AGENT: &str = script!(
     "files/agent/fit.sh",
     "files/agent/report.sh",
     "files/agent/configure.sh",
+    "files/agent/host_key.sh",
     "files/agent/fence.sh",
     "files/agent/stop.sh",
     "files/agent/runner.sh",
@@ -36,16 +38,29 @@ pub(super) const AGENT: &str = script!(
 );
 /// The bootstrap.
 pub(super) const BOOTSTRAP: &str = include_str!("files/bootstrap.sh");
-/// The beginning of a job's script: gives the job its own copy of the Docker configuration. Never fails, never overwrites.
+/// The beginning of a job's script: gives the job its own copy of the Docker configuration. Never fails, overwrites nothing
+/// that says something.
 pub(super) const DOCKER_SEED: &str = include_str!("files/docker-seed.sh");
+/// The credential helper of jobs.
+const JOB_HELPER: &str = include_str!("files/docker-credential-runner-fleet-ecr.sh");
 
 /// Where the Docker configuration for jobs lies, on the worker and in every job container.
 pub(super) const SEED_PATH: &str = "/etc/runner-fleet/docker-config.json";
 /// Where the ECR helper lies, on the worker and in every job container.
 pub const HELPER_PATH: &str = "/usr/local/bin/docker-credential-ecr-login";
+/// Where the credential helper lies that jobs ask, on the worker and in every job container: it keeps what `docker login`
+/// brings, and otherwise asks the one above.
+pub(super) const JOB_HELPER_PATH: &str = "/usr/local/bin/docker-credential-runner-fleet-ecr";
 
 /// Where the content of the manager's `tls-ca-file` lies on a worker.
 pub(super) const TLS_CA_PATH: &str = "/etc/gitlab-runner/certs/runner-fleet-ca.pem";
+
+/// What has to pass a proxy: image pulls, our downloads, gitlab-runner with the ECR helper that it runs.
+const PROXIED: [&str; 3] = [
+    "/etc/systemd/system/docker.service.d/runner-fleet-proxy.conf",
+    "/etc/systemd/system/runner-fleet-bootstrap.service.d/runner-fleet-proxy.conf",
+    "/etc/systemd/system/runner-fleet-runner.service.d/runner-fleet-proxy.conf",
+];
 
 /// The units that start with the machine; the runner's own waits for its configuration.
 pub(super) const ENABLED_UNITS: [&str; 3] =
@@ -61,8 +76,11 @@ pub(super) fn files(spec: &WorkerSpec) -> Vec<File> {
     if let Some(daemon) = daemon_json(spec) {
         files.push(File::new("/etc/runner-fleet/daemon.json", "0644", pretty(&daemon)));
     }
-    if spec.active_ecr().is_some() {
+    if let Some(ecr) = spec.active_ecr() {
         files.push(File::new(SEED_PATH, "0644", docker_config(spec)));
+        if ecr.in_jobs {
+            files.push(File::new(JOB_HELPER_PATH, "0755", code_of(JOB_HELPER)));
+        }
     }
     if let Some(certificates) = &spec.tls_ca {
         files.push(File::new(TLS_CA_PATH, "0644", certificates.as_str()));
@@ -71,6 +89,9 @@ pub(super) fn files(spec: &WorkerSpec) -> Vec<File> {
         files.push(File::new("/usr/local/lib/runner-fleet/setup", "0700", script.as_str()));
     }
     files.extend(units(spec));
+    if let Some(drop_in) = drop_in(&spec.proxy) {
+        files.extend(PROXIED.map(|path| File::new(path, "0644", drop_in.as_str())));
+    }
     files
 }
 

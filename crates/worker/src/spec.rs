@@ -47,6 +47,8 @@ pub struct WorkerSpec {
     pub registry_mirrors: Vec<String>,
     /// Further keys of the worker's `daemon.json`; they win over `registry_mirrors`.
     pub docker_daemon: toml::Table,
+    /// The proxy of Docker, gitlab-runner and what the boot downloads.
+    pub proxy: Proxy,
     /// The text of `setup_script`: run as root at the end of the boot, by its `#!` line or else by `sh`.
     pub setup_script: Option<String>,
     /// The SSH host key that every worker of this specification presents.
@@ -64,10 +66,23 @@ pub struct EcrSpec {
     pub enabled: bool,
     /// Whether job containers get the helper and its configuration too.
     pub in_jobs: bool,
+    /// How many hops answers of the metadata service may go. At one, no job in a network of its own reaches it.
+    pub metadata_hop_limit: u8,
     /// The helper binary for images that have none, or one that is too old.
     pub helper: Download,
     /// The oldest release of the helper that serves these registries (and jobs), like `0.9.0`; empty: any.
     pub helper_needed: String,
+}
+
+/// By which proxy a worker reaches other hosts. Holds no login: user-data is readable to every job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// For http.
+    pub http: Option<String>,
+    /// For https.
+    pub https: Option<String>,
+    /// What is reached without it: hosts, domains with a leading dot, addresses, networks. The metadata service always is.
+    pub no_proxy: Vec<String>,
 }
 
 /// A program that is downloaded if the image does not have it.

@@ -3,14 +3,23 @@
 //! The configuration is not mounted over `~/.docker/config.json`: the docker CLI replaces that file when it saves a login,
 //! and a mount point cannot be replaced. It is mounted elsewhere, read-only, and copied at the start of the script.
 //! Nothing is doubled that the user's section already has.
+//!
+//! `docker login` of a job goes before the worker's role: the copy names a helper of ours, which keeps what a login brings.
 
 use toml::{Table, Value};
 
-use super::files::{DOCKER_SEED, HELPER_PATH, SEED_PATH};
+use super::files::{DOCKER_SEED, HELPER_PATH, JOB_HELPER_PATH, SEED_PATH};
 use super::spec::WorkerSpec;
 
-/// Below 0.9 of the helper this does nothing; from there on `docker login` to ECR in a job succeeds and stores nothing.
+/// For images whose own configuration names `ecr-login`: below 0.9 of the helper this does nothing; from there on `docker
+/// login` to ECR succeeds and stores nothing.
 const IGNORE_STORAGE: &str = "AWS_ECR_IGNORE_CREDS_STORAGE";
+
+/// At hop limit 1 each look for the worker's role would wait until it is given up, 19 s in the helper's SDK.
+const NO_METADATA: &str = "AWS_EC2_METADATA_DISABLED";
+
+/// The shells of GitLab Runner that read the seed; `pwsh` does not. Absent is the first. Source: its `shells` package.
+const POSIX_SHELLS: [&str; 3] = ["", "sh", "bash"];
 
 /// Whether the worker has the files that jobs mount for ECR. One that was made before ECR was switched on does not, and
 /// Docker would make directories in their place.
@@ -24,24 +33,37 @@ pub(super) enum EcrFiles {
 
 /// Adds the wiring to a `[[runners]]` section, if ECR is to work in its jobs.
 pub(super) fn wire(spec: &WorkerSpec, runner: &mut Table, files: EcrFiles) {
-    let in_jobs = spec.active_ecr().is_some_and(|ecr| ecr.in_jobs);
-    if !in_jobs || runner.get("executor").and_then(Value::as_str) != Some("docker") {
+    let Some(ecr) = spec.active_ecr().filter(|ecr| ecr.in_jobs) else { return };
+    if runner.get("executor").and_then(Value::as_str) != Some("docker") {
         return;
     }
-    environment(runner);
-    pre_build_script(runner);
+    environment(runner, IGNORE_STORAGE);
+    if ecr.metadata_hop_limit == 1 && !shares_the_network(runner) {
+        environment(runner, NO_METADATA);
+    }
+    let shell = runner.get("shell").and_then(Value::as_str).unwrap_or_default();
+    if POSIX_SHELLS.contains(&shell) {
+        pre_build_script(runner);
+    }
     if let Value::Table(docker) = runner.entry("docker").or_insert_with(|| Value::Table(Table::new())) {
         volumes(docker, files);
     }
 }
 
-/// Of a wrong type, `environment` stays as it is: gitlab-runner then says so better than we can.
-fn environment(runner: &mut Table) {
+/// Whether jobs are in the worker's own network, where the metadata service is one hop away.
+fn shares_the_network(runner: &Table) -> bool {
+    let mode = runner.get("docker").and_then(Value::as_table).and_then(|docker| docker.get("network_mode"));
+    mode.and_then(Value::as_str) == Some("host")
+}
+
+/// Switches this on, unless the section says something about it. Of a wrong type, `environment` stays as it is:
+/// gitlab-runner then says so better than we can.
+fn environment(runner: &mut Table, name: &str) {
     let entry = runner.entry("environment").or_insert_with(|| Value::Array(Vec::new()));
     let Value::Array(environment) = entry else { return };
-    let is_set = |value: &Value| value.as_str().and_then(|text| text.split('=').next()) == Some(IGNORE_STORAGE);
+    let is_set = |value: &Value| value.as_str().and_then(|text| text.split('=').next()) == Some(name);
     if !environment.iter().any(is_set) {
-        environment.push(Value::from(format!("{IGNORE_STORAGE}=true")));
+        environment.push(Value::from(format!("{name}=true")));
     }
 }
 
@@ -66,8 +88,9 @@ fn volumes(docker: &mut Table, files: EcrFiles) {
         }
     };
     if files == EcrFiles::Present {
-        add(format!("{HELPER_PATH}:{HELPER_PATH}:ro"));
-        add(format!("{SEED_PATH}:{SEED_PATH}:ro"));
+        for path in [HELPER_PATH, JOB_HELPER_PATH, SEED_PATH] {
+            add(format!("{path}:{path}:ro"));
+        }
     }
     if privileged {
         // docker:dind shares its TLS client certificates with the job through this volume.

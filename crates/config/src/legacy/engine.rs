@@ -3,6 +3,7 @@
 //! Source of the names: Docker docs, "dockerd", daemon configuration file.
 
 use super::super::node::{At, Item, Node, Table, shown_text};
+use super::super::{EcrHost, proxy, trust};
 use super::options::{Given, Options};
 use super::translation::Pen;
 
@@ -80,8 +81,13 @@ pub(crate) fn translate(options: &Options, pen: &mut Pen<'_>) {
     if let Some(given) = options.text("engine-storage-driver") {
         storage_driver(given, &mut daemon, pen);
     }
+    let mut proxies = Table::empty(&options.at);
     for given in options.all("engine-env") {
-        engine_env(given, &mut daemon, pen);
+        engine_env(given, &mut proxies, pen);
+    }
+    if let Some((_, first)) = proxies.entries.first() {
+        let at = first.at.clone();
+        pen.set("proxy", &at, Item::Table(proxies));
     }
     mirrors(options, &mut daemon, pen);
     if !daemon.entries.is_empty() {
@@ -100,6 +106,16 @@ pub(crate) fn translate(options: &Options, pen: &mut Pen<'_>) {
     swarm(options, pen);
 }
 
+/// Whether it can be a mirror at all; one that cannot was none before either.
+fn is_mirror(given: &Given, pen: &mut Pen<'_>) -> bool {
+    let (_, address) = given.value.split_once('=').unwrap_or(("", &given.value));
+    let registry = EcrHost::in_text(address);
+    if let Some(registry) = &registry {
+        pen.note(&given.at, format!("left out: {}", trust::no_mirror(registry)));
+    }
+    registry.is_none()
+}
+
 fn mirrors(options: &Options, daemon: &mut Table, pen: &mut Pen<'_>) {
     let mirrors: Vec<&Given> =
         options.all("engine-registry-mirror").iter().filter(|given| !given.value.is_empty()).collect();
@@ -109,6 +125,7 @@ fn mirrors(options: &Options, daemon: &mut Table, pen: &mut Pen<'_>) {
         nodes.iter().for_each(|node| pen.gives_way(&node.at, "registry_mirrors"));
         daemon.entries.retain(|(key, _)| key != "registry-mirrors");
     }
+    let mirrors: Vec<&Given> = mirrors.into_iter().filter(|given| is_mirror(given, pen)).collect();
     let Some(first) = mirrors.first() else { return };
     let in_daemon = pen.given("docker_daemon").and_then(Node::as_table).and_then(|table| table.get("registry-mirrors"));
     if in_daemon.is_some() {
@@ -141,6 +158,7 @@ fn engine_opt(given: &Given, daemon: &mut Table, pen: &mut Pen<'_>) {
         Shape::Text => Some(Item::String(text.to_owned())),
         Shape::Number => text.parse().ok().map(Item::Integer),
         Shape::Boolean => text.parse().ok().map(Item::Boolean),
+        Shape::List("registry-mirrors") if !is_mirror(given, pen) => return,
         Shape::List(plural) => {
             match (*plural, address_pool(text, at)) {
                 ("default-address-pools", Some(pool)) => add_node(daemon, plural, pool),
@@ -222,13 +240,25 @@ fn storage_driver(given: &Given, daemon: &mut Table, pen: &mut Pen<'_>) {
     }
 }
 
-/// Proxies have keys in daemon.json (Docker 23 and later); any other variable has none.
-fn engine_env(given: &Given, daemon: &mut Table, pen: &mut Pen<'_>) {
+/// Proxies have a table of ours, which every release of Docker follows; any other variable has none.
+fn engine_env(given: &Given, proxies: &mut Table, pen: &mut Pen<'_>) {
     let (name, value) = given.value.split_once('=').unwrap_or((given.value.as_str(), ""));
     let key = match name.to_ascii_uppercase().as_str() {
-        "HTTP_PROXY" => "http-proxy",
-        "HTTPS_PROXY" => "https-proxy",
-        "NO_PROXY" => "no-proxy",
+        "HTTP_PROXY" => "http",
+        "HTTPS_PROXY" => "https",
+        "NO_PROXY" => {
+            let (good, bad): (Vec<&str>, Vec<&str>) = value
+                .split(',')
+                .map(str::trim)
+                .filter(|host| !host.is_empty())
+                .partition(|host| proxy::is_exception(host));
+            for host in bad {
+                pen.note(&given.at, format!("{} is no host, and left out of no_proxy", shown_text(host)));
+            }
+            let nodes = good.into_iter().map(|host| Node::text(&given.at, host)).collect();
+            put(proxies, "no_proxy", Node::new(&given.at, Item::Array(nodes)));
+            return;
+        }
         _ => {
             pen.note(
                 &given.at,
@@ -240,7 +270,19 @@ fn engine_env(given: &Given, daemon: &mut Table, pen: &mut Pen<'_>) {
             return;
         }
     };
-    add_to_map(daemon, "proxies", key, Node::text(&given.at, value));
+    if value.is_empty() {
+        return;
+    }
+    let address = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+    if trust::has_login(&address) {
+        if pen.is_given("proxy") {
+            pen.note(&given.at, format!("{name} is left out: {}", proxy::LOGIN));
+        } else {
+            pen.error(&given.at, format!("{}, or write [runners.fleet.proxy] and leave this out", proxy::LOGIN));
+        }
+        return;
+    }
+    put(proxies, key, Node::text(&given.at, address));
 }
 
 fn swarm(options: &Options, pen: &mut Pen<'_>) {

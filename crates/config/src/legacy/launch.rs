@@ -286,6 +286,11 @@ fn identity(options: &Options, pen: &mut Pen<'_>) {
     }
     if let Some((at, hops)) = options.integer("amazonec2-metadata-token-response-hop-limit") {
         pen.set("metadata_hop_limit", &at, Item::Integer(hops));
+        if hops == 1 {
+            let told = "kept: no job in a container reaches the worker's role then, so that `docker pull` from ECR in a job needs a \
+                        role of the job's own; write 2 to let jobs have the worker's";
+            pen.note(&at, told);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::super::ecr_wiring;
 use super::super::node::{At, Item, Node, Table};
 use super::super::problems::{Note, Report};
 use super::super::s3_cache::WrittenFor;
@@ -278,6 +279,9 @@ impl<'a> Pen<'a> {
             table.push(key, node);
         }
         table.push("fleet", Node { at: self.fleet.at.clone(), item: Item::Table(self.fleet) });
+        for (at, text) in ecr_wiring::take_over(&mut table) {
+            self.notes.push(Note { at, text });
+        }
         Section { table, is_translated: true, errors: self.errors, missing: self.missing, notes: self.notes }
     }
 

@@ -1,7 +1,9 @@
-//! Old configurations: what they become, case by case and by law. One binary: it links once.
+//! The configuration as its users meet it: files in, warnings, problems and migrated files out. Old configurations, case by
+//! case and by law.
 #![cfg(test)]
 
 mod documented;
+mod ecr;
 mod generated;
 mod laws;
 mod legacy;

@@ -57,8 +57,8 @@ pub fn manager_policy(input: &ManagerPolicy) -> Value {
     let resource_tag = format!("aws:ResourceTag/{}", tag::MANAGER);
     let regions: Vec<&String> = input.regions.iter().collect();
     let launch = ["ec2:CreateFleet", "ec2:RunInstances"];
-    let born = ["fleet", "instance", "network-interface", "spot-instances-request", "volume"];
     let born_alike = ["fleet", "network-interface", "spot-instances-request", "volume"];
+    let born = [&born_alike[..], &["instance"]].concat();
     let kept = ["key-pair", "launch-template"];
     let parts = [input.image_arns(), input.arns(&["security-group", "subnet"])].concat();
     let mut statements = vec![
@@ -99,7 +99,7 @@ pub fn manager_policy(input: &ManagerPolicy) -> Value {
         }),
         json!({
             "Sid": "TagAtBirthOnly", "Effect": "Allow", "Action": "ec2:CreateTags",
-            "Resource": input.arns(&[born.as_slice(), kept.as_slice()].concat()),
+            "Resource": input.arns(&[&born[..], &kept[..]].concat()),
             "Condition": { "StringEquals": {
                 &request_tag: input.manager,
                 "ec2:CreateAction": ["CreateFleet", "CreateLaunchTemplate", "ImportKeyPair", "RunInstances"],

@@ -52,7 +52,7 @@ pub struct LaunchSpec {
 pub enum Ami {
     /// This one (`ami-…`).
     Id(String),
-    /// The one that this SSM parameter names now (`/aws/service/debian/release/12/latest/arm64`).
+    /// The one that this SSM parameter names now (`/aws/service/debian/release/13/latest/arm64`).
     Parameter(String),
 }
 

@@ -35,7 +35,8 @@ pub(super) struct DemoArgs {
     /// How many times as fast as real time; the morning has a little more than three hours.
     #[arg(long, value_name = "N", default_value_t = 300.0, value_parser = speed)]
     speed: f64,
-    /// Chance: equal seeds give equal mornings.
+    /// Chance: fixes which jobs come when, how long they run, and what fails. What comes of it differs a little from run to
+    /// run: the service is the real one, and lives by the clock.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Print the summary as one JSON object, and all else to stderr.

@@ -56,7 +56,8 @@ pub(super) fn run(global: &Global, args: &DoctorArgs, out: &mut dyn Write) -> Re
     Ok(if diagnosis.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn to_json(diagnosis: &Diagnosis) -> serde_json::Value {
+/// As `doctor --json` has it.
+pub(super) fn to_json(diagnosis: &Diagnosis) -> serde_json::Value {
     json!({
         "version": diagnosis.version,
         "manager": diagnosis.manager,

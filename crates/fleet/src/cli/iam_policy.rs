@@ -25,7 +25,7 @@ use super::{CliError, Global, service};
 /// does not tell and had to be assumed is said on stderr.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  runner-fleet iam-policy --manager --account 123456789012 > manager.json\n  \
-                        runner-fleet iam-policy --aws-cli --account 123456789012 > setup.sh && sh setup.sh\n  \
+                        runner-fleet iam-policy --aws-cli --account 123456789012 > roles.sh\n  \
                         runner-fleet iam-policy --worker --repositories team base/images > worker.json")]
 pub(super) struct IamPolicyArgs {
     /// Print the policy for the role of the host that runner-fleet runs on, as IAM takes it; both policies as one JSON
@@ -64,9 +64,16 @@ pub(super) struct IamPolicyArgs {
     /// Workers: only these repositories, each with all below it; wildcards as IAM has them. All when absent.
     #[arg(long, value_name = "PREFIX", num_args = 1..)]
     repositories: Vec<String>,
+    /// Workers: let pulls through the cache rules with these prefixes make their repositories; ROOT for a rule without one.
+    #[arg(long, value_name = "PREFIX", num_args = 1..)]
+    pull_through_cache: Vec<String>,
     /// Workers: let jobs push with the worker's role, too. Better, a job that pushes assumes a role of its own.
     #[arg(long)]
     push: bool,
+    /// Workers: let the role be used only through VPC endpoints of the VPC that the worker is in, so that credentials
+    /// that a job takes elsewhere are worth nothing. Needs the endpoints ecr.api and ecr.dkr, with private DNS.
+    #[arg(long)]
+    vpc_endpoints: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -124,6 +131,13 @@ fn check(args: &IamPolicyArgs) -> Result<(), CliError> {
     let letters = |c: char| c.is_ascii_alphanumeric() || "._-/*?".contains(c);
     if let Some(bad) = args.repositories.iter().find(|name| name.is_empty() || !name.chars().all(letters)) {
         let why = format!("{bad:?} is no repository; write its name without the registry, like team/app, or team/*");
+        return Err(CliError::BadUsage(why));
+    }
+    let prefix = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(c);
+    let is_prefix = |text: &String| text == "ROOT" || (!text.trim_matches('/').is_empty() && text.chars().all(prefix));
+    if let Some(bad) = args.pull_through_cache.iter().find(|text| !is_prefix(text)) {
+        let why =
+            format!("{bad:?} is no prefix of a cache rule; write it as the rule has it, like docker-hub, or ROOT");
         return Err(CliError::BadUsage(why));
     }
     if let Some(bad) = args.region.iter().find(|name| !is_region(name)) {
@@ -231,8 +245,10 @@ fn worker_input(runners: &[&Runner], args: &IamPolicyArgs) -> WorkerPolicy {
         registries: hosts().filter_map(registry).collect(),
         public: hosts().any(|host| host.account_and_region().is_none()),
         repositories: args.repositories.iter().cloned().collect(),
+        pull_through: args.pull_through_cache.iter().cloned().collect(),
         push: args.push,
         caches: runners.iter().filter_map(|runner| cache_rights(runner, args.region.as_deref())).collect(),
+        vpc_endpoints: args.vpc_endpoints,
     }
 }
 

@@ -13,7 +13,7 @@ use runner_fleet_config::Surroundings;
 /// are written as they stand in it. Exit code 0 when the file could be translated, 2 when not: then nothing is printed
 /// but the problems, on standard error.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example:\n  runner-fleet migrate /etc/gitlab-runner/config.toml --manager ci-eu > config.toml")]
+#[command(after_help = "Example:\n  runner-fleet migrate /etc/gitlab-runner/config.toml --manager ci-eu > new.toml")]
 pub struct MigrateArgs {
     /// The old configuration file.
     pub file: PathBuf,

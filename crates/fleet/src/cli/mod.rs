@@ -4,9 +4,12 @@ pub mod check;
 mod demo;
 mod doctor;
 pub mod error;
+mod fit;
 mod iam_policy;
 mod logging;
+mod manual;
 pub mod migrate;
+mod names;
 mod operate;
 mod output;
 mod plan;
@@ -19,6 +22,8 @@ mod shell;
 mod simulate;
 mod ssh;
 mod status;
+mod support_bundle;
+mod when;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -71,7 +76,7 @@ pub struct Global {
     /// Log more; twice for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
-    /// Log less: only what needs a person.
+    /// Log less: only warnings and errors, which need a person.
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
@@ -97,7 +102,7 @@ impl From<LogFormatArg> for LogFormat {
 impl Global {
     fn level_over(&self, configured: LogLevel) -> LevelFilter {
         match (self.quiet, self.verbose) {
-            (true, _) => LevelFilter::ERROR,
+            (true, _) => LevelFilter::WARN,
             (_, 1) => LevelFilter::DEBUG,
             (_, 2..) => LevelFilter::TRACE,
             (_, 0) => match configured {
@@ -118,9 +123,13 @@ enum Command {
     Plan(plan::PlanArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
+    SupportBundle(support_bundle::SupportBundleArgs),
     Drain(operate::DrainArgs),
     Pause(operate::PauseArgs),
     Resume(operate::ResumeArgs),
+    Undrain(operate::UndrainArgs),
+    Retry(operate::RetryArgs),
+    Reload(operate::ReloadArgs),
     Ssh(ssh::SshArgs),
     Render(render::RenderArgs),
     Migrate(migrate::MigrateArgs),
@@ -131,6 +140,7 @@ enum Command {
     IamPolicy(iam_policy::IamPolicyArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
+    Names(names::NamesArgs),
 }
 
 /// Parses, dispatches, and turns the outcome into an exit code; data goes to `out`, errors go to `err`.
@@ -166,9 +176,13 @@ fn dispatch(
         Command::Plan(args) => plan::run(global, args, out),
         Command::Status(args) => status::run(global, args, out),
         Command::Doctor(args) => doctor::run(global, args, out),
+        Command::SupportBundle(args) => support_bundle::run(global, args, out),
         Command::Drain(args) => operate::drain(global, args, out),
         Command::Pause(args) => operate::pause(global, args, out),
         Command::Resume(args) => operate::resume(global, args, out),
+        Command::Undrain(args) => operate::undrain(global, args, out),
+        Command::Retry(args) => operate::retry(global, args, out),
+        Command::Reload(args) => operate::reload(global, args, out),
         Command::Ssh(args) => ssh::run(global, args),
         Command::Render(args) => render::run(global, args, out),
         Command::Simulate(args) => simulate::run(global, args, out, err),
@@ -179,12 +193,28 @@ fn dispatch(
         Command::IamPolicy(args) => iam_policy::run(global, args, out, err),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
+        Command::Names(args) => names::run(global, args, out),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn quiet_is_warnings_and_errors() {
+        use clap::Parser;
+        let level = |args: &[&str]| {
+            let cli = super::Cli::try_parse_from([&["runner-fleet"], args, &["plan"]].concat()).unwrap();
+            cli.global.level_over(runner_fleet_config::LogLevel::Info)
+        };
+        use tracing::level_filters::LevelFilter;
+        assert_eq!(level(&["-q"]), LevelFilter::WARN);
+        assert_eq!(
+            (level(&[]), level(&["-v"]), level(&["-vv"])),
+            (LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE)
+        );
+    }
 
     #[test]
     fn verify_cli() {

@@ -13,6 +13,7 @@ use crate::live::ssh_key;
 use crate::ssh::ManagerKey;
 use runner_fleet_config::Config;
 
+use super::fit::{Fit, FitTable};
 use super::output::{OutputStyle, brief, write_json, write_table};
 use super::{CliError, Global, service};
 
@@ -76,17 +77,24 @@ pub(crate) fn show(plan: &Plan, style: OutputStyle, out: &mut dyn Write) -> Resu
     }
     if !plan.waiting.is_empty() {
         writeln!(out)?;
-        let mut table = style.table(&["JOB", "NAME", "WAITS", "RUNNER", "WHY"]);
+        let name = Fit::Name { least: 10, most: 40 };
+        let mut table = FitTable::new([
+            ("JOB", Fit::Whole),
+            ("NAME", name),
+            ("WAITS", Fit::Whole),
+            ("RUNNER", name),
+            ("WHY", Fit::Sentence),
+        ]);
         for job in &plan.waiting {
-            table.add_row([
-                job.id.to_string(),
-                job.name.clone(),
-                brief(Some(job.waited)),
-                job.runner.as_ref().map_or_else(|| "-".into(), ToString::to_string),
-                job.reason.text.clone(),
+            table.add([
+                job.id.into(),
+                job.name.as_str().into(),
+                brief(Some(job.waited)).into(),
+                job.runner.as_ref().map_or_else(|| "-".into(), ToString::to_string).into(),
+                job.reason.text.as_str().into(),
             ]);
         }
-        write_table(out, &table)?;
+        write_table(out, &table.laid_out(style, false))?;
     }
     Ok(())
 }

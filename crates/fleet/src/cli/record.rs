@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::live::past;
 use runner_fleet_gitlab::history::PastJob;
 
+use super::when::time;
 use super::{CliError, Global, service};
 
 /// Fetch the jobs of a past time from GitLab into a file that `simulate` reads.
@@ -20,14 +21,15 @@ use super::{CliError, Global, service};
 /// The file appears when it is complete, and not before.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
-    runner-fleet record --from 2026-03-01T00:00:00Z --to 2026-03-08T00:00:00Z --output march.json\n  \
+    runner-fleet record --from 7d --output week.json\n  \
+    runner-fleet record --from 2026-03-01 --to 2026-03-08 --output march.json\n  \
     runner-fleet simulate --workload march.json")]
 pub(super) struct RecordArgs {
-    /// Jobs queued from then on.
-    #[arg(long, value_name = "TIME")]
+    /// Jobs queued from then on: a time, a date, yesterday, or how long ago (7d).
+    #[arg(long, value_name = "TIME", value_parser = time)]
     from: Timestamp,
-    /// Jobs queued before then.
-    #[arg(long, value_name = "TIME")]
+    /// Jobs queued before then; the same forms.
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "now")]
     to: Timestamp,
     /// The file; its name ends in .json.
     #[arg(long, value_name = "FILE")]

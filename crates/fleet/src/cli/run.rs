@@ -25,7 +25,7 @@ pub(super) struct RunArgs {}
 pub(super) fn run(global: &Global, _args: &RunArgs) -> Result<ExitCode, CliError> {
     let loaded = service::load(global)?;
     logging::start(global, loaded.config.log_level, loaded.config.log_format);
-    info!("runner-fleet {} started with {}", crate::version::text(), global.config.display());
+    info!("runner-fleet {} starts with {}", crate::version::text(), global.config.display());
     loaded.warnings.iter().for_each(|warning| warn!("{}: {warning}", global.config.display()));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)

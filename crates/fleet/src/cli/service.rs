@@ -2,9 +2,8 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use crate::control::{self, Answer, ClientError, Request};
+use crate::control::{self, Answer, ClientError, RefusalKind, Request};
 use runner_fleet_config as config;
 use runner_fleet_config::{Config, Loaded, Problems, Runner};
 
@@ -54,9 +53,12 @@ pub(super) fn ask_if_running(socket: &Path, request: &Request) -> Result<Option<
     }
 }
 
-fn failed(error: ClientError) -> CliError {
+/// There is no answer, or it is no.
+pub(super) fn failed(error: ClientError) -> CliError {
     match error {
-        ClientError::Refused(why) => CliError::Failed(why),
+        ClientError::Refused { why, kind: RefusalKind::UnknownName } => CliError::BadUsage(why),
+        ClientError::Refused { why, kind: RefusalKind::BadConfiguration } => CliError::BadConfig(why),
+        ClientError::Refused { why, kind: RefusalKind::Other } => CliError::Failed(why),
         other => CliError::Failed(format!("cannot {other}")),
     }
 }
@@ -65,11 +67,6 @@ fn failed(error: ClientError) -> CliError {
 pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     Ok(runtime.map_err(|error| CliError::failed("start the runtime", &error))?.block_on(future))
-}
-
-/// Waits, as `--watch` does between two pictures.
-pub(super) fn wait(time: Duration) -> Result<(), CliError> {
-    block_on(tokio::time::sleep(time))
 }
 
 /// The service answered another question.

@@ -18,6 +18,7 @@ use runner_fleet_sim::report::{self, Report, Run};
 use runner_fleet_sim::workloads::Workload;
 
 use super::output::{OutputStyle, write_json, write_table};
+use super::when::time;
 use super::{CliError, Global, service};
 
 /// Replay a workload against a configuration in virtual time: waits, cost, use.
@@ -30,18 +31,21 @@ use super::{CliError, Global, service};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     runner-fleet simulate --config config.toml --workload office-hours\n  \
-    runner-fleet simulate --config config.toml --workload march.json --compare docker+machine docker-autoscaler\n  \
-    runner-fleet simulate --config now.toml --workload march.csv --compare cheaper.toml --html report.html\n  \
-    runner-fleet simulate --config config.toml --workload office-hours --equal-wait 30s --compare docker+machine --json")]
+    runner-fleet simulate --config config.toml --workload march.json \\\n      \
+    --compare docker+machine docker-autoscaler\n  \
+    runner-fleet simulate --config now.toml --workload march.csv \\\n      \
+    --compare cheaper.toml --html report.html\n  \
+    runner-fleet simulate --config config.toml --workload office-hours \\\n      \
+    --equal-wait 30s --compare docker+machine --json")]
 pub(super) struct SimulateArgs {
     /// A bundled workload, or a .csv, .json or .toml file.
     #[arg(long, value_name = "W")]
     workload: String,
-    /// Only jobs queued from then on.
-    #[arg(long, value_name = "TIME")]
+    /// Only jobs queued from then on: a time, a date, yesterday, or how long ago (7d).
+    #[arg(long, value_name = "TIME", value_parser = time)]
     from: Option<Timestamp>,
-    /// Only jobs queued before then.
-    #[arg(long, value_name = "TIME")]
+    /// Only jobs queued before then; the same forms.
+    #[arg(long, value_name = "TIME", value_parser = time)]
     to: Option<Timestamp>,
     /// Chance: equal seeds give equal reports.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -55,7 +59,7 @@ pub(super) struct SimulateArgs {
     /// A runner's tags in GitLab, as RUNNER=TAG,TAG; a runner without may take every job.
     #[arg(long, value_name = "RUNNER=TAGS")]
     tags: Vec<String>,
-    /// The middle boot, from launch to Docker and gitlab-runner being there.
+    /// How long half of the boots take at most, from the launch until Docker and gitlab-runner are there.
     #[arg(long, value_name = "TIME", default_value = "45s", value_parser = length)]
     boot: Duration,
     /// Spot interruptions for each machine and hour.

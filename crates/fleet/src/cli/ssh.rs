@@ -4,16 +4,20 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use crate::aws::AddressKind;
+use crate::live::births::is_young;
+use crate::live::clock::Clock;
+use crate::live::host_keys::host_keys;
 use crate::live::regions::Regions;
-use crate::live::worker_spec;
 use crate::ssh::shell::{Shell, known_hosts_path};
-use crate::ssh::{HostPublicKey, ManagerKey, Target};
+use crate::ssh::{ManagerKey, Target};
 use runner_fleet_config::{Address, Config};
 use runner_fleet_engine::trouble::chain;
 use runner_fleet_engine::{Instance, RunnerName, WorkerId};
 
+use super::operate::instance_id;
 use super::{CliError, Global, service};
 
 /// Open a shell on a worker, or run a command there.
@@ -25,7 +29,8 @@ use super::{CliError, Global, service};
                         runner-fleet ssh i-0123456789abcdef0 -- sudo journalctl -u gitlab-runner -n 50")]
 pub(super) struct SshArgs {
     /// The instance id, as `status` shows it.
-    worker: String,
+    #[arg(value_parser = instance_id)]
+    worker: WorkerId,
     /// The command; a shell when absent.
     #[arg(last = true)]
     command: Vec<String>,
@@ -38,9 +43,9 @@ pub(super) fn run(global: &Global, args: &SshArgs) -> Result<ExitCode, CliError>
     let key = ManagerKey::load(&config.fleet.state_dir).map_err(|error| {
         CliError::failed("use the manager's SSH key (run this on its host, as root or runner-fleet)", &error)
     })?;
-    let worker = WorkerId::new(&args.worker);
-    let instance = service::block_on(find(&config, &worker))??;
-    let target = target(&config, &instance, &key)?;
+    let worker = &args.worker;
+    let instance = service::block_on(find(&config, worker))??;
+    let target = target(&config, &instance, &key, Clock::real().now())?;
     let known_hosts = known_hosts_path(&std::env::temp_dir());
     let shell = Shell::new(worker.as_str(), &target, key.path(), &known_hosts, &args.command);
     let status = shell.run(&known_hosts).map_err(|error| CliError::failed("start ssh", &error))?;
@@ -73,7 +78,7 @@ async fn find(config: &Config, worker: &WorkerId) -> Result<Instance, CliError> 
     )))
 }
 
-fn target(config: &Config, instance: &Instance, key: &ManagerKey) -> Result<Target, CliError> {
+fn target(config: &Config, instance: &Instance, key: &ManagerKey, now: Timestamp) -> Result<Target, CliError> {
     let Some(address) = instance.address else {
         return Err(CliError::Failed(format!("{} has no address yet; try again in some seconds", instance.id)));
     };
@@ -84,10 +89,9 @@ fn target(config: &Config, instance: &Instance, key: &ManagerKey) -> Result<Targ
         );
         return Err(CliError::Failed(why));
     };
-    let public = worker_spec::host_key(&instance.runner, key).public;
-    let Some(host_key) = HostPublicKey::parse(&public) else {
-        return Err(CliError::Failed("the host key cannot be derived from the manager's key".into()));
-    };
+    let may_be_new = is_young(instance.launched_at, &runner.fleet, now);
+    let host_keys = host_keys(&instance.runner, &instance.id, key, may_be_new);
+    let host_keys = host_keys.pinned().map_err(|why| CliError::Failed(why.to_owned()))?;
     let address = SocketAddr::new(address, runner.fleet.ssh_port);
-    Ok(Target { address, user: runner.fleet.ssh_user.clone(), host_key })
+    Ok(Target { address, user: runner.fleet.ssh_user.clone(), host_keys })
 }

@@ -1,42 +1,63 @@
 //! `status`: runners, workers, waiting jobs and the last decisions of the running service.
 
-use std::io::{IsTerminal, Write};
+mod groups;
+mod only;
+mod show;
+mod watch;
+
+use std::io::Write;
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::time::Duration;
 
 use clap::Args;
-use jiff::Timestamp;
 
 use crate::control::{Answer, Request};
-use runner_fleet_engine::snapshot::JobStatus;
-use runner_fleet_engine::{FleetSnapshot, JobId, Knowledge, TokenEnd};
+use runner_fleet_engine::snapshot::{JobState, JobStatus};
+use runner_fleet_engine::{FleetSnapshot, JobId};
 
-use super::output::{OutputStyle, brief, write_json, write_table};
+use super::output::{OutputStyle, brief, write_json};
 use super::{CliError, Global, service};
 
-/// Between two pictures of `--watch`.
-const WATCH: Duration = Duration::from_secs(2);
-/// Rows of jobs and decisions that fit beside the rest on one screen.
-const ROWS_MAX: usize = 20;
+pub(super) use show::show;
 
 /// Show runners, workers, waiting jobs and the last decisions.
 ///
-/// Asks the running service through its control socket.
+/// Asks the running service through its control socket. Where the terminal is narrow, columns are left out (the cost
+/// first) and long names end in "…"; instance ids are always whole.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  runner-fleet status\n  runner-fleet status --watch\n  \
+                        runner-fleet status --runner spot --all\n  \
                         runner-fleet status --job 7231\n  \
                         runner-fleet status --json | jq '.workers[] | select(.state == \"busy\") | .id'")]
 pub(super) struct StatusArgs {
-    /// Show it again every two seconds, until interrupted.
-    #[arg(long, conflicts_with = "json")]
+    /// Show it again every two seconds, until interrupted; with --json, one line each time.
+    #[arg(long)]
     watch: bool,
     /// Print the state as JSON (the same as /api/v1/state).
     #[arg(long)]
     json: bool,
+    /// Only what concerns this runner.
+    #[arg(long, value_name = "NAME", conflicts_with = "job")]
+    runner: Option<String>,
+    /// Each waiting job in a line of its own, instead of one for each reason.
+    #[arg(long)]
+    all: bool,
+    /// All columns, and names as long as they are, however narrow the terminal.
+    #[arg(long)]
+    wide: bool,
     /// Only one job: where it runs, or why it waits. Its id, or the address of its page in GitLab.
     #[arg(long, value_name = "ID|URL", conflicts_with = "watch")]
     job: Option<JobAddress>,
+}
+
+/// What is shown, and to whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub(super) style: OutputStyle,
+    /// Jobs one by one.
+    pub(super) all: bool,
+    /// Nothing shortened.
+    pub(super) wide: bool,
 }
 
 /// A job as people name it.
@@ -64,6 +85,12 @@ impl FromStr for JobAddress {
     }
 }
 
+impl StatusArgs {
+    fn view(&self) -> View {
+        View { style: OutputStyle::of_stdout(), all: self.all, wide: self.wide }
+    }
+}
+
 /// Asks and prints.
 pub(crate) fn run(global: &Global, args: &StatusArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let socket = service::socket(global)?;
@@ -73,33 +100,36 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, out: &mut dyn Write) -> Re
             other => Err(service::unexpected(&other)),
         };
     }
-    loop {
-        let snapshot = match service::ask(&socket, &Request::Status)? {
-            Answer::Status { snapshot } => snapshot,
-            other => return Err(service::unexpected(&other)),
-        };
-        if args.json {
-            write_json(out, &snapshot)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        if args.watch && std::io::stdout().is_terminal() {
-            // Home, then clear what is below: no flicker of an empty screen.
-            write!(out, "\x1b[H\x1b[2J")?;
-        }
-        show(&snapshot, OutputStyle::of_stdout(), out)?;
-        out.flush()?;
-        if !args.watch {
-            return Ok(ExitCode::SUCCESS);
-        }
-        service::wait(WATCH)?;
+    if args.watch {
+        return watch::run(&socket, args, out);
+    }
+    let snapshot = match service::ask(&socket, &Request::Status)? {
+        Answer::Status { snapshot } => narrowed(*snapshot, args)?,
+        other => return Err(service::unexpected(&other)),
+    };
+    if args.json {
+        write_json(out, &snapshot)?;
+    } else {
+        show(&snapshot, args.view(), out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was asked for of it.
+fn narrowed(snapshot: FleetSnapshot, args: &StatusArgs) -> Result<FleetSnapshot, CliError> {
+    match &args.runner {
+        None => Ok(snapshot),
+        Some(runner) => only::only(snapshot, runner),
     }
 }
 
-/// What is known of a job, a line for each server.
+/// What is known of a job, a line for each server; 1 where nobody knows it.
 fn show_job(jobs: &[JobStatus], json: bool, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+    let is_known = jobs.iter().any(|job| job.state != JobState::Unknown);
+    let code = if is_known { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     if json {
         write_json(out, &serde_json::json!({ "version": 1, "jobs": jobs }))?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code);
     }
     for job in jobs {
         let at = if jobs.len() > 1 { format!(" at {}", job.server) } else { String::new() };
@@ -107,154 +137,7 @@ fn show_job(jobs: &[JobStatus], json: bool, out: &mut dyn Write) -> Result<ExitC
             job.waited.map(|waited| format!("it has waited for {}: ", brief(Some(waited)))).unwrap_or_default();
         writeln!(out, "Job {}{at}: {waited}{}.", job.id, job.reason)?;
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The state as text.
-pub(crate) fn show(snapshot: &FleetSnapshot, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
-    if let Some(sentence) = knowledge("EC2", &snapshot.ec2) {
-        writeln!(out, "{sentence}\n")?;
-    }
-    runners(snapshot, style, out)?;
-    workers(snapshot, style, out)?;
-    jobs(snapshot, style, out)?;
-    if !snapshot.decisions.is_empty() {
-        writeln!(out, "\nLast decisions")?;
-        for decision in snapshot.decisions.iter().rev().take(ROWS_MAX).rev() {
-            writeln!(out, "  {:.0}  {}", decision.at, decision.text)?;
-        }
-    }
-    Ok(())
-}
-
-fn runners(snapshot: &FleetSnapshot, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
-    let mut table = style.table(&["RUNNER", "RUNNING", "WAITING", "IDLE", "WORKERS", "NOTE"]);
-    for runner in &snapshot.runners {
-        let paused = runner.paused.then(|| "paused".to_owned());
-        let queue = knowledge("queue", &runner.queue);
-        let blind = (runner.projects_blind > 0)
-            .then(|| format!("its api_token may not see {} of its server's projects", runner.projects_blind));
-        let facts = stale("its settings in GitLab", &runner.facts);
-        let plan = stale("its image, subnets and template", &runner.launch_plan);
-        let token = runner.token_end.and_then(|end| token_note(&end, snapshot.at));
-        let notes: Vec<_> =
-            [paused, queue, blind, facts, token, plan, runner.held_back.as_ref().map(ToString::to_string)]
-                .into_iter()
-                .flatten()
-                .collect();
-        table.add_row([
-            runner.name.to_string(),
-            runner.running.to_string(),
-            runner.waiting.to_string(),
-            format!("{} of {}", runner.idle_ready, runner.idle_wanted),
-            format!("{} of {}", runner.workers, runner.max_workers),
-            notes.join("; "),
-        ]);
-    }
-    write_table(out, &table)?;
-    for runner in &snapshot.runners {
-        if let Some(forecast) = &runner.forecast {
-            writeln!(out, "{} {forecast}", runner.name)?;
-        }
-    }
-    for runner in &snapshot.runners {
-        for offer in &runner.over_price_cap {
-            writeln!(out, "{} leaves out: {offer}", runner.name)?;
-        }
-    }
-    for (region, prices) in &snapshot.prices {
-        if let Some(sentence) = knowledge(&format!("spot prices of {region}"), prices) {
-            writeln!(out, "{sentence}")?;
-        }
-    }
-    Ok(())
-}
-
-fn workers(snapshot: &FleetSnapshot, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
-    if snapshot.workers.is_empty() {
-        writeln!(out, "\nNo workers.")?;
-        return Ok(());
-    }
-    writeln!(out)?;
-    let mut table = style
-        .table(&["WORKER", "RUNNER", "STATE", "JOBS", "AGE", "IDLE", "TYPE", "ZONE", "MARKET", "USD/H", "USD", "NOTE"]);
-    for worker in &snapshot.workers {
-        let hold = worker.hold.then(|| "held".to_owned());
-        let ecr = worker.ecr_error.as_ref().map(ToString::to_string);
-        let notes: Vec<_> =
-            [hold, worker.reason.as_ref().map(ToString::to_string), ecr].into_iter().flatten().collect();
-        table.add_row([
-            worker.id.to_string().into(),
-            worker.runner.to_string().into(),
-            style.state(worker.state),
-            worker.jobs.into(),
-            brief(Some(worker.age)).into(),
-            brief(worker.idle).into(),
-            worker.instance_type.to_string().into(),
-            worker.zone.to_string().into(),
-            worker.market.to_string().into(),
-            usd(worker.usd_per_hour, 4).into(),
-            usd(worker.usd_estimated, 2).into(),
-            comfy_table::Cell::new(notes.join("; ")),
-        ]);
-    }
-    write_table(out, &table)?;
-    let costs = &snapshot.costs;
-    let unpriced = match costs.unpriced_workers {
-        0 => String::new(),
-        1 => "; the price of 1 worker is not known".to_owned(),
-        more => format!("; the prices of {more} workers are not known"),
-    };
-    writeln!(out, "\nAbout {:.4} USD an hour for instances{unpriced}", costs.usd_per_hour)?;
-    Ok(())
-}
-
-/// Money; unknown is not zero.
-fn usd(amount: Option<f64>, digits: usize) -> String {
-    amount.map_or_else(|| "?".into(), |amount| format!("{amount:.digits$}"))
-}
-
-pub(super) fn jobs(snapshot: &FleetSnapshot, style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
-    if snapshot.jobs.is_empty() {
-        writeln!(out, "\nNo job waits.")?;
-        return Ok(());
-    }
-    writeln!(out)?;
-    let mut table = style.table(&["JOB", "PROJECT", "NAME", "WAITS", "RUNNER", "WHY"]);
-    for job in snapshot.jobs.iter().take(ROWS_MAX) {
-        table.add_row([
-            job.id.to_string(),
-            job.project.to_string(),
-            job.name.clone(),
-            brief(Some(job.waited)),
-            job.runner.as_ref().map_or_else(|| "-".into(), ToString::to_string),
-            job.reason.text.clone(),
-        ]);
-    }
-    write_table(out, &table)?;
-    if let Some(more @ 1..) = (snapshot.waiting.total as usize).checked_sub(ROWS_MAX) {
-        writeln!(out, "and {more} more")?;
-    }
-    Ok(())
-}
-
-fn knowledge(of: &str, knowledge: &Knowledge) -> Option<String> {
-    match knowledge {
-        Knowledge::Known => None,
-        Knowledge::Stale { age, trouble } => Some(format!("{of} last seen {} ago: {trouble}", brief(Some(*age)))),
-        Knowledge::Unknown { trouble } => Some(format!("{of} not known: {trouble}")),
-    }
-}
-
-/// Of what decisions rest on although it is old; without any answer it holds the runner back, which says the same.
-fn token_note(end: &TokenEnd, now: Timestamp) -> Option<String> {
-    let left = end.is_near(now)?;
-    let when = if left.is_zero() { "has ended".to_owned() } else { format!("ends in {}", brief(Some(left))) };
-    Some(format!("its {} {when}: make a new one", end.key()))
-}
-
-fn stale(of: &str, known: &Knowledge) -> Option<String> {
-    knowledge(of, known).filter(|_| matches!(known, Knowledge::Stale { .. }))
+    Ok(code)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use runner_fleet_engine::trouble::said_by_system;
 
-use super::protocol::{Answer, Request, from_line, to_line};
+use super::protocol::{Answer, RELOAD_PATIENCE, RefusalKind, Request, from_line, to_line};
 
 /// The state of 1,000 workers and 10,000 waiting jobs is about 4 MB.
 const ANSWER_MAX: u64 = 64 * 1024 * 1024;
@@ -47,8 +47,13 @@ pub enum ClientError {
         why: String,
     },
     /// The service said no.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{why}")]
+    Refused {
+        /// Its sentence.
+        why: String,
+        /// What follows from it.
+        kind: RefusalKind,
+    },
 }
 
 /// Why nobody can be there, in words that say what is.
@@ -74,12 +79,13 @@ pub async fn ask(path: &Path, request: &Request) -> Result<Answer, ClientError> 
         Ok(Err(source)) => return Err(ClientError::NotRunning { path: path.to_owned(), source }),
         Ok(Ok(stream)) => stream,
     };
-    let line = timeout(PATIENCE, exchange(stream, request))
+    let patience = if *request == Request::Reload { RELOAD_PATIENCE + PATIENCE } else { PATIENCE };
+    let line = timeout(patience, exchange(stream, request))
         .await
-        .map_err(|_| broken(format!("no answer within {PATIENCE:?}")))?
+        .map_err(|_| broken(format!("no answer within {patience:?}")))?
         .map_err(|error| broken(error.to_string()))?;
     match from_line(&line).map_err(broken)? {
-        Answer::Refused { why } => Err(ClientError::Refused(why)),
+        Answer::Refused { why, kind } => Err(ClientError::Refused { why, kind }),
         answer => Ok(answer),
     }
 }

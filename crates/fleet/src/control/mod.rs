@@ -7,5 +7,5 @@ pub mod protocol;
 pub mod server;
 
 pub use client::{ClientError, ask};
-pub use protocol::{Action, Answer, ControlRequest, Held, LeftOut, Plan, Request};
+pub use protocol::{Action, Answer, ControlRequest, Held, LeftOut, Plan, RefusalKind, Request};
 pub use server::{Bound, ControlError, bind};

@@ -5,6 +5,8 @@
 //! < {"version":1,"answer":"done","told":"1 worker drains"}
 //! ```
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -16,6 +18,9 @@ use runner_fleet_engine::{
 
 /// The version of the words below. Another one is refused with a sentence that names both.
 pub const VERSION: u32 = 1;
+
+/// How long a reload may take, which reads secrets from where they lie.
+pub(super) const RELOAD_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Something asked at the socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,11 +41,30 @@ pub enum Request {
     /// Retire these workers.
     Drain {
         /// Which.
+        #[serde(default)]
         workers: Vec<WorkerId>,
+        /// All workers of this runner, too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        runner: Option<RunnerName>,
+        /// All workers that there are.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        all: bool,
         /// Whether running jobs may be killed.
         #[serde(default)]
         force: bool,
     },
+    /// Let these workers stay that an operator has drained.
+    Undrain {
+        /// Which.
+        workers: Vec<WorkerId>,
+    },
+    /// What kept this runner's launches back has been mended: forget the failures, and try at once.
+    Retry {
+        /// Which.
+        runner: RunnerName,
+    },
+    /// Read the configuration again.
+    Reload,
     /// Launch nothing more for this runner, and retire its idle workers.
     Pause {
         /// Which.
@@ -76,12 +100,49 @@ pub enum Answer {
     Done {
         /// One sentence for the operator.
         told: String,
+        /// The workers that it concerns, where it concerns some.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        workers: Vec<WorkerId>,
     },
     /// The request was not accepted, and nothing was done.
     Refused {
         /// One sentence: what was wrong with it.
         why: String,
+        /// What follows from that for the exit code.
+        #[serde(default)]
+        kind: RefusalKind,
     },
+}
+
+/// Why a request was not accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalKind {
+    /// It names a runner or a worker that there is not.
+    UnknownName,
+    /// The configuration has problems, or cannot follow on the present one.
+    BadConfiguration,
+    /// Anything else.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl Answer {
+    /// Done, of which there is no more to say than this sentence.
+    pub fn done(told: impl Into<String>) -> Self {
+        Self::Done { told: told.into(), workers: Vec::new() }
+    }
+
+    /// Not done, for no reason that has a kind.
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self::Refused { why: why.into(), kind: RefusalKind::Other }
+    }
+
+    /// Not done, because there is nothing of that name.
+    pub fn unknown(why: impl Into<String>) -> Self {
+        Self::Refused { why: why.into(), kind: RefusalKind::UnknownName }
+    }
 }
 
 /// What a step would do, and why it would not do more.
@@ -192,6 +253,8 @@ impl Action {
 pub struct ControlRequest {
     /// What is asked.
     pub request: Request,
+    /// The user id of whoever asks, where the system tells.
+    pub by: Option<u32>,
     /// Where the answer goes; nobody may be waiting there any more.
     pub reply: oneshot::Sender<Answer>,
 }
@@ -225,7 +288,8 @@ mod tests {
 
     #[test]
     fn a_request_survives_the_line() {
-        let request = Request::Drain { workers: vec![WorkerId::new("i-1")], force: true };
+        let workers = vec![WorkerId::new("i-1")];
+        let request = Request::Drain { workers, runner: None, all: false, force: true };
         let line = String::from_utf8(to_line(&request).unwrap()).unwrap();
         assert_eq!(line, "{\"do\":\"drain\",\"force\":true,\"version\":1,\"workers\":[\"i-1\"]}\n");
         assert_eq!(from_line::<Request>(&line), Ok(request));

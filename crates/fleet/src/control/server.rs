@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::protocol::{Answer, ControlRequest, Request, from_line, to_line};
+use super::protocol::{Answer, ControlRequest, RELOAD_PATIENCE, Request, from_line, to_line};
 
 /// A drain of 1,000 workers names each with 22 bytes; twice that is generous.
 const LINE_MAX: u64 = 64 * 1024;
@@ -130,6 +130,8 @@ impl Drop for Bound {
 
 /// One peer: lines in, lines out, until it hangs up or oversteps a limit.
 async fn converse(stream: UnixStream, requests: mpsc::Sender<ControlRequest>) -> io::Result<()> {
+    // Who it is, for the log: whoever may connect may do everything.
+    let by = stream.peer_cred().ok().map(|peer| peer.uid());
     let (reading, mut writing) = stream.into_split();
     let mut reading = BufReader::new(reading);
     loop {
@@ -140,9 +142,9 @@ async fn converse(stream: UnixStream, requests: mpsc::Sender<ControlRequest>) ->
         }
         let complete = line.ends_with(b"\n");
         let answer = if complete {
-            answer(&String::from_utf8_lossy(&line), &requests).await
+            answer(&String::from_utf8_lossy(&line), by, &requests).await
         } else {
-            Answer::Refused { why: format!("a request is one line of at most {LINE_MAX} bytes") }
+            Answer::refused(format!("a request is one line of at most {LINE_MAX} bytes"))
         };
         timeout(PATIENCE, writing.write_all(&to_line(&answer)?)).await??;
         if !complete {
@@ -151,19 +153,21 @@ async fn converse(stream: UnixStream, requests: mpsc::Sender<ControlRequest>) ->
     }
 }
 
-async fn answer(line: &str, requests: &mpsc::Sender<ControlRequest>) -> Answer {
+async fn answer(line: &str, by: Option<u32>, requests: &mpsc::Sender<ControlRequest>) -> Answer {
     let request: Request = match from_line(line) {
         Ok(request) => request,
-        Err(why) => return Answer::Refused { why },
+        Err(why) => return Answer::refused(why),
     };
+    let is_reload = request == Request::Reload;
     let (reply, answered) = oneshot::channel();
     let asked = async {
-        requests.send(ControlRequest { request, reply }).await.ok()?;
+        requests.send(ControlRequest { request, by, reply }).await.ok()?;
         answered.await.ok()
     };
-    match timeout(PATIENCE, asked).await {
+    let patience = if is_reload { RELOAD_PATIENCE } else { PATIENCE };
+    match timeout(patience, asked).await {
         Ok(Some(answer)) => answer,
-        Ok(None) => Answer::Refused { why: "the service is stopping".into() },
-        Err(_) => Answer::Refused { why: "the service did not answer in time; see its log".into() },
+        Ok(None) => Answer::refused("the service is stopping"),
+        Err(_) => Answer::refused("the service did not answer in time; see its log"),
     }
 }

@@ -105,12 +105,18 @@ fn judge_subnets(subnets: &[SubnetSeen], fleet: &RunnerFleet) -> Finding {
     let zones: BTreeSet<&str> = subnets.iter().map(|subnet| subnet.zone.as_str()).collect();
     let join = |names: &BTreeSet<&str>| names.iter().copied().collect::<Vec<_>>().join(", ");
     if vpcs.len() > 1 {
-        let found = format!("they are in several VPCs: {}", join(&vpcs));
+        let each = subnets.iter().map(|subnet| format!("{} in {}", subnet.id, subnet.vpc)).collect::<Vec<_>>();
+        let found = format!("they are in several VPCs: {}", each.join(", "));
         return Finding::failed(Step::Subnets, found, "name subnets of one VPC: the security groups belong to one");
     }
     let free: u32 = subnets.iter().map(|subnet| subnet.free_addresses).sum();
-    let found =
-        format!("{} in {}, zones {}; {free} free addresses", count(subnets.len(), "subnet"), join(&vpcs), join(&zones));
+    let ids = subnets.iter().map(|subnet| subnet.id.as_str()).collect::<Vec<_>>().join(", ");
+    let found = format!(
+        "{} ({ids}) in {}, zones {}; {free} free addresses",
+        count(subnets.len(), "subnet"),
+        join(&vpcs),
+        join(&zones)
+    );
     if free < fleet.max_workers {
         let advice = format!("max_workers = {} do not fit; name larger or more subnets", fleet.max_workers);
         return Finding::warning(Step::Subnets, found, advice);
@@ -147,11 +153,16 @@ fn judge_groups(groups: &[GroupSeen], subnets: &[SubnetSeen], ssh_port: u16) -> 
         return Finding::failed(Step::SecurityGroups, found, "name groups of the subnets' VPC");
     }
     let lets_in = |group: &GroupSeen| group.tcp_in.iter().any(|(from, to)| (*from..=*to).contains(&ssh_port));
-    let found = format!("{} in {vpc}", count(groups.len(), "group"));
+    let ids = groups.iter().map(|group| group.id.as_str()).collect::<Vec<_>>().join(", ");
+    let found = format!("{} ({ids}) in {vpc}", count(groups.len(), "group"));
     if groups.iter().any(lets_in) {
         return Finding::ok(Step::SecurityGroups, format!("{found}; port {ssh_port} is open to somebody"));
     }
-    let advice = format!("let the manager's host reach TCP port {ssh_port} of the workers");
+    let group = groups.first().map_or("GROUP", |group| group.id.as_str());
+    let advice = format!(
+        "let the manager's host reach TCP port {ssh_port} of the workers: aws ec2 authorize-security-group-ingress \
+         --group-id {group} --protocol tcp --port {ssh_port} --cidr ADDRESS/32, with the host's private ADDRESS"
+    );
     Finding::failed(Step::SecurityGroups, format!("{found}; none lets TCP port {ssh_port} in"), advice)
 }
 

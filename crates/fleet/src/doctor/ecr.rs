@@ -33,10 +33,21 @@ pub(super) async fn examine(context: &CheckContext<'_>, worker: Option<&SampleWo
 
 async fn helper(context: &CheckContext<'_>, ecr: &Ecr, worker: &SampleWorker) -> Finding {
     let arch = worker.as_root("uname -m", "").await.map(|output| text(&output.stdout)).unwrap_or_default();
+    if ecr.in_jobs && is_dynamic(worker).await {
+        let found = format!("{HELPER_PATH} is dynamically linked: images without its libraries cannot run it in jobs");
+        let advice = "drain the worker; if the next is the same, take the helper off the image, or see helper_url";
+        return Finding::failed(Step::EcrHelper, found, advice);
+    }
     match worker.as_root(&format!("{HELPER_PATH} -v"), "").await {
         Ok(output) => judge_helper(ecr, context.runner.fleet.arch, &arch, &output),
         Err(error) => Finding::failed_as_told(Step::EcrHelper, format!("{}: {}", worker.id, told(&error))),
     }
+}
+
+/// Whether what loads its libraries is named in the helper, as the bootstrap asks it.
+async fn is_dynamic(worker: &SampleWorker) -> bool {
+    let command = format!("grep -q -e /ld-linux -e /ld-musl {HELPER_PATH}");
+    matches!(worker.as_root(&command, "").await, Ok(Output { status: Some(0), .. }))
 }
 
 fn judge_helper(ecr: &Ecr, arch: Arch, machine: &str, output: &Output) -> Finding {
@@ -76,7 +87,11 @@ fn judge_helper(ecr: &Ecr, arch: Arch, machine: &str, output: &Output) -> Findin
 
 /// What the helper prints is a secret, and stays on the worker.
 async fn login(host: &EcrHost, worker: &SampleWorker) -> Finding {
-    let command = format!("env HOME=/root sh -c '{HELPER_PATH} get >/dev/null'");
+    // With the variables of gitlab-runner's unit, among them the proxy.
+    let command = format!(
+        "sh -c 'env HOME=/root $(systemctl show --property Environment --value runner-fleet-runner.service) \
+         {HELPER_PATH} get >/dev/null'"
+    );
     let outcome = worker.as_root(&command, &format!("{}\n", host.as_str())).await;
     let reason = match &outcome {
         Ok(Output { status: Some(0), .. }) => None,
@@ -87,6 +102,7 @@ async fn login(host: &EcrHost, worker: &SampleWorker) -> Finding {
 }
 
 fn judge_login(host: &EcrHost, outcome: Result<Output, SshError>, reason: Option<EcrError>) -> Finding {
+    let is_public = host.account_and_region().is_none();
     let host = host.as_str();
     match outcome {
         Ok(Output { status: Some(0), .. }) => {
@@ -95,6 +111,10 @@ fn judge_login(host: &EcrHost, outcome: Result<Output, SshError>, reason: Option
         Ok(_) => {
             let why = reason.map_or_else(|| "the helper's log says nothing".to_owned(), |error| error.text);
             let advice = advice(&why);
+            if is_public {
+                let found = format!("{host}: its images are pulled without a login: {why}");
+                return Finding::warning(Step::EcrLogin, found, advice);
+            }
             Finding::failed(Step::EcrLogin, format!("{host}: {why}"), advice)
         }
         Err(error) => {
@@ -168,5 +188,10 @@ mod tests {
         assert!(denied.advice.unwrap().contains("iam-policy --worker"));
         assert_eq!(judge_login(&registries[0], Ok(output(0, "")), None).verdict, Verdict::Ok);
         assert_eq!(judge_login(&registries[0], Ok(output(1, "")), None).verdict, Verdict::Failed);
+        assert_eq!(
+            judge_login(&registries[1], Ok(output(1, "")), None).verdict,
+            Verdict::Warning,
+            "what is public is pulled"
+        );
     }
 }

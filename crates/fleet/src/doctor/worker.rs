@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::aws::{AddressKind, Aws};
-use crate::live::worker_spec;
-use crate::ssh::{HostPublicKey, Limits, Output, RunLimits, Session, SshError, Target};
+use crate::live::births::is_young;
+use crate::live::host_keys::host_keys;
+use crate::ssh::{Limits, Output, RunLimits, Session, SshError, Target};
 use runner_fleet_config::Address;
 use runner_fleet_engine::snapshot::WorkerState;
 use runner_fleet_engine::{Instance, InstanceState, Phase, Report, RunnerName, WorkerId};
@@ -57,12 +58,13 @@ pub(super) async fn sample(context: &CheckContext<'_>, aws: &Aws) -> Sample {
     let Some(key) = context.key else {
         return nothing(Finding::not_checked(Step::Worker, "without the manager's SSH key no worker can be reached"));
     };
-    let public = worker_spec::host_key(&context.runner.name, key).public;
-    let (Some(host_key), Some(address)) = (HostPublicKey::parse(&public), instance.address) else {
+    let fleet = &context.runner.fleet;
+    let may_be_new = is_young(instance.launched_at, fleet, context.clock.now());
+    let host_keys = host_keys(&context.runner.name, &instance.id, key, may_be_new);
+    let (Ok(host_keys), Some(address)) = (host_keys.pinned(), instance.address) else {
         return nothing(Finding::not_checked(Step::Worker, format!("{} has no address yet", instance.id)));
     };
-    let fleet = &context.runner.fleet;
-    let target = Target { address: SocketAddr::new(address, fleet.ssh_port), user: fleet.ssh_user.clone(), host_key };
+    let target = Target { address: SocketAddr::new(address, fleet.ssh_port), user: fleet.ssh_user.clone(), host_keys };
     match Session::connect(&target, key, &Limits::default()).await {
         Ok(session) => {
             let worker = SampleWorker { id: instance.id.to_string(), user: fleet.ssh_user.clone(), session };

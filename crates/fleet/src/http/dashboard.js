@@ -18,6 +18,7 @@ function cell(value) {
   const wide = value !== null && typeof value === "object" ? value : { text: value };
   td.textContent = wide.text === null || wide.text === undefined ? "" : String(wide.text);
   if (wide.kind) td.className = wide.kind;
+  if (wide.title) td.title = wide.title;
   return td;
 }
 
@@ -53,6 +54,17 @@ function note(w) {
   return [w.reason ? w.reason.text : null, ecr ? "ECR login failed" + at + ": " + ecr.text : null].filter((part) => part).join("; ");
 }
 
+// Why the list of workers is empty: the runners' own reasons come before the friendly sentence.
+function noWorkers(state) {
+  if (state.ec2.state === "unknown") return "The workers are not known: " + state.ec2.text;
+  const reasons = state.runners.filter((r) => r.held_back).map((r) => r.name + ": " + r.held_back.text);
+  if (reasons.length > 0) return "No worker. " + reasons.join("; ");
+  const wanted = state.runners.some((r) => r.idle_wanted > 0);
+  if (!state.waiting.complete) return "No worker; whether one is needed is not known, because a queue cannot be read.";
+  if (state.waiting.total > 0) return "No worker; " + state.waiting.total + " jobs wait, each with its reason below.";
+  return wanted ? "No worker yet." : "No worker, because nothing needs one.";
+}
+
 function show(state) {
   const of = (wanted) => state.workers.filter((worker) => worker.state === wanted).length;
   const longest = state.jobs.reduce((most, j) => Math.max(most, j.waited_seconds), 0);
@@ -61,7 +73,9 @@ function show(state) {
   put("n-busy", of("busy"));
   put("n-idle", of("idle"));
   put("n-booting", of("booting"));
-  put("n-waiting", state.waiting.total);
+  // Unknown is not zero.
+  const old = state.waiting.complete ? "" : state.waiting.total > 0 ? " (old)" : null;
+  put("n-waiting", old === null ? "?" : state.waiting.total + old);
   put("n-longest", brief(longest));
 
   const now = document.getElementById("now");
@@ -70,7 +84,7 @@ function show(state) {
   now.className = ec2.kind || "";
 
   fill("runners", state.runners.map((r) => [
-    r.paused ? r.name + " (paused)" : r.name, knowledge(r.queue), number(r.running), number(r.waiting),
+    r.paused ? r.name + " (paused)" : r.name, knowledge(r.queue), number(r.running), number(r.waiting === null ? "?" : r.waiting),
     number(r.idle_ready + " of " + r.idle_wanted), number(r.workers + " of " + r.max_workers),
     { text: r.held_back ? r.held_back.text : "", kind: r.held_back ? "bad" : "" },
   ]), "No runner is configured.");
@@ -78,10 +92,10 @@ function show(state) {
     w.id, w.runner, { text: w.hold ? w.state + " (held)" : w.state, kind: w.state }, number(w.jobs),
     number(brief(w.age_seconds)), number(brief(w.idle_seconds)), w.instance_type, w.zone, w.market,
     { text: note(w), kind: w.ecr_error ? "bad" : "" },
-  ]), "No worker, because nothing needs one.");
+  ]), noWorkers(state));
   fill("jobs", state.jobs.map((j) => [
-    number(j.id), number(j.project), j.name, number(brief(j.waited_seconds)), j.runner, j.reason.text,
-  ]), "No job waits.");
+    number(j.id), number(j.project), { text: j.name, kind: "name", title: j.name }, number(brief(j.waited_seconds)), j.runner, j.reason.text,
+  ]), state.waiting.complete ? "No job waits." : "Whether jobs wait is not known: a queue cannot be read.");
   fill("decisions", state.decisions.slice().reverse().map((d) => [
     new Date(d.at).toLocaleTimeString(), d.text,
   ]), "Nothing was decided yet.");

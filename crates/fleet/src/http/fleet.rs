@@ -35,6 +35,7 @@ impl Collector for FleetCollector {
         let snapshot = Arc::clone(&self.snapshot.borrow());
         workers(&mut encoder, &snapshot)?;
         runners(&mut encoder, &snapshot)?;
+        jobs_waiting(&mut encoder, &snapshot)?;
         token_ends(&mut encoder, &snapshot)?;
         held_back(&mut encoder, &snapshot)?;
         troubles(&mut encoder, &snapshot)?;
@@ -68,9 +69,8 @@ fn workers(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt
 /// A gauge per runner: name, help, and how it is read.
 type RunnerGauge = (&'static str, &'static str, fn(&RunnerSnapshot) -> u64);
 
-const RUNNER_GAUGES: [RunnerGauge; 10] = [
+const RUNNER_GAUGES: [RunnerGauge; 9] = [
     ("jobs_running", "Jobs that run", |r| r.running.into()),
-    ("jobs_waiting", "Jobs that wait and are counted for this runner", |r| r.waiting.into()),
     ("idle_wanted", "Free job slots that the idle policy wants now", |r| r.idle_wanted.into()),
     ("idle_ready", "Free job slots that are ready now", |r| r.idle_ready.into()),
     ("workers_max", "Workers that the runner may have now", |r| r.max_workers.into()),
@@ -88,6 +88,17 @@ fn runners(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt
             let labels = [("runner", runner.name.to_string())];
             ConstGauge::new(read(runner)).encode(family.encode_family(&labels)?)?;
         }
+    }
+    Ok(())
+}
+
+/// Jobs that wait for a runner; NaN while nobody knows, which is not zero.
+fn jobs_waiting(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
+    let help = "Jobs that wait and are counted for this runner; NaN while its queue is not known";
+    let mut family = encoder.encode_descriptor("jobs_waiting", help, None, MetricType::Gauge)?;
+    for runner in &snapshot.runners {
+        let waiting = runner.waiting.map_or(f64::NAN, f64::from);
+        ConstGauge::new(waiting).encode(family.encode_family(&[("runner", runner.name.to_string())])?)?;
     }
     Ok(())
 }
@@ -140,7 +151,10 @@ fn troubles(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fm
 }
 
 fn whole(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
-    let (unwanted, longest) = (u64::from(snapshot.waiting.unmatched), snapshot.waiting.longest.as_secs_f64());
+    // What an old look has shown says nothing of now.
+    let now = |number: f64| if snapshot.waiting.complete { number } else { f64::NAN };
+    let unmatched = now(f64::from(snapshot.waiting.unmatched));
+    let longest = now(snapshot.waiting.longest.as_secs_f64());
     let ec2_age = match &snapshot.ec2 {
         Knowledge::Known => 0.0,
         Knowledge::Stale { age, .. } => age.as_secs_f64(),
@@ -161,8 +175,10 @@ fn whole(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::
     )?;
     let unpriced = u64::from(snapshot.costs.unpriced_workers);
     gauge(encoder, "workers_unpriced", "Workers whose price is not known, and which the cost lacks", unpriced)?;
-    gauge(encoder, "jobs_unmatched", "Waiting jobs that no runner here may take", unwanted)?;
-    gauge(encoder, "job_wait_seconds_max", "The longest wait of a job that waits now", longest)?;
+    let help = "Waiting jobs that no runner here may take; NaN while a queue is not known";
+    gauge(encoder, "jobs_unmatched", help, unmatched)?;
+    let help = "The longest wait of a job that waits now; NaN while a queue is not known";
+    gauge(encoder, "job_wait_seconds_max", help, longest)?;
     gauge(encoder, "last_step_timestamp_seconds", "When the loop stepped last", snapshot.at.as_duration().as_secs_f64())
 }
 
@@ -230,7 +246,7 @@ mod tests {
             token_end: None,
             launch_plan: Knowledge::Known,
             running: 2,
-            waiting: 0,
+            waiting: None,
             idle_wanted: 0,
             idle_ready: 0,
             workers: 0,
@@ -249,5 +265,7 @@ mod tests {
         assert!(text.contains(busy), "{text}");
         assert!(text.contains("runner_fleet_jobs_running{runner=\"spot \\\"x\\\"\"} 2\n"), "{text}");
         assert!(text.contains("runner_fleet_laws_broken_total 0\n"), "{text}");
+        assert!(text.contains("runner_fleet_jobs_waiting{runner=\"spot \\\"x\\\"\"} NaN\n"), "{text}");
+        assert!(text.contains("runner_fleet_job_wait_seconds_max NaN\n"), "unknown is not zero: {text}");
     }
 }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::control::ControlRequest;
+use crate::control::{Answer, ControlRequest, Request};
 use runner_fleet_engine::laws::Laws;
-use runner_fleet_engine::{Engine, Event, FleetSnapshot};
+use runner_fleet_engine::{Engine, Event, FleetSnapshot, Orders};
 
 use super::clock::Clock;
 use super::edge::Edge;
@@ -49,6 +49,10 @@ pub struct Channels {
     pub metrics: LoopMetrics,
     /// What systemd is told.
     pub systemd: SystemdNotifier,
+    /// What operators have ordered, for whoever keeps it over restarts.
+    pub orders: watch::Sender<Orders>,
+    /// Wishes for a reload, to be answered when the file was read.
+    pub reload: mpsc::Sender<oneshot::Sender<Answer>>,
 }
 
 /// Steps until told to stop.
@@ -77,11 +81,18 @@ pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut ch
             Some(event) = channels.events.recv() => { batch.push(event); None }
             () = clock.sleep(quiet) => None,
         };
-        if let Some(ControlRequest { request, reply }) = asked {
-            let (answer, wish) = operator::consider(&engine, clock.now(), request);
-            batch.extend(wish.map(Event::Operator));
-            // The operator may have gone: then nobody needs the answer.
-            let _ = reply.send(answer);
+        match asked {
+            None => {}
+            Some(ControlRequest { request: Request::Reload, by: _, reply }) => reload(&channels.reload, reply),
+            Some(ControlRequest { request, by, reply }) => {
+                let (answer, wish) = operator::consider(&engine, clock.now(), request);
+                if wish.is_some() {
+                    tell_act(&answer, by);
+                }
+                batch.extend(wish.map(Event::Operator));
+                // The operator may have gone: then nobody needs the answer.
+                let _ = reply.send(answer);
+            }
         }
         if channels.stop.run_until_cancelled(rest(&clock, stepped_at)).await.is_none() {
             break;
@@ -90,6 +101,21 @@ pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut ch
     publish(&engine, &mut channels);
     channels.systemd.stopping();
     info!("stopping; workers and their jobs go on, and the next start adopts them");
+}
+
+/// An operator's act is a line of the log, with who it was.
+fn tell_act(answer: &Answer, by: Option<u32>) {
+    if let Answer::Done { told, workers: _ } = answer {
+        let who = by.map_or_else(|| "an operator".to_owned(), |uid| format!("an operator (uid {uid})"));
+        info!(event = "operator", operator.uid = by, "{who}: {}", told.replace('\n', "; "));
+    }
+}
+
+/// Hands the wish on to whoever reads the configuration, and answers when it is read.
+fn reload(to: &mpsc::Sender<oneshot::Sender<Answer>>, reply: oneshot::Sender<Answer>) {
+    if let Err(mpsc::error::TrySendError::Full(reply) | mpsc::error::TrySendError::Closed(reply)) = to.try_send(reply) {
+        let _ = reply.send(Answer::refused("the configuration is being read just now; try again in a moment"));
+    }
 }
 
 /// Waits for what is left of the [`GAP`].
@@ -124,14 +150,31 @@ fn step(
     let commands = engine.step(now, batch.drain(..));
     for violation in laws.judge(now, &commands) {
         // Said and counted, and yet carried out: to withhold a command that the engine believes given would be worse.
-        error!("a law of the engine is broken, please report this: {violation}");
+        error!(
+            event = "law_broken",
+            law = violation.law,
+            "a law of the engine is broken, please report this: {violation}"
+        );
         engine.law_broken(&violation.to_string());
     }
+    engine.notes().iter().for_each(journal::tell);
+    keep_orders(engine, &channels.orders);
     for command in commands {
-        journal::tell(&command);
+        journal::carry_out(&command);
         channels.metrics.commanded(&command);
         edge.execute(now, command);
     }
+}
+
+/// What operators have ordered goes to whoever keeps it, when it has changed.
+fn keep_orders(engine: &Engine, orders: &watch::Sender<Orders>) {
+    orders.send_if_modified(|kept| {
+        let is_news = kept != engine.orders();
+        if is_news {
+            kept.clone_from(engine.orders());
+        }
+        is_news
+    });
 }
 
 /// The time left until the next snapshot is due; `None`: now, also after the clock was set back.

@@ -17,6 +17,7 @@ use runner_fleet_engine::{
     TroubleClass, WorkerId,
 };
 
+use super::births::Births;
 use super::clock::Clock;
 use super::complaint::Complaint;
 use super::outcome::launch_failures;
@@ -41,6 +42,7 @@ pub(super) struct Ec2 {
     is_listing: Arc<AtomicBool>,
     listing_complaint: Arc<Mutex<Complaint>>,
     homes: Arc<Mutex<BTreeMap<WorkerId, String>>>,
+    births: Births,
 }
 
 impl Ec2 {
@@ -49,6 +51,7 @@ impl Ec2 {
         regions: Regions,
         events: mpsc::Sender<Event>,
         clock: Clock,
+        births: Births,
     ) -> Self {
         Self {
             setup,
@@ -58,6 +61,7 @@ impl Ec2 {
             is_listing: Arc::default(),
             listing_complaint: Arc::default(),
             homes: Arc::default(),
+            births,
         }
     }
 
@@ -83,6 +87,7 @@ impl Ec2 {
         let mut all = Vec::new();
         let mut homes = BTreeMap::new();
         for (region, instances) in list_regions(&setup, &self.regions, with_health).await? {
+            self.births.listed(&instances);
             homes.extend(instances.iter().map(|instance| (instance.id.clone(), region.clone())));
             all.extend(instances);
         }
@@ -107,13 +112,15 @@ impl Ec2 {
                     let home = runner.aws.region().to_owned();
                     let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
                     homes.extend(answer.launched.iter().map(|worker| (worker.id.clone(), home.clone())));
+                    self.births.here(answer.launched.iter().map(|worker| &worker.id));
                     answer
                 }
                 Err(_) => unanswered(),
             },
         };
         for failure in launch_failures(&launch.runner, &answer) {
-            warn!(runner.name = %launch.runner, launch.token = %launch.token, "{failure}");
+            // The engine notes it once; here it is each answer, with its token.
+            debug!(runner.name = %launch.runner, launch.token = %launch.token, "{failure}");
         }
         self.tell(Event::Launched { token: launch.token, answer }).await;
     }

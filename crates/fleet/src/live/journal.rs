@@ -1,48 +1,51 @@
-//! What was decided, told to the log: one sentence per decision, with its ids as fields.
+//! What the log is told of a step: a line for each thing that happened or was decided, with its ids as fields. The names of
+//! events and fields are stable (docs/contract.md); the sentences are for people.
 
-use tracing::{debug, info};
+use tracing::field::{DisplayValue, display};
+use tracing::{debug, info, warn};
 
 use crate::control::Action;
-use runner_fleet_engine::{Command, Reason, Termination};
+use runner_fleet_engine::{Command, Note, NoteLevel};
 
-/// Tells what is about to be done. What changes the fleet is INFO; what only looks is DEBUG.
-pub fn tell(command: &Command) {
-    match command {
-        Command::ListInstances { .. } | Command::Connect { .. } | Command::Disconnect { .. } => {
-            for action in Action::of(command) {
-                debug!("{}", action.what);
-            }
-        }
-        Command::Launch(launch) => {
-            let (runner, token, reason) = (&launch.runner, &launch.token, <&str>::from(&launch.reason));
-            info!(runner.name = %runner, launch.token = %token, reason.kind = reason, "{}", sentence(command));
-        }
-        Command::Want { worker, want } => {
-            let reason = want.reason();
-            info!(worker.id = %worker, reason.kind = reason.as_ref().map(Reason::kind), "{}", sentence(command));
-        }
-        Command::Terminate(terminations) => {
-            for (action, Termination { worker, reason }) in Action::of(command).iter().zip(terminations) {
-                let reason = Reason::from(reason.clone());
-                info!(worker.id = %worker, reason.kind = reason.kind(), "{}", with_reason(action));
-            }
-        }
-        Command::Forget { worker, runner, .. } | Command::LookForJobs { worker, runner, .. } => {
-            debug!(worker.id = %worker, runner.name = %runner, "{}", sentence(command));
-        }
-        Command::Retry { runner, job, .. } => {
-            info!(runner.name = %runner, job.id = %job, "{}", sentence(command));
-        }
+/// One line, with those of the fields that the note has. (Not `line`: tracing itself says `line!`.)
+macro_rules! note_line {
+    ($level:ident, $note:expr) => {{
+        let note: &Note = $note;
+        $level!(
+            event = note.event.as_str(),
+            worker.id = shown(&note.worker),
+            runner.name = shown(&note.runner),
+            "type" = shown(&note.instance_type),
+            zone = shown(&note.zone),
+            market = shown(&note.market),
+            job.id = note.job.map(|job| job.0),
+            seconds = note.lasted.map(|lasted| lasted.as_secs()),
+            jobs = note.jobs,
+            // Hundredths of a cent are noise.
+            usd = note.usd.map(|usd| (usd * 10_000.0).round() / 10_000.0),
+            reason.kind = note.reason.as_ref().map(|reason| reason.kind()),
+            "{}",
+            note.text
+        )
+    }};
+}
+
+fn shown<T: std::fmt::Display>(value: &Option<T>) -> Option<DisplayValue<&T>> {
+    value.as_ref().map(display)
+}
+
+/// Tells what the engine has noted.
+pub fn tell(note: &Note) {
+    match note.level {
+        NoteLevel::Debug => note_line!(debug, note),
+        NoteLevel::Info => note_line!(info, note),
+        NoteLevel::Warning => note_line!(warn, note),
     }
 }
 
-fn sentence(command: &Command) -> String {
-    Action::of(command).iter().map(with_reason).collect::<Vec<_>>().join("; ")
-}
-
-fn with_reason(action: &Action) -> String {
-    match &action.reason {
-        Some(reason) => format!("{}: {reason}", action.what),
-        None => action.what.clone(),
+/// What is about to be done, for those who look for something: most of it is noted otherwise already.
+pub fn carry_out(command: &Command) {
+    for action in Action::of(command) {
+        debug!(command = action.kind, "{}", action.what);
     }
 }

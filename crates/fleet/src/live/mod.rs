@@ -2,11 +2,13 @@
 //!
 //! Reading order: the loop ([`driver`]) between the engine and an [`edge`], with its [`clock`], what it tells systemd
 //! ([`systemd`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs
-//! to be acted on ([`ssh_key`], [`setup`], [`regions`], [`worker_spec`]), what is watched (queues, facts about runners,
-//! launch plans, prices), calls to EC2, and the [`connection`]s to the workers. At last the [`service`] that puts all of it
+//! to be acted on ([`ssh_key`], [`orders`], [`setup`], [`regions`], [`worker_spec`]), what is watched (queues, facts
+//! about runners, launch plans, prices), calls to EC2, by which [`host_keys`] workers are known and until when ([`births`]), and the
+//! [`connection`]s to them. At last the [`service`] that puts all of it
 //! together, the signals it minds, what it waits for before it begins ([`starting`]), and its [`reload`]; and one
 //! [`preview`] without all that, for a plan while the service does not run.
 
+pub mod births;
 pub mod clock;
 mod complaint;
 pub mod connection;
@@ -14,10 +16,12 @@ pub mod driver;
 mod ec2;
 pub mod edge;
 mod facts;
+pub mod host_keys;
 pub mod journal;
 mod launch_plans;
 pub mod metrics;
 pub mod operator;
+pub mod orders;
 mod outcome;
 pub mod past;
 pub mod preview;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::control::{Action, Answer, Held, LeftOut, Plan, Request};
-use runner_fleet_engine::snapshot::JobStatus;
+use runner_fleet_engine::snapshot::{JobStatus, WorkerSnapshot, WorkerState};
 use runner_fleet_engine::{
     Command, Engine, Explained, FleetSnapshot, JobId, JobReason, OperatorRequest, RunnerName, WorkerId,
 };
@@ -19,9 +19,14 @@ pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, O
             (Answer::Plan { plan: plan(&trial.snapshot(), &commands) }, None)
         }
         Request::Job { job, url } => (of_job(engine.job_statuses(job), job, url.as_deref()), None),
-        Request::Drain { workers, force } => drain(&snapshot, workers, force),
+        Request::Drain { workers, runner, all, force } => drain(&snapshot, workers, runner, all, force),
+        Request::Undrain { workers } => undrain(engine, &snapshot, workers),
         Request::Pause { runner } => of_runner(&snapshot, runner, "takes no new workers", OperatorRequest::Pause),
         Request::Resume { runner } => of_runner(&snapshot, runner, "takes workers again", OperatorRequest::Resume),
+        Request::Retry { runner } => {
+            of_runner(&snapshot, runner, "forgets what has failed, and tries at once", OperatorRequest::Retry)
+        }
+        Request::Reload => (Answer::refused("this service has no configuration to read again"), None),
     }
 }
 
@@ -59,37 +64,77 @@ fn of_job(job_statuses: Vec<JobStatus>, job: JobId, url: Option<&str>) -> Answer
     if jobs.is_empty() {
         let servers = others.iter().map(|fate| fate.server.as_str()).collect::<Vec<_>>().join(", ");
         let why = format!("no runner here serves the GitLab of job {job}; there are runners of: {servers}");
-        return Answer::Refused { why };
+        return Answer::refused(why);
     }
     Answer::Job { jobs }
 }
 
-fn drain(snapshot: &FleetSnapshot, workers: Vec<WorkerId>, force: bool) -> (Answer, Option<OperatorRequest>) {
-    let strangers: Vec<_> = workers
-        .iter()
-        .filter(|id| !snapshot.workers.iter().any(|known| known.id == **id))
-        .map(WorkerId::as_str)
-        .collect();
-    if !strangers.is_empty() {
-        let why = format!("no worker of ours is named {}; see `runner-fleet status`", strangers.join(" or "));
-        return (Answer::Refused { why }, None);
+/// The workers that are named, or those of a runner, or all; those that a person holds only where they are named, to be
+/// refused.
+fn drain(
+    snapshot: &FleetSnapshot,
+    mut workers: Vec<WorkerId>,
+    runner: Option<RunnerName>,
+    all: bool,
+    force: bool,
+) -> (Answer, Option<OperatorRequest>) {
+    if let Some(refusal) = strangers(snapshot, &workers) {
+        return (refusal, None);
     }
-    if workers.is_empty() {
-        return (Answer::Refused { why: "no worker was named; see `runner-fleet status`".into() }, None);
+    if let Some(name) = &runner
+        && let Some(refusal) = no_such_runner(snapshot, name)
+    {
+        return (refusal, None);
     }
-    let held: Vec<_> = snapshot
-        .workers
-        .iter()
-        .filter(|known| known.hold && workers.contains(&known.id))
-        .map(|w| w.id.as_str())
-        .collect();
+    let held = snapshot.workers.iter().filter(|known| known.hold && workers.contains(&known.id));
+    let held: Vec<_> = held.map(|worker| worker.id.as_str()).collect();
     if !held.is_empty() {
         let why = format!("{} is held by the tag runner-fleet:hold; remove the tag first", held.join(" and "));
-        return (Answer::Refused { why }, None);
+        return (Answer::refused(why), None);
+    }
+    let is_meant = |known: &&WorkerSnapshot| {
+        (all || runner.as_ref() == Some(&known.runner)) && !known.hold && known.state != WorkerState::Terminating
+    };
+    for known in snapshot.workers.iter().filter(is_meant) {
+        if !workers.contains(&known.id) {
+            workers.push(known.id.clone());
+        }
+    }
+    if workers.is_empty() {
+        let answer = if all || runner.is_some() {
+            Answer::done("there is no worker to drain")
+        } else {
+            Answer::refused("no worker was named; see `runner-fleet status`")
+        };
+        return (answer, None);
     }
     let fate = if force { "ends now" } else { "drains: it finishes its jobs, then ends" };
     let told = workers.iter().map(|id| format!("{id} {fate}")).collect::<Vec<_>>().join("\n");
-    (Answer::Done { told }, Some(OperatorRequest::Drain { workers, force }))
+    (Answer::Done { told, workers: workers.clone() }, Some(OperatorRequest::Drain { workers, force }))
+}
+
+fn undrain(engine: &Engine, snapshot: &FleetSnapshot, workers: Vec<WorkerId>) -> (Answer, Option<OperatorRequest>) {
+    if let Some(refusal) = strangers(snapshot, &workers) {
+        return (refusal, None);
+    }
+    let late: Vec<_> = workers.iter().filter(|worker| !engine.can_undrain(worker)).map(WorkerId::as_str).collect();
+    if !late.is_empty() {
+        let why = format!(
+            "{} cannot stay: no operator drains it, or its runner was told to exit already; see `runner-fleet status`",
+            late.join(" and ")
+        );
+        return (Answer::refused(why), None);
+    }
+    let told = workers.iter().map(|id| format!("{id} takes jobs again")).collect::<Vec<_>>().join("\n");
+    (Answer::Done { told, workers: workers.clone() }, Some(OperatorRequest::Undrain(workers)))
+}
+
+/// The refusal of a request that names workers which there are not.
+fn strangers(snapshot: &FleetSnapshot, workers: &[WorkerId]) -> Option<Answer> {
+    let is_strange = |id: &&WorkerId| !snapshot.workers.iter().any(|known| known.id == **id);
+    let strangers: Vec<_> = workers.iter().filter(is_strange).map(WorkerId::as_str).collect();
+    let why = || format!("no worker of ours is named {}; see `runner-fleet status`", strangers.join(" or "));
+    (!strangers.is_empty()).then(|| Answer::unknown(why()))
 }
 
 fn of_runner(
@@ -98,16 +143,21 @@ fn of_runner(
     fate: &str,
     request: impl FnOnce(RunnerName) -> OperatorRequest,
 ) -> (Answer, Option<OperatorRequest>) {
-    if snapshot.runners.iter().any(|runner| runner.name == name) {
-        return (Answer::Done { told: format!("{name} {fate}") }, Some(request(name)));
+    match no_such_runner(snapshot, &name) {
+        Some(refusal) => (refusal, None),
+        None => (Answer::done(format!("{name} {fate}")), Some(request(name))),
+    }
+}
+
+/// The refusal of a request that names a runner which there is not.
+fn no_such_runner(snapshot: &FleetSnapshot, name: &RunnerName) -> Option<Answer> {
+    if snapshot.runners.iter().any(|runner| runner.name == *name) {
+        return None;
     }
     let known = snapshot.runners.iter().map(|runner| runner.name.as_str()).collect::<Vec<_>>().join(", ");
-    let why = format!(
-        "no runner is named {name}; there {}",
-        match known.as_str() {
-            "" => "is none yet".into(),
-            known => format!("is: {known}"),
-        }
-    );
-    (Answer::Refused { why }, None)
+    let there = match known.as_str() {
+        "" => "is none yet".into(),
+        known => format!("is: {known}"),
+    };
+    Some(Answer::unknown(format!("no runner is named {name}; there {there}")))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::join_all;
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -16,6 +17,7 @@ use runner_fleet_config::Config;
 use runner_fleet_engine::{Command, Engine, Event, Instance, InstanceState, SETTLING, Server, WorkerEvent};
 use runner_fleet_gitlab::manager_system_id;
 
+use super::births::is_young;
 use super::clock::Clock;
 use super::connection::probe;
 use super::ec2::list_regions;
@@ -96,7 +98,7 @@ async fn gather(setup: &Setup, regions: &Regions, key: &ManagerKey, clock: Clock
     events.extend(facts);
     events.extend(plans);
     events.push(first);
-    events.extend(glances(setup, key, running).await);
+    events.extend(glances(setup, key, running, clock.now()).await);
     events.extend(all_queues(setup, findings, clock).await);
     // As after a start: a launch of a manager that has just died may not have shown in the first listing.
     let passed = Duration::try_from(clock.now().duration_since(began)).unwrap_or_default();
@@ -136,11 +138,12 @@ async fn instances(setup: &Setup, regions: &Regions, clock: Clock) -> Event {
     Event::Instances { asked_at, listing }
 }
 
-async fn glances(setup: &Setup, key: &ManagerKey, instances: Vec<Instance>) -> Vec<Event> {
+async fn glances(setup: &Setup, key: &ManagerKey, instances: Vec<Instance>, now: Timestamp) -> Vec<Event> {
     let running = instances.into_iter().filter(|instance| instance.state == InstanceState::Running);
     let event = running.filter_map(|instance| {
         let known = setup.runner(&instance.runner)?;
-        let provision = provision(&setup.config, known, key, &instance.id);
+        let may_be_new = is_young(instance.launched_at, &known.runner.fleet, now);
+        let provision = provision(&setup.config, known, key, &instance.id, may_be_new);
         let address = instance.address?;
         Some(async move {
             let event = probe(&instance.id, address, &provision, key).await;

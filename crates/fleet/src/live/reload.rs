@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
+use crate::control::{Answer, RefusalKind};
 use runner_fleet_config as config;
 use runner_fleet_config::Config;
 use runner_fleet_engine::trouble::chain;
@@ -18,11 +19,13 @@ use super::setup::{Setup, Unready};
 /// How often runners that are not ready, or whose token is refused, are tried again.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// Reads the file again whenever `asked` says so, until nobody can ask any more. Meanwhile runners that are not ready are
+/// Reads the file again whenever `asked` says so, until nobody can ask any more, and whenever a wish comes, which is answered
+/// with what came of it. Meanwhile runners that are not ready are
 /// tried again, and the secrets of those are read again whose token GitLab refuses.
 pub async fn reload_when_asked(
     path: PathBuf,
     mut asked: mpsc::Receiver<()>,
+    mut wishes: mpsc::Receiver<oneshot::Sender<Answer>>,
     setup: watch::Sender<Arc<Setup>>,
     regions: Regions,
     seed: u64,
@@ -31,32 +34,89 @@ pub async fn reload_when_asked(
     tell(&[], &setup.borrow().unready);
     loop {
         let current = Arc::clone(&setup.borrow());
+        let mut reply: Option<oneshot::Sender<Answer>> = None;
         let fresh = tokio::select! {
             asked = asked.recv() => match asked {
                 None => return,
-                Some(()) => attempt(&path, &current, &regions, seed).await.inspect(|_| {
-                    info!("reloaded the configuration {}", path.display());
-                }),
+                Some(()) => read(&path, &current, &regions, seed).await,
             },
+            Some(wish) = wishes.recv() => {
+                reply = Some(wish);
+                read(&path, &current, &regions, seed).await
+            }
             () = clock.sleep(AGAIN) => {
                 if !current.may_heal() {
                     continue;
                 }
                 let again = Setup::prepare(current.config.clone(), Some(&current), &regions, seed).await;
                 match again {
-                    Ok(fresh) if fresh.differs_from(&current) => Ok(fresh),
+                    Ok(fresh) if fresh.differs_from(&current) => Ok(Reread { fresh, remarks: Vec::new() }),
                     Ok(_) | Err(_) => continue,
                 }
             }
         };
-        match fresh {
-            Ok(fresh) => {
+        let answer = match fresh {
+            Ok(Reread { fresh, remarks }) => {
                 tell(&current.unready, &fresh.unready);
+                let answer = taken_over(&path, &fresh, &remarks);
                 setup.send_replace(Arc::new(fresh));
+                answer
             }
-            Err(why) => error!("configuration not reloaded, keeping the previous one: {why}"),
+            Err(refused) => {
+                error!("configuration not reloaded, keeping the previous one: {}", refused.why);
+                refused.answer()
+            }
+        };
+        if let Some(reply) = reply {
+            // The operator may have gone: the log says the same.
+            let _ = reply.send(answer);
         }
     }
+}
+
+/// A file that was read and may be taken over.
+struct Reread {
+    fresh: Setup,
+    /// What there is to say of it nevertheless.
+    remarks: Vec<String>,
+}
+
+/// Why a file is not taken over.
+pub(super) struct Refused {
+    why: String,
+    kind: RefusalKind,
+}
+
+impl Refused {
+    /// For the operator who asked.
+    pub(super) fn answer(self) -> Answer {
+        let why = format!("the configuration was not reloaded, and the previous one holds: {}", self.why);
+        Answer::Refused { why, kind: self.kind }
+    }
+
+    /// For the log.
+    pub(super) fn why(&self) -> &str {
+        &self.why
+    }
+}
+
+/// For the operator who asked.
+fn taken_over(path: &Path, fresh: &Setup, remarks: &[String]) -> Answer {
+    let unready = fresh.unready.iter().map(|Unready { runner, trouble }| format!("{runner} is not ready: {trouble}"));
+    let lines: Vec<String> = unready.chain(remarks.iter().cloned()).collect();
+    let runners = fresh.settings.runners.len();
+    let s = if runners == 1 { "" } else { "s" };
+    let told = format!("reloaded {}: {runners} runner{s}", path.display());
+    Answer::done(std::iter::once(told).chain(lines).collect::<Vec<_>>().join("\n"))
+}
+
+async fn read(path: &Path, current: &Setup, regions: &Regions, seed: u64) -> Result<Reread, Refused> {
+    let (config, remarks) = reread(path, &current.config)?;
+    let fresh = Setup::prepare(config, Some(current), regions, seed)
+        .await
+        .map_err(|error| Refused { why: format!("cannot {}", chain(&error)), kind: RefusalKind::Other })?;
+    info!(event = "reloaded", "reloaded the configuration {}", path.display());
+    Ok(Reread { fresh, remarks })
 }
 
 /// Tells which runners are not ready that were not so before, and which are ready now.
@@ -81,23 +141,26 @@ fn tell(before: &[Unready], now: &[Unready]) {
 /// # Errors
 /// The report, or the sentence, that says why the present setup is to be kept.
 pub async fn attempt(path: &Path, current: &Setup, regions: &Regions, seed: u64) -> Result<Setup, String> {
-    let config = reread(path, &current.config)?;
-    Setup::prepare(config, Some(current), regions, seed).await.map_err(|error| format!("cannot {}", chain(&error)))
+    let read = read(path, current, regions, seed).await;
+    read.map(|Reread { fresh, remarks: _ }| fresh).map_err(|refused| refused.why)
 }
 
-/// Reads the file again; tells warnings to the log.
+/// Reads the file again; what there is to say of it nevertheless is told to the log, too.
 ///
 /// # Errors
 /// The report of its problems, or why it cannot follow on `current` without a restart.
-pub(super) fn reread(path: &Path, current: &Config) -> Result<Config, String> {
-    let loaded = config::load(path).map_err(|problems| problems.to_string())?;
-    loaded.warnings.iter().for_each(|warning| warn!("{}: {warning}", path.display()));
-    check_what_stays(current, &loaded.config)?;
-    Ok(loaded.config)
+pub(super) fn reread(path: &Path, current: &Config) -> Result<(Config, Vec<String>), Refused> {
+    let refused = |why: String| Refused { why, kind: RefusalKind::BadConfiguration };
+    let loaded = config::load(path).map_err(|problems| refused(problems.to_string()))?;
+    let warnings = loaded.warnings.iter().map(|warning| format!("{}: {warning}", path.display()));
+    let stays = check_what_stays(current, &loaded.config).map_err(refused)?;
+    let remarks: Vec<String> = warnings.chain(stays).collect();
+    remarks.iter().for_each(|remark| warn!("{remark}"));
+    Ok((loaded.config, remarks))
 }
 
-/// Some keys are read at the start alone.
-fn check_what_stays(old: &Config, new: &Config) -> Result<(), String> {
+/// Some keys are read at the start alone; those that were changed.
+fn check_what_stays(old: &Config, new: &Config) -> Result<Vec<String>, String> {
     if old.fleet.manager != new.fleet.manager {
         return Err(format!(
             "fleet.manager was changed from {} to {}: the workers of {} would be nobody's; drain them first, and \
@@ -105,10 +168,8 @@ fn check_what_stays(old: &Config, new: &Config) -> Result<(), String> {
             old.fleet.manager, new.fleet.manager, old.fleet.manager
         ));
     }
-    for key in counts_from_the_next_start(old, new) {
-        warn!("{key} was changed: the new value counts from the next restart on");
-    }
-    Ok(())
+    let told = |key| format!("{key} was changed: the new value counts from the next restart on");
+    Ok(counts_from_the_next_start(old, new).map(told).collect())
 }
 
 fn counts_from_the_next_start(old: &Config, new: &Config) -> impl Iterator<Item = &'static str> {

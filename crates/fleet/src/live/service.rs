@@ -1,8 +1,9 @@
 //! The service, put together: key, sockets, secrets, world, loop; and what ends it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,12 +25,13 @@ use super::clock::Clock;
 use super::connection::{Dial, Tcp};
 use super::driver::{Channels, drive};
 use super::metrics::LoopMetrics;
+use super::orders;
 use super::regions::Regions;
 use super::reload::reload_when_asked;
 use super::setup::{Setup, SetupError};
 use super::signals;
 use super::ssh_key::{self, SshKeyError};
-use super::starting::Starting;
+use super::starting::{Starting, Wishes};
 use super::systemd::SystemdNotifier;
 use super::world::World;
 
@@ -127,8 +129,15 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
         tokio::spawn(http::serve(listener, http::router(site), DoorLimits::default(), stop.clone()));
     }
     let mut systemd = SystemdNotifier::to_systemd(clock.now());
-    let starting =
-        Starting { clock, stop: &stop, control: &mut from_operators, publish: &publish, systemd: &mut systemd };
+    let starting = Starting {
+        clock,
+        stop: &stop,
+        control: &mut from_operators,
+        publish: &publish,
+        systemd: &mut systemd,
+        wishes: Wishes::default(),
+    };
+    let state_dir = config.fleet.state_dir.clone();
     let attempt = |config| Prepared::attempt(config, regions.clone(), seed);
     let Some(prepared) = starting.until_it_works(config, &path, &mut reload, attempt).await else {
         return leave(operators).await;
@@ -136,13 +145,45 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     let Prepared { key, setup } = prepared;
 
     let engine = Engine::new(setup.manager(), seed, clock.now());
+    tell_start(&path, &setup);
+    let standing = orders::load(&state_dir);
+    for order in standing.events() {
+        // Before anything else that the engine hears; the channel is empty, so that there is room.
+        let _ = events.try_send(order);
+    }
+    let (order, ordered) = watch::channel(standing);
+    let keeping = tokio::spawn(orders::keep(state_dir, ordered));
     let (replace_setup, setup) = watch::channel(Arc::new(setup));
-    tokio::spawn(reload_when_asked(path, reload, replace_setup, regions.clone(), seed, clock));
+    let (wish, wishes) = mpsc::channel(1);
+    tokio::spawn(reload_when_asked(path, reload, wishes, replace_setup, regions.clone(), seed, clock));
     let world = World::new(setup, regions, Arc::new(key), events, clock, dialer);
-    let channels =
-        Channels { events: from_world, control: from_operators, publish, stop: stop.clone(), metrics, systemd };
+    let channels = Channels {
+        events: from_world,
+        control: from_operators,
+        publish,
+        stop: stop.clone(),
+        metrics,
+        systemd,
+        orders: order,
+        reload: wish,
+    };
     drive(engine, world, clock, channels).await;
+    if timeout(GOODBYE_MAX, keeping).await.is_err() {
+        warn!("the last pauses and drains may not be kept for the next start");
+    }
     leave(operators).await
+}
+
+/// The line that every report of a problem needs.
+fn tell_start(path: &Path, setup: &Setup) {
+    let joined = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
+    let runners = joined(setup.config.runners.iter().map(|runner| runner.name.as_str()).collect());
+    let regions = joined(setup.runners.iter().map(|runner| runner.aws.region()).collect());
+    let (version, manager) = (crate::version::text(), setup.manager());
+    info!(
+        event = "started", version, config.file = %path.display(), manager, runners, regions, pid = std::process::id(),
+        "runner-fleet {version} serves {runners} as manager {manager} in {regions}, by {}", path.display()
+    );
 }
 
 /// What the loop cannot begin without.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -40,6 +40,15 @@ pub struct Starting<'a> {
     pub publish: &'a watch::Sender<Arc<FleetSnapshot>>,
     /// What systemd is told.
     pub systemd: &'a mut SystemdNotifier,
+    /// Operators who want the file to be read again, and wait for what comes of it.
+    pub wishes: Wishes,
+}
+
+/// Operators who wait for a reload.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    came: Arc<Notify>,
+    replies: Vec<oneshot::Sender<Answer>>,
 }
 
 impl Starting<'_> {
@@ -58,7 +67,12 @@ impl Starting<'_> {
         let mut awaited = String::new();
         loop {
             let why = match self.meanwhile(attempt(config.clone())).await? {
-                Ok(there) => return Some(there),
+                Ok(there) => {
+                    for reply in self.wishes.replies.drain(..) {
+                        let _ = reply.send(Answer::done("the service has started"));
+                    }
+                    return Some(there);
+                }
                 Err(error) => chain(&error),
             };
             if why != awaited {
@@ -67,16 +81,28 @@ impl Starting<'_> {
                 awaited = why;
             }
             let pause = pauses.next().min(PAUSE_MAX);
+            let wished = Arc::clone(&self.wishes.came);
             let reloaded = self.meanwhile(async {
                 tokio::select! {
                     Some(()) = reload.recv() => true,
+                    () = wished.notified() => true,
                     () = clock.sleep(pause) => false,
                 }
             });
             if reloaded.await? {
-                match reload::reread(path, &config) {
-                    Ok(fresh) => config = fresh,
-                    Err(why) => error!("configuration not reloaded, keeping the previous one: {why}"),
+                let answer = match reload::reread(path, &config) {
+                    Ok((fresh, remarks)) => {
+                        config = fresh;
+                        let told = format!("reread {}; not started yet: cannot {awaited}", path.display());
+                        Answer::done(std::iter::once(told).chain(remarks).collect::<Vec<_>>().join("\n"))
+                    }
+                    Err(refused) => {
+                        error!("configuration not reloaded, keeping the previous one: {}", refused.why());
+                        refused.answer()
+                    }
+                };
+                for reply in self.wishes.replies.drain(..) {
+                    let _ = reply.send(answer.clone());
                 }
             }
         }
@@ -111,12 +137,17 @@ impl Starting<'_> {
         self.systemd.before_start(&self.publish.borrow());
     }
 
-    fn answer(&self, asked: ControlRequest) {
+    fn answer(&mut self, asked: ControlRequest) {
+        if asked.request == Request::Reload {
+            self.wishes.replies.push(asked.reply);
+            self.wishes.came.notify_one();
+            return;
+        }
         let snapshot = FleetSnapshot::clone(&self.publish.borrow());
         let answer = match (asked.request, &snapshot.ec2) {
             (Request::Status, _) => Answer::Status { snapshot: Box::new(snapshot) },
-            (_, Knowledge::Unknown { trouble }) => Answer::Refused { why: trouble.text.clone() },
-            (_, Knowledge::Known | Knowledge::Stale { .. }) => Answer::Refused { why: "not started yet".into() },
+            (_, Knowledge::Unknown { trouble }) => Answer::refused(trouble.text.clone()),
+            (_, Knowledge::Known | Knowledge::Stale { .. }) => Answer::refused("not started yet"),
         };
         // The operator may have gone: then nobody needs the answer.
         let _ = asked.reply.send(answer);

@@ -86,10 +86,13 @@ pub fn sentence(snapshot: &FleetSnapshot) -> String {
     let (busy, idle, booting) = (count(WorkerState::Busy), count(WorkerState::Idle), count(WorkerState::Booting));
     let total = snapshot.workers.len();
     let s = if total == 1 { "" } else { "s" };
-    let mut said = format!(
-        "{total} worker{s} ({busy} busy, {idle} idle, {booting} booting), {} waiting jobs",
-        snapshot.waiting.total
-    );
+    // Unknown is not zero.
+    let waiting = match (snapshot.waiting.complete, snapshot.waiting.total) {
+        (true, total) => total.to_string(),
+        (false, 0) => "unknown".to_owned(),
+        (false, total) => format!("lately {total}"),
+    };
+    let mut said = format!("{total} worker{s} ({busy} busy, {idle} idle, {booting} booting), {waiting} waiting jobs");
     if !snapshot.ec2.is_known() {
         said.push_str("; EC2 does not answer");
     }
@@ -125,6 +128,9 @@ mod tests {
     #[test]
     fn the_sentence_says_what_is_wrong() {
         let snapshot = Engine::new("ci", 1, Timestamp::UNIX_EPOCH).snapshot();
-        assert_eq!(sentence(&snapshot), "0 workers (0 busy, 0 idle, 0 booting), 0 waiting jobs; EC2 does not answer");
+        assert_eq!(
+            sentence(&snapshot),
+            "0 workers (0 busy, 0 idle, 0 booting), unknown waiting jobs; EC2 does not answer"
+        );
     }
 }

@@ -16,12 +16,14 @@ use runner_fleet_engine::{Command, Event, JobId, ProjectId, RetryOutcome, Runner
 use runner_fleet_gitlab::{RanOn, Retried, manager_system_id};
 use runner_fleet_worker as worker;
 
+use super::births::Births;
 use super::clock::Clock;
 use super::complaint::Complaint;
 use super::connection::{Connections, Dial, Provision, Provisioner, Timeouts};
 use super::ec2::Ec2;
 use super::edge::Edge;
 use super::facts::{self, Findings};
+use super::host_keys::host_keys;
 use super::regions::Regions;
 use super::setup::{RunnerSetup, Setup, Unready};
 use super::{launch_plans, prices, queues, worker_spec};
@@ -51,13 +53,15 @@ impl World {
         clock: Clock,
         dialer: Arc<dyn Dial>,
     ) -> Self {
-        let recipes = Arc::new(Recipes { setup: setup.clone(), key: Arc::clone(&key) });
+        let births = Births::default();
+        let recipes = Recipes { setup: setup.clone(), key: Arc::clone(&key), births: births.clone(), clock };
+        let recipes = Arc::new(recipes);
         let timeouts = Timeouts::default();
         let connections = Connections::with(events.clone(), clock, Arc::clone(&key), recipes, dialer, timeouts);
         let connections = Arc::new(Mutex::new(connections));
         tokio::spawn(watch_over(setup.clone(), key, events.clone(), clock, Arc::clone(&connections)));
         Self {
-            ec2: Ec2::new(setup, regions, events, clock),
+            ec2: Ec2::new(setup, regions, events, clock, births),
             connections,
             forgetting: Arc::default(),
             looking: Arc::default(),
@@ -226,6 +230,8 @@ fn watches(setup: &Arc<Setup>, key: &Arc<ManagerKey>, events: &mpsc::Sender<Even
 struct Recipes {
     setup: watch::Receiver<Arc<Setup>>,
     key: Arc<ManagerKey>,
+    births: Births,
+    clock: Clock,
 }
 
 impl Provisioner for Recipes {
@@ -234,18 +240,25 @@ impl Provisioner for Recipes {
         let Some(known) = setup.runner(runner) else {
             return Err(format!("nobody knows how to log in to workers of {runner}: it is not configured"));
         };
-        Ok(provision(&setup.config, known, &self.key, worker))
+        let may_be_new = self.births.may_be_new(worker, &known.runner.fleet, self.clock.now());
+        Ok(provision(&setup.config, known, &self.key, worker, may_be_new))
     }
 }
 
-/// How to log in to a worker of this runner, and what it is configured with.
-pub fn provision(config: &Config, runner: &RunnerSetup, key: &ManagerKey, worker: &WorkerId) -> Provision {
+/// How to log in to a worker of this runner, which `may_be_new`, and what it is configured with.
+pub fn provision(
+    config: &Config,
+    runner: &RunnerSetup,
+    key: &ManagerKey,
+    worker: &WorkerId,
+    may_be_new: bool,
+) -> Provision {
     let spec = worker_spec::worker_spec(config, &runner.runner, worker_spec::host_key(&runner.runner.name, key));
     let bundle = worker::bundle(&spec, &runner.token, worker);
     Provision {
         user: spec.ssh_user.clone(),
         port: runner.runner.fleet.ssh_port,
-        host_key_public: spec.host_key.public,
+        host_keys: host_keys(&runner.runner.name, worker, key, may_be_new),
         bundle,
     }
 }

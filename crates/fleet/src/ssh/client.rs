@@ -1,11 +1,11 @@
-//! How the SSH library is set up: few algorithms, small buffers, one pinned key, nothing accepted from the server.
+//! How the SSH library is set up: few algorithms, small buffers, pinned keys, nothing accepted from the server.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use russh::client::{ChannelOpenHandle, Config, DisconnectReason, Handler, Msg, Session};
-use russh::keys::{Algorithm, PublicKeyOrCertificate};
+use russh::keys::{Algorithm, PublicKey, PublicKeyOrCertificate};
 use russh::{AlgorithmKind, Channel, Preferred, SshId, cipher, compression, kex, mac};
 
 use super::error::SshError;
@@ -59,26 +59,44 @@ pub(super) fn config(keepalive_interval: Duration, keepalive_max: usize) -> Conf
 
 /// Checks the host key and refuses whatever the server asks for on its own.
 pub(super) struct Client {
-    pinned: HostPublicKey,
+    pinned: Vec<HostPublicKey>,
+    shown: Arc<OnceLock<HostPublicKey>>,
     ended: Arc<OnceLock<String>>,
 }
 
 impl Client {
-    /// `ended` receives the reason when an established connection ends.
-    pub(super) fn new(pinned: HostPublicKey, ended: Arc<OnceLock<String>>) -> Self {
-        Self { pinned, ended }
+    /// `shown` receives the one of the pinned keys that the server has, `ended` the reason when an established connection
+    /// ends.
+    pub(super) fn new(
+        pinned: Vec<HostPublicKey>,
+        shown: Arc<OnceLock<HostPublicKey>>,
+        ended: Arc<OnceLock<String>>,
+    ) -> Self {
+        Self { pinned, shown, ended }
+    }
+
+    /// The pinned key that this is; after the first key exchange only that one, as a connection is with one server.
+    fn known(&self, key: &PublicKey) -> Option<&HostPublicKey> {
+        match self.shown.get() {
+            Some(first) => Some(first).filter(|first| first.is(key)),
+            None => self.pinned.iter().find(|pinned| pinned.is(key)),
+        }
     }
 
     /// A server without any ed25519 key is another server.
-    pub(super) fn read_handshake_error(pinned: &HostPublicKey, error: SshFailure) -> SshError {
+    pub(super) fn read_handshake_error(pinned: &[HostPublicKey], error: SshFailure) -> SshError {
         match error {
             SshFailure(_, true) => SshError::WrongHostKey {
-                expected: pinned.fingerprint(),
+                expected: fingerprints(pinned),
                 got: "a key of another kind than ed25519".into(),
             },
             SshFailure(error, _) => error,
         }
     }
+}
+
+fn fingerprints(keys: &[HostPublicKey]) -> String {
+    keys.iter().map(HostPublicKey::fingerprint).collect::<Vec<_>>().join(" or ")
 }
 
 /// Our error, and whether it is that the server has no host key of our kind.
@@ -99,11 +117,16 @@ impl Handler for Client {
     /// half of the key exchange.
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, SshFailure> {
         let got = match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } if self.pinned.is(key) => return Ok(true),
-            PublicKeyOrCertificate::PublicKey { key, .. } => fingerprint(key),
+            PublicKeyOrCertificate::PublicKey { key, .. } => match self.known(key) {
+                Some(known) => {
+                    let _ = self.shown.set(known.clone()); // at a later key exchange it is there already
+                    return Ok(true);
+                }
+                None => fingerprint(key),
+            },
             PublicKeyOrCertificate::Certificate(_) => "a certificate".into(),
         };
-        Err(SshFailure(SshError::WrongHostKey { expected: self.pinned.fingerprint(), got }, false))
+        Err(SshFailure(SshError::WrongHostKey { expected: fingerprints(&self.pinned), got }, false))
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<SshFailure>) -> Result<(), SshFailure> {

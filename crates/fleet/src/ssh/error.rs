@@ -31,7 +31,7 @@ pub enum SshError {
     /// Someone else answers there.
     #[error("the host key is {got} instead of {expected}")]
     WrongHostKey {
-        /// The fingerprint of the pinned key.
+        /// The fingerprint of the pinned key, or of several.
         expected: String,
         /// The fingerprint of the key shown, or what was shown instead of one.
         got: String,

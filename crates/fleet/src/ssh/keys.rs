@@ -83,9 +83,14 @@ impl ManagerKey {
         &self.path
     }
 
-    /// The host key of the workers that share `label`, derived from this key: see [`HostKey`].
-    pub fn host_key(&self, label: &str) -> HostKey {
-        HostKey::derive(self.seed.expose_secret(), label)
+    /// The host key that the launch template of a runner gives its workers, derived from this key: see [`HostKey`].
+    pub fn host_key(&self, runner: &str) -> HostKey {
+        HostKey::of_template(self.seed.expose_secret(), runner)
+    }
+
+    /// The host key of one worker alone, which replaces that one at the first contact.
+    pub fn worker_host_key(&self, runner: &str, worker: &str) -> HostKey {
+        HostKey::of_worker(self.seed.expose_secret(), runner, worker)
     }
 
     /// For authentication only.

@@ -27,8 +27,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// As whom to log in.
     pub user: String,
-    /// The only host key to accept.
-    pub host_key: HostPublicKey,
+    /// The only host keys to accept.
+    pub host_keys: Vec<HostPublicKey>,
 }
 
 /// How long a connection may take to come up, and to be silent.
@@ -87,6 +87,7 @@ pub struct Session {
     handle: Handle<Client>,
     open_limit: Duration,
     ended: Arc<OnceLock<String>>,
+    shown: Arc<OnceLock<HostPublicKey>>,
     _cut: DropGuard,
 }
 
@@ -107,7 +108,7 @@ impl Session {
             .map_err(|_| SshError::Slow { what: "connecting", after: limits.connect })?
             .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
             .map_err(|source| SshError::Connect { address: target.address, source })?;
-        Self::over(stream, &target.user, &target.host_key, key, limits).await
+        Self::over(stream, &target.user, &target.host_keys, key, limits).await
     }
 
     /// The same on a stream that is already open.
@@ -117,19 +118,19 @@ impl Session {
     pub async fn over(
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         user: &str,
-        host_key: &HostPublicKey,
+        host_keys: &[HostPublicKey],
         key: &ManagerKey,
         limits: &Limits,
     ) -> Result<Self, SshError> {
         // The guard lives outside the time limit: giving up drops it, which ends the library's task too.
         let (stream, cut) = cancellable(stream);
-        let ended = Arc::default();
-        let client = Client::new(host_key.clone(), Arc::clone(&ended));
+        let (ended, shown) = (Arc::default(), Arc::default());
+        let client = Client::new(host_keys.to_vec(), Arc::clone(&shown), Arc::clone(&ended));
         let config = Arc::new(config(limits.keepalive_interval, limits.keepalive_max));
         let login = async {
             let mut handle = client::connect_stream(config, stream, client)
                 .await
-                .map_err(|error| Client::read_handshake_error(host_key, error))?;
+                .map_err(|error| Client::read_handshake_error(host_keys, error))?;
             let pair = PrivateKeyWithHashAlg::new(key.pair(), None);
             match handle.authenticate_publickey(user, pair).await.map_err(|error| lost(&ended, error))? {
                 AuthResult::Success => Ok(handle),
@@ -141,7 +142,12 @@ impl Session {
         let handle = timeout(limits.handshake, login)
             .await
             .map_err(|_| SshError::Slow { what: "the SSH handshake", after: limits.handshake })??;
-        Ok(Self { handle, open_limit: limits.open, ended, _cut: cut })
+        Ok(Self { handle, open_limit: limits.open, ended, shown, _cut: cut })
+    }
+
+    /// Whether this is the host key that the server has proved to have.
+    pub fn is_with(&self, host_key: &HostPublicKey) -> bool {
+        self.shown.get() == Some(host_key)
     }
 
     /// Runs a command with `stdin` to its end and reads until the channel closes, for output may follow the exit status.

@@ -23,7 +23,7 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// Pure: the arguments and the known-hosts line for one worker.
+    /// Pure: the arguments and the known-hosts lines for one worker.
     ///
     /// `name` is the worker's id, under which its key is known whatever its address. Of `command`, a single word is handed
     /// to the worker's shell as it is (`'ls | wc -l'`); several are quoted one by one, because `ssh` itself would only
@@ -57,7 +57,8 @@ impl Shell {
             [line] => arguments.push(line.into()),
             words => arguments.push(words.iter().map(|word| shell::word(word)).collect::<Vec<_>>().join(" ").into()),
         }
-        Self { arguments, known_hosts: known_hosts_line(name, &target.host_key) }
+        let known_hosts = target.host_keys.iter().map(|key| known_hosts_line(name, key)).collect();
+        Self { arguments, known_hosts }
     }
 
     /// Runs `ssh` on this terminal until it ends. Blocks.
@@ -98,8 +99,9 @@ mod tests {
     use super::*;
 
     fn shell(command: &[&str]) -> Shell {
-        let host_key = HostPublicKey::parse(&HostKey::derive(&[7; 32], "a").public_openssh).unwrap();
-        let target = Target { address: ([10, 0, 0, 7], 2222).into(), user: "admin".into(), host_key };
+        let keys = [HostKey::of_worker(&[7; 32], "a", "i-0abc"), HostKey::of_template(&[7; 32], "a")];
+        let host_keys = keys.iter().map(|key| HostPublicKey::parse(&key.public_openssh).unwrap()).collect();
+        let target = Target { address: ([10, 0, 0, 7], 2222).into(), user: "admin".into(), host_keys };
         let command: Vec<_> = command.iter().map(|word| (*word).to_owned()).collect();
         Shell::new("i-0abc", &target, Path::new("/var/lib/a b/key"), Path::new("/tmp/kh"), &command)
     }

@@ -56,8 +56,8 @@ async fn effects(document: &toml::Table, key: &ManagerKey, regions: &Regions) ->
     let setup = Setup::prepare(loaded.config, None, regions, 1).await.unwrap();
     let runner = &setup.runners[0];
     let launch = launch_spec(&setup.config, &runner.runner, key).unwrap();
-    let reached = provision(&setup.config, runner, key, &WorkerId::new("i-1"));
-    let login = (&reached.user, reached.port, &reached.host_key_public);
+    let reached = provision(&setup.config, runner, key, &WorkerId::new("i-1"), false);
+    let login = (&reached.user, reached.port, &reached.host_keys.own_public);
     let token = runner.api_token.as_ref().map(SecretString::expose_secret);
     [
         ("the engine is told", format!("{:?}", setup.settings)),

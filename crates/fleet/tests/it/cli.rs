@@ -7,15 +7,19 @@ use std::process::{Command, Output};
 
 use crate::config_file::ConfigFile;
 
-const SUBCOMMANDS: [&str; 18] = [
+const SUBCOMMANDS: [&str; 22] = [
     "run",
     "check",
     "plan",
     "status",
     "doctor",
+    "support-bundle",
     "drain",
     "pause",
     "resume",
+    "undrain",
+    "retry",
+    "reload",
     "ssh",
     "render",
     "migrate",
@@ -42,6 +46,8 @@ fn every_subcommand_explains_itself_with_an_example() {
         // The global options stand in the program's own help.
         let own = help.split("Global options:").next().unwrap();
         let examples = help.find("\nExample").map_or("", |at| help[at..].trim());
+        let long = examples.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(long, None, "{subcommand}: wrapped where a terminal has 80 columns, it cannot be copied");
         all.push_str(&format!("==== {subcommand}\n{own}{examples}\n\n"));
     }
     insta::assert_snapshot!(all);
@@ -49,10 +55,12 @@ fn every_subcommand_explains_itself_with_an_example() {
 
 #[test]
 fn bad_usage_ends_with_2_and_says_what_is_wrong() {
-    let cases: [&[&str]; 10] = [
+    let cases: [&[&str]; 12] = [
         &["explode"],
         &["drain"],
-        &["status", "--watch", "--json"],
+        &["drain", "spot"],
+        &["ssh", "spot"],
+        &["drain", "--all", "--runner", "spot"],
         &["-v", "-q", "status"],
         &["render", "nobody", "--config", "config/minimal.toml"],
         &["iam-policy", "--account", "12", "--config", "config/minimal.toml"],
@@ -281,12 +289,64 @@ fn the_managers_policy_has_the_ssh_keys_parameter() {
 }
 
 #[test]
+fn completions_offer_the_runners_that_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = configuration(folder.path());
+    let program = env!("CARGO_BIN_EXE_runner-fleet");
+    let script = folder.path().join("completions");
+    std::fs::write(&script, run(&["completions", "bash"]).stdout).unwrap();
+    let offered = |words: &str| {
+        let ask = format!(
+            "source {}; COMP_WORDS=({program} {words} ''); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _runner_fleet_live {program} '' ''; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            script.display()
+        );
+        let output = Command::new("bash").args(["-c", &ask]).env("RUNNER_FLEET_CONFIG", &path).output().unwrap();
+        text(&output)
+    };
+    for words in ["pause", "retry", "--log-format text render", "status --runner", "drain --runner"] {
+        assert_eq!(offered(words), "spot\n", "{words}");
+    }
+    assert_eq!(offered("drain"), "\n", "the service does not run");
+    assert!(offered("").contains("status"), "{}", offered(""));
+    let zsh = text(&run(&["completions", "zsh"]));
+    assert_eq!(zsh.matches("names workers").count(), 3, "{zsh}");
+    assert!(zsh.matches("names runners").count() >= 6, "{zsh}");
+    assert!(!text(&run(&["--help"])).contains("names"), "it is for completions alone");
+}
+
+#[test]
+fn a_support_bundle_has_all_but_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, bundle) = (configuration(folder.path()), folder.path().join("bundle.json"));
+    let args = ["support-bundle", "--without-doctor", "--config", &path, "--output", bundle.to_str().unwrap()];
+    let first = run(&args);
+    let said = text(&first);
+    assert_eq!(first.status.code(), Some(0), "{said}");
+    let written = std::fs::read_to_string(&bundle).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&written).unwrap();
+    assert_eq!((&json["version"], &json["doctor"]), (&1.into(), &serde_json::Value::Null));
+    assert_eq!(json["configuration"]["runners"][0]["name"], "spot");
+    assert!(json["state"]["error"].as_str().unwrap().contains("is it running"), "{written}");
+    assert!(!written.contains("sesame"), "{written}");
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&bundle).unwrap().permissions()) & 0o777,
+        0o600
+    );
+    assert_eq!(run(&args).status.code(), Some(1), "a file that exists is not written over");
+}
+
+#[test]
 fn completions_and_manual_are_printed() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(text(&run(&["completions", shell])).contains("runner-fleet"), "{shell}");
     }
     assert!(text(&run(&["man"])).contains(".TH runner-fleet 1"));
-    assert!(text(&run(&["man", "status"])).contains("watch"));
+    let page = text(&run(&["man", "status"]));
+    for section in ["EXAMPLES", "\"EXIT STATUS\"", "FILES", "ENVIRONMENT", "\"SEE ALSO\""] {
+        assert!(page.contains(&format!(".SH {section}\n")), "{section}: {page}");
+    }
+    assert!(page.contains("watch") && !page.contains("EXTRA"), "{page}");
     assert_eq!(run(&["man", "nonsense"]).status.code(), Some(2));
 }
 

@@ -196,11 +196,12 @@ async fn what_is_wrong_on_a_worker_is_found() {
     let env = TestEnv::new().await;
     let log = "time=2026-02-25T10:11:12.123Z level=ERROR msg=\"Error retrieving credentials\" error=\"api error \
                AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/ci/i-1 is not authorized\"\n";
-    let cases: [(&str, u32, &str, &str, &str, &str); 6] = [
+    let cases: [(&str, u32, &str, &str, &str, &str); 7] = [
         ("agent report", 1, "sudo: a password is required", "worker", "failed", "sudo"),
         ("ecr-login -v", 127, "docker-credential-ecr-login: not found", "ecr-helper", "failed", "there is no"),
         ("ecr-login -v", 126, "Exec format error", "ecr-helper", "failed", "does not run on this aarch64"),
         ("ecr-login -v", 0, "amazon-ecr-credential-helper 0.6.0", "ecr-helper", "failed", "came with 0.9.0"),
+        ("/ld-linux", 0, "", "ecr-helper", "failed", "dynamically linked"),
         ("ecr-login get", 1, "", "ecr-login", "failed", "AccessDeniedException"),
         ("ecr-login get", 1, "", "ecr-login", "failed", "iam-policy --worker"),
     ];

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
-use runner_fleet::control::{self, Answer, ClientError, ControlError, Request};
+use runner_fleet::control::{self, Answer, ClientError, ControlError, RefusalKind, Request};
 use runner_fleet::http::{DoorLimits, FleetCollector, Site};
 use runner_fleet::live::clock::Clock;
 use runner_fleet::live::edge::Edge;
@@ -18,13 +18,14 @@ use runner_fleet::live::metrics::LoopMetrics;
 use runner_fleet::live::regions::Regions;
 use runner_fleet::live::reload::{attempt, reload_when_asked};
 use runner_fleet::live::setup::{Setup, Unready};
-use runner_fleet::live::starting::Starting;
+use runner_fleet::live::starting::{Starting, Wishes};
 use runner_fleet::live::systemd::SystemdNotifier;
 use runner_fleet::live::{self, Channels};
 use runner_fleet_config::Config;
 use runner_fleet_engine::trouble::chain;
 use runner_fleet_engine::{
-    Command, Engine, Event, FleetSnapshot, Knowledge, RunnerName, Settings, Trouble, TroubleClass, WorkerId,
+    Command, Engine, Event, FleetSnapshot, Knowledge, Orders, RunnerName, RunnerSettings, Server, Settings, Trouble,
+    TroubleClass, WorkerId,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -112,6 +113,35 @@ async fn an_operator_is_answered_at_the_socket() {
     assert_eq!(nobody.to_string(), "no runner is named nope; there is none yet");
     service.stop().await;
     assert!(!path.exists(), "the socket is left behind");
+}
+
+#[tokio::test]
+async fn an_order_is_told_to_whoever_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let mut service = Service::start(Clock::real());
+    service.listen(&path).await;
+    let spot = RunnerName::new("spot");
+    let runner = RunnerSettings::new(spot.clone(), Server::new("https://gitlab.example.com"));
+    let settings = Settings { concurrent: 1, check_interval: Duration::from_secs(3), runners: vec![runner] };
+    service.events.send(Event::Configured(settings)).await.unwrap();
+    let configured = service.snapshot.wait_for(|snapshot| snapshot.runners.len() == 1);
+    timeout(DEADLINE, configured).await.expect("it was not configured").unwrap();
+
+    control::ask(&path, &Request::Pause { runner: spot.clone() }).await.unwrap();
+    let stands = service.ordered.wait_for(|orders| orders.paused.contains(&spot));
+    timeout(DEADLINE, stands).await.expect("the pause is not kept").unwrap();
+    control::ask(&path, &Request::Retry { runner: spot.clone() }).await.unwrap();
+    control::ask(&path, &Request::Resume { runner: spot.clone() }).await.unwrap();
+    let is_over = service.ordered.wait_for(|orders| orders.paused.is_empty());
+    timeout(DEADLINE, is_over).await.expect("the pause is kept for ever").unwrap();
+
+    let all = Request::Drain { workers: Vec::new(), runner: None, all: true, force: false };
+    assert_eq!(control::ask(&path, &all).await.unwrap(), Answer::done("there is no worker to drain"));
+    let stranger = control::ask(&path, &Request::Undrain { workers: vec![WorkerId::new("i-1")] }).await;
+    let Err(ClientError::Refused { kind, .. }) = stranger else { panic!("{stranger:?}") };
+    assert_eq!(kind, RefusalKind::UnknownName);
+    service.stop().await;
 }
 
 #[tokio::test]
@@ -292,7 +322,7 @@ async fn what_a_start_lacks_is_awaited_told_and_found_later() {
 
     assert!(later, "the snapshot does not age: /healthz would call the service dead");
     assert!(matches!(status, Answer::Status { .. }), "{status:?}");
-    let Answer::Refused { why } = pause else { panic!("{pause:?}") };
+    let Answer::Refused { why, kind: _ } = pause else { panic!("{pause:?}") };
     assert!(why.starts_with("not started yet: cannot read the token of runner spot"), "{why}");
 
     std::fs::write(&token, "glrt-there\n").unwrap();
@@ -351,8 +381,8 @@ impl Waiting {
         let runtime = tokio::runtime::Handle::current();
         let outcome = tokio::task::spawn_blocking(move || {
             let mut systemd = SystemdNotifier::to_nobody(clock.now());
-            let starting =
-                Starting { clock, stop: &stop, control: &mut asked, publish: &publish, systemd: &mut systemd };
+            let (control, systemd, wishes) = (&mut asked, &mut systemd, Wishes::default());
+            let starting = Starting { clock, stop: &stop, control, publish: &publish, systemd, wishes };
             let regions = Regions::default();
             let attempt = async |config: Config| Setup::prepare(config, None, &regions, 1).await;
             runtime.block_on(starting.until_it_works(config, &path, &mut reload_asked, attempt))
@@ -362,7 +392,7 @@ impl Waiting {
 
     async fn ask(&self, request: Request) -> Answer {
         let (reply, answer) = oneshot::channel();
-        self.control.send(control::ControlRequest { request, reply }).await.unwrap();
+        self.control.send(control::ControlRequest { request, by: None, reply }).await.unwrap();
         timeout(DEADLINE, answer).await.expect("no answer").unwrap()
     }
 }
@@ -376,7 +406,9 @@ async fn a_bad_file_at_reload_keeps_the_old_configuration() {
     let current = Arc::new(Setup::prepare(config, None, &regions, 1).await.unwrap());
     let (replace, mut setup) = watch::channel(Arc::clone(&current));
     let (hang_up, asked) = mpsc::channel(1);
-    let reloading = tokio::spawn(reload_when_asked(path.clone(), asked, replace, regions.clone(), 1, Clock::real()));
+    let (wish, wishes) = mpsc::channel(1);
+    let reloading =
+        tokio::spawn(reload_when_asked(path.clone(), asked, wishes, replace, regions.clone(), 1, Clock::real()));
     let other_manager = good.replace("manager = \"ci\"", "manager = \"other\"");
 
     for (text, why) in [
@@ -389,9 +421,20 @@ async fn a_bad_file_at_reload_keeps_the_old_configuration() {
         let refused = attempt(&path, &current, &regions, 1).await.unwrap_err();
         assert!(refused.contains(why), "{refused}");
         hang_up.send(()).await.unwrap();
+        let (reply, answer) = oneshot::channel();
+        wish.send(reply).await.unwrap();
+        let answer = timeout(DEADLINE, answer).await.expect("no answer").unwrap();
+        let Answer::Refused { why: told, kind } = answer else { panic!("{answer:?}") };
+        assert!(told.contains(why) && told.contains("the previous one holds"), "{told}");
+        let expected = if why.contains("token") { RefusalKind::Other } else { RefusalKind::BadConfiguration };
+        assert_eq!(kind, expected, "{told}");
     }
     std::fs::write(&path, good_configuration(folder.path(), 9)).unwrap();
-    hang_up.send(()).await.unwrap();
+    let (reply, answer) = oneshot::channel();
+    wish.send(reply).await.unwrap();
+    let answer = timeout(DEADLINE, answer).await.expect("no answer").unwrap();
+    let Answer::Done { told, .. } = answer else { panic!("{answer:?}") };
+    assert_eq!(told, format!("reloaded {}: 1 runner", path.display()));
 
     timeout(DEADLINE, setup.changed()).await.expect("the good file was not taken over").unwrap();
     let now = Arc::clone(&setup.borrow_and_update());
@@ -434,7 +477,7 @@ async fn a_runner_that_is_not_ready_is_tried_again_every_minute() {
     let first = Setup::prepare(config, None, &regions, 1).await.unwrap();
     let (replace, mut setup) = watch::channel(Arc::new(first));
     let (_hang_up, asked) = mpsc::channel(1);
-    tokio::spawn(reload_when_asked(path, asked, replace, regions, 1, Clock::faster(1_000.0)));
+    tokio::spawn(reload_when_asked(path, asked, mpsc::channel(1).1, replace, regions, 1, Clock::faster(1_000.0)));
 
     std::fs::write(&secret, "glrt-late").unwrap();
     timeout(DEADLINE, setup.changed()).await.expect("it was not tried again").unwrap();
@@ -484,7 +527,7 @@ fn look_that_failed() -> Event {
 }
 
 fn drain(worker: &str) -> Request {
-    Request::Drain { workers: vec![WorkerId::new(worker)], force: false }
+    Request::Drain { workers: vec![WorkerId::new(worker)], runner: None, all: false, force: false }
 }
 
 /// Says these bytes, hangs up its own side, and takes the answer.
@@ -499,11 +542,12 @@ async fn talk(path: &Path, bytes: &[u8]) -> String {
 }
 
 /// The loop between a real engine and a world that only records.
-struct Service {
+pub(super) struct Service {
     events: mpsc::Sender<Event>,
     control: mpsc::Sender<control::ControlRequest>,
     snapshot: watch::Receiver<Arc<FleetSnapshot>>,
     commands: mpsc::UnboundedReceiver<Command>,
+    ordered: watch::Receiver<Orders>,
     registry: Arc<Registry>,
     stop: CancellationToken,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -518,8 +562,9 @@ impl Edge for Recording {
 }
 
 impl Service {
-    fn start(clock: Clock) -> Self {
+    pub(super) fn start(clock: Clock) -> Self {
         let engine = Engine::new("ci", 1, clock.now());
+        let (orders, ordered) = watch::channel(Orders::default());
         let (publish, mut service) = Self::hanging(engine.snapshot());
         let (events, from_world) = mpsc::channel(64);
         let (control, from_operators) = mpsc::channel(64);
@@ -533,10 +578,12 @@ impl Service {
             stop: service.stop.clone(),
             metrics: LoopMetrics::new(&mut registry),
             systemd: SystemdNotifier::to_nobody(clock.now()),
+            orders,
+            reload: mpsc::channel(1).0,
         };
         let looping = tokio::spawn(live::drive(engine, Recording(record), clock, channels));
         service.tasks.get_mut().unwrap().push(looping);
-        Self { events, control, commands, registry: Arc::new(registry), ..service }
+        Self { events, control, commands, ordered, registry: Arc::new(registry), ..service }
     }
 
     /// A snapshot, and no loop behind it.
@@ -547,6 +594,7 @@ impl Service {
             control: mpsc::channel(1).0,
             snapshot,
             commands: mpsc::unbounded_channel().1,
+            ordered: watch::channel(Orders::default()).1,
             registry: Arc::default(),
             stop: CancellationToken::new(),
             tasks: std::sync::Mutex::default(),
@@ -566,7 +614,7 @@ impl Service {
         FleetSnapshot::clone(&snapshot)
     }
 
-    async fn listen(&self, path: &Path) {
+    pub(super) async fn listen(&self, path: &Path) {
         let bound = control::bind(path).await.unwrap();
         let serving = tokio::spawn(bound.serve(self.control.clone(), self.stop.clone()));
         self.tasks.lock().unwrap().push(serving);
@@ -594,7 +642,7 @@ impl Service {
     }
 
     /// Stops, sees that everything ends, and gives all commands that were not read yet.
-    async fn stop(mut self) -> Vec<Command> {
+    pub(super) async fn stop(mut self) -> Vec<Command> {
         self.stop.cancel();
         for task in std::mem::take(self.tasks.get_mut().unwrap()) {
             timeout(DEADLINE, task).await.expect("does not stop").expect("has panicked");

@@ -4,5 +4,8 @@
 
 mod agent;
 mod connections;
+mod first_contact;
+mod hostile;
 pub(crate) mod server;
 mod sessions;
+mod system;

@@ -4,13 +4,15 @@
 //! If these broke, the parts would still be right one by one, and the fleet would not work.
 
 mod gitlab;
+mod hostile;
 mod service;
 mod workers;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use runner_fleet::control::{self, Answer, ClientError, RefusalKind, Request};
 use runner_fleet_engine::snapshot::WorkerState;
-use runner_fleet_engine::{HeldBack, SystemId, TokenKind, TroubleClass, WorkerId};
+use runner_fleet_engine::{HeldBack, RunnerName, SystemId, TokenKind, TroubleClass, WorkerId};
 use tracing::Level;
 
 use self::gitlab::RUNNER_TOKEN;
@@ -40,7 +42,7 @@ async fn a_job_makes_a_worker_which_runs_it_and_ends() {
     service.until("its row is deleted", async |service| !service.gitlab.state().forgotten.is_empty()).await;
 
     assert_eq!(service.gitlab.state().forgotten, [system_id.as_str()]);
-    assert_eq!(worker.told(), ["configure", "fence", "stop"]);
+    assert_eq!(worker.told(), ["host-key", "configure", "fence", "stop"]);
     assert_eq!(states(&service).await, ["terminated"]);
     assert_eq!(service.gitlab.state().unknown, [""; 0]);
     // The page shows a step of the engine when that is over, and the row may be gone before.
@@ -51,6 +53,46 @@ async fn a_job_makes_a_worker_which_runs_it_and_ends() {
     assert!(metrics.contains("runner_fleet_laws_broken_total 0"), "{metrics}");
     assert_eq!(service.log.with(Level::WARN, ""), [""; 0]);
     assert_eq!(service.log.with(Level::ERROR, ""), [""; 0]);
+    for event in ["launched", "ready", "job_started", "job_ended", "fenced", "terminating", "ended"] {
+        let lines = service.log.with(Level::INFO, &format!("event={event:?}"));
+        assert_eq!(lines.len(), 1, "{event}: {}", service.log);
+        assert!(lines[0].contains(&format!("worker.id={}", instance.id)), "{lines:?}");
+        assert!(lines[0].contains("runner.name=arm") && lines[0].contains("market=on-demand"), "{lines:?}");
+    }
+    let started = service.log.with(Level::INFO, "event=\"started\"");
+    assert!(started.len() == 1 && started[0].contains("manager=\"whole\""), "{started:?}");
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pause_outlives_a_restart_and_says_whose_it_was() {
+    let mut service = Service::start("eu-west-3", SPEED).await;
+    let arm = || RunnerName::new("arm");
+    control::ask(&service.socket(), &Request::Pause { runner: arm() }).await.unwrap();
+    service.until("it is paused", async |service| service.status().await.runners[0].paused).await;
+    let told = service.log.with(Level::INFO, "event=\"operator\"");
+    assert!(told.len() == 1 && told[0].contains("operator.uid="), "{told:?}");
+
+    service.stop().await.unwrap();
+    service.begin();
+    service.until("it listens again", async |service| service.page("/readyz").await == "ready\n").await;
+
+    assert!(service.status().await.runners[0].paused, "{}", service.log);
+    service.gitlab.state().waiting.insert(JOB);
+    control::ask(&service.socket(), &Request::Resume { runner: arm() }).await.unwrap();
+    service.first_worker().await;
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reload_answers_with_what_came_of_it() {
+    let mut service = Service::start("ca-central-1", SPEED).await;
+    let good = control::ask(&service.socket(), &Request::Reload).await;
+    assert!(matches!(&good, Ok(Answer::Done { told, .. }) if told.contains("1 runner")), "{good:?}");
+    service.configure("many");
+    let bad = control::ask(&service.socket(), &Request::Reload).await;
+    let Err(ClientError::Refused { why, kind: RefusalKind::BadConfiguration }) = bad else { panic!("{bad:?}") };
+    assert!(why.contains("idle_count") && why.contains("the previous one holds"), "{why}");
     service.stop().await.unwrap();
 }
 
@@ -161,12 +203,13 @@ async fn a_stop_leaves_the_workers_and_the_next_start_adopts_them() {
 
     assert!(!service.socket().exists(), "the control socket is left behind");
     service.until("nobody listens", async |service| service.page("/healthz").await.is_empty()).await;
-    assert_eq!((worker.told(), states(&service).await), (vec!["configure".to_owned()], vec!["running".to_owned()]));
+    let met = ["host-key", "configure"].map(str::to_owned).to_vec();
+    assert_eq!((worker.told(), states(&service).await), (met.clone(), vec!["running".to_owned()]));
     service.begin();
     service.until("it listens again", async |service| service.page("/readyz").await == "ready\n").await;
     service.until("the worker is found again", async |service| is(service, WorkerState::Busy).await).await;
     assert_eq!(service.status().await.workers[0].id.as_str(), instance.id);
-    assert_eq!((service.workers.told(), states(&service).await.len()), (vec!["configure".to_owned()], 1));
+    assert_eq!((service.workers.told(), states(&service).await.len()), (met, 1), "met by its own key, and left alone");
     assert_eq!(service.gitlab.state().forgotten, [""; 0]);
     service.stop().await.unwrap();
 }

@@ -115,12 +115,22 @@ impl TestBench {
         Self::told(settings(runners), instances)
     }
 
+    /// The same, after a restart: the engine is told these events before anything else.
+    pub(crate) fn restarted(runners: Vec<RunnerSettings>, instances: Vec<Instance>, events: Vec<Event>) -> Self {
+        Self::told_after(events, settings(runners), instances)
+    }
+
     fn told(settings: Settings, instances: Vec<Instance>) -> Self {
+        Self::told_after(Vec::new(), settings, instances)
+    }
+
+    fn told_after(events: Vec<Event>, settings: Settings, instances: Vec<Instance>) -> Self {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let engine = Engine::new("ci", 7, now);
         let mut bench =
             Self { engine, started_at: now, now, instances, opening: Vec::new(), laws: Laws::new(), launched: 0 };
         let names: Vec<RunnerName> = settings.runners.iter().map(|runner| runner.name.clone()).collect();
+        bench.step(events);
         bench.step(vec![Event::Configured(settings)]);
         for runner in names {
             bench.step(vec![

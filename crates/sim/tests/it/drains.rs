@@ -14,11 +14,11 @@ fn idle_for(seconds: u64) -> Report {
     Report { idle_seconds: seconds, ..serving(0) }
 }
 
-fn fenced(jobs: u32, open_requests: u32) -> Report {
+pub(super) fn fenced(jobs: u32, open_requests: u32) -> Report {
     Report { runner: RunnerState::Fenced, open_requests, idle_seconds: 400, ..serving(jobs) }
 }
 
-fn stopped() -> Report {
+pub(super) fn stopped() -> Report {
     Report { runner: RunnerState::Stopped, open_requests: 0, idle_seconds: 410, ..serving(0) }
 }
 

@@ -25,12 +25,14 @@ fn a_jobs_way_in_sentences() {
     let mut bench = TestBench::with(vec![RunnerSettings { max_workers: 1, ..runner() }]);
     says(&bench, 1, "the queue is not known: the first poll of the queue is awaited");
     let commands = bench.queue(&[1, 2]);
-    says(&bench, 1, "a launch has been on its way for 0s; more are not launched: all 1 workers of max_workers exist");
+    says(&bench, 1, "a launch has been on its way for 0s");
+    says(&bench, 2, "no worker is launched: all 1 workers of max_workers exist");
     let worker = bench.grant(&launches(&commands)[0]).remove(0);
     bench.list();
     bench.pass(40);
     bench.queue(&[1, 2]);
-    says(&bench, 2, &format!("waits for {worker}, booting for 40s (waiting for SSH); more are not"));
+    says(&bench, 1, &format!("waits for {worker}, booting for 40s (waiting for SSH)"));
+    says(&bench, 2, "no worker is launched: all 1 workers of max_workers exist");
     bench.report(&worker, serving(0));
     bench.queue(&[1]);
     says(&bench, 1, &format!("{worker} has a free slot and takes it at its next request"));

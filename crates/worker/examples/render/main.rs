@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use runner_fleet_engine::{Arch, RunnerName, WorkerId};
-use runner_fleet_worker::{Checksum, Download, HostKey, WorkerSpec, bundle, render, user_data};
+use runner_fleet_worker::{Checksum, Download, HostKey, Proxy, WorkerSpec, bundle, render, user_data};
 use secrecy::{ExposeSecret, SecretString};
 
 /// As little as a user can write; the service fills this in from the configuration (`fleet/src/live/recipe.rs`).
@@ -37,6 +37,7 @@ fn spec() -> Result<WorkerSpec, Box<dyn Error>> {
         },
         registry_mirrors: Vec::new(),
         docker_daemon: toml::Table::new(),
+        proxy: Proxy::default(),
         setup_script: None,
         host_key: HostKey { private: SecretString::from("a private key"), public: "ssh-ed25519 AAAA".into() },
         check_interval: 3,

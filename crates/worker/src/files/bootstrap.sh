@@ -10,16 +10,22 @@ LIB=$ROOT/usr/local/lib/runner-fleet
 BIN=$ROOT/usr/local/bin
 LOG=$ROOT/var/log/runner-fleet-bootstrap.log
 DOCKER_SOCKET=$ROOT/var/run/docker.sock
+DOCKER_PROXY=$ROOT/etc/systemd/system/docker.service.d/runner-fleet-proxy.conf
 HOME=$ROOT/root
 PATH=$BIN:$PATH
 DEBIAN_FRONTEND=noninteractive
 export HOME PATH DEBIAN_FRONTEND
+# The unit has the large letters; package managers read the small ones, and so does curl.
+if [ -n "${HTTP_PROXY:-}" ]; then export http_proxy="$HTTP_PROXY"; fi
+if [ -n "${HTTPS_PROXY:-}" ]; then export https_proxy="$HTTPS_PROXY"; fi
+if [ -n "${NO_PROXY:-}" ]; then export no_proxy="$NO_PROXY"; fi
 
-ecr=false
+ecr=false in_jobs=false
 runner_version='' runner_url='' runner_sha256='' runner_list_url='' runner_list_sha256='' runner_list_entry=''
 helper_version='' helper_url='' helper_sha256='' helper_needed='' ecr_hosts=''
 retry_seconds=2
 ecr_seconds=20
+public_seconds=5
 # shellcheck source=/dev/null
 . "$ETC/worker.env"
 # shellcheck source=/dev/null
@@ -31,6 +37,9 @@ phase() {
     mv -f "$RUN/phase.new" "$RUN/phase"
     echo "runner-fleet: $*"
 }
+
+# say TEXT: for the log and the journal.
+say() { run echo "runner-fleet: $*"; }
 
 step() {
     current=$1
@@ -108,7 +117,8 @@ look_up_the_runner() {
     [ -n "$runner_sha256" ] || fail "$current: $runner_list_url does not list $runner_list_entry"
 }
 
-# merge FILE ADDITION: deep-merges a JSON object into FILE, the addition wins; prints "changed" if FILE is another then.
+# merge FILE ADDITION: deep-merges a JSON object into FILE, the addition wins, and takes away where it says null; prints
+# "changed" if FILE is another then. A FILE of several objects, as `>>` makes them, becomes one.
 merge() {
     python3 - "$1" "$2" <<'EOT'
 import json, os, sys
@@ -117,20 +127,27 @@ def merge(base, addition):
     for key, value in addition.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict):
             merge(base[key], value)
+        elif value is None:
+            base.pop(key, None)
         else:
             base[key] = value
 
 path, addition = sys.argv[1:]
-base = {}
-if os.path.exists(path) and os.path.getsize(path) > 0:
+text = ""
+if os.path.exists(path):
     with open(path, encoding="utf-8") as file:
-        base = json.load(file)
-if not isinstance(base, dict):
-    sys.exit(path + " is no JSON object")
+        text = file.read().strip()
+base, count = {}, 0
+while text:
+    value, end = json.JSONDecoder().raw_decode(text)
+    if not isinstance(value, dict):
+        sys.exit(path + " is no JSON object")
+    merge(base, value)
+    text, count = text[end:].lstrip(), count + 1
 before = json.dumps(base)
 with open(addition, encoding="utf-8") as file:
     merge(base, json.load(file))
-if json.dumps(base) != before or not os.path.exists(path):
+if json.dumps(base) != before or count != 1:
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     with open(path + ".new", "w", encoding="utf-8") as file:
         file.write(json.dumps(base, indent=2) + "\n")
@@ -139,7 +156,7 @@ if json.dumps(base) != before or not os.path.exists(path):
 EOT
 }
 
-docker_answers() { [ -S "$DOCKER_SOCKET" ] && curl -fsS -m 5 --unix-socket "$DOCKER_SOCKET" http://docker/_ping; }
+docker_answers() { [ -S "$DOCKER_SOCKET" ] && curl -fsS -m 5 --noproxy '*' --unix-socket "$DOCKER_SOCKET" http://docker/_ping; }
 
 set_up_docker() {
     changed=''
@@ -147,6 +164,11 @@ set_up_docker() {
     if [ -e "$ETC/daemon.json" ]; then
         changed=$(merge "$ROOT/etc/docker/daemon.json" "$ETC/daemon.json" 2>"$LOG.merge") ||
             fail "configuring docker: /etc/docker/daemon.json: $(tail -n 1 "$LOG.merge")"
+    fi
+    # A daemon that the image has started did not know the proxy yet.
+    if [ -e "$DOCKER_PROXY" ] && ! cmp -s "$DOCKER_PROXY" "$ETC/docker-proxy.seen"; then
+        changed=proxy
+        cp "$DOCKER_PROXY" "$ETC/docker-proxy.seen"
     fi
     if ! have dockerd; then
         step "installing docker"
@@ -177,59 +199,105 @@ set_up_runner() {
     fi
 }
 
-# helper_serves PROGRAM: it runs here, and is not older than the registries need.
+# is_static PROGRAM: it needs no library, so that it runs in any container; else the path of its loader stands in it.
+is_static() { ! grep -q -e '/ld-linux' -e '/ld-musl' "$1"; }
+
+# helper_serves PROGRAM: it runs here, is not older than the registries need, and runs in jobs where it is to.
 helper_serves() {
     found=$("$1" -v 2>/dev/null) || return 1
     found=$(echo "$found" | sed -n 's/^Version:[[:space:]]*v\{0,1\}//p')
-    [ "$(printf '%s\n' "$helper_needed" "$found" | sort -V | head -n 1)" = "$helper_needed" ]
+    [ "$(printf '%s\n' "$helper_needed" "$found" | sort -V | head -n 1)" = "$helper_needed" ] || return 1
+    ! $in_jobs || is_static "$1"
 }
 
 # ecr_answers HOST: its output is a secret.
-ecr_answers() { echo "$1" | timeout "$ecr_seconds" "$helper" get >/dev/null; }
+ecr_answers() { echo "$1" | timeout "$seconds" "$helper" get >/dev/null; }
 
 # ecr_reason CODE: the reason of a failure stands in the helper's log alone; one that had to be ended has not said it there.
 ecr_reason() {
     if [ "$1" -ge 124 ]; then
-        echo "ECR's API has not answered in $ecr_seconds s; the worker needs a way to it (NAT or the VPC endpoint ecr.api)"
+        echo "ECR's API has not answered in $seconds s; the worker needs a way to it (NAT or the VPC endpoint ecr.api)"
         return
     fi
     sed -n 's/.*level=error.* error="\{0,1\}\(.*[^"]\)"\{0,1\}$/\1/Ip' "$HOME/.ecr/log/ecr-login.log" 2>/dev/null | tail -n 1
 }
 
-# The host's own pulls use root's Docker configuration; jobs get the seed and the helper as volumes.
-set_up_ecr() {
-    helper=$BIN/docker-credential-ecr-login
-    if ! helper_serves "$helper"; then
-        step "installing the ECR helper $helper_version"
-        packaged=$(command -v docker-credential-ecr-login) || packaged=''
-        # What the last boot left here may have been the wrong one, and would be found before the image's own.
-        if [ "$packaged" = "$helper" ]; then packaged=$ROOT/usr/bin/docker-credential-ecr-login; fi
-        if helper_serves "$packaged"; then
-            cp "$packaged" "$helper"
-        else
-            download "$helper" "$helper_url" "$helper_sha256"
-            chmod 755 "$helper"
-        fi
-        run "$helper" -v || fail "$current: the downloaded helper does not run on $(uname -m)"
+helper=$BIN/docker-credential-ecr-login
+kept=$LIB/docker-credential-ecr-login
+
+set_up_helper() {
+    if helper_serves "$helper"; then return; fi
+    step "installing the ECR helper $helper_version"
+    packaged=$(command -v docker-credential-ecr-login) || packaged=''
+    # What the last boot left here may have been the wrong one, and would be found before the image's own.
+    if [ "$packaged" = "$helper" ]; then packaged=$ROOT/usr/bin/docker-credential-ecr-login; fi
+    if [ -e "$kept" ] && helper_serves "$kept"; then
+        cp "$kept" "$helper"
+    elif helper_serves "$packaged"; then
+        cp "$packaged" "$helper"
+    else
+        download "$helper" "$helper_url" "$helper_sha256"
+        chmod 755 "$helper"
+        ! $in_jobs || is_static "$helper" ||
+            fail "$current: the downloaded helper is dynamically linked, and would not run in every job's image"
     fi
-    step "configuring the docker login"
-    merge "$HOME/.docker/config.json" "$ETC/docker-config.json" >/dev/null 2>"$LOG.merge" ||
+    run "$helper" -v || fail "$current: the downloaded helper does not run on $(uname -m)"
+}
+
+# The host's own pulls use root's Docker configuration, jobs the other, which they have mounted. A host that is refused has
+# no place in either: its pulls are anonymous then, and ask nobody first.
+refused=''
+set_up_logins() {
+    entries=''
+    for host in $ecr_hosts; do
+        case " $refused " in
+        *" $host "*) entries="$entries,\"$host\":null" ;;
+        *) entries="$entries,\"$host\":\"ecr-login\"" ;;
+        esac
+    done
+    printf '{"credHelpers":{%s}}\n' "${entries#,}" >"$RUN/logins"
+    merge "$ETC/docker-config.json" "$RUN/logins" >/dev/null
+    changed=$(merge "$HOME/.docker/config.json" "$RUN/logins" 2>"$LOG.merge") ||
         fail "$current: /root/.docker/config.json: $(tail -n 1 "$LOG.merge")"
+}
+
+set_up_ecr() {
+    set_up_helper
+    step "configuring the docker login"
+    set_up_logins
+    if [ -e "$LIB/setup" ]; then cp "$helper" "$kept"; fi
+}
+
+# Scripts from before this table was there install a helper and append to config.json themselves.
+look_again() {
+    step "configuring the docker login"
+    if ! helper_serves "$helper"; then
+        say "setup_script has left an ECR helper that does not serve ($(echo "${found:-none}" | tail -n 1)): put back"
+        rm -f "$helper"
+        set_up_helper
+    fi
+    rm -f "$kept"
+    set_up_logins
+    [ -z "$changed" ] || say "setup_script has changed /root/.docker/config.json: the ECR hosts were put back"
 }
 
 # A worker without credentials would fail one job after another. After setup_script, which may prepare the way to the API.
 check_ecr() {
+    if [ -e "$LIB/setup" ]; then look_again; fi
     step "checking the ECR login"
-    # A role that was just attached may take some seconds to count.
-    attempts=4
     for host in $ecr_hosts; do
+        public=false attempts=4 seconds=$ecr_seconds
+        # What is public can be pulled without a login, too: it gets one try.
+        case $host in public.ecr.aws | ecr-public.aws.com) public=true attempts=1 seconds=$public_seconds ;; esac
         answered=0
+        # A role that was just attached may take some seconds to count.
         retry ecr_answers "$host" || answered=$?
-        [ "$answered" -ne 0 ] || continue
-        # What is public can be pulled without a login, too.
-        case $host in public.ecr.aws | ecr-public.aws.com) continue ;; esac
-        fail "$current: no credentials for $host: $(ecr_reason "$answered")"
+        if [ "$answered" -eq 0 ]; then continue; fi
+        $public || fail "$current: no credentials for $host: $(ecr_reason "$answered")"
+        refused="$refused $host"
+        say "no login to $host on this worker, its images are pulled without one: $(ecr_reason "$answered")"
     done
+    [ -z "$refused" ] || set_up_logins
 }
 
 run_setup_script() {

@@ -460,6 +460,34 @@ fn a_single_use_worker_is_awaited() {
     });
 }
 
+/// run-single reads its configuration once; from the job on nobody finds the token in a file, nor does it come back.
+#[test]
+fn a_single_use_worker_with_its_job_has_no_token_in_a_file() {
+    on_each_shell(&WorkerSpec { max_jobs: 1, ..minimal() }, |machine| {
+        machine.with_runner();
+        machine.docker(&[]);
+        machine.configure();
+        machine.report();
+        assert!(machine.read(CONFIG).contains(token().expose_secret()), "it asks for its job yet");
+
+        machine.docker(&[5]);
+        assert_eq!(machine.report().jobs_started, 1);
+
+        let without_token = || {
+            for folder in ["/run/runner-fleet", "/etc/gitlab-runner"] {
+                for name in machine.names(folder) {
+                    let text = machine.read(&format!("{folder}/{name}"));
+                    assert!(!text.contains(token().expose_secret()), "{folder}/{name}");
+                }
+            }
+        };
+        without_token();
+        assert_eq!(machine.report().runner, RunnerState::Serving, "its job goes on");
+        assert_eq!(exit(machine, &["configure"], machine.bundle().as_bytes()), AgentExit::Ending);
+        without_token();
+    });
+}
+
 #[test]
 fn a_single_use_worker_takes_no_second_job() {
     on_each_shell(&WorkerSpec { max_jobs: 1, ..minimal() }, |machine| {

@@ -10,7 +10,7 @@ use super::specs::{complete, minimal};
 const PROGRAM: &str = "#!/bin/sh\necho downloaded\n";
 
 /// A stock image whose programs are all there: Docker, gitlab-runner, the ECR helper.
-fn full_image(machine: &Machine) {
+pub(super) fn full_image(machine: &Machine) {
     machine.with_runner();
     machine.docker(&[]);
     machine.program("/bin/dockerd", "#!/bin/sh\n");
@@ -18,26 +18,26 @@ fn full_image(machine: &Machine) {
     machine.program("/bin/sysctl", "#!/bin/sh\necho \"$*\" >>\"$RUNNER_FLEET_ROOT/setup.ran\"\n");
 }
 
-fn phase(machine: &Machine) -> String {
+pub(super) fn phase(machine: &Machine) -> String {
     machine.read("/run/runner-fleet/phase").trim_end().to_owned()
 }
 
-fn json_of(machine: &Machine, path: &str) -> Value {
+pub(super) fn json_of(machine: &Machine, path: &str) -> Value {
     serde_json::from_str(&machine.read(path)).unwrap()
 }
 
-fn boot(machine: &Machine) -> bool {
+pub(super) fn boot(machine: &Machine) -> bool {
     machine.bootstrap().status.success()
 }
 
 /// Points the downloads at the machine's own server, with this checksum.
-fn downloads(machine: &Machine, name: &str, sha256: &str) {
+pub(super) fn downloads(machine: &Machine, name: &str, sha256: &str) {
     let mut env = machine.read("/etc/default/runner-fleet");
     env.push_str(&format!("{name}_url={}\n{name}_sha256={sha256}\n", machine.url("/program")));
     machine.write("/etc/default/runner-fleet", &env);
 }
 
-fn sha256(text: &str) -> String {
+pub(super) fn sha256(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -322,66 +322,8 @@ fn ecr_off_touches_nothing_of_docker() {
 }
 
 /// The ECR helper, as far as the bootstrap asks it.
-fn helper(version: &str, get: &str) -> String {
+pub(super) fn helper(version: &str, get: &str) -> String {
     format!(
         "#!/bin/sh\n[ \"$1\" != -v ] || {{ echo helper; echo 'Version:    {version}'; exit 0; }}\nread -r host\n{get}\n"
     )
-}
-
-#[test]
-fn a_helper_that_is_too_old_is_not_used() {
-    on_each_shell(&complete(), |machine| {
-        for (packaged, local) in [("0.10.1", "0.6.0"), ("0.9.0", "")] {
-            full_image(machine);
-            machine.program("/usr/bin/docker-credential-ecr-login", &helper(packaged, "exit 0"));
-            machine.program("/usr/local/bin/docker-credential-ecr-login", &helper(local, "exit 0"));
-            assert!(boot(machine), "{}", phase(machine));
-            let used = machine.read("/usr/local/bin/docker-credential-ecr-login");
-            assert!(used.contains(packaged), "the image's own is new enough: {used}");
-        }
-
-        machine.program("/usr/bin/docker-credential-ecr-login", &helper("0.6.0", "exit 0"));
-        machine.program("/usr/local/bin/docker-credential-ecr-login", &helper("0.8.0", "exit 0"));
-        machine.page("/program", helper("0.12.0", "exit 0"));
-        let sum = sha256(&helper("0.12.0", "exit 0"));
-        downloads(machine, "helper", &sum);
-        assert!(boot(machine), "{}", phase(machine));
-        assert!(machine.read("/usr/local/bin/docker-credential-ecr-login").contains("0.12.0"));
-    });
-}
-
-#[test]
-fn without_credentials_for_its_registry_none_gets_ready() {
-    let denied = "mkdir -p \"$HOME/.ecr/log\"\necho 'time=2026-02-25T10:11:13Z level=ERROR msg=\"Error retrieving credentials\" \
-                  error=\"ecr: not authorized\"' >>\"$HOME/.ecr/log/ecr-login.log\"\necho credentials not found\nexit 1";
-    let host = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
-    on_each_shell(&complete(), |machine| {
-        full_image(machine);
-        machine.program("/usr/local/bin/docker-credential-ecr-login", &helper("0.12.0", denied));
-        assert!(!boot(machine));
-        let reason = format!("failed checking the ECR login: no credentials for {host}: ecr: not authorized");
-        assert_eq!(phase(machine), reason);
-
-        // The setup script may prepare the way, so it has run before.
-        assert!(machine.exists("/setup.ran"));
-
-        let mut env = machine.read("/etc/default/runner-fleet");
-        env.push_str("ecr_seconds=1\n");
-        machine.write("/etc/default/runner-fleet", &env);
-        machine.program("/usr/local/bin/docker-credential-ecr-login", &helper("0.12.0", "exec sleep 5"));
-        assert!(!boot(machine));
-        assert!(phase(machine).contains("has not answered in 1 s"), "{}", phase(machine));
-    });
-}
-
-#[test]
-fn public_images_need_no_credentials_and_a_role_may_come_late() {
-    let late = "case $host in public.ecr.aws) exit 1 ;; esac\necho . >>\"$RUNNER_FLEET_ROOT/asked\"\n\
-                [ \"$(wc -l <\"$RUNNER_FLEET_ROOT/asked\")\" -ge 3 ] && echo secret-token";
-    on_each_shell(&complete(), |machine| {
-        full_image(machine);
-        machine.program("/usr/local/bin/docker-credential-ecr-login", &helper("0.12.0", late));
-        assert!(boot(machine), "{}", phase(machine));
-        assert!(!machine.read("/var/log/runner-fleet-bootstrap.log").contains("secret-token"));
-    });
 }

@@ -260,7 +260,13 @@ impl Machine {
     }
 
     pub(super) fn bootstrap(&self) -> Output {
-        self.command("/usr/local/lib/runner-fleet/bootstrap", &[]).stdin(Stdio::null()).output().unwrap()
+        self.bootstrap_with(&[])
+    }
+
+    /// The same with further variables, as drop-ins give them to the unit.
+    pub(super) fn bootstrap_with(&self, variables: &[(&str, String)]) -> Output {
+        let mut command = self.command("/usr/local/lib/runner-fleet/bootstrap", &[]);
+        command.envs(variables.iter().map(|(name, value)| (name, value))).stdin(Stdio::null()).output().unwrap()
     }
 
     pub(super) fn agent_with(&self, args: &[&str], stdin: &[u8]) -> (i32, String) {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use flate2::read::GzDecoder;
 use runner_fleet_engine::SystemId;
 use runner_fleet_worker::{
-    USER_DATA_MAX, WorkerSpec, bundle, config_without_ecr, docker_config, fenced_config, render, runner_config,
+    Proxy, USER_DATA_MAX, WorkerSpec, bundle, config_without_ecr, docker_config, fenced_config, render, runner_config,
     user_data, worker_name,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -163,16 +163,80 @@ fn wiring_only_where_it_belongs() {
         WorkerSpec { ecr: Some(ecr), ..minimal() }
     };
 
-    assert_eq!(keys(&with(true, true)), (true, true, 2));
+    assert_eq!(keys(&with(true, true)), (true, true, 3));
     assert_eq!(keys(&with(true, false)), (false, false, 0));
     assert_eq!(keys(&with(false, true)), (false, false, 0));
     assert_eq!(keys(&minimal()), (false, false, 0));
     let mut privileged = with(true, true);
     privileged.section["docker"].as_table_mut().unwrap().insert("privileged".into(), true.into());
-    assert_eq!(keys(&privileged), (true, true, 3));
+    assert_eq!(keys(&privileged), (true, true, 4));
     let mut shell = with(true, true);
     shell.section.insert("executor".into(), "shell".into());
     assert_eq!(keys(&shell), (false, false, 0));
+}
+
+/// In the runner's own shells for PowerShell the lines of ours would end each job at once.
+#[test]
+fn the_seed_is_for_posix_shells() {
+    for (shell, seeded) in [("sh", true), ("bash", true), ("pwsh", false), ("powershell", false), ("cmd", false)] {
+        let mut spec = complete();
+        spec.section.insert("shell".into(), shell.into());
+        let script = section_of(&spec)["pre_build_script"].as_str().unwrap().to_owned();
+        assert_eq!(script.contains("/etc/runner-fleet/docker-config.json"), seeded, "{shell}");
+        assert!(script.contains("user's own"), "{shell}: what the user wrote is there all the same");
+        spec.section.remove("pre_build_script");
+        assert_eq!(section_of(&spec).contains_key("pre_build_script"), seeded, "{shell}");
+    }
+}
+
+#[test]
+fn at_hop_limit_one_jobs_do_not_look_for_the_role() {
+    let variables = |hops, change: &dyn Fn(&mut WorkerSpec)| -> Vec<String> {
+        let mut spec = complete();
+        spec.ecr.as_mut().unwrap().metadata_hop_limit = hops;
+        change(&mut spec);
+        let environment = section_of(&spec)["environment"].as_array().unwrap().clone();
+        let named = environment.iter().filter_map(|value| value.as_str()).filter(|text| text.contains("METADATA"));
+        named.map(str::to_owned).collect()
+    };
+    assert_eq!(variables(1, &|_| {}), ["AWS_EC2_METADATA_DISABLED=true"]);
+    assert_eq!(variables(2, &|_| {}), [""; 0]);
+    let set = |spec: &mut WorkerSpec| {
+        let own = toml::Value::from("AWS_EC2_METADATA_DISABLED=false");
+        spec.section["environment"].as_array_mut().unwrap().push(own);
+    };
+    assert_eq!(variables(1, &set), ["AWS_EC2_METADATA_DISABLED=false"], "what the user says holds");
+    let host = |spec: &mut WorkerSpec| {
+        spec.section["docker"].as_table_mut().unwrap().insert("network_mode".into(), "host".into());
+    };
+    assert_eq!(variables(1, &host), [""; 0], "in the worker's own network one hop is enough");
+}
+
+#[test]
+fn a_proxy_reaches_all_that_pulls_and_downloads() {
+    let address = Some("http://proxy.example.com:3128".to_owned());
+    let proxy = Proxy { http: address.clone(), https: address, no_proxy: vec![".amazonaws.com".into()] };
+    let files = written_files(&WorkerSpec { proxy, ..minimal() });
+    let expected = "[Service]\nEnvironment=\"HTTP_PROXY=http://proxy.example.com:3128\"\n\
+                    Environment=\"HTTPS_PROXY=http://proxy.example.com:3128\"\n\
+                    Environment=\"NO_PROXY=.amazonaws.com,169.254.169.254\"\n";
+    for unit in ["docker", "runner-fleet-bootstrap", "runner-fleet-runner"] {
+        assert_eq!(files[&format!("/etc/systemd/system/{unit}.service.d/runner-fleet-proxy.conf")].1, expected);
+    }
+    assert!(!files.contains_key("/etc/runner-fleet/daemon.json"), "which Docker before 23 does not take");
+    assert!(!written_files(&minimal()).keys().any(|path| path.contains("proxy")));
+}
+
+/// docs/ecr.md tells people to mount it into jobs, for Docker-in-Docker.
+#[test]
+fn mirrors_lie_where_jobs_can_have_them() {
+    let spec = WorkerSpec { registry_mirrors: vec!["https://mirror.example.com".into()], ..minimal() };
+    let (mode, text) = &written_files(&spec)["/etc/runner-fleet/daemon.json"];
+    let file: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert_eq!(
+        (mode.as_str(), file),
+        ("0644", serde_json::json!({"registry-mirrors": ["https://mirror.example.com"]}))
+    );
 }
 
 #[test]
@@ -198,7 +262,7 @@ fn nothing_of_ecr_reaches_a_worker_when_it_is_off() {
     assert!(!files["/etc/runner-fleet/worker.env"].1.contains("helper"));
 }
 
-/// The one difference is two mounts: what the rest of the wiring does depends on the files.
+/// The one difference is three mounts: what the rest of the wiring does depends on the files.
 #[test]
 fn a_worker_without_the_ecr_files_mounts_none() {
     let [full, without] = [runner_config(&complete(), &token(), &worker()), without_ecr(&complete()).unwrap()]
@@ -297,7 +361,9 @@ fn shellcheck_passes_on_every_script_as_rendered() {
         let files = written_files(&spec);
         let section = section_of(&spec);
         let seed = section.get("pre_build_script").map_or("", |script| script.as_str().unwrap());
+        let helper = files.get("/usr/local/bin/docker-credential-runner-fleet-ecr");
         let scripts = [
+            ("helper", helper.map_or("", |(_, text)| text.as_str())),
             ("agent", files["/usr/local/lib/runner-fleet/agent"].1.as_str()),
             ("bootstrap", files["/usr/local/lib/runner-fleet/bootstrap"].1.as_str()),
             ("seed", seed),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runner_fleet_engine::{Arch, RunnerName, WorkerId};
-use runner_fleet_worker::{Checksum, Download, EcrSpec, HostKey, WorkerSpec};
+use runner_fleet_worker::{Checksum, Download, EcrSpec, HostKey, Proxy, WorkerSpec};
 use secrecy::SecretString;
 
 pub(super) const TOKEN: &str = "glrt-t1_verysecrettoken";
@@ -58,6 +58,7 @@ pub(super) fn minimal() -> WorkerSpec {
         },
         registry_mirrors: Vec::new(),
         docker_daemon: toml::Table::new(),
+        proxy: Proxy::default(),
         setup_script: None,
         host_key: HostKey {
             private: SecretString::from(HOST_KEY),
@@ -106,6 +107,7 @@ pub(super) fn complete() -> WorkerSpec {
             registries: vec!["123456789012.dkr.ecr.eu-central-1.amazonaws.com".into(), "public.ecr.aws".into()],
             enabled: true,
             in_jobs: true,
+            metadata_hop_limit: 2,
             helper: Download {
                 version: "0.12.0".into(),
                 url: "https://downloads.example.com/0.12.0/linux-arm64/docker-credential-ecr-login".into(),

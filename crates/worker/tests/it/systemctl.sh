@@ -13,5 +13,8 @@ case "$*" in
             SERVICE_RESULT=$result EXIT_STATUS=0 $SHELL_UNDER_TEST "$0" runner-ended
         ' "$agent" </dev/null >"$RUNNER_FLEET_ROOT/runner.log" 2>&1 &
         ;;
+    "is-active --quiet ssh.service") [ ! -e "$RUNNER_FLEET_ROOT/only-sshd" ] ;;
+    "reload ssh.service") [ ! -e "$RUNNER_FLEET_ROOT/only-sshd" ] && [ ! -e "$RUNNER_FLEET_ROOT/broken-sshd" ] ;;
+    "reload sshd.service") [ ! -e "$RUNNER_FLEET_ROOT/broken-sshd" ] ;;
     poweroff) : >"$RUNNER_FLEET_ROOT/powered-off" ;;
 esac

@@ -15,7 +15,7 @@ use crate::live::clock::Clock;
 use crate::live::driver::{self, Channels};
 use crate::live::metrics::LoopMetrics;
 use crate::live::systemd::SystemdNotifier;
-use runner_fleet_engine::{Engine, Event, FleetSnapshot, IdleCount};
+use runner_fleet_engine::{Engine, Event, FleetSnapshot, IdleCount, Orders};
 
 use super::edge::{SharedWorld, SimEdge};
 use runner_fleet_sim::check::Check;
@@ -64,6 +64,8 @@ impl Demo {
             stop: stop.clone(),
             metrics: LoopMetrics::new(&mut registry),
             systemd: SystemdNotifier::to_nobody(start),
+            orders: watch::channel(Orders::default()).0,
+            reload: mpsc::channel(1).0,
         };
         registry.register_collector(Box::new(FleetCollector::new(snapshot.clone())));
         let site = Site {

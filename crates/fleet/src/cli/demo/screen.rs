@@ -179,7 +179,7 @@ fn cut(line: &str, width: usize) -> String {
 fn headline(passed: Duration, snapshot: &FleetSnapshot, sums: &Summary) -> String {
     let count = |state| snapshot.workers.iter().filter(|worker| worker.state == state).count();
     let running: u32 = snapshot.runners.iter().map(|runner| runner.running).sum();
-    let waiting: u32 = snapshot.runners.iter().map(|runner| runner.waiting).sum();
+    let waiting: u32 = snapshot.runners.iter().filter_map(|runner| runner.waiting).sum();
     format!(
         "{}  jobs: {waiting} waiting, {running} running, {} done   workers: {} busy, {} idle, {} booting   ${:.2}",
         clock(passed),

@@ -3,12 +3,15 @@
 //! A connection carries out what is wanted and reports what it sees; it decides nothing that an administrator would care
 //! about. It may be told the same thing any number of times.
 //!
-//! Reading order: [`Connections`], one worker's connection (`worker`), its task (`task`), one session (`session`), what to
-//! run next (`command_queue`), when to try again (`retry`), what the log is told (`loss`), how events travel (`outbox`). A
+//! Reading order: [`Connections`], one worker's connection (`worker`), its task (`task`), one session (`session`), a
+//! worker's `first_contact`, what to run next (`command_queue`)
+//! and what came of it (`answer`), when to try again (`retry`), what the log is told (`loss`), how events travel (`outbox`). A
 //! `probe` is for those who only look.
 
+mod answer;
 mod command_queue;
 mod dial;
+mod first_contact;
 mod loss;
 mod outbox;
 mod probe;
@@ -36,7 +39,7 @@ use runner_fleet_engine::{Event, Goal, RunnerName, Want, WorkerId};
 
 pub use self::dial::{Dial, Tcp, Wire};
 pub use self::probe::probe;
-pub use self::provision::{Provision, Provisioner};
+pub use self::provision::{FirstContact, HostKeys, Provision, Provisioner};
 pub use self::timeouts::Timeouts;
 
 /// Key exchanges at one time. Each takes about a millisecond of computing on both sides; the rest is waiting.
@@ -106,8 +109,12 @@ impl Connections {
         let outbox = Outbox::new(worker.clone(), self.events.clone());
         let connection =
             Arc::new(WorkerConnection::new(worker.clone(), runner, address, Arc::clone(&self.shared), outbox));
-        let former = || self.connections.get(&worker).and_then(|former| former.connection.commands().latest_goal());
-        if let Some(goal) = want.map(Goal::from).or_else(former) {
+        let former = self.connections.get(&worker).map(|former| &former.connection);
+        if former.is_some_and(|former| former.has_own_key()) {
+            connection.shows_own_key();
+        }
+        let former_goal = || former.and_then(|former| former.commands().latest_goal());
+        if let Some(goal) = want.map(Goal::from).or_else(former_goal) {
             connection.commands().want(goal);
         }
         let cancel = CancellationToken::new();

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::answer::{failure, is_missing};
 use super::provision::Provision;
-use super::session::{failure, is_missing};
 use crate::ssh::error::plain;
-use crate::ssh::{HostPublicKey, Limits, ManagerKey, RunLimits, Session, Target};
+use crate::ssh::{Limits, ManagerKey, RunLimits, Session, Target};
 use runner_fleet_engine::{ConnectionFailure, WorkerEvent, WorkerId};
 use runner_fleet_worker::agent::{self, AgentCommand};
 
@@ -28,10 +28,9 @@ async fn report(
     provision: &Provision,
     key: &ManagerKey,
 ) -> Result<WorkerEvent, ConnectionFailure> {
-    let Provision { user, port, host_key_public, bundle: _ } = provision;
-    let host_key = HostPublicKey::parse(host_key_public)
-        .ok_or_else(|| ConnectionFailure::Refused("the pinned host key is not an ed25519 key".into()))?;
-    let target = Target { address: SocketAddr::new(address, *port), user: user.clone(), host_key };
+    let Provision { user, port, host_keys, bundle: _ } = provision;
+    let host_keys = host_keys.pinned().map_err(|why| ConnectionFailure::Refused(why.to_owned()))?;
+    let target = Target { address: SocketAddr::new(address, *port), user: user.clone(), host_keys };
     let session = Session::connect(&target, key, &Limits::default()).await.map_err(failure)?;
     let output = session.run(&AgentCommand::Report.line(user), &[], REPORT).await.map_err(failure)?;
     if is_missing(output.status, &output.stderr) {

@@ -7,47 +7,68 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::answer::{ANSWER_BYTES_MAX, failure, is_missing, sentence, without_secrets};
 use super::command_queue::{Next, Outcome};
+use super::first_contact::hand_over;
 use super::provision::Provision;
 use super::retry::Ended;
 use super::worker::WorkerConnection;
 use crate::ssh::error::plain;
 use crate::ssh::greeting::greeted;
 use crate::ssh::stream::LineInput;
-use crate::ssh::{HostPublicKey, LineStream, RunLimits, Session, SshError};
+use crate::ssh::{LineStream, RunLimits, Session, SshError};
 use runner_fleet_engine::{ConnectionFailure, WorkerEvent};
 use runner_fleet_worker::agent::{self, AgentCommand, AgentExit};
 
-/// Agent commands other than `watch` print a sentence at most.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
-
-/// Shells answer so when there is no such program, or it is not executable yet.
-const NOT_FOUND: [u32; 2] = [127, 126];
+/// How a connection ended.
+pub(super) enum End {
+    /// As the next one shall begin: the worker has its own host key now, and shows it from then on.
+    Handover,
+    /// Otherwise.
+    Failure(Ended),
+}
 
 /// Connects, talks until something ends it, and says what.
-pub(super) async fn run(connection: &WorkerConnection, eager: bool) -> Ended {
+pub(super) async fn run(connection: &WorkerConnection, eager: bool) -> End {
     let mut ended = Ended { failure: ConnectionFailure::Unreachable(String::new()), was_up: false, heard: false };
     // Boxed, here and below: what is needed for a moment takes no room in a connection that lives for days.
-    let (session, user) = match Box::pin(connect(connection, eager)).await {
+    let Open { session, user, handover } = match Box::pin(connect(connection, eager)).await {
         Ok(open) => open,
-        Err(failure) => return Ended { failure, ..ended },
+        Err(failure) => return End::Failure(Ended { failure, ..ended }),
     };
     ended.was_up = true;
     debug!(worker.id = %connection.worker, runner.name = %connection.runner, "connected to {}", connection.worker);
     connection.outbox.post(WorkerEvent::Connected);
+    if let Some(handover) = handover {
+        return match Box::pin(hand_over(connection, &session, &user, &handover)).await {
+            Ok(()) => End::Handover,
+            Err(failure) => End::Failure(Ended { failure, ..ended }),
+        };
+    }
     ended.failure = tokio::select! {
         failure = listen(connection, &session, &user, &mut ended.heard) => failure,
         failure = carry_out(connection, &session, &user) => failure,
     };
-    ended
+    End::Failure(ended)
 }
 
-async fn connect(connection: &WorkerConnection, eager: bool) -> Result<(Session, String), ConnectionFailure> {
+/// A connection that has just come about.
+struct Open {
+    session: Session,
+    user: String,
+    /// The worker still shows the host key of its launch template: this is what it is told, and nothing else.
+    handover: Option<SecretString>,
+}
+
+async fn connect(connection: &WorkerConnection, eager: bool) -> Result<Open, ConnectionFailure> {
+    let refused = |why: &str| ConnectionFailure::Refused(why.to_owned());
     let shared = &connection.shared;
-    let Provision { user, port, host_key_public, bundle: _ } =
+    let Provision { user, port, mut host_keys, bundle: _ } =
         shared.provisioner.provision(&connection.runner, &connection.worker).map_err(ConnectionFailure::Refused)?;
-    let host_key = HostPublicKey::parse(&host_key_public)
-        .ok_or_else(|| ConnectionFailure::Refused("the pinned host key is not an ed25519 key".into()))?;
+    if connection.has_own_key() {
+        host_keys.first_contact = None;
+    }
+    let (own, pinned) = (host_keys.own().map_err(refused)?, host_keys.pinned().map_err(refused)?);
     let address = SocketAddr::new(connection.address, port);
     let after = if eager { shared.timeouts.eager_connect } else { shared.timeouts.ssh.connect };
     let stream = within(connection, after, shared.dialer.dial(address))
@@ -58,9 +79,13 @@ async fn connect(connection: &WorkerConnection, eager: bool) -> Result<(Session,
     let stream = greeted(stream, shared.timeouts.ssh.greeting).await.map_err(failure)?;
     // Only now, because addresses where nobody answers, and servers that hang, must not keep the others waiting.
     let turn = shared.handshakes.acquire().await;
-    let session = Session::over(stream, &user, &host_key, &shared.key, &shared.timeouts.ssh).await.map_err(failure)?;
+    let session = Session::over(stream, &user, &pinned, &shared.key, &shared.timeouts.ssh).await.map_err(failure)?;
     drop(turn);
-    Ok((session, user))
+    if session.is_with(&own) {
+        connection.shows_own_key();
+        return Ok(Open { session, user, handover: None });
+    }
+    Ok(Open { session, user, handover: host_keys.first_contact.map(|first| first.handover) })
 }
 
 /// Keeps `agent watch` running; the agent may not be there yet when sshd already is.
@@ -232,69 +257,10 @@ fn judge(
     }
 }
 
-/// An agent that complains about its input may quote it; then its words go nowhere.
-fn without_secrets(words: &str, stdin: &str) -> String {
-    const LONG_ENOUGH_TO_MATTER: usize = 8;
-    let secretlike = |text: &str| text.len() >= LONG_ENOUGH_TO_MATTER && text.chars().any(|c| c.is_ascii_digit());
-    let split = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if words.split(split).filter(|word| secretlike(word)).any(|word| stdin.contains(word)) {
-        return "(its message repeats the configuration and is not shown)".into();
-    }
-    words.to_owned()
-}
-
-fn sentence(what: &str, status: u32, words: &str) -> String {
-    if words.is_empty() {
-        format!("{what} ended with status {status}")
-    } else {
-        format!("{what} ended with status {status}: {words}")
-    }
-}
-
-/// sudo answers 1 and its own words when there is no such program.
-pub(super) fn is_missing(status: Option<u32>, stderr: &[u8]) -> bool {
-    let words = String::from_utf8_lossy(stderr);
-    status.is_some_and(|status| NOT_FOUND.contains(&status))
-        || ["command not found", "No such file", ": not found"].iter().any(|sign| words.contains(sign))
-}
-
-pub(super) fn failure(error: SshError) -> ConnectionFailure {
-    let text = error.to_string();
-    if error.is_wrong_host_key() {
-        ConnectionFailure::WrongHostKey(text)
-    } else if error.is_refused() {
-        ConnectionFailure::Refused(text)
-    } else {
-        ConnectionFailure::Unreachable(text)
-    }
-}
-
 /// `None` when it takes longer.
 async fn within<T>(connection: &WorkerConnection, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         done = work => Some(done),
         () = connection.shared.clock.sleep(limit) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_missing_agent_differs_from_a_refusing_one() {
-        assert!(is_missing(Some(127), b""));
-        assert!(is_missing(Some(126), b""));
-        assert!(is_missing(Some(1), b"sudo: /usr/local/lib/runner-fleet/agent: command not found\n"));
-        assert!(!is_missing(Some(1), b"sudo: a password is required\n"));
-        assert!(!is_missing(None, b""));
-    }
-
-    #[test]
-    fn words_that_repeat_the_configuration_are_not_shown() {
-        let stdin = "token = \"glrt-abc123DEF456\"\nurl = \"https://gitlab.example.com\"";
-
-        assert_eq!(without_secrets("config.toml: no space left", stdin), "config.toml: no space left");
-        assert_eq!(without_secrets("bad line: token = \"glrt-abc123DEF456\"", stdin).find("glrt"), None);
     }
 }

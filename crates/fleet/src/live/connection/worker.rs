@@ -1,6 +1,7 @@
 //! One worker's connection, and what it shares with all others.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, Semaphore};
@@ -38,6 +39,7 @@ pub(super) struct WorkerConnection {
     pub(super) outbox: Outbox,
     /// The commands has changed.
     pub(super) changed: Notify,
+    has_own_key: AtomicBool,
     commands: Mutex<CommandQueue>,
     loss: Mutex<Loss>,
 }
@@ -57,6 +59,7 @@ impl WorkerConnection {
             shared,
             outbox,
             changed: Notify::new(),
+            has_own_key: AtomicBool::new(false),
             commands: Mutex::new(CommandQueue::new()),
             loss: Mutex::default(),
         }
@@ -64,6 +67,16 @@ impl WorkerConnection {
 
     pub(super) fn commands(&self) -> MutexGuard<'_, CommandQueue> {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it has shown its own host key once: then its first contact is over for good.
+    pub(super) fn has_own_key(&self) -> bool {
+        self.has_own_key.load(Ordering::Relaxed)
+    }
+
+    /// It has shown its own host key.
+    pub(super) fn shows_own_key(&self) {
+        self.has_own_key.store(true, Ordering::Relaxed);
     }
 
     /// Its agent made sense.

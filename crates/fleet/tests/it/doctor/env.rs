@@ -86,8 +86,8 @@ impl TestEnv {
         Mock::given(any()).respond_with(GitLab(Arc::clone(&gitlab_answers))).mount(&gitlab).await;
         Mock::given(any()).respond_with(Aws(Arc::clone(&answers))).mount(&aws).await;
         let key = ManagerKey::load_or_create(&folder.path().join("state")).unwrap();
-        let host_key = host_key
-            .unwrap_or_else(|| PrivateKey::from_openssh(key.host_key("spot").private_openssh.expose_secret()).unwrap());
+        let own = key.worker_host_key("spot", "i-01").private_openssh;
+        let host_key = host_key.unwrap_or_else(|| PrivateKey::from_openssh(own.expose_secret()).unwrap());
         let port = serve(Server::with_host_key(&key, host_key, worker(Arc::clone(&commands)))).await;
         let config = configuration(folder.path(), &gitlab.uri(), port).write(folder.path());
         let environment = Mutex::new(true);
@@ -162,6 +162,7 @@ impl TestEnv {
         self.worker("uname -m", 0, "aarch64\n");
         self.worker("ecr-login -v", 0, "amazon-ecr-credential-helper 0.12.0 (abc)\n");
         self.worker("ecr-login get", 0, "");
+        self.worker("/ld-linux", 1, "");
         self.worker("tail -c", 0, "");
     }
 

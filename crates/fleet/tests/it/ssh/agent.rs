@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
@@ -15,7 +15,7 @@ use russh::server::Msg;
 use russh::{Channel, ChannelMsg};
 use tokio::sync::{mpsc, watch};
 
-use super::server::{Script, Server, exit, script, soon, stdin};
+use super::server::{Manner, Script, Server, exit, handed_over, script, soon, stdin};
 
 /// What the agent says next, however odd.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub(super) enum Say {
     Runner(&'static str),
     /// These bytes.
     Raw(Vec<u8>),
+    /// This line a million times, as fast as it is taken.
+    Flood(String),
     /// Nothing at all.
     Nothing,
 }
@@ -39,6 +41,12 @@ pub(super) struct Worker {
     pub(super) answers: Arc<Mutex<(u32, String)>>,
     /// How many connections are refused first.
     pub(super) refusals: Arc<AtomicUsize>,
+    /// Whether its sshd goes on showing the key that it has, whatever the agent was given.
+    pub(super) keeps_key: Arc<AtomicBool>,
+    /// What its sshd shows from the next connection on.
+    next_key: Arc<Mutex<Option<PrivateKey>>>,
+    flooded: Arc<AtomicUsize>,
+    ignores_stops: Arc<AtomicBool>,
     server: Arc<Mutex<Option<Server>>>,
     cut: watch::Sender<u32>,
     told: mpsc::UnboundedSender<String>,
@@ -79,6 +87,10 @@ impl Worker {
             missing: Arc::default(),
             answers: Arc::default(),
             refusals: Arc::default(),
+            keeps_key: Arc::default(),
+            next_key: Arc::default(),
+            flooded: Arc::default(),
+            ignores_stops: Arc::default(),
             server: Arc::default(),
             cut: watch::Sender::new(0),
             told,
@@ -89,8 +101,22 @@ impl Worker {
     }
 
     /// From now on it shows this host key.
-    pub(super) fn shows(&self, manager: &ManagerKey, key: PrivateKey) {
-        *self.server.lock().unwrap() = Some(Server::with_host_key(manager, key, self.script()));
+    pub(super) fn shows(&self, key: PrivateKey) {
+        *self.next_key.lock().unwrap() = Some(key);
+    }
+
+    /// From now on a stop is answered well, and nothing comes of it.
+    pub(super) fn ignores_stops(&self) {
+        self.ignores_stops.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn behaves(&self, manner: Manner) {
+        *self.server.lock().unwrap().as_ref().unwrap().manner.lock().unwrap() = manner;
+    }
+
+    /// How many lines it has got rid of so far, where it says them without end.
+    pub(super) fn flooded(&self) -> usize {
+        self.flooded.load(Ordering::Relaxed)
     }
 
     pub(super) fn logins(&self) -> usize {
@@ -126,14 +152,26 @@ impl Worker {
         let _ = self.told.send(format!("{verb} {input}").trim().to_owned());
         if status == 0 {
             match verb {
+                "host-key" if self.keeps_key.load(Ordering::Relaxed) => {}
+                "host-key" => self.shows(handed_over(&input)),
                 "configure" | "unfence" => self.runner("serving"),
                 "fence" => self.runner("fenced"),
-                "stop" => self.runner("stopped"),
+                "stop" | "hard-stop" if self.ignores_stops.load(Ordering::Relaxed) => {}
+                "stop" | "hard-stop" => self.runner("stopped"),
                 other => panic!("{other}"),
             }
         }
         let _ = channel.extended_data_bytes(1, complaint).await;
         exit(&channel, status).await;
+    }
+
+    async fn flood(self, channel: Channel<Msg>, line: String) {
+        for _ in 0..1_000_000 {
+            if channel.data_bytes(line.clone()).await.is_err() {
+                return;
+            }
+            self.flooded.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     async fn watch(self, mut channel: Channel<Msg>) {
@@ -142,9 +180,11 @@ impl Worker {
         loop {
             tokio::select! {
                 _ = says.changed() => {
-                    let bytes = match says.borrow_and_update().clone() {
+                    let says = says.borrow_and_update().clone();
+                    let bytes = match says {
                         Say::Runner(state) => line(state).into_bytes(),
                         Say::Raw(bytes) => bytes,
+                        Say::Flood(line) => return self.flood(channel, line).await,
                         Say::Nothing => continue,
                     };
                     if channel.data_bytes(bytes).await.is_err() {
@@ -181,7 +221,13 @@ impl Dial for Worker {
             if worker.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
-            let mut far = worker.server.lock().unwrap().as_ref().unwrap().wire();
+            let mut far = {
+                let (mut server, next_key) = (worker.server.lock().unwrap(), worker.next_key.lock().unwrap().take());
+                if let Some(key) = next_key {
+                    *server = server.as_ref().map(|server| server.showing(key));
+                }
+                server.as_ref().unwrap().wire()
+            };
             let (near, mut middle) = tokio::io::duplex(64 * 1024);
             let mut cut = worker.cut.subscribe();
             tokio::spawn(async move {

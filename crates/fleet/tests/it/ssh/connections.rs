@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use runner_fleet::live::clock::Clock;
-use runner_fleet::live::connection::{Connections, Dial, Provision, Provisioner, Timeouts, Wire};
+use runner_fleet::live::connection::{Connections, Dial, HostKeys, Provision, Provisioner, Timeouts, Wire};
 use runner_fleet::ssh::ManagerKey;
 use runner_fleet_engine::backoff::Doubling;
 use runner_fleet_engine::{
@@ -27,16 +27,16 @@ use crate::log::Log;
 /// The second byte of addresses where machines hang.
 const HUNG: u8 = 99;
 
-const SECRET: &str = "token = \"glrt-0123456789\"";
+pub(super) const SECRET: &str = "token = \"glrt-0123456789\"";
 
 /// One connection, its worker, and what the engine hears.
-struct World {
-    manager: Arc<ManagerKey>,
-    worker: Worker,
-    told: Told,
+pub(super) struct World {
+    pub(super) manager: Arc<ManagerKey>,
+    pub(super) worker: Worker,
+    pub(super) told: Told,
     events: mpsc::Receiver<Event>,
-    connections: Connections,
-    provision: Arc<Mutex<Result<Provision, String>>>,
+    pub(super) connections: Connections,
+    pub(super) provision: Arc<Mutex<Result<Provision, String>>>,
     /// The far ends of connections to machines that take them and never say a word.
     hung: Arc<Mutex<Vec<DuplexStream>>>,
 }
@@ -75,16 +75,16 @@ fn stop() -> Want {
     Want::Stop { reason: DrainReason::Paused }
 }
 
-fn this_worker() -> WorkerId {
+pub(super) fn this_worker() -> WorkerId {
     WorkerId::new("i-1")
 }
 
-fn this_runner() -> RunnerName {
+pub(super) fn this_runner() -> RunnerName {
     RunnerName::new("graviton-spot")
 }
 
 /// The real proportions, a hundred times as fast; silence is not tested by accident.
-fn quick() -> Timeouts {
+pub(super) fn quick() -> Timeouts {
     let ms = Duration::from_millis;
     Timeouts {
         eager_pause: ms(5),
@@ -98,7 +98,7 @@ fn quick() -> Timeouts {
 }
 
 impl World {
-    fn new(says: Say) -> Self {
+    pub(super) fn new(says: Say) -> Self {
         Self::with(says, quick(), 100)
     }
 
@@ -108,7 +108,7 @@ impl World {
         let provision = Arc::new(Mutex::new(Ok(Provision {
             user: "admin".into(),
             port: 22,
-            host_key_public: manager.host_key("test").public_openssh,
+            host_keys: HostKeys { own_public: manager.host_key("test").public_openssh, first_contact: None },
             bundle: SecretString::from(SECRET),
         })));
         let hung = Arc::default();
@@ -119,11 +119,11 @@ impl World {
         Self { manager, worker, told, events, connections, provision, hung }
     }
 
-    fn connect(&mut self) {
+    pub(super) fn connect(&mut self) {
         self.connections.connect(this_worker(), this_runner(), [10, 0, 0, 1].into(), None);
     }
 
-    async fn event(&mut self) -> WorkerEvent {
+    pub(super) async fn event(&mut self) -> WorkerEvent {
         match soon("event", self.events.recv()).await.unwrap() {
             Event::Worker { worker, event } => {
                 assert_eq!(worker, this_worker());
@@ -134,7 +134,7 @@ impl World {
     }
 
     /// Waits for a report with this state, and fails at anything but reports on the way.
-    async fn reported(&mut self, state: RunnerState) {
+    pub(super) async fn reported(&mut self, state: RunnerState) {
         loop {
             match self.event().await {
                 WorkerEvent::Report(report) if report.runner == state => return,
@@ -144,11 +144,20 @@ impl World {
         }
     }
 
-    async fn up(&mut self) {
+    pub(super) async fn up(&mut self) {
         assert_eq!(self.event().await, WorkerEvent::Connected);
     }
 
-    async fn down(&mut self) -> ConnectionFailure {
+    /// Down, however often it has been up before.
+    pub(super) async fn down_after_up(&mut self) -> ConnectionFailure {
+        loop {
+            if let WorkerEvent::Disconnected(failure) = self.event().await {
+                return failure;
+            }
+        }
+    }
+
+    pub(super) async fn down(&mut self) -> ConnectionFailure {
         loop {
             match self.event().await {
                 WorkerEvent::Disconnected(failure) => return failure,
@@ -159,7 +168,7 @@ impl World {
     }
 
     /// Looks around: nothing more was said or told, and everything ends at once.
-    async fn ends(mut self) {
+    pub(super) async fn ends(mut self) {
         assert!(self.told.is_silent(), "the worker was told more");
         let Self { connections, mut events, .. } = self;
         soon("the shutdown", connections.shutdown()).await;
@@ -373,7 +382,7 @@ async fn an_agent_that_falls_silent_is_down_and_asked_again() {
 #[tokio::test]
 async fn a_wrong_host_key_is_told_and_sees_no_login() {
     let mut world = World::new(Say::Runner("serving"));
-    world.worker.shows(&world.manager, stranger(Algorithm::Ed25519));
+    world.worker.shows(stranger(Algorithm::Ed25519));
     world.connect();
 
     let failure = world.down().await;

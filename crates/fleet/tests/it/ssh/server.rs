@@ -26,11 +26,25 @@ pub(crate) fn script<F: Future<Output = ()> + Send + 'static>(
     Arc::new(move |command, channel| Box::pin(work(command, channel)))
 }
 
+/// What a server does when it is asked to open a channel, or to run a command in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Manner {
+    #[default]
+    Obeys,
+    RefusesChannels,
+    /// The question stays open, and so does the connection.
+    IgnoresChannels,
+    RefusesCommands,
+    /// A channel that is half open for ever.
+    IgnoresCommands,
+}
+
 #[derive(Clone)]
 pub(crate) struct Server {
     config: Arc<server::Config>,
     trusted: PublicKey,
     script: Script,
+    pub(crate) manner: Arc<Mutex<Manner>>,
     /// Who tried to log in.
     pub(crate) logins: Arc<Mutex<Vec<String>>>,
 }
@@ -43,14 +57,13 @@ impl Server {
     }
 
     pub(crate) fn with_host_key(manager: &ManagerKey, key: PrivateKey, script: Script) -> Self {
-        let config = server::Config {
-            keys: vec![key],
-            auth_rejection_time: Duration::ZERO,
-            auth_rejection_time_initial: Some(Duration::ZERO),
-            ..server::Config::default()
-        };
         let trusted = PublicKey::from_openssh(&manager.public_openssh()).unwrap();
-        Self { config: Arc::new(config), trusted, script, logins: Arc::default() }
+        Self { config: config(key), trusted, script, manner: Arc::default(), logins: Arc::default() }
+    }
+
+    /// The same server with another host key.
+    pub(crate) fn showing(&self, key: PrivateKey) -> Self {
+        Self { config: config(key), ..self.clone() }
     }
 
     /// A new connection to it.
@@ -61,7 +74,7 @@ impl Server {
     }
 
     pub(crate) fn serve(&self, stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static) {
-        let connection = Connection { server: self.clone(), waiting: Vec::new() };
+        let connection = Connection { server: self.clone(), waiting: Vec::new(), ignored: Vec::new() };
         let config = Arc::clone(&self.config);
         tokio::spawn(async move {
             if let Ok(session) = server::run_stream(config, stream, connection).await {
@@ -71,8 +84,22 @@ impl Server {
     }
 }
 
+fn config(key: PrivateKey) -> Arc<server::Config> {
+    Arc::new(server::Config {
+        keys: vec![key],
+        auth_rejection_time: Duration::ZERO,
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        ..server::Config::default()
+    })
+}
+
 pub(crate) fn pinned(manager: &ManagerKey) -> HostPublicKey {
     HostPublicKey::parse(&manager.host_key("test").public_openssh).unwrap()
+}
+
+/// The host key that the input of `agent host-key` brings.
+pub(crate) fn handed_over(input: &str) -> PrivateKey {
+    PrivateKey::from_openssh(&input[input.find("-----BEGIN").unwrap()..]).unwrap()
 }
 
 pub(crate) fn stranger(algorithm: Algorithm) -> PrivateKey {
@@ -82,6 +109,7 @@ pub(crate) fn stranger(algorithm: Algorithm) -> PrivateKey {
 struct Connection {
     server: Server,
     waiting: Vec<Channel<Msg>>,
+    ignored: Vec<ChannelOpenHandle>,
 }
 
 impl Handler for Connection {
@@ -104,12 +132,25 @@ impl Handler for Connection {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.waiting.push(channel);
-        reply.accept().await;
+        let manner = *self.server.manner.lock().unwrap();
+        match manner {
+            Manner::RefusesChannels => drop(reply),
+            Manner::IgnoresChannels => self.ignored.push(reply),
+            Manner::Obeys | Manner::RefusesCommands | Manner::IgnoresCommands => {
+                self.waiting.push(channel);
+                reply.accept().await;
+            }
+        }
         Ok(())
     }
 
     async fn exec_request(&mut self, id: ChannelId, command: &[u8], session: &mut Session) -> Result<(), russh::Error> {
+        let manner = *self.server.manner.lock().unwrap();
+        match manner {
+            Manner::RefusesCommands => return session.channel_failure(id),
+            Manner::IgnoresCommands => return Ok(()),
+            Manner::Obeys | Manner::RefusesChannels | Manner::IgnoresChannels => {}
+        }
         let at = self.waiting.iter().position(|channel| channel.id() == id).unwrap();
         let channel = self.waiting.remove(at);
         let command = String::from_utf8(command.to_vec()).unwrap();

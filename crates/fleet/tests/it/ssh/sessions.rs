@@ -15,7 +15,7 @@ use super::server::{Script, Server, exit, manager_key, pinned, script, soon, std
 const RUN: RunLimits = RunLimits { time: Duration::from_secs(10), stdout_bytes_max: 1000 };
 
 async fn over(wire: DuplexStream, manager: &ManagerKey, limits: Limits) -> Result<Session, SshError> {
-    soon("the login", Session::over(wire, "admin", &pinned(manager), manager, &limits)).await
+    soon("the login", Session::over(wire, "admin", &[pinned(manager)], manager, &limits)).await
 }
 
 /// A session whose every command is `work`.
@@ -80,7 +80,7 @@ async fn a_server_that_does_not_know_our_key_refuses() {
     let manager = manager_key();
     let server = Server::new(&manager, script(|_, _| async {}));
 
-    let (key, limits) = (pinned(&manager), Limits::default());
+    let (key, limits) = ([pinned(&manager)], Limits::default());
     let error = soon("the login", Session::over(server.wire(), "root", &key, &manager, &limits)).await.unwrap_err();
 
     assert!(error.is_refused() && error.to_string().contains("user root"), "{error}");
@@ -108,7 +108,7 @@ async fn a_silent_server_is_given_up_and_closed() {
 async fn a_port_where_nobody_listens_is_unreachable() {
     let manager = manager_key();
     let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let target = Target { address, user: "admin".into(), host_key: pinned(&manager) };
+    let target = Target { address, user: "admin".into(), host_keys: vec![pinned(&manager)] };
 
     let error = Session::connect(&target, &manager, &Limits::default()).await.unwrap_err();
 

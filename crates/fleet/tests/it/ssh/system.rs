@@ -16,8 +16,8 @@ const UNTESTED: &str = "whether the system's own ssh understands us";
 async fn the_systems_own_ssh_understands_the_arguments() {
     let Some(program) = found("ssh", UNTESTED) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let host_key = pinned(&ManagerKey::load_or_create(dir.path()).unwrap());
-    let target = Target { address: ([10, 0, 0, 7], 2222).into(), user: "admin".into(), host_key };
+    let host_keys = vec![pinned(&ManagerKey::load_or_create(dir.path()).unwrap())];
+    let target = Target { address: ([10, 0, 0, 7], 2222).into(), user: "admin".into(), host_keys };
     let shell = Shell::new("i-0abc", &target, Path::new("/var/lib/a b/key"), Path::new("/tmp/kh"), &[]);
 
     let answer = tokio::process::Command::new(program).arg("-G").args(&shell.arguments).output();
@@ -55,18 +55,18 @@ async fn the_systems_ssh_gets_in_only_with_the_right_host_key() {
             server.serve(stream);
         }
     });
-    let ssh = |host_key| {
+    let ssh = |host_keys| {
         let known_hosts = known_hosts_path(dir.path());
-        let target = Target { address, user: "admin".into(), host_key };
+        let target = Target { address, user: "admin".into(), host_keys };
         let words = ["echo".to_owned(), "a b".to_owned()];
         let shell = Shell::new("i-0abc", &target, manager.path(), &known_hosts, &words);
         std::fs::write(&known_hosts, &shell.known_hosts).unwrap();
         tokio::process::Command::new(&program).args(&shell.arguments).stdin(Stdio::null()).output()
     };
 
-    let right = soon("ssh", ssh(pinned(&manager))).await.unwrap();
     let other = HostPublicKey::parse(&manager.host_key("other").public_openssh).unwrap();
-    let wrong = soon("ssh", ssh(other)).await.unwrap();
+    let right = soon("ssh", ssh(vec![other.clone(), pinned(&manager)])).await.unwrap();
+    let wrong = soon("ssh", ssh(vec![other])).await.unwrap();
 
     assert_eq!(String::from_utf8_lossy(&right.stdout), "ran echo 'a b'\n", "{right:?}");
     assert_eq!(right.status.code(), Some(5));

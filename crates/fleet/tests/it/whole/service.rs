@@ -130,6 +130,15 @@ impl Service {
 
     /// Writes the file, with this number of idle workers.
     pub(super) fn configure(&self, idle_count: impl Into<toml::Value>) {
+        self.config_file(idle_count).write(self.folder.path());
+    }
+
+    /// Writes the file, with two idle workers, and never more.
+    pub(super) fn configure_pair(&self) {
+        self.config_file(2).workers("max_workers", 2).write(self.folder.path());
+    }
+
+    fn config_file(&self, idle_count: impl Into<toml::Value>) -> ConfigFile {
         ConfigFile::new(self.folder.path())
             .global("concurrent", 4)
             .global("check_interval", 3)
@@ -143,7 +152,6 @@ impl Service {
             .workers("market", "on-demand")
             .workers("idle_time", 10)
             .workers("idle_count", idle_count)
-            .write(self.folder.path());
     }
 
     /// What `status` shows.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,10 +18,11 @@ use russh::server::Msg;
 use russh::{Channel, ChannelMsg};
 use secrecy::ExposeSecret;
 use serde_json::json;
+use tokio::io::DuplexStream;
 use tokio::sync::watch;
 
 use super::gitlab::PROJECT;
-use crate::ssh::server::{Server, exit, script, stdin};
+use crate::ssh::server::{Script, Server, exit, handed_over, script, stdin};
 
 /// Between two reports that say the same, of the service's own time.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
@@ -37,13 +39,20 @@ pub(super) struct Workers {
 /// One of them.
 #[derive(Clone)]
 pub(super) struct Worker {
-    server: Server,
+    manager: Arc<ManagerKey>,
+    /// What its sshd shows.
+    host_key: Arc<Mutex<PrivateKey>>,
+    work: Script,
     state: watch::Sender<State>,
     told: Arc<Mutex<Vec<String>>>,
+    /// Whether a stop is answered well, and nothing comes of it.
+    ignores_stops: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
 struct State {
+    /// What stands in its reports instead of the truth.
+    lies: serde_json::Map<String, serde_json::Value>,
     runner: &'static str,
     jobs: BTreeSet<u64>,
     started: u64,
@@ -70,19 +79,38 @@ impl Workers {
 
 impl Dial for Workers {
     fn dial(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Wire>>> {
-        let wire = self.at(address.ip()).server.wire();
+        let wire = self.at(address.ip()).wire();
         Box::pin(async move { Ok(Box::new(wire) as Box<dyn Wire>) })
     }
 }
 
 impl Worker {
-    fn boot(manager: &ManagerKey, runner: &str, clock: Clock) -> Self {
-        let fresh = State { runner: "absent", jobs: BTreeSet::new(), started: 0, idle_since: clock.now() };
+    fn boot(manager: &Arc<ManagerKey>, runner: &str, clock: Clock) -> Self {
+        let fresh = State {
+            lies: serde_json::Map::new(),
+            runner: "absent",
+            jobs: BTreeSet::new(),
+            started: 0,
+            idle_since: clock.now(),
+        };
         let (state, told) = (watch::Sender::new(fresh), Arc::<Mutex<Vec<String>>>::default());
-        let agent = Agent { state: state.clone(), told: Arc::clone(&told), clock };
-        let work = script(move |command, channel| agent.clone().act(command, channel));
         let host_key = PrivateKey::from_openssh(manager.host_key(runner).private_openssh.expose_secret()).unwrap();
-        Self { server: Server::with_host_key(manager, host_key, work), state, told }
+        let host_key = Arc::new(Mutex::new(host_key));
+        let ignores_stops = Arc::<AtomicBool>::default();
+        let agent = Agent {
+            host_key: Arc::clone(&host_key),
+            state: state.clone(),
+            told: Arc::clone(&told),
+            ignores_stops: Arc::clone(&ignores_stops),
+            clock,
+        };
+        let work = script(move |command, channel| agent.clone().act(command, channel));
+        Self { manager: Arc::clone(manager), host_key, work, state, told, ignores_stops }
+    }
+
+    fn wire(&self) -> DuplexStream {
+        let shown = self.host_key.lock().unwrap().clone();
+        Server::with_host_key(&self.manager, shown, Arc::clone(&self.work)).wire()
     }
 
     /// The verbs that it was told, without its configuration.
@@ -94,6 +122,16 @@ impl Worker {
     /// The last configuration that arrived.
     pub(super) fn bundle(&self) -> Option<String> {
         self.told.lock().unwrap().iter().rev().find_map(|told| told.strip_prefix("configure ").map(str::to_owned))
+    }
+
+    /// From now on its reports say this instead of the truth.
+    pub(super) fn lies(&self, lies: &serde_json::Value) {
+        let lies = lies.as_object().unwrap().clone();
+        self.state.send_modify(|state| state.lies = lies);
+    }
+
+    pub(super) fn ignores_stops(&self) {
+        self.ignores_stops.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn takes(&self, job: u64) {
@@ -115,8 +153,10 @@ impl Worker {
 /// The program on the worker.
 #[derive(Clone)]
 struct Agent {
+    host_key: Arc<Mutex<PrivateKey>>,
     state: watch::Sender<State>,
     told: Arc<Mutex<Vec<String>>>,
+    ignores_stops: Arc<AtomicBool>,
     clock: Clock,
 }
 
@@ -128,10 +168,15 @@ impl Agent {
         }
         let input = String::from_utf8(stdin(&mut channel).await).unwrap();
         self.told.lock().unwrap().push(format!("{verb} {input}"));
+        if verb == "host-key" {
+            *self.host_key.lock().unwrap() = handed_over(&input);
+            return exit(&channel, 0).await;
+        }
         let becomes = match verb {
             "configure" | "unfence" => "serving",
             "fence" => "fenced",
-            "stop" => "stopped",
+            "stop" | "hard-stop" if self.ignores_stops.load(Ordering::Relaxed) => return exit(&channel, 0).await,
+            "stop" | "hard-stop" => "stopped",
             other => panic!("{other}"),
         };
         self.state.send_modify(|state| state.runner = becomes);
@@ -161,11 +206,12 @@ impl Agent {
 fn line(state: &State, now: Timestamp) -> String {
     let idle_seconds = if state.jobs.is_empty() { now.duration_since(state.idle_since).as_secs().max(0) } else { 0 };
     let projects: BTreeMap<String, u64> = state.jobs.iter().map(|job| (job.to_string(), PROJECT)).collect();
-    let report = json!({
+    let mut report = json!({
         "v": 1, "phase": "ready", "step": "", "error": "", "runner": state.runner, "jobs_metrics": state.jobs.len(),
         "jobs_docker": state.jobs.len(), "job_ids": state.jobs, "projects": projects, "requests": 0,
         "started": state.started, "idle_seconds": idle_seconds, "queue_size": null, "disk_free_mib": null,
         "interruption": null, "rebalance": false,
     });
+    report.as_object_mut().unwrap().extend(state.lies.clone());
     format!("{report}\n")
 }

@@ -2,6 +2,7 @@ mkdir -p "$RUN"
 case ${1:-} in
     watch) watch ;;
     report) report ;;
+    host-key) host_key ;;
     configure) configure ;;
     fence) fence manager ;;
     unfence) unfence ;;
@@ -12,5 +13,5 @@ case ${1:-} in
     deadman) deadman ;;
     spot) spot ;;
     boot-failed) boot_failed ;;
-    *) die 2 "usage: agent watch | report | configure | fence | unfence | stop | hard-stop" ;;
+    *) die 2 "usage: agent watch | report | host-key | configure | fence | unfence | stop | hard-stop" ;;
 esac

@@ -52,11 +52,15 @@ settle() {
     if [ $((now - e_since)) -lt 3 ]; then requests=1; fi
 }
 
-# run-single has no counter: it has taken its job once a container was seen or it went away by itself.
+# run-single has no counter: it has taken its job once a container was seen or it went away by itself. It reads its
+# configuration once, so that nobody needs the files with the token any more.
 single_started() {
     if [ "$jobs_docker" -gt 0 ]; then : >"$RUN/took-job"; fi
     started_raw=0
-    if [ -e "$RUN/took-job" ]; then started_raw=1; fi
+    if [ -e "$RUN/took-job" ]; then
+        started_raw=1
+        rm -f "$SHOWN" "$SERVING"
+    fi
 }
 
 # runner_state: absent serving fenced stopping stopped failed.

@@ -17,6 +17,7 @@ SERVING=$SHOWN.serving
 FENCED=$SHOWN.fenced
 SYSTEM_ID=$ROOT/etc/gitlab-runner/.runner_system_id
 INSTANCE_ID=$ROOT/var/lib/cloud/data/instance-id
+HOST_KEY=$ROOT/etc/ssh/ssh_host_ed25519_key # where cloud-init has put the launch template's
 DOCKER_SOCKET=$ROOT/var/run/docker.sock
 UPTIME=$ROOT/proc/uptime
 UNIT=runner-fleet-runner.service
