@@ -82,7 +82,7 @@ async fn no_lie_of_a_worker_reaches_its_neighbour() {
     // A job that waits is not hidden by a lie about its id: while the liar is believed to be busy, the other one may take it.
     lying.lies(&json!({ "job_ids": [JOB], "jobs_metrics": 1, "jobs_docker": 1 }));
     service.gitlab.state().waiting.insert(JOB);
-    let waits = async |service: &Service| service.status().await.runners[0].waiting > 0;
+    let waits = async |service: &Service| service.status().await.runners[0].waiting.is_some_and(|waiting| waiting > 0);
     service.until("the job is seen to wait", waits).await;
     service.gitlab.state().waiting.clear();
     assert_eq!(neighbour.told(), LEFT_ALONE);
@@ -93,7 +93,7 @@ async fn no_lie_of_a_worker_reaches_its_neighbour() {
 /// What ends a worker ends the liar alone, and its place is filled at once: no offering is closed, no breaker opened.
 #[tokio::test]
 async fn a_lie_that_ends_a_worker_ends_the_liar_alone() {
-    let (mut service, [(liar, lying), (honest, neighbour)]) = pair("eu-west-3").await;
+    let (mut service, [(liar, lying), (honest, neighbour)]) = pair("ap-south-1").await;
     let in_a_minute = service.clock.now() + jiff::SignedDuration::from_mins(1);
 
     lying.lies(&json!({ "interruption": in_a_minute, "rebalance": true }));
@@ -112,7 +112,7 @@ async fn a_lie_that_ends_a_worker_ends_the_liar_alone() {
 
 #[tokio::test]
 async fn a_worker_that_ignores_every_stop_is_terminated() {
-    let (mut service, [(hostile, ignoring), (honest, neighbour)]) = pair("ca-central-1").await;
+    let (mut service, [(hostile, ignoring), (honest, neighbour)]) = pair("eu-north-1").await;
     ignoring.ignores_stops();
     ignoring.lies(&json!({ "unfit": "docker" }));
 
