@@ -29,8 +29,9 @@ fmt: ## format the source
 	$(CARGO) fmt --all
 
 # By their first line, so that no new script is forgotten. The one that begins every job has none: it is no script of its own.
-# Nor have the parts of the worker's agent: a test checks them as the one script that they make (`rendered`).
-SCRIPTS := git ls-files -z | xargs -0 awk 'FNR == 1 && /^\#!.*[\/ ](ba)?sh( |$$)/ { printf "%s%c", FILENAME, 0 } { nextfile }'
+# Nor have the parts of the worker's agent: a test checks them as the one script that they make (`rendered`). What users
+# wrote, kept as the input of tests, is as it is.
+SCRIPTS := git ls-files -z -- ':!*/tests/it/cases/*' | xargs -0 awk 'FNR == 1 && /^\#!.*[\/ ](ba)?sh( |$$)/ { printf "%s%c", FILENAME, 0 } { nextfile }'
 # All crates; not what stands beside them and would change the features of what they are built from.
 TESTED := --workspace --exclude runner-fleet-benches --exclude runner-fleet-fuzz
 BESIDE := --package runner-fleet-benches --package runner-fleet-fuzz

@@ -63,8 +63,8 @@ pub fn worker_policy(input: &WorkerPolicy) -> Option<Value> {
     let WorkerPolicy { registries, public, repositories: _, pull_through, push, caches, vpc_endpoints } = input;
     let allow = |sid: &str, action: Value, resource: Value| {
         let mut statement = json!({ "Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource });
-        if *vpc_endpoints {
-            statement["Condition"] = json!({ "StringEquals": { INSTANCE_VPC: CALLERS_VPC } });
+        if let Some(fields) = statement.as_object_mut().filter(|_| *vpc_endpoints) {
+            fields.insert("Condition".into(), json!({ "StringEquals": { INSTANCE_VPC: CALLERS_VPC } }));
         }
         statement
     };
