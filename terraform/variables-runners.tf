@@ -7,10 +7,10 @@ variable "runners" {
     token_ssm_parameter_name, api_token_ssm_parameter_name, url, clone_url = Where they differ from `runner_gitlab`.
     limit, output_limit, request_concurrency, environment, shell, builds_dir, cache_dir, pre_get_sources_script, post_get_sources_script, pre_build_script, post_build_script = As in GitLab Runner.
     docker = `[runners.docker]`, with the names of its keys.
-    fleet = `[runners.fleet]`. What the module knows better is filled in: region, ami (Debian 12), subnets, security_groups, instance_profile, tags.
+    fleet = `[runners.fleet]`. What the module knows better is filled in: region, ami (Debian 13), subnets, security_groups, instance_profile, tags.
     fleet.setup_script = The text of the script, not a path: file("setup.sh").
     fleet.docker_daemon = `jsonencode({ … })`, merged into the workers' daemon.json.
-    extra = More keys of the section, as `jsonencode({ … })`; tables in it are merged key by key, and win: `jsonencode({ feature_flags = { FF_USE_FASTZIP = true } })`.
+    extra = More keys of the section, as `jsonencode({ … })`; tables in it are merged key by key, and win: `jsonencode({ feature_flags = { FF_USE_FASTZIP = true } })`. A cache in S3 that stands here needs its rights in `runner_worker_role.policy_arns`.
   EOT
   type = map(object({
     token_ssm_parameter_name     = optional(string)

@@ -65,9 +65,10 @@ def test_of_the_manager(outcomes: dict[str, Outcome], tmp_path: Path, case: str)
 
 @pytest.mark.parametrize("case", [case for case in CASES if '"ecr"' in json.dumps(CASES[case][0]["runners"])])
 def test_of_the_workers(outcomes: dict[str, Outcome], tmp_path: Path, case: str) -> None:
-    """The same for ECR."""
+    """The same for ECR. The module cannot see a cache that stands in `extra`: its README says how to give those rights."""
     ours = outcomes[case].output("worker_policy_json")
-    assert _statements(ours) == _statements(_printed(outcomes[case], tmp_path, "--worker", *CASES[case][2]))
+    printed = _statements(_printed(outcomes[case], tmp_path, "--worker", *CASES[case][2]))
+    assert _statements(ours) == {sid: one for sid, one in printed.items() if not sid.startswith("Cache")}
 
 
 #: What the linter finds and we want, and why.

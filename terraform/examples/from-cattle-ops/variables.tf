@@ -205,7 +205,7 @@ variable "runner_worker_docker_add_dind_volumes" {
 }
 
 variable "runner_worker_docker_machine_ami_id" {
-  description = "As there. Default: Debian 12, on which Docker is installed at boot."
+  description = "As there. Default: Debian 13, on which Docker is installed at boot."
   type        = string
   default     = ""
 }
