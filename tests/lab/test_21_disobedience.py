@@ -1,5 +1,7 @@
 """Case 21: a runner that hangs takes no fence and no signal but the last; its instance does not outlive that."""
 
+import pytest
+
 from conftest import Fleet
 from gitlab import GitLab
 from harness import steps
@@ -9,6 +11,7 @@ from harness.world import World
 DISOBEYED_S = 260.0
 
 
+@pytest.mark.timeout(420)
 def test_21_runner_hangs_when_it_is_fenced(world: World, gitlab: GitLab, fleet: Fleet) -> None:
     """Nothing shows a job, so it is killed in the end; the reason is told."""
     manager = fleet(idle_count=1)
