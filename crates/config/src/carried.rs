@@ -33,15 +33,15 @@ pub(crate) fn section(section: &mut Table, told: &mut Vec<Note>) {
         rename(section, old, new, told);
     }
     for key in CLIENT_FILES {
-        if let Some(node) = section.get_any_case(key).filter(|node| node.as_str() != Some("")) {
+        if let Some(node) = section.get(key).filter(|node| node.as_str() != Some("")) {
             told.push(Note::new(&node.at, format!("names a file of this machine: its content does not travel, so that a worker has it only by its image or setup_script; and the service itself shows GitLab no certificate, whatever `{key}` says")));
         }
     }
-    if let Some(cache) = table_mut(section, "cache") {
+    if let Some(cache) = section.table_mut("cache") {
         flat_keys_of_s3(cache, told);
         credentials_file(cache, told);
     }
-    if let Some(docker) = table_mut(section, "docker") {
+    if let Some(docker) = section.table_mut("docker") {
         services(docker, told);
     }
 }
@@ -55,8 +55,8 @@ pub(crate) fn answers(table: &Table, key: &str) -> bool {
 }
 
 fn rename(section: &mut Table, old: &str, new: &str, told: &mut Vec<Note>) {
-    let is_there = section.get_any_case(new).is_some();
-    let Some(place) = section.entries.iter().position(|(key, _)| key.eq_ignore_ascii_case(old)) else { return };
+    let is_there = section.get(new).is_some();
+    let Some(place) = section.entries.iter().position(|(key, _)| key == old) else { return };
     if is_there {
         let (_, node) = section.entries.remove(place);
         told.push(Note::new(&node.at, format!("left out: `{new}`, its new name, is there as well")));
@@ -68,12 +68,12 @@ fn rename(section: &mut Table, old: &str, new: &str, told: &mut Vec<Note>) {
 
 fn flat_keys_of_s3(cache: &mut Table, told: &mut Vec<Note>) {
     let is_flat = |key: &str| OF_S3.iter().any(|known| known.eq_ignore_ascii_case(key));
-    let kind = cache.get_any_case("Type").and_then(Node::as_str).unwrap_or_default();
+    let kind = cache.get("Type").and_then(Node::as_str).unwrap_or_default();
     let is_s3 = kind.is_empty() || kind.eq_ignore_ascii_case("s3");
     let (flat, mut kept): (Vec<_>, Vec<_>) =
         std::mem::take(&mut cache.entries).into_iter().partition(|(key, _)| is_flat(key));
     if let Some((_, first)) = flat.first().filter(|_| is_s3)
-        && !kept.iter().any(|(key, node)| key.eq_ignore_ascii_case("s3") && node.as_table().is_some())
+        && !kept.iter().any(|(key, node)| key == "s3" && node.as_table().is_some())
     {
         let s3 = Table::empty(&cache.at.key("s3"));
         kept.push(("s3".to_owned(), Node::new(&first.at, Item::Table(s3))));
@@ -81,10 +81,10 @@ fn flat_keys_of_s3(cache: &mut Table, told: &mut Vec<Note>) {
     cache.entries = kept;
     for (key, node) in flat {
         let at = node.at.clone();
-        match table_mut(cache, "s3").filter(|_| is_s3) {
-            Some(s3) if s3.get_any_case(&key).is_none() => {
-                let known = OF_S3.iter().find(|known| known.eq_ignore_ascii_case(&key));
-                s3.push(known.copied().unwrap_or(&key), node);
+        let name = OF_S3.into_iter().find(|known| known.eq_ignore_ascii_case(&key)).unwrap_or(&key);
+        match cache.table_mut("s3").filter(|_| is_s3) {
+            Some(s3) if s3.get(name).is_none() => {
+                s3.push(name, node);
                 told.push(moved(&at));
             }
             Some(_) => told.push(Note::new(&at, "left out: [runners.cache.s3] has this key, too")),
@@ -98,8 +98,8 @@ fn moved(at: &At) -> Note {
 }
 
 fn credentials_file(cache: &Table, told: &mut Vec<Note>) {
-    let gcs = cache.get_any_case("gcs").and_then(Node::as_table);
-    let file = gcs.and_then(|gcs| gcs.get_any_case("CredentialsFile")).filter(|node| node.as_str() != Some(""));
+    let gcs = cache.get("gcs").and_then(Node::as_table);
+    let file = gcs.and_then(|gcs| gcs.get("CredentialsFile")).filter(|node| node.as_str() != Some(""));
     if let Some(node) = file {
         told.push(Note::new(&node.at, "names a file of this machine: a worker has it only by its image or setup_script; AccessID and PrivateKey travel"));
     }
@@ -107,8 +107,7 @@ fn credentials_file(cache: &Table, told: &mut Vec<Note>) {
 
 /// `services = ["mysql:8"]` is from before GitLab Runner 12.
 fn services(docker: &mut Table, told: &mut Vec<Note>) {
-    let node = docker.entries.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case("services")).map(|(_, node)| node);
-    let Some(Node { at, item: Item::Array(services) }) = node else { return };
+    let Some(Node { at, item: Item::Array(services) }) = docker.get_mut("services") else { return };
     let mut is_old = false;
     for service in services.iter_mut().filter(|service| service.as_str().is_some()) {
         let mut table = Table::empty(&service.at);
@@ -119,8 +118,4 @@ fn services(docker: &mut Table, told: &mut Vec<Note>) {
     if is_old {
         told.push(Note::new(at, "written as [[runners.docker.services]], as GitLab Runner reads services since 12.0"));
     }
-}
-
-fn table_mut<'t>(table: &'t mut Table, key: &str) -> Option<&'t mut Table> {
-    table.entries.iter_mut().find(|(other, _)| other.eq_ignore_ascii_case(key))?.1.as_table_mut()
 }

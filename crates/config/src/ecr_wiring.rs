@@ -144,7 +144,7 @@ fn unlisted_image(host: &str, has_table: bool) -> String {
 
 /// What keeps the table from working in jobs.
 fn in_jobs<'t>(section: &'t Table, ours: &Ours, environment: &[Variable<'t>], warnings: &mut Vec<(&'t At, String)>) {
-    if let Some(shell) = section.get_any_case("shell")
+    if let Some(shell) = section.get("shell")
         && !matches!(shell.as_str(), Some("" | "sh" | "bash"))
     {
         let text = format!(
@@ -155,7 +155,7 @@ fn in_jobs<'t>(section: &'t Table, ours: &Ours, environment: &[Variable<'t>], wa
         warnings.push((&shell.at, text));
     }
     for key in ["pre_get_sources_script", "post_get_sources_script", "pre_build_script"] {
-        let Some(node) = section.get_any_case(key) else { continue };
+        let Some(node) = section.get(key) else { continue };
         if let Some(told) = node.as_str().and_then(scripts::in_each_job) {
             warnings.push((&node.at, told.to_owned()));
         }

@@ -291,7 +291,8 @@ const CACHE_GCS: Keys =
 const CACHE_AZURE: Keys =
     Keys { values: &["AccountName", "AccountKey", "ContainerName", "StorageDomain"], tables: &[] };
 
-const MACHINE: Keys = Keys {
+/// `[runners.machine]`, the docker+machine executor.
+pub(crate) const MACHINE: Keys = Keys {
     values: &[
         "IdleCount",
         "IdleCountMin",
@@ -309,14 +310,12 @@ const MACHINE: Keys = Keys {
         "OffPeakIdleCount",
         "OffPeakIdleTime",
     ],
-    tables: &[(
-        "autoscaling",
-        &Keys {
-            values: &["Periods", "Timezone", "IdleCount", "IdleCountMin", "IdleScaleFactor", "IdleTime"],
-            tables: &[],
-        },
-    )],
+    tables: &[("autoscaling", &AUTOSCALING)],
 };
+
+/// `[[runners.machine.autoscaling]]`.
+pub(crate) const AUTOSCALING: Keys =
+    Keys { values: &["Periods", "Timezone", "IdleCount", "IdleCountMin", "IdleScaleFactor", "IdleTime"], tables: &[] };
 
 const AUTOSCALER: Keys = Keys {
     values: &[
@@ -377,7 +376,8 @@ const CONNECTOR: Keys = Keys {
     tables: &[],
 };
 
-const POLICY: Keys = Keys {
+/// `[[runners.autoscaler.policy]]`.
+pub(crate) const POLICY: Keys = Keys {
     values: &[
         "periods",
         "timezone",

@@ -275,7 +275,7 @@ fn warn_of_little_room(at: &At, runners: &[Runner], concurrent: u32, report: &mu
 
 fn warn_of_unknown(document: &Table, report: &mut Report) {
     for (key, why) in carried::STAYS {
-        if let Some(node) = document.get_any_case(key) {
+        if let Some(node) = document.get(key) {
             report.warn(&node.at, why);
         }
     }

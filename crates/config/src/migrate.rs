@@ -68,7 +68,7 @@ fn directory(origin: &str) -> PathBuf {
 /// Everything above the runners: what GitLab Runner has there, and who owns the workers.
 fn head(document: &Table, manager: &str) -> Table {
     let mut head = document.clone();
-    head.entries.retain(|(key, _)| !key.eq_ignore_ascii_case("runners"));
+    head.entries.retain(|(key, _)| key != "runners");
     let at = head.at.key("fleet");
     if head.get("fleet").is_none() {
         head.push("fleet", Node::new(&at, Item::Table(Table::empty(&at))));
@@ -82,7 +82,7 @@ fn head(document: &Table, manager: &str) -> Table {
 }
 
 fn parts(document: &Table, outside: &Outside<'_>, report: &mut Report) -> Vec<Part> {
-    let nodes = document.get_any_case("runners").and_then(Node::as_array).unwrap_or_default();
+    let nodes = document.get("runners").and_then(Node::as_array).unwrap_or_default();
     if nodes.is_empty() {
         report.problem(&document.at.key("runners"), "missing; there is nothing to migrate");
     }
@@ -110,13 +110,13 @@ fn parts(document: &Table, outside: &Outside<'_>, report: &mut Report) -> Vec<Pa
 
 /// Why a section is not for us, if it is not.
 fn elsewhere(section: &Table) -> Option<Note> {
-    let executor = section.get_any_case("executor").filter(|_| !legacy::is_old(section))?;
+    let executor = section.get("executor").filter(|_| !legacy::is_old(section))?;
     let why = match executor.as_str()? {
         runner::DOCKER if section.get("fleet").is_some() => return None,
         runner::DOCKER => "its jobs run on the manager's own Docker".to_owned(),
         _ => format!("the executor {} is none that scales here", executor.shown()),
     };
-    let name = section.get_any_case("name").map_or_else(String::new, |name| format!("{}: ", name.shown()));
+    let name = section.get("name").map_or_else(String::new, |name| format!("{}: ", name.shown()));
     Some(Note::new(&section.at, format!("{name}left out: {why}; leave this with gitlab-runner")))
 }
 
@@ -134,8 +134,7 @@ fn ready(mut section: Section, directory: &Path, report: &mut Report) -> Ready {
         }
         fleet.get_mut("setup_script").into_iter().for_each(|node| in_full(node, directory));
     }
-    let ca = section.table.entries.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case("tls-ca-file"));
-    ca.into_iter().for_each(|(_, node)| in_full(node, directory));
+    section.table.get_mut("tls-ca-file").into_iter().for_each(|node| in_full(node, directory));
     let needs_token = needs_token(&section.table);
     Ready { section, needs_token }
 }

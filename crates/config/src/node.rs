@@ -200,7 +200,7 @@ impl Table {
         Self { at: at.clone(), entries: Vec::new() }
     }
 
-    /// The value of exactly this key.
+    /// The value of this key. What GitLab Runner reads has its canonical spelling here, however it is written.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         self.entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
     }
@@ -210,10 +210,9 @@ impl Table {
         self.entries.iter_mut().find(|(name, _)| name == key).map(|(_, node)| node)
     }
 
-    /// The value of this key, or of one that differs in case only, as GitLab Runner's TOML reader takes it.
-    pub(crate) fn get_any_case(&self, key: &str) -> Option<&Node> {
-        let any_case = || self.entries.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, node)| node);
-        self.get(key).or_else(any_case)
+    /// The table of this key, to be changed by a translation.
+    pub(crate) fn table_mut(&mut self, key: &str) -> Option<&mut Table> {
+        self.get_mut(key)?.as_table_mut()
     }
 
     /// Adds a value that a translation makes.
@@ -226,9 +225,9 @@ impl Table {
         self.entries.iter().map(|(key, node)| (key.clone(), node.to_value())).collect()
     }
 
-    /// The plain table without some keys (compared in any case).
+    /// The plain table without some keys.
     pub(crate) fn to_toml_without(&self, keys: &[&str]) -> toml::Table {
-        let kept = self.entries.iter().filter(|(name, _)| !keys.iter().any(|key| name.eq_ignore_ascii_case(key)));
+        let kept = self.entries.iter().filter(|(name, _)| !keys.contains(&name.as_str()));
         kept.map(|(key, node)| (key.clone(), node.to_value())).collect()
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Variable<'t> {
 
 /// The section's variables.
 pub(super) fn environment(section: &Table) -> Vec<Variable<'_>> {
-    let nodes = section.get_any_case("environment").and_then(Node::as_array).unwrap_or_default();
+    let nodes = section.get("environment").and_then(Node::as_array).unwrap_or_default();
     nodes
         .iter()
         .filter_map(|node| {
@@ -117,8 +117,8 @@ pub(super) fn covers(path: &str, docker_config: Option<&str>) -> Option<bool> {
 
 /// `volumes` of `[runners.docker]`.
 pub(super) fn volumes(section: &Table) -> &[Node] {
-    let docker = section.get_any_case("docker").and_then(Node::as_table);
-    docker.and_then(|docker| docker.get_any_case("volumes")).and_then(Node::as_array).unwrap_or_default()
+    let docker = section.get("docker").and_then(Node::as_table);
+    docker.and_then(|docker| docker.get("volumes")).and_then(Node::as_array).unwrap_or_default()
 }
 
 /// Where a volume appears in the container: `/dst`, `/src:/dst` or `/src:/dst:mode`.
@@ -130,15 +130,15 @@ pub(super) fn destination(volume: &str) -> &str {
 
 /// The private registries in ECR that the section's own images lie in, each with the image's place.
 pub(super) fn images(section: &Table) -> Vec<(&At, String)> {
-    let Some(docker) = section.get_any_case("docker").and_then(Node::as_table) else { return Vec::new() };
-    let services = docker.get_any_case("services").and_then(Node::as_array).unwrap_or_default();
+    let Some(docker) = section.get("docker").and_then(Node::as_table) else { return Vec::new() };
+    let services = docker.get("services").and_then(Node::as_array).unwrap_or_default();
     let names = services.iter().filter_map(|node| match node.as_table() {
-        Some(service) => service.get_any_case("name"),
+        Some(service) => service.get("name"),
         None => Some(node),
     });
     ["image", "helper_image"]
         .iter()
-        .filter_map(|key| docker.get_any_case(key))
+        .filter_map(|key| docker.get(key))
         .chain(names)
         .filter_map(|node| {
             let host = EcrHost::in_text(node.as_str()?.split('/').next()?)?;
@@ -150,7 +150,7 @@ pub(super) fn images(section: &Table) -> Vec<(&At, String)> {
 
 /// Whether jobs are in the worker's own network, where the metadata service is one hop away.
 pub(super) fn shares_the_network(section: &Table) -> bool {
-    let docker = section.get_any_case("docker").and_then(Node::as_table);
-    let mode = docker.and_then(|docker| docker.get_any_case("network_mode"));
+    let docker = section.get("docker").and_then(Node::as_table);
+    let mode = docker.and_then(|docker| docker.get("network_mode"));
     mode.is_some_and(|node| matches!(&node.item, Item::String(mode) if mode == "host"))
 }

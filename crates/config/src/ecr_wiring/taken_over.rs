@@ -13,7 +13,7 @@ pub(crate) fn take_over(section: &mut Table) -> Vec<(At, String)> {
     let at = variables(section, &mut notes).unwrap_or_else(|| section.at.clone());
     volumes(section, &mut notes);
     let registries = hosts.iter().map(|host| Node::text(&at, host)).collect();
-    if let Some(fleet) = table_mut(section, "fleet") {
+    if let Some(fleet) = section.table_mut("fleet") {
         if let Some(script) = fleet.get("setup_script") {
             notes.push((script.at.clone(), SETS_UP.to_owned()));
         }
@@ -48,8 +48,7 @@ fn hosts(section: &Table) -> Option<Vec<String>> {
 
 /// Takes ECR out of `DOCKER_AUTH_CONFIG`; where that stood.
 fn variables(section: &mut Table, notes: &mut Vec<(At, String)>) -> Option<At> {
-    let (_, node) = section.entries.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case("environment"))?;
-    let Item::Array(variables) = &mut node.item else { return None };
+    let Item::Array(variables) = &mut section.get_mut("environment")?.item else { return None };
     let mut place = None;
     let mut kept = Vec::with_capacity(variables.len());
     for mut variable in std::mem::take(variables) {
@@ -71,7 +70,7 @@ fn variables(section: &mut Table, notes: &mut Vec<(At, String)>) -> Option<At> {
     let is_empty = kept.is_empty();
     *variables = kept;
     if is_empty {
-        section.entries.retain(|(key, _)| !key.eq_ignore_ascii_case("environment"));
+        section.entries.retain(|(key, _)| key != "environment");
     }
     place
 }
@@ -81,11 +80,8 @@ fn volumes(section: &mut Table, notes: &mut Vec<(At, String)>) {
     let variables = found::environment(section);
     let own =
         variables.iter().find(|variable| variable.name == "DOCKER_CONFIG").map(|variable| variable.value.to_owned());
-    let Some(docker) = table_mut(section, "docker") else { return };
-    let Some((_, node)) = docker.entries.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case("volumes")) else {
-        return;
-    };
-    let Item::Array(volumes) = &mut node.item else { return };
+    let node = section.table_mut("docker").and_then(|docker| docker.get_mut("volumes"));
+    let Some(Node { item: Item::Array(volumes), .. }) = node else { return };
     volumes.retain(|volume| {
         let Some(destination) = volume.as_str().map(found::destination) else { return true };
         let what = if destination.rsplit('/').next() == Some(HELPER) {
@@ -98,17 +94,4 @@ fn volumes(section: &mut Table, notes: &mut Vec<(At, String)>) {
         notes.push((volume.at.clone(), what.to_owned()));
         false
     });
-}
-
-fn table_mut<'t>(section: &'t mut Table, key: &str) -> Option<&'t mut Table> {
-    let (_, node) = section.entries.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(key))?;
-    match &mut node.item {
-        Item::Table(table) => Some(table),
-        Item::String(_)
-        | Item::Integer(_)
-        | Item::Float(..)
-        | Item::Boolean(_)
-        | Item::Datetime(_)
-        | Item::Array(_) => None,
-    }
 }

@@ -48,7 +48,7 @@ const TRANSLATED: [&str; 8] = [
 /// Translates a section whose executor is `docker-autoscaler`.
 pub(crate) fn translate(section: &Table, outside: &Outside<'_>) -> Section {
     let mut pen = Pen::new(section, "autoscaler", outside);
-    match section.get_any_case("autoscaler").map(|node| (node, node.as_table())) {
+    match section.get("autoscaler").map(|node| (node, node.as_table())) {
         Some((_, Some(autoscaler))) => table(autoscaler, &mut pen),
         Some((node, None)) => pen.error(&node.at, "not a table; write [runners.autoscaler]"),
         None => pen.error(
@@ -56,7 +56,7 @@ pub(crate) fn translate(section: &Table, outside: &Outside<'_>) -> Section {
             "missing; docker-autoscaler needs [runners.autoscaler], or write executor = \"docker\" and [runners.fleet]",
         ),
     }
-    if let Some(node) = section.get_any_case("instance") {
+    if let Some(node) = section.get("instance") {
         pen.note(&node.at, "left out: [runners.instance] is for jobs without containers");
     }
     limits::clamp(&mut pen);
@@ -65,28 +65,28 @@ pub(crate) fn translate(section: &Table, outside: &Outside<'_>) -> Section {
 
 fn table(autoscaler: &Table, pen: &mut Pen<'_>) {
     for (key, node) in &autoscaler.entries {
-        if TRANSLATED.iter().any(|known| known.eq_ignore_ascii_case(key)) {
+        if TRANSLATED.contains(&key.as_str()) {
             continue;
         }
-        match LEFT_OUT.iter().find(|(known, _)| known.eq_ignore_ascii_case(key)) {
+        match LEFT_OUT.iter().find(|(known, _)| known == key) {
             Some((_, why)) => pen.note(&node.at, format!("left out: {why}")),
             None => pen.note(&node.at, "GitLab Runner does not read this key; left out"),
         }
     }
     plugin(autoscaler, pen);
-    if let Some(node) = autoscaler.get_any_case("vm_isolation") {
-        let on = node.as_table().and_then(|table| table.get_any_case("enabled"));
+    if let Some(node) = autoscaler.get("vm_isolation") {
+        let on = node.as_table().and_then(|table| table.get("enabled"));
         if on.is_some_and(|node| matches!(node.item, Item::Boolean(true))) {
             pen.error(&node.at, "nested virtual machines are not supported; remove vm_isolation");
         }
     }
     capacity(autoscaler, pen);
-    if let Some(node) = autoscaler.get_any_case("max_use_count") {
+    if let Some(node) = autoscaler.get("max_use_count") {
         let count = pen.not_below_zero(node);
         pen.set("max_jobs", &node.at, count.item);
     }
     limits::capacity(pen);
-    match autoscaler.get_any_case("max_instances").filter(|node| !is_none(node)) {
+    match autoscaler.get("max_instances").filter(|node| !is_none(node)) {
         Some(node) => pen.set("max_workers", &node.at, node.item.clone()),
         None if pen.is_given("max_workers") => {}
         None => pen.note(
@@ -95,13 +95,13 @@ fn table(autoscaler: &Table, pen: &mut Pen<'_>) {
         ),
     }
     policies::translate(autoscaler, pen);
-    connector(autoscaler.get_any_case("connector_config").and_then(Node::as_table), &autoscaler.at, pen);
+    connector(autoscaler.get("connector_config").and_then(Node::as_table), &autoscaler.at, pen);
     plugin_config(autoscaler, pen);
 }
 
 /// `name[:version]`, with a repository and registry before it.
 fn plugin(autoscaler: &Table, pen: &mut Pen<'_>) {
-    let Some(node) = autoscaler.get_any_case("plugin") else {
+    let Some(node) = autoscaler.get("plugin") else {
         pen.error(&autoscaler.at.key("plugin"), "missing; write plugin = \"aws\"");
         return;
     };
@@ -117,7 +117,7 @@ fn plugin(autoscaler: &Table, pen: &mut Pen<'_>) {
 }
 
 fn capacity(autoscaler: &Table, pen: &mut Pen<'_>) {
-    match autoscaler.get_any_case("capacity_per_instance") {
+    match autoscaler.get("capacity_per_instance") {
         Some(node) if !is_none(node) => pen.set("capacity", &node.at, node.item.clone()),
         Some(node) => {
             pen.note(&node.at, format!("{} is no number of jobs: one at one time on a worker", node.shown()));
@@ -142,7 +142,7 @@ fn connector(connector: Option<&Table>, autoscaler: &At, pen: &mut Pen<'_>) {
     let mut external = false;
     for (key, node) in &connector.entries {
         let text = node.as_str();
-        match key.to_ascii_lowercase().as_str() {
+        match key.as_str() {
             "os" if matches!(text, Some("" | "linux")) => {}
             "os" => pen.error(&node.at, format!("{} workers are not supported; only linux", node.shown())),
             "arch" => pen.note(&node.at, "left out: the instance types say the architecture"),
@@ -163,7 +163,7 @@ fn connector(connector: Option<&Table>, autoscaler: &At, pen: &mut Pen<'_>) {
             _ => pen.note(&node.at, "GitLab Runner does not read this key; left out"),
         }
     }
-    let at = connector.get_any_case("use_external_addr").map_or(&connector.at, |node| &node.at);
+    let at = connector.get("use_external_addr").map_or(&connector.at, |node| &node.at);
     if external {
         pen.set_text("address", at, "public");
     } else {
@@ -175,7 +175,7 @@ fn connector(connector: Option<&Table>, autoscaler: &At, pen: &mut Pen<'_>) {
 }
 
 fn plugin_config(autoscaler: &Table, pen: &mut Pen<'_>) {
-    let node = autoscaler.get_any_case("plugin_config");
+    let node = autoscaler.get("plugin_config");
     let table = node.and_then(Node::as_table);
     let mut group = autoscaler.at.key("plugin_config");
     let mut group_name = "the Auto Scaling group".to_owned();
@@ -195,7 +195,7 @@ fn plugin_config(autoscaler: &Table, pen: &mut Pen<'_>) {
             _ => pen.note(&node.at, "the AWS plugin does not read this key; left out"),
         }
     }
-    if table.is_none_or(|table| table.get_any_case("region").is_none()) {
+    if !table.is_some_and(|table| table.entries.iter().any(|(key, _)| key.eq_ignore_ascii_case("region"))) {
         pen.note(&group, "no region: the manager's own is used");
     }
     let asked = [

@@ -3,17 +3,16 @@
 //! An active section supplies all four idle values; what it omits is 0 and not the root's value, unlike in our schedule,
 //! so all four are always written out.
 
+use super::super::gitlab_keys;
 use super::super::node::{At, Item, Node, Table};
 use super::limits;
 use super::periods::{self, Period};
 use super::translation::Pen;
 
-const KEYS: [&str; 6] = ["Periods", "Timezone", "IdleCount", "IdleCountMin", "IdleScaleFactor", "IdleTime"];
-
 /// Translates both.
 pub(crate) fn translate(machine: &Table, pen: &mut Pen<'_>) {
     off_peak(machine, pen);
-    let Some(node) = machine.get_any_case("autoscaling") else { return };
+    let Some(node) = machine.get("autoscaling") else { return };
     let sections: Option<Vec<&Table>> = node.as_array().and_then(|nodes| nodes.iter().map(Node::as_table).collect());
     let Some(sections) = sections else {
         pen.error(&node.at, "not a list of tables; write [[runners.machine.autoscaling]]");
@@ -30,26 +29,22 @@ pub(crate) fn translate(machine: &Table, pen: &mut Pen<'_>) {
 }
 
 fn entry(section: &Table, pen: &mut Pen<'_>) -> Option<Node> {
-    for (key, node) in &section.entries {
-        if !KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)) {
-            pen.note(&node.at, "GitLab Runner does not read this key; left out");
-        }
-    }
+    pen.leaves_out_unread(section, &gitlab_keys::AUTOSCALING);
     let periods = periods(section, pen)?;
     let mut entry = Table::empty(&section.at);
-    let at = section.get_any_case("Periods").map_or(&section.at, |node| &node.at);
+    let at = section.get("Periods").map_or(&section.at, |node| &node.at);
     entry.push("periods", Node::new(at, Item::Array(periods)));
-    let zone = zone(section.get_any_case("Timezone"), &section.at, pen);
+    let zone = zone(section.get("Timezone"), &section.at, pen);
     entry.push("timezone", zone);
     entry.entries.extend(idle_values(section, pen).entries);
-    if section.get_any_case("IdleTime").is_none() {
+    if section.get("IdleTime").is_none() {
         pen.note(&section.at, "no IdleTime: as in docker+machine it is 0 while this section is active, and not the runner's; surplus workers go at once");
     }
     Some(Node { at: section.at.clone(), item: Item::Table(entry) })
 }
 
 fn periods(section: &Table, pen: &mut Pen<'_>) -> Option<Vec<Node>> {
-    let node = section.get_any_case("Periods");
+    let node = section.get("Periods");
     let Some(elements) = node.and_then(Node::as_array).filter(|elements| !elements.is_empty()) else {
         pen.note(&section.at, "has no Periods, so it is never active; left out");
         return None;
@@ -96,11 +91,11 @@ pub(crate) fn zone(node: Option<&Node>, at: &At, pen: &mut Pen<'_>) -> Node {
 /// The four idle values of a section; an absent one is 0.
 pub(crate) fn idle_values(section: &Table, pen: &mut Pen<'_>) -> Table {
     let at = &section.at;
-    let count = |key: &str, pen: &mut Pen<'_>| match section.get_any_case(key) {
+    let count = |key: &str, pen: &mut Pen<'_>| match section.get(key) {
         Some(node) => pen.not_below_zero(node),
         None => limits::zero(at),
     };
-    let written = section.get_any_case("IdleScaleFactor");
+    let written = section.get("IdleScaleFactor");
     if let Some(node) = written.filter(|node| node.as_integer().is_some()) {
         pen.note(&node.at, "GitLab's documentation wants a decimal number here; it is taken as one");
     }
@@ -130,9 +125,9 @@ pub(crate) fn idle_values(section: &Table, pen: &mut Pen<'_>) -> Table {
 
 /// Ignored by GitLab Runner since 14.0.
 fn off_peak(machine: &Table, pen: &mut Pen<'_>) {
-    let Some(periods) = machine.get_any_case("OffPeakPeriods") else {
+    let Some(periods) = machine.get("OffPeakPeriods") else {
         for key in ["OffPeakTimezone", "OffPeakIdleCount", "OffPeakIdleTime"] {
-            if let Some(node) = machine.get_any_case(key) {
+            if let Some(node) = machine.get(key) {
                 pen.note(&node.at, "GitLab Runner ignores this key since 14.0; left out");
             }
         }
@@ -145,8 +140,8 @@ fn off_peak(machine: &Table, pen: &mut Pen<'_>) {
             Ok(Period::Never(_)) | Err(_) => None,
         })
         .collect();
-    let shown = |key: &str| machine.get_any_case(key).map_or_else(|| "0".to_owned(), Node::shown);
-    let zone = machine.get_any_case("OffPeakTimezone").map_or_else(|| "\"UTC\"".to_owned(), Node::shown);
+    let shown = |key: &str| machine.get(key).map_or_else(|| "0".to_owned(), Node::shown);
+    let zone = machine.get("OffPeakTimezone").map_or_else(|| "\"UTC\"".to_owned(), Node::shown);
     pen.note(
         &periods.at,
         format!(

@@ -70,7 +70,7 @@ pub(super) fn capacity(pen: &mut Pen<'_>) {
 fn ceiling(pen: &mut Pen<'_>) -> Ceiling {
     let written = integer(pen.fleet(), "max_workers");
     let capacity = integer(pen.fleet(), "capacity").unwrap_or(1).max(1);
-    let limit = match pen.section().get_any_case("limit").map(|node| &node.item) {
+    let limit = match pen.section().get("limit").map(|node| &node.item) {
         None => Some(0),
         Some(Item::Integer(limit)) => u32::try_from((*limit).max(0)).ok(),
         Some(_) => None,

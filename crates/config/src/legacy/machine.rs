@@ -1,35 +1,16 @@
 //! `[runners.machine]`: the docker+machine executor.
 
+use super::super::gitlab_keys;
 use super::super::node::{Item, Node, Table};
 use super::super::reader::nearest;
 use super::options::Options;
 use super::translation::{Outside, Pen, Section};
 use super::{autoscaling, engine, launch, limits};
 
-/// Every key of the table. Source: gitlab-runner, `common/config.go`.
-const KEYS: [&str; 16] = [
-    "IdleCount",
-    "IdleCountMin",
-    "IdleScaleFactor",
-    "IdleTime",
-    "MaxBuilds",
-    "MaxGrowthRate",
-    "MachineDriver",
-    "MachineName",
-    "MachineOptions",
-    "MachineOptionsWithName",
-    "MaxRemovalAttempts",
-    "OffPeakPeriods",
-    "OffPeakTimezone",
-    "OffPeakIdleCount",
-    "OffPeakIdleTime",
-    "autoscaling",
-];
-
 /// Translates a section whose executor is `docker+machine`.
 pub(crate) fn translate(section: &Table, outside: &Outside<'_>) -> Section {
     let mut pen = Pen::new(section, "machine", outside);
-    match section.get_any_case("machine").map(|node| (node, node.as_table())) {
+    match section.get("machine").map(|node| (node, node.as_table())) {
         Some((_, Some(machine))) => table(machine, &mut pen),
         Some((node, None)) => pen.error(&node.at, "not a table; write [runners.machine]"),
         None => pen.error(
@@ -43,13 +24,14 @@ pub(crate) fn translate(section: &Table, outside: &Outside<'_>) -> Section {
 }
 
 fn table(machine: &Table, pen: &mut Pen<'_>) {
+    let known: Vec<&str> = gitlab_keys::MACHINE.names().collect();
     for (key, node) in &machine.entries {
-        if !KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)) {
-            let hint = nearest(key, &KEYS).map(|key| format!("; did you mean `{key}`?")).unwrap_or_default();
+        if !known.contains(&key.as_str()) {
+            let hint = nearest(key, &known).map(|key| format!("; did you mean `{key}`?")).unwrap_or_default();
             pen.note(&node.at, format!("GitLab Runner does not read this key; left out{hint}"));
         }
     }
-    match machine.get_any_case("MachineDriver").map(|node| (node, node.as_str())) {
+    match machine.get("MachineDriver").map(|node| (node, node.as_str())) {
         Some((_, Some("amazonec2"))) => {}
         Some((node, _)) => {
             pen.error(
@@ -73,12 +55,12 @@ fn table(machine: &Table, pen: &mut Pen<'_>) {
     let idle = autoscaling::idle_values(machine, pen);
     pen.set_all(idle);
     for (old, new) in [("MaxBuilds", "max_jobs"), ("MaxGrowthRate", "max_booting")] {
-        if let Some(node) = machine.get_any_case(old) {
+        if let Some(node) = machine.get(old) {
             let count = pen.not_below_zero(node);
             pen.set(new, &node.at, count.item);
         }
     }
-    if let Some(node) = machine.get_any_case("MaxRemovalAttempts") {
+    if let Some(node) = machine.get("MaxRemovalAttempts") {
         pen.note(&node.at, "left out: a worker that still exists is never given up on");
     }
     autoscaling::translate(machine, pen);
@@ -86,7 +68,7 @@ fn table(machine: &Table, pen: &mut Pen<'_>) {
 
 /// docker-machine needs a name with `%s`; here workers are named by EC2.
 fn name(machine: &Table, pen: &mut Pen<'_>) {
-    match machine.get_any_case("MachineName").map(|node| (node, node.as_str())) {
+    match machine.get("MachineName").map(|node| (node, node.as_str())) {
         Some((node, Some(name))) if name.contains("%s") => {
             pen.note(&node.at, "left out: workers are named after manager, runner and instance id");
         }
@@ -99,20 +81,16 @@ fn name(machine: &Table, pen: &mut Pen<'_>) {
 fn around(pen: &mut Pen<'_>) {
     let section = pen.section();
     let zero = |node: &Node| matches!(node.item, Item::Integer(0));
-    if section.get_any_case("limit").is_none_or(zero) {
+    if section.get("limit").is_none_or(zero) {
         pen.note(
             &section.at.key("limit"),
             "no limit: docker+machine had no ceiling of machines then; here max_workers is what `concurrent` allows",
         );
     }
-    let machine = section.get_any_case("machine").and_then(Node::as_table);
-    let one_job = machine
-        .and_then(|machine| machine.get_any_case("MaxBuilds"))
-        .is_some_and(|node| matches!(node.item, Item::Integer(1)));
-    let shared = section
-        .get_any_case("cache")
-        .and_then(Node::as_table)
-        .is_some_and(|cache| cache.get_any_case("Type").is_some());
+    let machine = section.get("machine").and_then(Node::as_table);
+    let one_job =
+        machine.and_then(|machine| machine.get("MaxBuilds")).is_some_and(|node| matches!(node.item, Item::Integer(1)));
+    let shared = section.get("cache").and_then(Node::as_table).is_some_and(|cache| cache.get("Type").is_some());
     if one_job && !shared {
         pen.note(
             &section.at,

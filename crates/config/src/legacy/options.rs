@@ -34,7 +34,7 @@ impl Options {
     pub(crate) fn read(machine: &super::super::node::Table, pen: &mut Pen<'_>) -> Self {
         let mut options = Self { at: machine.at.key("MachineOptions"), given: BTreeMap::new() };
         for (key, templates) in [("MachineOptions", false), ("MachineOptionsWithName", true)] {
-            let Some(node) = machine.get_any_case(key) else { continue };
+            let Some(node) = machine.get(key) else { continue };
             if !templates {
                 options.at = node.at.clone();
             }

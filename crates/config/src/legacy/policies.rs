@@ -5,20 +5,18 @@
 //!
 //! Sources: GitLab Runner's documentation, "The `[[runners.autoscaler.policy]]` sections"; fleeting's taskscaler.
 
+use super::super::gitlab_keys;
 use super::super::node::{At, Item, Node, Table};
 use super::autoscaling;
 use super::go;
 use super::limits;
 use super::translation::Pen;
 
-const KNOWN: [&str; 7] =
-    ["periods", "timezone", "idle_count", "idle_time", "scale_factor", "scale_factor_limit", "preemptive_mode"];
-
 const ALWAYS: &str = "* * * * *";
 
 /// A first policy that is always active becomes the runner's own values; the others become the schedule.
 pub(super) fn translate(autoscaler: &Table, pen: &mut Pen<'_>) {
-    let Some(node) = autoscaler.get_any_case("policy") else { return };
+    let Some(node) = autoscaler.get("policy") else { return };
     let tables: Option<Vec<&Table>> = node.as_array().and_then(|nodes| nodes.iter().map(Node::as_table).collect());
     let Some(tables) = tables else {
         pen.error(&node.at, "not a list of tables; write [[runners.autoscaler.policy]]");
@@ -41,7 +39,7 @@ pub(super) fn translate(autoscaler: &Table, pen: &mut Pen<'_>) {
         match periods {
             Some(periods) => {
                 entry.push("periods", periods);
-                entry.push("timezone", autoscaling::zone(policy.get_any_case("timezone"), &policy.at, pen));
+                entry.push("timezone", autoscaling::zone(policy.get("timezone"), &policy.at, pen));
             }
             None => {
                 entry.push("periods", Node::new(&policy.at, Item::Array(vec![Node::text(&policy.at, ALWAYS)])));
@@ -58,7 +56,7 @@ pub(super) fn translate(autoscaler: &Table, pen: &mut Pen<'_>) {
 
 /// The periods of a policy that is not always active.
 fn periods(policy: &Table, pen: &mut Pen<'_>) -> Option<Node> {
-    let node = policy.get_any_case("periods")?;
+    let node = policy.get("periods")?;
     let Some(elements) = node.as_array() else { return Some(node.clone()) };
     let periods: Vec<Node> = elements.iter().map(|element| period(element, pen)).collect();
     let always = |node: &Node| node.as_str().is_some_and(|text| text.split_whitespace().eq(["*"; 5]));
@@ -83,25 +81,21 @@ fn period(node: &Node, pen: &mut Pen<'_>) -> Node {
 
 /// Where a policy is always active, its zone changes nothing.
 fn zone_of_always(policy: &Table, pen: &mut Pen<'_>) {
-    if let Some(node) = policy.get_any_case("timezone").filter(|node| !matches!(node.as_str(), Some("" | "UTC"))) {
+    if let Some(node) = policy.get("timezone").filter(|node| !matches!(node.as_str(), Some("" | "UTC"))) {
         pen.note(&node.at, "left out: the policy is active all the time, in every zone");
     }
 }
 
 /// Idle slots: at least `idle_count`, more by the factor, at most its limit. In our words the count is the ceiling.
 fn values(policy: &Table, pen: &mut Pen<'_>) -> Table {
-    for (key, node) in &policy.entries {
-        if !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(key)) {
-            pen.note(&node.at, "GitLab Runner does not read this key; left out");
-        }
-    }
+    pen.leaves_out_unread(policy, &gitlab_keys::POLICY);
     let at = &policy.at;
-    let count = match policy.get_any_case("idle_count") {
+    let count = match policy.get("idle_count") {
         Some(node) => pen.not_below_zero(node),
         None => limits::zero(at),
     };
-    let limit = policy.get_any_case("scale_factor_limit");
-    let (most, least, factor) = match limits::factor(policy.get_any_case("scale_factor"), pen) {
+    let limit = policy.get("scale_factor_limit");
+    let (most, least, factor) = match limits::factor(policy.get("scale_factor"), pen) {
         Some(factor) => (most(limit, &factor, pen).unwrap_or_else(|| count.clone()), count, factor),
         None => {
             if let Some(limit) = limit.filter(|node| node.as_integer() != Some(0)) {
@@ -115,7 +109,7 @@ fn values(policy: &Table, pen: &mut Pen<'_>) -> Table {
     values.push("idle_count_min", least);
     values.push("idle_scale_factor", factor);
     values.push("idle_time", idle_time(policy, at, pen));
-    if let Some(node) = policy.get_any_case("preemptive_mode") {
+    if let Some(node) = policy.get("preemptive_mode") {
         pen.note(
             &node.at,
             "left out: workers ask for jobs only when they are ready, and are launched for jobs that wait",
@@ -137,7 +131,7 @@ fn most(limit: Option<&Node>, factor: &Node, pen: &mut Pen<'_>) -> Option<Node> 
 }
 
 fn idle_time(policy: &Table, at: &At, pen: &mut Pen<'_>) -> Node {
-    let Some(node) = policy.get_any_case("idle_time") else { return limits::zero(at) };
+    let Some(node) = policy.get("idle_time") else { return limits::zero(at) };
     let seconds = go::seconds(node).unwrap_or_else(|why| {
         pen.error(&node.at, why);
         0

@@ -29,8 +29,8 @@ pub(crate) fn is_old(section: &Table) -> bool {
 
 /// What GitLab Runner takes for granted in a file with such a section: `concurrent = 1`, which is told.
 pub(crate) fn with_defaults(document: &mut Table) -> Option<Note> {
-    let nodes = document.get_any_case("runners").and_then(Node::as_array).unwrap_or_default();
-    if document.get_any_case("concurrent").is_some() || !nodes.iter().filter_map(Node::as_table).any(is_old) {
+    let nodes = document.get("runners").and_then(Node::as_array).unwrap_or_default();
+    if document.get("concurrent").is_some() || !nodes.iter().filter_map(Node::as_table).any(is_old) {
         return None;
     }
     let at = document.at.key("concurrent");
@@ -39,7 +39,7 @@ pub(crate) fn with_defaults(document: &mut Table) -> Option<Note> {
 }
 
 fn executor(section: &Table) -> Option<&str> {
-    section.get_any_case("executor").and_then(Node::as_str)
+    section.get("executor").and_then(Node::as_str)
 }
 
 fn section_of(written: &Table, outside: &Outside<'_>) -> Section {
@@ -74,7 +74,7 @@ fn settle_names(sections: &mut [Section]) {
 
 /// The name as it is written; a section without one has the empty name.
 fn name(section: &Table) -> Option<String> {
-    section.get_any_case("name").map_or(Some(String::new()), |node| node.as_str().map(str::to_owned))
+    section.get("name").map_or(Some(String::new()), |node| node.as_str().map(str::to_owned))
 }
 
 /// `name-2`, or the next that is free.
@@ -103,9 +103,8 @@ fn told(written: &str, usable: &str, settled: &str) -> String {
 }
 
 fn rename(section: &mut Section, name: &str, told: String) {
-    let key = section.table.entries.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case("name"));
-    match key {
-        Some((_, node)) => {
+    match section.table.get_mut("name") {
+        Some(node) => {
             *node = Node::text(&node.at, name);
             section.notes.push(Note::new(&node.at, told));
         }

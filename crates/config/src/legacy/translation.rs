@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::ecr_wiring;
+use super::super::gitlab_keys::Keys;
 use super::super::node::{At, Item, Node, Table};
 use super::super::problems::{Note, Report};
 use super::super::s3_cache::WrittenFor;
@@ -150,7 +151,7 @@ impl<'a> Pen<'a> {
     /// For a section whose scaling stands in `old_table`.
     pub(crate) fn new(section: &'a Table, old_table: &str, outside: &'a Outside<'a>) -> Self {
         let mut errors = Vec::new();
-        let at = section.get_any_case(old_table).map_or_else(|| section.at.clone(), |node| node.at.clone());
+        let at = section.get(old_table).map_or_else(|| section.at.clone(), |node| node.at.clone());
         let fleet = match section.get("fleet").map(|node| (node, node.as_table())) {
             Some((_, Some(table))) => table.clone(),
             Some((node, None)) => {
@@ -263,14 +264,21 @@ impl<'a> Pen<'a> {
         }
     }
 
+    /// Says of the keys of a table that GitLab Runner does not read that they are left out.
+    pub(super) fn leaves_out_unread(&mut self, table: &Table, keys: &Keys) {
+        for (_, node) in table.entries.iter().filter(|(key, _)| keys.canonical(key).is_none()) {
+            self.note(&node.at, "GitLab Runner does not read this key; left out");
+        }
+    }
+
     /// The translated section: `fleet` stands where the old table stood.
     pub(crate) fn finish(mut self) -> Section {
         let mut table = Table::empty(&self.section.at);
         for (key, node) in &self.section.entries {
-            if OLD_TABLES.iter().any(|old| key.eq_ignore_ascii_case(old)) || key == "fleet" {
+            if OLD_TABLES.contains(&key.as_str()) || key == "fleet" {
                 continue;
             }
-            let node = match (key.to_ascii_lowercase().as_str(), node.as_table()) {
+            let node = match (key.as_str(), node.as_table()) {
                 ("executor", _) => Node::text(&node.at, "docker"),
                 ("limit", _) => self.not_below_zero(node),
                 ("docker", Some(docker)) => Node::new(&node.at, Item::Table(self.without_connection(docker))),
@@ -293,7 +301,7 @@ impl<'a> Pen<'a> {
     fn without_connection(&mut self, docker: &Table) -> Table {
         let mut kept = Table::empty(&docker.at);
         for (key, node) in &docker.entries {
-            if DOCKER_CONNECTION.iter().any(|name| key.eq_ignore_ascii_case(name)) {
+            if DOCKER_CONNECTION.contains(&key.as_str()) {
                 self.note(&node.at, "left out: every worker's runner talks to the Docker of its own machine");
             } else {
                 kept.push(key, node.clone());
