@@ -32,11 +32,11 @@ pub(crate) fn due(
         if on_the_way + commands.len() >= LOOKING_MAX {
             break;
         }
+        let Some(doubt) = doubt(worker, now).filter(|_| worker.sighting.is_due(now)) else { continue };
         let name = &worker.instance.runner;
-        let section = settings.section(name).filter(|section| section.sees_queue);
+        let section = settings.section(name).filter(|section| section.sees_queue && doubt.concerns(section));
         let facts = runners.get(name).and_then(|known| known.facts.known());
-        let (Some(section), Some(facts)) = (section, facts) else { continue };
-        if is_in_question(worker, section, now) && worker.sighting.is_due(now) {
+        if let (Some(_), Some(facts)) = (section, facts) {
             worker.sighting.asked(now);
             let (runner, system_id) = (name.clone(), SystemId::of(id));
             commands.push(Command::LookForJobs { worker: id.clone(), runner, runner_id: facts.id, system_id });
@@ -45,20 +45,37 @@ pub(crate) fn due(
     commands
 }
 
-/// Whether a worker's word is not enough: nobody hears it, and its own dead man must have fenced it by now; or it has been
-/// busy for long.
-fn is_in_question(worker: &Worker, section: &RunnerSettings, now: Timestamp) -> bool {
+/// Why a worker's word may not be enough.
+enum Doubt {
+    /// Nobody has heard it for so long.
+    Silent(Duration),
+    /// It has been busy for long.
+    Busy,
+}
+
+impl Doubt {
+    /// Whether GitLab is asked: of a silent worker, once its own dead man must have fenced it.
+    fn concerns(&self, section: &RunnerSettings) -> bool {
+        match self {
+            Self::Silent(silent_for) => *silent_for >= section.orphan_timeout,
+            Self::Busy => true,
+        }
+    }
+}
+
+/// Asked of every worker at every step, and answered without its section: few are in doubt.
+fn doubt(worker: &Worker, now: Timestamp) -> Option<Doubt> {
     if worker.instance.hold {
-        return false;
+        return None;
     }
     match (worker.status(now), worker.silent_since(now)) {
-        (WorkerStatus::Unreachable, Some(silent_since)) => since(now, silent_since) >= section.orphan_timeout,
+        (WorkerStatus::Unreachable, Some(silent_since)) => Some(Doubt::Silent(since(now, silent_since))),
         (WorkerStatus::Serving | WorkerStatus::Draining, None) => {
-            let busy_since = worker.activity.as_ref().and_then(|activity| activity.busy_since());
-            busy_since.is_some_and(|busy_since| since(now, busy_since) >= BUSY_FOR_LONG)
+            let busy_since = worker.busy_since()?;
+            (since(now, busy_since) >= BUSY_FOR_LONG).then_some(Doubt::Busy)
         }
         (WorkerStatus::Unreachable, None)
         | (WorkerStatus::Serving | WorkerStatus::Draining, Some(_))
-        | (WorkerStatus::Booting | WorkerStatus::Ending, _) => false,
+        | (WorkerStatus::Booting | WorkerStatus::Ending, _) => None,
     }
 }

@@ -1,5 +1,7 @@
 //! What the engine is told: answers, complete or failed. An event is never a request to do something.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
@@ -121,6 +123,17 @@ pub struct LaunchAnswer {
     pub errors: Vec<LaunchError>,
     /// What a failed call may have left behind.
     pub leftover: Leftover,
+}
+
+impl LaunchAnswer {
+    /// What EC2 said, each code with its message once, and the offerings that it said it of; none: of the call as a whole.
+    pub fn reasons(&self) -> BTreeMap<(&str, &str), Vec<&Offering>> {
+        let mut reasons: BTreeMap<(&str, &str), Vec<&Offering>> = BTreeMap::new();
+        for error in &self.errors {
+            reasons.entry((&error.code, &error.message)).or_default().extend(&error.offering);
+        }
+        reasons
+    }
 }
 
 /// One instance of a launch's answer.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::attempt::Attempt;
 use super::claims::Budget;
-use super::command::Command;
+use super::command::{Command, Launch};
 use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, WorkerEvent};
 use super::ids::{LaunchToken, RunnerName, Server, WorkerId};
 use super::job::{Knowledge, QueueSnapshot};
@@ -365,7 +365,7 @@ impl Engine {
     }
 
     /// Draws the conclusions from a launch that gave fewer workers than it asked for.
-    fn fell_short(&mut self, launch: &super::command::Launch, answer: &LaunchAnswer, given: u32) {
+    fn fell_short(&mut self, launch: &Launch, answer: &LaunchAnswer, given: u32) {
         let now = self.now;
         let mut codes: Vec<&str> = answer.errors.iter().map(|error| error.code.as_str()).collect();
         codes.sort_unstable();
@@ -416,19 +416,13 @@ impl Engine {
 }
 
 /// What EC2 gave of a launch, and what it said of each kind of failure, once, with where that was.
-fn short(launch: &super::command::Launch, answer: &LaunchAnswer, given: u32) -> String {
-    let mut said: std::collections::BTreeMap<(&str, &str), Vec<String>> = std::collections::BTreeMap::new();
-    for error in &answer.errors {
-        let at = error.offering.as_ref().map(|offering| format!("{} in {}", offering.instance_type, offering.zone));
-        said.entry((&error.code, &error.message)).or_default().extend(at);
-    }
-    let reasons: Vec<String> = said
-        .into_iter()
-        .map(|((code, message), places)| match places.as_slice() {
-            [] => format!("{code}: {message}"),
-            places => format!("{code} ({}): {message}", places.join(", ")),
-        })
-        .collect();
+fn short(launch: &Launch, answer: &LaunchAnswer, given: u32) -> String {
+    let at = |offering: &Offering| format!("{} in {}", offering.instance_type, offering.zone);
+    let sentence = |((code, message), offerings): (_, Vec<&Offering>)| match offerings.as_slice() {
+        [] => format!("{code}: {message}"),
+        all => format!("{code} ({}): {message}", all.iter().copied().map(at).collect::<Vec<_>>().join(", ")),
+    };
+    let reasons: Vec<String> = answer.reasons().into_iter().map(sentence).collect();
     let why = if reasons.is_empty() { "it gives no reason".to_owned() } else { reasons.join("; ") };
     format!("EC2 gave {given} of {} {} workers for {}: {why}", launch.count, launch.market, launch.runner)
 }

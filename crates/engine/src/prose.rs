@@ -110,9 +110,7 @@ impl fmt::Display for DrainReason {
             Self::RunnerRemoved => f.write_str("its runner is no longer configured"),
             Self::Paused => f.write_str("its runner is paused"),
             Self::Unfit { why } => write!(f, "unfit to run jobs: {why}"),
-            Self::JobUnknown { after } => {
-                write!(f, "says that it runs a job, and GitLab has shown none of it for {}", Brief(*after))
-            }
+            Self::JobUnknown { after } => job_unknown(f, *after),
             Self::TakesNothing { job } => {
                 write!(f, "it asks for jobs, and has left job {job} alone; another one tries")
             }
@@ -121,6 +119,11 @@ impl fmt::Display for DrainReason {
             Self::Yields { to } => write!(f, "jobs of {to} wait for room under concurrent"),
         }
     }
+}
+
+/// The same, whether it drains or ends for it.
+fn job_unknown(f: &mut fmt::Formatter<'_>, after: Duration) -> fmt::Result {
+    write!(f, "says that it runs a job, and GitLab has shown none of it for {}", Brief(after))
 }
 
 impl fmt::Display for EndReason {
@@ -136,9 +139,7 @@ impl fmt::Display for EndReason {
             Self::Unreachable { after } => {
                 write!(f, "unreachable for {}, and nothing shows that it still runs a job", Brief(*after))
             }
-            Self::JobUnknown { after } => {
-                write!(f, "says that it runs a job, and GitLab has shown none of it for {}", Brief(*after))
-            }
+            Self::JobUnknown { after } => job_unknown(f, *after),
             Self::RunnerDied => f.write_str("its gitlab-runner process has failed"),
             Self::FoundStopped => f.write_str("was stopped from outside"),
             Self::Disobeyed(how) => how.fmt(f),

@@ -382,10 +382,14 @@ impl Worker {
         self.activity.as_ref()?.quiet()
     }
 
+    /// Since when it shows jobs.
+    pub(crate) fn busy_since(&self) -> Option<Timestamp> {
+        self.activity.as_ref()?.busy_since()
+    }
+
     /// For how long after `begun` it has shown jobs of which GitLab knows none.
     pub(crate) fn job_unknown_for(&self, begun: Timestamp, now: Timestamp) -> Option<Duration> {
-        let busy_since = self.activity.as_ref()?.busy_since()?;
-        self.sighting.absent_for(begun.max(busy_since), now)
+        self.sighting.absent_for(begun.max(self.busy_since()?), now)
     }
 
     /// The queue size that GitLab told its runner, if it took a job recently enough for that to mean something.

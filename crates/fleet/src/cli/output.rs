@@ -52,20 +52,24 @@ impl OutputStyle {
 
     /// A worker's state in its colour.
     pub(super) fn state(self, state: WorkerState) -> Cell {
-        let color = match state {
-            WorkerState::Booting => Color::Yellow,
-            WorkerState::Idle => Color::Green,
-            WorkerState::Busy => Color::Blue,
-            WorkerState::Draining | WorkerState::Terminating => Color::Magenta,
-            WorkerState::Unreachable => Color::Red,
-        };
         let cell = Cell::new(state.as_str());
-        if self.color { cell.fg(color) } else { cell }
+        if self.color { cell.fg(color_of(state)) } else { cell }
     }
 
     fn dim(self, text: &str) -> Cell {
         let cell = Cell::new(text);
         if self.color { cell.fg(Color::DarkGrey) } else { cell }
+    }
+}
+
+/// The colour of a worker's state.
+pub(super) fn color_of(state: WorkerState) -> Color {
+    match state {
+        WorkerState::Booting => Color::Yellow,
+        WorkerState::Idle => Color::Green,
+        WorkerState::Busy => Color::Blue,
+        WorkerState::Draining | WorkerState::Terminating => Color::Magenta,
+        WorkerState::Unreachable => Color::Red,
     }
 }
 

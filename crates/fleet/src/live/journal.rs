@@ -2,7 +2,7 @@
 //! events and fields are stable (docs/contract.md); the sentences are for people.
 
 use tracing::field::{DisplayValue, display};
-use tracing::{debug, info, warn};
+use tracing::{Level, debug, enabled, info, warn};
 
 use crate::control::Action;
 use runner_fleet_engine::{Command, Note, NoteLevel};
@@ -45,6 +45,9 @@ pub fn tell(note: &Note) {
 
 /// What is about to be done, for those who look for something: most of it is noted otherwise already.
 pub fn carry_out(command: &Command) {
+    if !enabled!(Level::DEBUG) {
+        return;
+    }
     for action in Action::of(command) {
         debug!(command = action.kind, "{}", action.what);
     }

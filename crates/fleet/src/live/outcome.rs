@@ -1,29 +1,23 @@
 //! What came of a launch, as sentences for the log.
 
-use std::collections::BTreeMap;
-
-use runner_fleet_engine::{LaunchAnswer, RunnerName};
+use runner_fleet_engine::{LaunchAnswer, Offering, RunnerName};
 
 /// One sentence for each reason why EC2 did not launch all, with the offerings that it was given for.
 pub(super) fn launch_failures(runner: &RunnerName, answer: &LaunchAnswer) -> Vec<String> {
-    let mut reasons: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
-    for error in &answer.errors {
-        let offerings = reasons.entry((&error.code, &error.message)).or_default();
-        offerings.extend(error.offering.as_ref().map(ToString::to_string));
-    }
-    let sentence = |((code, message), offerings): (_, Vec<String>)| match offerings.as_slice() {
+    let sentence = |((code, message), offerings): (_, Vec<&Offering>)| match offerings.as_slice() {
         [] => format!("cannot launch workers for {runner}: {code}: {message}"),
-        all => format!("cannot launch workers for {runner} from {}: {code}: {message}", all.join(", ")),
+        all => {
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            format!("cannot launch workers for {runner} from {}: {code}: {message}", all.join(", "))
+        }
     };
-    reasons.into_iter().map(sentence).collect()
+    answer.reasons().into_iter().map(sentence).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runner_fleet_engine::{
-        InstanceType, LaunchError, LaunchErrorClass, Leftover, Market, Offering, SubnetId, Zone,
-    };
+    use runner_fleet_engine::{InstanceType, LaunchError, LaunchErrorClass, Leftover, Market, SubnetId, Zone};
 
     fn error(zone: Option<&str>, code: &str) -> LaunchError {
         let offering = zone.map(|zone| Offering {

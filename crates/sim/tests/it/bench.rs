@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runner_fleet_engine::laws::Laws;
 use runner_fleet_engine::{
-    Command, ConfigHash, EndedBy, Engine, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch,
-    LaunchAnswer, LaunchPlan, LaunchedWorker, Leftover, Market, PendingJob, Phase, Place, ProjectId, QueueSnapshot,
-    Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, StateReason, SubnetId,
-    TemplateName, Trouble, TroubleClass, Want, WorkerEvent, WorkerId, Zone,
+    Command, ConfigHash, ConnectionFailure, EndedBy, Engine, Event, Health, Instance, InstanceState, InstanceType,
+    JobId, Launch, LaunchAnswer, LaunchPlan, LaunchedWorker, Leftover, Market, PendingJob, Phase, Place, ProjectId,
+    QueueSnapshot, Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, StateReason,
+    SubnetId, TemplateName, Trouble, TroubleClass, Want, WorkerEvent, WorkerId, Zone,
 };
 
 pub(crate) const SERVER: &str = "https://gitlab.example.com";
@@ -239,6 +239,20 @@ impl TestBench {
     pub(crate) fn report(&mut self, worker: &WorkerId, report: Report) -> Vec<Command> {
         let event = WorkerEvent::Report(Box::new(report));
         self.step(vec![Event::Worker { worker: worker.clone(), event }])
+    }
+
+    /// A bench whose runner has launched three workers for three jobs, none of which anybody can reach.
+    pub(crate) fn with_three_out_of_reach() -> Self {
+        let mut bench = Self::with(vec![RunnerSettings { max_workers: 3, ..runner() }]);
+        let launch = launches(&bench.queue(&[1, 2, 3])).remove(0);
+        let workers = bench.grant(&launch);
+        bench.list();
+        for worker in workers {
+            let failure =
+                ConnectionFailure::Unreachable("cannot connect to 172.31.0.9:22: No route to host".to_owned());
+            bench.step(vec![Event::Worker { worker, event: WorkerEvent::Disconnected(failure) }]);
+        }
+        bench
     }
 
     /// As many workers as jobs, launched, listed and serving without a job.

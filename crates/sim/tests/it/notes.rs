@@ -1,8 +1,7 @@
 //! What the log is told: a line for each step of a worker's life, once, with its ids.
 
 use runner_fleet_engine::{
-    Event, HeldBack, JobId, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Note, NoteLevel, Report,
-    RunnerSettings, WorkerEvent, WorkerId,
+    Event, HeldBack, JobId, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Note, NoteLevel, Report, WorkerId,
 };
 
 use super::bench::{TestBench, launches, runner, serving, taken_back};
@@ -136,15 +135,7 @@ fn a_shortage_is_told_when_it_begins_and_when_it_is_over() {
 
 #[test]
 fn failed_boots_are_a_warning_each_and_the_breaker_one() {
-    let mut bench = TestBench::with(vec![RunnerSettings { max_workers: 3, ..runner() }]);
-    let launch = launches(&bench.queue(&[1, 2, 3])).remove(0);
-    let workers = bench.grant(&launch);
-    bench.list();
-    for worker in &workers {
-        let said = "cannot connect to 172.31.0.9:22: No route to host".to_owned();
-        let failure = runner_fleet_engine::ConnectionFailure::Unreachable(said);
-        bench.step(vec![Event::Worker { worker: worker.clone(), event: WorkerEvent::Disconnected(failure) }]);
-    }
+    let mut bench = TestBench::with_three_out_of_reach();
     let mut warnings: Vec<Note> = Vec::new();
     for _ in 0..60 {
         bench.pass(10);

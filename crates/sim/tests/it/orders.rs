@@ -32,16 +32,7 @@ fn held_back(bench: &TestBench) -> Option<HeldBack> {
 
 /// Boots as many workers as the runner asks for, none of which anybody can reach, until the breaker is open.
 fn broken_network() -> TestBench {
-    let mut bench = TestBench::with(vec![RunnerSettings { max_workers: 3, ..runner() }]);
-    let launch = launches(&bench.queue(&[1, 2, 3])).remove(0);
-    let workers = bench.grant(&launch);
-    bench.list();
-    for worker in &workers {
-        let said = "cannot connect to 172.31.0.9:22: No route to host".to_owned();
-        let failure = runner_fleet_engine::ConnectionFailure::Unreachable(said);
-        let event = WorkerEvent::Disconnected(failure);
-        bench.step(vec![Event::Worker { worker: worker.clone(), event }]);
-    }
+    let mut bench = TestBench::with_three_out_of_reach();
     bench.pass(301);
     bench.list();
     bench.queue(&[1, 2, 3]);

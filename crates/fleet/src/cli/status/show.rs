@@ -2,15 +2,14 @@
 
 use std::io::Write;
 
-use comfy_table::Color;
 use jiff::Timestamp;
 
-use runner_fleet_engine::snapshot::{RunnerSnapshot, WorkerState};
+use runner_fleet_engine::snapshot::RunnerSnapshot;
 use runner_fleet_engine::{FleetSnapshot, Knowledge, TokenEnd};
 
 use super::super::CliError;
 use super::super::fit::{Field, Fit, FitTable};
-use super::super::output::{brief, write_table};
+use super::super::output::{brief, color_of, write_table};
 use super::View;
 use super::groups::groups;
 
@@ -124,7 +123,7 @@ fn workers(snapshot: &FleetSnapshot, view: View, out: &mut dyn Write) -> Result<
         table.add([
             (&worker.id).into(),
             (&worker.runner).into(),
-            state(worker.state),
+            Field::colored(worker.state.as_str(), color_of(worker.state)),
             worker.jobs.into(),
             brief(Some(worker.age)).into(),
             brief(worker.idle).into(),
@@ -139,18 +138,6 @@ fn workers(snapshot: &FleetSnapshot, view: View, out: &mut dyn Write) -> Result<
     write_table(out, &table.laid_out(view.style, view.wide))?;
     writeln!(out, "\n{}", cost(snapshot))?;
     Ok(())
-}
-
-/// A worker's state in its colour.
-fn state(state: WorkerState) -> Field {
-    let color = match state {
-        WorkerState::Booting => Color::Yellow,
-        WorkerState::Idle => Color::Green,
-        WorkerState::Busy => Color::Blue,
-        WorkerState::Draining | WorkerState::Terminating => Color::Magenta,
-        WorkerState::Unreachable => Color::Red,
-    };
-    Field::colored(state.as_str(), color)
 }
 
 /// What the workers cost; what is not known is not left out of the sum in silence.
@@ -266,7 +253,7 @@ fn stale(of: &str, known: &Knowledge) -> Option<String> {
 mod tests {
     use super::*;
     use crate::cli::output::OutputStyle;
-    use runner_fleet_engine::snapshot::{Costs, JobSnapshot, WorkerSnapshot};
+    use runner_fleet_engine::snapshot::{Costs, JobSnapshot, WorkerSnapshot, WorkerState};
     use runner_fleet_engine::{
         Engine, Explained, HeldBack, InstanceType, JobId, JobReason, Market, ProjectId, RunnerName, Trouble,
         TroubleClass, WorkerId, WorkerReason, Zone,
