@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use runner_fleet_engine::trouble::said_by_system;
+use runner_fleet_engine::failure::said_by_system;
 
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]

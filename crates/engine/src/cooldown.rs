@@ -43,12 +43,12 @@ struct Closed {
     times: u32,
     probe: Option<LaunchToken>,
     /// What closed it last, and when that was.
-    failure: Failure,
+    refusal: Refusal,
 }
 
 /// Why an offering was not given the last time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Failure {
+struct Refusal {
     at: Timestamp,
     /// Nobody can get it there, now or soon.
     unsupported: bool,
@@ -114,15 +114,15 @@ impl Cooldowns {
             LaunchErrorClass::Slow | LaunchErrorClass::Denied | LaunchErrorClass::Invalid => return,
         };
         let unsupported = class == LaunchErrorClass::Unsupported;
-        self.close_key(key, pace, Failure { at: now, unsupported, said: said.to_owned() });
+        self.close_key(key, pace, Refusal { at: now, unsupported, said: said.to_owned() });
     }
 
-    fn close_key(&mut self, key: Key, pace: Doubling, failure: Failure) {
-        let now = failure.at;
+    fn close_key(&mut self, key: Key, pace: Doubling, refusal: Refusal) {
+        let now = refusal.at;
         let closed =
-            self.0.entry(key).or_insert_with(|| Closed { until: now, times: 0, probe: None, failure: failure.clone() });
-        closed.failure = failure;
-        // Several errors of one call are one failure: what is closed already is not closed for longer.
+            self.0.entry(key).or_insert_with(|| Closed { until: now, times: 0, probe: None, refusal: refusal.clone() });
+        closed.refusal = refusal;
+        // Several errors of one call are one refusal: what is closed already is not closed for longer.
         if closed.until > now {
             closed.probe = None;
             return;
@@ -135,8 +135,8 @@ impl Cooldowns {
     /// EC2 takes capacity back from where this worker runs, or may soon: the same as being given none there.
     pub(crate) fn close_where(&mut self, instance: &Instance, said: &str, now: Timestamp) {
         let Instance { market, instance_type, zone, .. } = instance;
-        let failure = Failure { at: now, unsupported: false, said: said.to_owned() };
-        self.close_key(Key::Offering(*market, instance_type.clone(), zone.clone()), CAPACITY, failure);
+        let refusal = Refusal { at: now, unsupported: false, said: said.to_owned() };
+        self.close_key(Key::Offering(*market, instance_type.clone(), zone.clone()), CAPACITY, refusal);
     }
 
     /// A launch that asks for these offerings is on its way: what of them is closed is being probed by it.
@@ -167,8 +167,8 @@ impl Cooldowns {
             if closed.iter().any(|closed| closed.probe.is_some()) {
                 return None;
             }
-            if closed.iter().all(|closed| !closed.failure.unsupported) {
-                tried.extend(closed.iter().map(|closed| closed.failure.at).max().map(|at| (at, offering)));
+            if closed.iter().all(|closed| !closed.refusal.unsupported) {
+                tried.extend(closed.iter().map(|closed| closed.refusal.at).max().map(|at| (at, offering)));
             }
         }
         let last = tried.iter().map(|(at, _)| *at).max()?;
@@ -177,8 +177,8 @@ impl Cooldowns {
 
     /// What EC2 said when it gave none of these the last time.
     pub(crate) fn said(&self, offerings: &[Offering]) -> Option<String> {
-        let failures = offerings.iter().flat_map(keys).filter_map(|key| self.0.get(&key)).map(|closed| &closed.failure);
-        failures.max_by_key(|failure| failure.at).map(|failure| failure.said.clone())
+        let failures = offerings.iter().flat_map(keys).filter_map(|key| self.0.get(&key)).map(|closed| &closed.refusal);
+        failures.max_by_key(|refusal| refusal.at).map(|refusal| refusal.said.clone())
     }
 
     /// Whatever failed at these places, on either market, is forgotten.

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
+use super::failure::Failure;
 use super::ids::{InstanceType, JobId, LaunchToken, RunnerName, Server, WorkerId, Zone};
 use super::job::{QueueSnapshot, RunnerFacts};
 use super::offering::{LaunchPlan, Market, Offering};
 use super::prices::PriceSnapshot;
 use super::settings::Settings;
-use super::trouble::Trouble;
 use super::worker::{Instance, Report};
 
 /// An answer from the world.
@@ -24,28 +24,28 @@ pub enum Event {
         /// The section.
         runner: RunnerName,
         /// What GitLab knows about it, or why it could not be read.
-        facts: Result<RunnerFacts, Trouble>,
+        facts: Result<RunnerFacts, Failure>,
     },
     /// GitLab was asked for waiting jobs.
     Queue {
         /// The server.
         server: Server,
         /// What waits, or why nobody knows.
-        snapshot: Result<QueueSnapshot, Trouble>,
+        snapshot: Result<QueueSnapshot, Failure>,
     },
     /// The launch of a runner's workers was prepared: image resolved, launch template found or created.
     LaunchPlan {
         /// The section.
         runner: RunnerName,
         /// What a worker launched now is made of, or why none can be launched.
-        plan: Result<LaunchPlan, Trouble>,
+        plan: Result<LaunchPlan, Failure>,
     },
     /// EC2 was asked for all instances with our manager tag, the ended ones too.
     Instances {
         /// When the first page was asked for: what was launched later may be missing.
         asked_at: Timestamp,
         /// Every one, or why the listing failed; a listing of which one page failed has failed.
-        listing: Result<Vec<Instance>, Trouble>,
+        listing: Result<Vec<Instance>, Failure>,
     },
     /// EC2 answered a launch.
     Launched {
@@ -59,7 +59,7 @@ pub enum Event {
         /// Which.
         workers: Vec<WorkerId>,
         /// Why.
-        trouble: Trouble,
+        failure: Failure,
     },
     /// The connection to a worker changed, or the worker said something.
     Worker {
@@ -73,7 +73,7 @@ pub enum Event {
         /// Which worker.
         worker: WorkerId,
         /// Done (also when there was no such row), or why not.
-        outcome: Result<(), Trouble>,
+        outcome: Result<(), Failure>,
     },
     /// GitLab was asked which jobs run on a worker.
     JobsSeen {
@@ -82,7 +82,7 @@ pub enum Event {
         /// When the question was begun: a job that was taken later may be missing.
         asked_at: Timestamp,
         /// How many it shows as running there, in the projects that the api token may see; or why nobody knows.
-        jobs: Result<u32, Trouble>,
+        jobs: Result<u32, Failure>,
     },
     /// GitLab was asked to retry a job if it needs that.
     Retried {
@@ -109,9 +109,9 @@ pub enum RetryOutcome {
     /// GitLab still takes it for running: nobody has told it yet, and it finds out by itself only after an hour.
     StillRuns,
     /// GitLab forbids it: a person must act.
-    Refused(Trouble),
+    Refused(Failure),
     /// No answer, or none that settles it: it is asked again.
-    Failed(Trouble),
+    Failed(Failure),
 }
 
 /// EC2's answer to a launch. Errors describe failed offerings, not missing instances.

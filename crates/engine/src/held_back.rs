@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
+use super::failure::Failure;
 use super::prices::OverPriceCap;
-use super::trouble::Trouble;
 
 /// What holds a runner's launches back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr)]
@@ -39,17 +39,17 @@ pub enum HeldBack {
     /// Nothing is known of the runner.
     NoFacts {
         /// What GitLab answered last.
-        trouble: Trouble,
+        failure: Failure,
     },
     /// Its launches could not be prepared.
     NoLaunchPlan {
         /// What EC2 answered last.
-        trouble: Trouble,
+        failure: Failure,
     },
     /// EC2's instances are not known.
     NoListing {
         /// What EC2 answered last.
-        trouble: Trouble,
+        failure: Failure,
     },
     /// EC2 asks for patience.
     Slow {

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
+use super::failure::Failure;
 use super::ids::{JobId, ProjectId, RunnerName};
 use super::time::since;
-use super::trouble::Trouble;
 
 /// A job that waits for a runner: `pending`, and claimed by nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,23 +128,23 @@ pub enum Knowledge {
         age: Duration,
         /// The newest failure.
         #[serde(flatten)]
-        trouble: Trouble,
+        failure: Failure,
     },
     /// There has never been an answer.
     Unknown {
         /// The newest failure, or that the first answer is awaited.
         #[serde(flatten)]
-        trouble: Trouble,
+        failure: Failure,
     },
 }
 
 impl Knowledge {
-    /// Of what is asked again and again: the last good answer came at `good_at`, and `trouble` is why there is none newer.
-    pub(crate) fn of(good_at: Option<Timestamp>, trouble: Option<&Trouble>, now: Timestamp) -> Self {
-        match (good_at, trouble.cloned()) {
+    /// Of what is asked again and again: the last good answer came at `good_at`, and `failure` is why there is none newer.
+    pub(crate) fn of(good_at: Option<Timestamp>, failure: Option<&Failure>, now: Timestamp) -> Self {
+        match (good_at, failure.cloned()) {
             (_, None) => Self::Known,
-            (Some(at), Some(trouble)) => Self::Stale { age: since(now, at), trouble },
-            (None, Some(trouble)) => Self::Unknown { trouble },
+            (Some(at), Some(failure)) => Self::Stale { age: since(now, at), failure },
+            (None, Some(failure)) => Self::Unknown { failure },
         }
     }
 
@@ -154,10 +154,10 @@ impl Knowledge {
     }
 
     /// Why it is not known.
-    pub fn trouble(&self) -> Option<&Trouble> {
+    pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Known => None,
-            Self::Stale { trouble, .. } | Self::Unknown { trouble } => Some(trouble),
+            Self::Stale { failure, .. } | Self::Unknown { failure } => Some(failure),
         }
     }
 }

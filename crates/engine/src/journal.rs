@@ -96,7 +96,7 @@ impl Journal {
                 let text = format!("fence {worker}: {reason}");
                 let entry = Entry::new(DecisionKind::Fence, text).on(worker).because(reason.clone());
                 let note = on(worker, DecisionKind::Fence, format!("{worker} takes no more jobs: {reason}"));
-                let level = if reason.is_trouble() { NoteLevel::Warning } else { note.level };
+                let level = if reason.is_failure() { NoteLevel::Warning } else { note.level };
                 self.note_as(at, entry, note.at(level).because(reason.clone()));
             }
             Command::Want { worker, want: Want::Serve } => {

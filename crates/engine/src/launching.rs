@@ -10,6 +10,7 @@ use super::backoff::Doubling;
 use super::command::Launch;
 use super::cooldown::Cooldowns;
 use super::demand::{Assessment, Demand, Wanted};
+use super::failure::{Failure, FailureClass};
 use super::fleet::{Fleet, Flight};
 use super::held_back::HeldBack;
 use super::ids::RunnerName;
@@ -25,7 +26,6 @@ use super::shares::{Claim, share};
 use super::supply::Supply;
 use super::time::since;
 use super::token::TokenMint;
-use super::trouble::{Trouble, TroubleClass};
 
 /// EC2 says "slow down": seconds at first, a minute at most, because jobs wait meanwhile.
 pub(crate) const SLOW: Doubling = Doubling { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
@@ -133,7 +133,7 @@ impl Launching<'_> {
         let known = self
             .runners
             .get(&runner.name)
-            .ok_or_else(|| HeldBack::NoFacts { trouble: Trouble::awaited("GitLab's answer about the runner") })?;
+            .ok_or_else(|| HeldBack::NoFacts { failure: Failure::awaited("GitLab's answer about the runner") })?;
         self.forbidden(known)?;
         // Room that it could not use is not kept for it.
         if let Some(plan) = known.plan.known() {
@@ -163,16 +163,16 @@ impl Launching<'_> {
         {
             return Err(HeldBack::PausedInGitlab);
         }
-        if let Some(trouble) = self.ec2.trouble() {
-            return Err(HeldBack::NoListing { trouble: trouble.clone() });
+        if let Some(failure) = self.ec2.failure() {
+            return Err(HeldBack::NoListing { failure: failure.clone() });
         }
         // Facts may be old; but with a token that is refused a worker would ask in vain.
-        let refused = known.facts.failed_with(TroubleClass::TokenRefused);
-        if let Some(trouble) = refused.or_else(|| known.facts.missing()) {
-            return Err(HeldBack::NoFacts { trouble: trouble.clone() });
+        let refused = known.facts.failed_with(FailureClass::TokenRefused);
+        if let Some(failure) = refused.or_else(|| known.facts.missing()) {
+            return Err(HeldBack::NoFacts { failure: failure.clone() });
         }
-        if let Some(trouble) = known.plan.missing() {
-            return Err(HeldBack::NoLaunchPlan { trouble: trouble.clone() });
+        if let Some(failure) = known.plan.missing() {
+            return Err(HeldBack::NoLaunchPlan { failure: failure.clone() });
         }
         if let Some((elder, until)) = self.rivals.elder(self.mint, self.now) {
             return Err(HeldBack::AnotherManager { started_at: elder.started_at, until });
@@ -241,7 +241,7 @@ impl Launching<'_> {
             .runners
             .get(&runner.name)
             .and_then(|known| known.plan.known())
-            .ok_or_else(|| HeldBack::NoLaunchPlan { trouble: Trouble::awaited("the launch template") })?;
+            .ok_or_else(|| HeldBack::NoLaunchPlan { failure: Failure::awaited("the launch template") })?;
         let placement = self.place(runner, demand, &plan.places, workers);
         if placement.asks.is_empty() {
             return Err(Self::nothing_to_ask_for(&placement));

@@ -13,7 +13,7 @@
 //! the live service, the simulator and the tests all run exactly this code.
 //!
 //! Reading order: the vocabulary ([`ids`], [`offering`], [`job`], [`worker`], [`settings`]), what comes in ([`event`]),
-//! what goes out ([`command`]), why ([`reason`], [`held_back`], [`waits`], [`trouble`]; their sentences: `prose`), what
+//! what goes out ([`command`]), why ([`reason`], [`held_back`], [`waits`], [`failure`]; their sentences: `prose`), what
 //! people see ([`snapshot`]), then the decisions: `step`, `observe`, `demand`, `launching`, `retirement`, `draining`; beside
 //! them, what launches are prepared from ([`resources`]), and the [`laws`], an observer that no step may displease.
 //!
@@ -25,6 +25,7 @@ pub mod backoff;
 pub mod command;
 pub mod event;
 pub mod explained;
+pub mod failure;
 pub mod held_back;
 pub mod ids;
 pub mod job;
@@ -37,7 +38,6 @@ pub mod resources;
 pub mod settings;
 pub mod snapshot;
 pub mod text;
-pub mod trouble;
 pub mod waits;
 pub mod worker;
 
@@ -96,6 +96,7 @@ pub use event::{
     RetryOutcome, WorkerEvent,
 };
 pub use explained::{Explained, Sentence};
+pub use failure::{Failure, FailureClass};
 pub use held_back::HeldBack;
 pub use ids::{
     ConfigHash, InstanceType, JobId, KeyPairName, LaunchToken, ProjectId, RunnerName, Server, SubnetId, SystemId,
@@ -114,6 +115,5 @@ pub use schedule::{Policy, policy_at};
 pub use settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
 pub use snapshot::FleetSnapshot;
 pub use state::Engine;
-pub use trouble::{Trouble, TroubleClass};
 pub use waits::{JobReason, Mismatch, MismatchKind, WorkerReason};
 pub use worker::{EcrError, EndedBy, Health, Instance, InstanceState, Phase, Report, RunnerState, StateReason, Unfit};

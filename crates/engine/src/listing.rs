@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::failure::Failure;
 use super::fleet::Fleet;
 use super::job::Knowledge;
 use super::time::since;
-use super::trouble::Trouble;
 use super::workers::{Connection, WorkerStatus};
 
 /// Between two listings while an address, an end or the outcome of a launch is awaited. One call a fleet, whatever its
@@ -32,12 +32,12 @@ pub(crate) struct Listing {
     outstanding: bool,
     /// When the first and the newest good listing were asked for.
     good: Option<(Timestamp, Timestamp)>,
-    failure: Option<Trouble>,
+    failure: Option<Failure>,
 }
 
 impl Listing {
     /// Takes in whether a listing worked.
-    pub(crate) fn answered(&mut self, asked_at: Timestamp, failure: Option<Trouble>) {
+    pub(crate) fn answered(&mut self, asked_at: Timestamp, failure: Option<Failure>) {
         self.outstanding = false;
         if failure.is_none() {
             // An answer that was overtaken by a newer one makes nothing older.
@@ -61,19 +61,19 @@ impl Listing {
 
     /// What can be said now.
     pub(crate) fn knowledge(&self, now: Timestamp) -> Knowledge {
-        let trouble = || self.failure.clone().unwrap_or_else(|| Trouble::awaited("the first listing"));
+        let failure = || self.failure.clone().unwrap_or_else(|| Failure::awaited("the first listing"));
         match self.good {
             Some((first, last)) => {
                 let age = since(now, last);
                 if age > FRESH {
-                    Knowledge::Stale { age, trouble: trouble() }
+                    Knowledge::Stale { age, failure: failure() }
                 } else if since(last, first) < SETTLING {
-                    Knowledge::Unknown { trouble: Trouble::awaited("a second listing after the start") }
+                    Knowledge::Unknown { failure: Failure::awaited("a second listing after the start") }
                 } else {
                     Knowledge::Known
                 }
             }
-            None => Knowledge::Unknown { trouble: trouble() },
+            None => Knowledge::Unknown { failure: failure() },
         }
     }
 

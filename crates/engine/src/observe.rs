@@ -8,6 +8,7 @@ use super::attempt::Attempt;
 use super::claims::Budget;
 use super::command::{Command, Launch};
 use super::event::{Event, LaunchAnswer, LaunchErrorClass, Leftover, WorkerEvent};
+use super::failure::Failure;
 use super::ids::{LaunchToken, RunnerName, Server, WorkerId};
 use super::job::{Knowledge, QueueSnapshot};
 use super::journal::Entry;
@@ -22,7 +23,6 @@ use super::state::Engine;
 use super::step::FORGET_AGAIN;
 use super::time::{after, since};
 use super::transition::{Terminated, WorkerTransition};
-use super::trouble::Trouble;
 use super::worker::{EndedBy, Instance};
 use super::workers::Worker;
 
@@ -47,7 +47,7 @@ impl Engine {
             Event::LaunchPlan { runner, plan } => self.plan(&runner, plan),
             Event::Instances { asked_at, listing } => return self.listed(asked_at, listing),
             Event::Launched { token, answer } => self.launched(&token, &answer),
-            Event::TerminateFailed { workers, trouble } => self.terminate_failed(&workers, &trouble),
+            Event::TerminateFailed { workers, failure } => self.terminate_failed(&workers, &failure),
             Event::Worker { worker, event } => return self.worker_event(&worker, event),
             Event::Forgotten { worker, outcome } => {
                 if let Some(ended) = self.fleet.ended.get_mut(&worker) {
@@ -89,7 +89,7 @@ impl Engine {
 
     /// The forecasts learn of the jobs that a poll shows for the first time. Each counts for the runner that it is in demand
     /// for: the first in file order that may take it and has room, else the first that may take it.
-    fn learn_from(&mut self, server: &Server, snapshot: &Result<QueueSnapshot, Trouble>) {
+    fn learn_from(&mut self, server: &Server, snapshot: &Result<QueueSnapshot, Failure>) {
         let (Ok(snapshot), Some(settings), false) = (snapshot, &self.settings, self.forecasts.is_empty()) else {
             return;
         };
@@ -114,7 +114,7 @@ impl Engine {
         });
     }
 
-    fn jobs_seen(&mut self, id: &WorkerId, asked_at: Timestamp, jobs: Result<u32, Trouble>) {
+    fn jobs_seen(&mut self, id: &WorkerId, asked_at: Timestamp, jobs: Result<u32, Failure>) {
         let Some(worker) = self.fleet.workers.get_mut(id) else { return };
         let sees_all = self.settings.as_ref().is_some_and(|settings| {
             let section = settings.section(&worker.instance.runner);
@@ -124,7 +124,7 @@ impl Engine {
         worker.sighting.answered(asked_at, jobs, sees_all, self.now);
     }
 
-    fn plan(&mut self, runner: &RunnerName, plan: Result<LaunchPlan, Trouble>) {
+    fn plan(&mut self, runner: &RunnerName, plan: Result<LaunchPlan, Failure>) {
         let Some(known) = self.runners.get_mut(runner) else { return };
         let before = known.plan.known().cloned();
         known.plan.take(plan, self.now);
@@ -134,11 +134,11 @@ impl Engine {
         }
     }
 
-    fn listed(&mut self, asked_at: Timestamp, listing: Result<Vec<Instance>, Trouble>) -> Vec<Command> {
+    fn listed(&mut self, asked_at: Timestamp, listing: Result<Vec<Instance>, Failure>) -> Vec<Command> {
         let now = self.now;
         match listing {
-            Err(trouble) => {
-                self.listing.answered(asked_at, Some(trouble));
+            Err(failure) => {
+                self.listing.answered(asked_at, Some(failure));
                 Vec::new()
             }
             // A question from the future was asked before the clock was set back: nobody knows how old its answer is, and it
@@ -407,10 +407,10 @@ impl Engine {
         }
     }
 
-    fn terminate_failed(&mut self, workers: &[WorkerId], trouble: &Trouble) {
+    fn terminate_failed(&mut self, workers: &[WorkerId], failure: &Failure) {
         let names: Vec<&str> = workers.iter().map(WorkerId::as_str).collect();
         // The command is repeated until a listing shows the end; see `retirement`.
-        let text = format!("EC2 did not terminate {}: {trouble}", names.join(", "));
+        let text = format!("EC2 did not terminate {}: {failure}", names.join(", "));
         self.journal.note(self.now, Entry::new(DecisionKind::TerminateFailed, text));
     }
 }

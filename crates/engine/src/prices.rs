@@ -11,11 +11,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::failure::Failure;
 use super::ids::{InstanceType, Zone};
 use super::job::Knowledge;
 use super::offering::{Market, Offering};
 use super::time::since;
-use super::trouble::Trouble;
 
 /// Spot prices change a few times a day (EC2 User Guide, "Spot Instance pricing history"). One that could not be read again
 /// for so long says nothing any more.
@@ -31,7 +31,7 @@ pub struct PriceSnapshot {
     /// USD per hour for Linux, from the list that is built in; types that it lacks are unknown.
     pub on_demand: BTreeMap<InstanceType, f64>,
     /// USD per hour for Linux now, or why nobody knows.
-    pub spot: Result<BTreeMap<(InstanceType, Zone), f64>, Trouble>,
+    pub spot: Result<BTreeMap<(InstanceType, Zone), f64>, Failure>,
 }
 
 /// All prices that are known.
@@ -46,7 +46,7 @@ struct Region {
     spot: BTreeMap<(InstanceType, Zone), f64>,
     spot_asked_at: Option<Timestamp>,
     /// Why nothing newer is known.
-    trouble: Option<Trouble>,
+    failure: Option<Failure>,
 }
 
 /// A spot offer that costs more than it may, and the limit that says so.
@@ -88,15 +88,15 @@ impl Prices {
             Ok(spot) => {
                 known.spot = spot.into_iter().filter(|(_, price)| usable(price)).collect();
                 known.spot_asked_at = Some(asked_at);
-                known.trouble = None;
+                known.failure = None;
             }
-            Err(trouble) => known.trouble = Some(trouble),
+            Err(failure) => known.failure = Some(failure),
         }
     }
 
     /// What is known of each region's spot prices.
     pub(crate) fn knowledge(&self, now: Timestamp) -> BTreeMap<String, Knowledge> {
-        let of = |known: &Region| Knowledge::of(known.spot_asked_at, known.trouble.as_ref(), now);
+        let of = |known: &Region| Knowledge::of(known.spot_asked_at, known.failure.as_ref(), now);
         self.regions.iter().map(|(region, known)| (region.clone(), of(known))).collect()
     }
 
@@ -157,7 +157,7 @@ pub fn cost(usd_per_hour: f64, lived: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::super::explained::Sentence;
-    use super::super::trouble::TroubleClass;
+    use super::super::failure::FailureClass;
     use super::*;
     use crate::SubnetId;
 
@@ -240,7 +240,7 @@ mod tests {
             region: "eu-central-1".into(),
             asked_at: at(600),
             on_demand: BTreeMap::new(),
-            spot: Err(Trouble::new(TroubleClass::Denied, "denied")),
+            spot: Err(Failure::new(FailureClass::Denied, "denied")),
         });
         let zone = Zone::new("eu-central-1a");
         assert_eq!(known.hourly(Market::Spot, &InstanceType::new("c8g.large"), &zone, at(601)), Some(0.03));

@@ -23,8 +23,8 @@ impl Sentence for HeldBack {
             Self::Concurrent { concurrent } => format!("the workers of all runners fill concurrent = {concurrent}"),
             Self::MaxBooting { max_booting } => format!("{max_booting} workers boot already (max_booting)"),
             Self::InFlight => "a launch is on its way".into(),
-            Self::NoFacts { trouble } | Self::NoLaunchPlan { trouble } => format!("not ready to launch: {trouble}"),
-            Self::NoListing { trouble } => format!("the instances in EC2 are not known: {trouble}"),
+            Self::NoFacts { failure } | Self::NoLaunchPlan { failure } => format!("not ready to launch: {failure}"),
+            Self::NoListing { failure } => format!("the instances in EC2 are not known: {failure}"),
             Self::Slow { until } => format!("EC2 is throttling or unwell, next launch in {}", left(until)),
             Self::Refused { until, last } => format!("EC2 refused the launch ({last}), next try in {}", left(until)),
             Self::AnotherManager { started_at, until } => {
@@ -228,8 +228,8 @@ fn boot(step: &str, failure: Option<&ConnectionFailure>, age: Duration) -> Strin
 fn queue_unknown(queue: &Knowledge) -> String {
     match queue {
         Knowledge::Known => "the queue is known".into(),
-        Knowledge::Stale { age, trouble } => format!("the queue could not be read for {}: {trouble}", Brief(*age)),
-        Knowledge::Unknown { trouble } => format!("the queue is not known: {trouble}"),
+        Knowledge::Stale { age, failure } => format!("the queue could not be read for {}: {failure}", Brief(*age)),
+        Knowledge::Unknown { failure } => format!("the queue is not known: {failure}"),
     }
 }
 
@@ -237,8 +237,8 @@ impl Sentence for Mismatch {
     fn sentence(&self, _now: Timestamp) -> String {
         let name = &self.runner;
         match &self.why {
-            MismatchKind::Unknown { trouble: Some(trouble) } => format!("nothing is known of {name} yet ({trouble})"),
-            MismatchKind::Unknown { trouble: None } => {
+            MismatchKind::Unknown { failure: Some(failure) } => format!("nothing is known of {name} yet ({failure})"),
+            MismatchKind::Unknown { failure: None } => {
                 format!("nothing is known of {name} yet (it has just been configured)")
             }
             MismatchKind::PausedInGitlab => format!("{name} is paused in GitLab"),

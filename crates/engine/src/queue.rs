@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::failure::Failure;
 use super::job::{Knowledge, PendingJob, QueueSnapshot};
 use super::time::since;
-use super::trouble::Trouble;
 
 /// The last good poll, and the last failure after it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
     snapshot: Option<QueueSnapshot>,
-    failure: Option<Trouble>,
+    failure: Option<Failure>,
     /// The last time when nothing can have been waiting unseen; at first, when it was first asked about.
     certain_at: Option<Timestamp>,
 }
@@ -24,7 +24,7 @@ fn fresh_for(check_interval: Duration) -> Duration {
 
 impl Queue {
     /// Takes in an answer. A failed poll changes no job: they wait on, or they do not; nobody knows.
-    pub(crate) fn answered(&mut self, snapshot: Result<QueueSnapshot, Trouble>, now: Timestamp) {
+    pub(crate) fn answered(&mut self, snapshot: Result<QueueSnapshot, Failure>, now: Timestamp) {
         self.certain_at = self.certain_at.or(Some(now));
         match snapshot {
             Ok(snapshot) => {
@@ -34,30 +34,30 @@ impl Queue {
                 self.snapshot = Some(snapshot);
                 self.failure = None;
             }
-            Err(trouble) => self.failure = Some(trouble),
+            Err(failure) => self.failure = Some(failure),
         }
     }
 
     /// What can be said of a queue before anything is known of it.
     pub(crate) fn awaited() -> Knowledge {
-        Knowledge::Unknown { trouble: Self::first_poll() }
+        Knowledge::Unknown { failure: Self::first_poll() }
     }
 
-    fn first_poll() -> Trouble {
-        Trouble::awaited("the first poll of the queue")
+    fn first_poll() -> Failure {
+        Failure::awaited("the first poll of the queue")
     }
 
     /// What can be said of it now.
     pub(crate) fn knowledge(&self, now: Timestamp, check_interval: Duration) -> Knowledge {
-        let trouble = || self.failure.clone().unwrap_or_else(Self::first_poll);
+        let failure = || self.failure.clone().unwrap_or_else(Self::first_poll);
         match &self.snapshot {
-            None => Knowledge::Unknown { trouble: trouble() },
+            None => Knowledge::Unknown { failure: failure() },
             Some(snapshot) => {
                 let age = since(now, snapshot.as_of);
                 if age <= fresh_for(check_interval) {
                     Knowledge::Known
                 } else {
-                    Knowledge::Stale { age, trouble: trouble() }
+                    Knowledge::Stale { age, failure: failure() }
                 }
             }
         }

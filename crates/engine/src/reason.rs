@@ -230,7 +230,7 @@ impl Reason {
 
 impl DrainReason {
     /// Whether something is wrong with the worker, that a person should look at.
-    pub fn is_trouble(&self) -> bool {
+    pub fn is_failure(&self) -> bool {
         match self {
             Self::LateBoot { .. }
             | Self::RunnerFailed

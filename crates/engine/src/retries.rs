@@ -24,12 +24,12 @@ use super::attempt::Attempt;
 use super::backoff::Doubling;
 use super::command::Command;
 use super::event::RetryOutcome;
+use super::failure::FailureClass;
 use super::fleet::Fleet;
 use super::ids::{JobId, ProjectId, RunnerName, Server, WorkerId};
 use super::runner::Runner;
 use super::settings::Settings;
 use super::time::{after, since};
-use super::trouble::TroubleClass;
 use super::worker::RunnerState;
 
 /// Between two questions about a job that GitLab takes for running, or after a failure.
@@ -60,7 +60,7 @@ pub(crate) struct Retries {
     /// Jobs that are retries of ours.
     ours: BTreeMap<(Server, JobId), Timestamp>,
     /// What each runner was refused last, so that it is said once.
-    refusals: BTreeMap<RunnerName, TroubleClass>,
+    refusals: BTreeMap<RunnerName, FailureClass>,
 }
 
 impl Retries {
@@ -160,10 +160,10 @@ impl Retries {
                 ((!was_settled).then_some(text), !was_settled)
             }
             RetryOutcome::NotNeeded(_) | RetryOutcome::StillRuns | RetryOutcome::Failed(_) => (None, false),
-            RetryOutcome::Refused(trouble) => {
-                let text = format!("job {job} was lost with {worker} and cannot be retried: {trouble}");
-                let known = self.refusals.insert(runner.clone(), trouble.class);
-                ((known != Some(trouble.class)).then_some(text), false)
+            RetryOutcome::Refused(failure) => {
+                let text = format!("job {job} was lost with {worker} and cannot be retried: {failure}");
+                let known = self.refusals.insert(runner.clone(), failure.class);
+                ((known != Some(failure.class)).then_some(text), false)
             }
         }
     }

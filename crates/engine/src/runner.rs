@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::backoff::{Backoff, Doubling, Jitter};
+use super::failure::{Failure, FailureClass};
 use super::job::{Knowledge, RunnerFacts};
 use super::offering::LaunchPlan;
-use super::trouble::{Trouble, TroubleClass};
 
 /// After a launch that is refused or malformed: somebody has to change something, but perhaps just did.
 const REFUSED: Doubling = Doubling { first: Duration::from_secs(30), longest: Duration::from_secs(600) };
@@ -23,18 +23,18 @@ pub(crate) struct Answer<T> {
     /// The last good one, and when it came.
     good: Option<(Timestamp, T)>,
     /// Why there is none newer; nothing, once one was good.
-    trouble: Option<Trouble>,
+    failure: Option<Failure>,
 }
 
 impl<T> Answer<T> {
     pub(crate) fn awaited(what: &str) -> Self {
-        Self { good: None, trouble: Some(Trouble::awaited(what)) }
+        Self { good: None, failure: Some(Failure::awaited(what)) }
     }
 
-    pub(crate) fn take(&mut self, answer: Result<T, Trouble>, now: Timestamp) {
+    pub(crate) fn take(&mut self, answer: Result<T, Failure>, now: Timestamp) {
         match answer {
-            Ok(value) => *self = Self { good: Some((now, value)), trouble: None },
-            Err(trouble) => self.trouble = Some(trouble),
+            Ok(value) => *self = Self { good: Some((now, value)), failure: None },
+            Err(failure) => self.failure = Some(failure),
         }
     }
 
@@ -43,18 +43,18 @@ impl<T> Answer<T> {
     }
 
     /// Why there has never been a good one.
-    pub(crate) fn missing(&self) -> Option<&Trouble> {
-        self.trouble.as_ref().filter(|_| self.good.is_none())
+    pub(crate) fn missing(&self) -> Option<&Failure> {
+        self.failure.as_ref().filter(|_| self.good.is_none())
     }
 
     /// Why there is none newer, if that is of this class.
-    pub(crate) fn failed_with(&self, class: TroubleClass) -> Option<&Trouble> {
-        self.trouble.as_ref().filter(|trouble| trouble.class == class)
+    pub(crate) fn failed_with(&self, class: FailureClass) -> Option<&Failure> {
+        self.failure.as_ref().filter(|failure| failure.class == class)
     }
 
     /// How it stands, for people.
     pub(crate) fn knowledge(&self, now: Timestamp) -> Knowledge {
-        Knowledge::of(self.good.as_ref().map(|(at, _)| *at), self.trouble.as_ref(), now)
+        Knowledge::of(self.good.as_ref().map(|(at, _)| *at), self.failure.as_ref(), now)
     }
 }
 

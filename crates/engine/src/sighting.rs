@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::attempt::Attempt;
 use super::backoff::Doubling;
+use super::failure::Failure;
 use super::time::{after, moved, since};
-use super::trouble::Trouble;
 
 /// Between two looks that showed no job, and after one that failed.
 const LOOK_AGAIN: Duration = Duration::from_secs(5 * 60);
@@ -59,7 +59,7 @@ impl Sighting {
 
     /// Takes in how many `jobs` of this worker GitLab shows as running, by a look that was begun at `asked_at`. It
     /// `sees_all` where no project is hidden from it.
-    pub(crate) fn answered(&mut self, asked_at: Timestamp, jobs: Result<u32, Trouble>, sees_all: bool, now: Timestamp) {
+    pub(crate) fn answered(&mut self, asked_at: Timestamp, jobs: Result<u32, Failure>, sees_all: bool, now: Timestamp) {
         // A late answer of an earlier look, the same one twice, or one from before the clock was set back.
         if asked_at > now || self.newest.is_some_and(|newest| asked_at <= newest) {
             return;
@@ -101,7 +101,7 @@ impl Sighting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trouble::TroubleClass;
+    use crate::failure::FailureClass;
 
     const MINUTE: i64 = 60;
 
@@ -135,7 +135,7 @@ mod tests {
         sighting.answered(at(10), Ok(0), false, at(10));
         assert_eq!(sighting.absent_for(at(0), at(10)), None);
         let mut sighting = seen(&[(0, 0), (5, 0)]);
-        sighting.answered(at(10), Err(Trouble::new(TroubleClass::Late, "no answer")), true, at(10));
+        sighting.answered(at(10), Err(Failure::new(FailureClass::Late, "no answer")), true, at(10));
         assert_eq!(sighting.absent_for(at(0), at(10)), minutes(5), "a failure says nothing");
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::demand::Demand;
 use super::event::ConnectionFailure;
 use super::explained::Explained;
+use super::failure::Failure;
 use super::held_back::HeldBack;
 use super::ids::RunnerName;
 use super::job::Knowledge;
@@ -16,7 +17,6 @@ use super::settings::{IdleCount, RunnerSettings};
 use super::snapshot::{Costs, FleetSnapshot, RunnerSnapshot, WorkerSnapshot, WorkerState};
 use super::state::Engine;
 use super::time::{before, since};
-use super::trouble::Trouble;
 use super::waits::WorkerReason;
 use super::why;
 use super::worker::{EcrError, Health};
@@ -96,7 +96,7 @@ fn runners(engine: &Engine) -> Vec<RunnerSnapshot> {
 fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) -> RunnerSnapshot {
     let Demand { policy, queue, supply, wanted, .. } = demand;
     let known = engine.runners.get(&runner.name);
-    let awaited = || Knowledge::Unknown { trouble: Trouble::awaited("the next step") };
+    let awaited = || Knowledge::Unknown { failure: Failure::awaited("the next step") };
     let serving =
         engine.fleet.workers.values().filter(|worker| {
             worker.instance.runner == runner.name && worker.status(engine.now) == WorkerStatus::Serving

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::event::ConnectionFailure;
+use super::failure::Failure;
 use super::held_back::HeldBack;
 use super::ids::{RunnerName, WorkerId};
 use super::job::Knowledge;
 use super::reason::{DrainReason, EndReason};
-use super::trouble::Trouble;
 
 /// Why a job waits, or where else it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ pub enum MismatchKind {
     /// Nothing is known of the runner yet.
     Unknown {
         /// What GitLab answered last; absent for one that has just been configured.
-        trouble: Option<Trouble>,
+        failure: Option<Failure>,
     },
     /// It is paused in GitLab.
     PausedInGitlab,

@@ -153,8 +153,8 @@ impl<'a> Explainer<'a> {
         let mismatch = |why| Mismatch { runner: runner.name.clone(), why };
         let Some(facts) = self.facts(runner) else {
             let known = self.engine.runners.get(&runner.name);
-            let trouble = known.and_then(|known| known.facts.missing().cloned());
-            return mismatch(MismatchKind::Unknown { trouble });
+            let failure = known.and_then(|known| known.facts.missing().cloned());
+            return mismatch(MismatchKind::Unknown { failure });
         };
         let tags: Vec<String> = job.tags.difference(&facts.tags).cloned().collect();
         let out_of_scope = matches!(&facts.scope, Scope::Projects(projects) if !projects.contains(&job.project));

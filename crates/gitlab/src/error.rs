@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use runner_fleet_engine::reason::Brief;
-use runner_fleet_engine::{Trouble, TroubleClass};
+use runner_fleet_engine::{Failure, FailureClass};
 
 /// No wait that a server asks for is obeyed for longer than this.
 ///
@@ -245,21 +245,21 @@ impl GitLabError {
     }
 
     /// What kind of failure it is. One that is not asked about again for a while answers for its cause.
-    pub fn class(&self) -> TroubleClass {
+    pub fn class(&self) -> FailureClass {
         match self.kind() {
             ErrorKind::NoApiToken
             | ErrorKind::Unauthenticated(_)
             | ErrorKind::ScopeTooSmall(_)
-            | ErrorKind::Forbidden(_) => TroubleClass::Denied,
-            ErrorKind::Throttled(_) => TroubleClass::Throttled,
-            ErrorKind::ServerError { .. } => TroubleClass::ServerError,
-            ErrorKind::Unreachable(_) | ErrorKind::Untrusted(_) | ErrorKind::Cut(_) => TroubleClass::Unreachable,
-            ErrorKind::TimedOut(_) => TroubleClass::Late,
+            | ErrorKind::Forbidden(_) => FailureClass::Denied,
+            ErrorKind::Throttled(_) => FailureClass::Throttled,
+            ErrorKind::ServerError { .. } => FailureClass::ServerError,
+            ErrorKind::Unreachable(_) | ErrorKind::Untrusted(_) | ErrorKind::Cut(_) => FailureClass::Unreachable,
+            ErrorKind::TimedOut(_) => FailureClass::Late,
             ErrorKind::Setup(_) | ErrorKind::Redirected(_) | ErrorKind::ForeignPage(_) | ErrorKind::Refused { .. } => {
-                TroubleClass::Invalid
+                FailureClass::Invalid
             }
-            ErrorKind::NotFound(_) => TroubleClass::NotFound,
-            ErrorKind::TooLarge(_) | ErrorKind::Malformed(_) | ErrorKind::TooManyPages(_) => TroubleClass::Other,
+            ErrorKind::NotFound(_) => FailureClass::NotFound,
+            ErrorKind::TooLarge(_) | ErrorKind::Malformed(_) | ErrorKind::TooManyPages(_) => FailureClass::Other,
             ErrorKind::BackingOff { why, .. } => why.class(),
         }
     }
@@ -295,7 +295,7 @@ impl fmt::Display for GitLabError {
 
 impl std::error::Error for GitLabError {}
 
-impl From<GitLabError> for Trouble {
+impl From<GitLabError> for Failure {
     fn from(error: GitLabError) -> Self {
         Self::of(error.class(), &error)
     }

@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 
 use super::files::{ENABLED_UNITS, files};
 use super::spec::WorkerSpec;
-use runner_fleet_engine::{Trouble, TroubleClass};
+use runner_fleet_engine::{Failure, FailureClass};
 
 /// What EC2 takes, in bytes before base64.
 pub const USER_DATA_MAX: usize = 16 * 1024;
@@ -59,9 +59,9 @@ pub struct UserDataTooLarge {
     pub setup_script_bytes: usize,
 }
 
-impl From<UserDataTooLarge> for Trouble {
+impl From<UserDataTooLarge> for Failure {
     fn from(error: UserDataTooLarge) -> Self {
-        Self::of(TroubleClass::Invalid, &error)
+        Self::of(FailureClass::Invalid, &error)
     }
 }
 

@@ -8,7 +8,7 @@ use std::error::Error as StdError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use runner_fleet_engine::{Trouble, TroubleClass};
+use runner_fleet_engine::{Failure, FailureClass};
 use thiserror::Error;
 
 /// A message is cut after this many characters: an `UnauthorizedOperation` carries some thousand of encoded text.
@@ -108,18 +108,18 @@ impl AwsError {
     }
 
     /// What kind of failure it is.
-    pub fn class(&self) -> TroubleClass {
+    pub fn class(&self) -> FailureClass {
         match self {
             Self::Call(call) => match call.meaning {
-                Meaning::Throttled => TroubleClass::Throttled,
-                Meaning::Denied | Meaning::NoCredentials => TroubleClass::Denied,
-                Meaning::NotFound => TroubleClass::NotFound,
-                Meaning::Unanswered => TroubleClass::Unreachable,
-                Meaning::ServerFault => TroubleClass::ServerError,
-                Meaning::Invalid => TroubleClass::Invalid,
+                Meaning::Throttled => FailureClass::Throttled,
+                Meaning::Denied | Meaning::NoCredentials => FailureClass::Denied,
+                Meaning::NotFound => FailureClass::NotFound,
+                Meaning::Unanswered => FailureClass::Unreachable,
+                Meaning::ServerFault => FailureClass::ServerError,
+                Meaning::Invalid => FailureClass::Invalid,
             },
-            Self::NoRegion | Self::Unfit(_) => TroubleClass::Invalid,
-            Self::Unusable { .. } => TroubleClass::Other,
+            Self::NoRegion | Self::Unfit(_) => FailureClass::Invalid,
+            Self::Unusable { .. } => FailureClass::Other,
         }
     }
 
@@ -131,7 +131,7 @@ impl AwsError {
     }
 }
 
-impl From<AwsError> for Trouble {
+impl From<AwsError> for Failure {
     fn from(error: AwsError) -> Self {
         Self::of(error.class(), &error)
     }

@@ -7,7 +7,7 @@
 
 use super::client::Aws;
 use super::error::AwsError;
-use runner_fleet_engine::{Trouble, WorkerId};
+use runner_fleet_engine::{Failure, WorkerId};
 
 const TERMINATE: &str = "ec2:TerminateInstances";
 /// AWS advises batches; the API's own limit is 1,000, and a failed call concerns all of its ids.
@@ -21,7 +21,7 @@ pub struct TerminateFailure {
     /// Which.
     pub worker: WorkerId,
     /// A sentence.
-    pub trouble: Trouble,
+    pub failure: Failure,
 }
 
 impl Aws {
@@ -41,8 +41,8 @@ impl Aws {
                 return failures;
             };
             let (bad, good) = if attempt < ATTEMPTS { split_off_named(left, &error) } else { (left, Vec::new()) };
-            let trouble = Trouble::from(error);
-            failures.extend(bad.into_iter().map(|worker| TerminateFailure { worker, trouble: trouble.clone() }));
+            let failure = Failure::from(error);
+            failures.extend(bad.into_iter().map(|worker| TerminateFailure { worker, failure: failure.clone() }));
             if good.is_empty() {
                 return failures;
             }
@@ -92,7 +92,7 @@ mod tests {
 
         let failed: Vec<_> = failures.iter().map(|failure| failure.worker.as_str()).collect();
         assert_eq!(failed, ["i-2", "i-4"]);
-        assert!(failures[0].trouble.text.contains("do not exist"), "{failures:?}");
+        assert!(failures[0].failure.text.contains("do not exist"), "{failures:?}");
         insta::assert_snapshot!("terminate_instances", replay.wire(1));
     }
 
@@ -101,7 +101,7 @@ mod tests {
         let (aws, replay) = aws_with([Answer::ec2_error(403, "UnauthorizedOperation", "no")]);
         let failures = aws.terminate(&ids(&["i-1", "i-2"])).await;
         assert_eq!(failures.len(), 2);
-        assert!(failures[1].trouble.text.contains("ec2:TerminateInstances is denied"), "{failures:?}");
+        assert!(failures[1].failure.text.contains("ec2:TerminateInstances is denied"), "{failures:?}");
         assert_eq!(replay.bodies().len(), 1);
     }
 

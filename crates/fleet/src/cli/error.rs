@@ -1,6 +1,6 @@
 //! How a subcommand can end badly, and with which exit code.
 
-use runner_fleet_engine::trouble::chain;
+use runner_fleet_engine::failure::chain;
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;

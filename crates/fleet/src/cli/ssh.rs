@@ -14,7 +14,7 @@ use crate::live::regions::Regions;
 use crate::ssh::shell::{Shell, known_hosts_path};
 use crate::ssh::{ManagerKey, Target};
 use runner_fleet_config::{Address, Config};
-use runner_fleet_engine::trouble::chain;
+use runner_fleet_engine::failure::chain;
 use runner_fleet_engine::{Instance, RunnerName, WorkerId};
 
 use super::operate::instance_id;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use runner_fleet_engine::trouble::said_by_system;
+use runner_fleet_engine::failure::said_by_system;
 
 use super::protocol::{Answer, RELOAD_PATIENCE, RefusalKind, Request, from_line, to_line};
 

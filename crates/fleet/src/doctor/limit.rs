@@ -19,7 +19,7 @@ pub(super) async fn within_time<T>(limit: Duration, question: impl Future<Output
     ended_in_time(limit, question).await.map_err(|late| late.text)
 }
 
-pub(super) use runner_fleet_engine::trouble::chain as told;
+pub(super) use runner_fleet_engine::failure::chain as told;
 
 #[cfg(test)]
 mod tests {

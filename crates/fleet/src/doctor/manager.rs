@@ -68,8 +68,8 @@ fn judge(snapshot: &FleetSnapshot) -> Vec<Finding> {
 fn unknown(knowledge: &Knowledge) -> Option<String> {
     match knowledge {
         Knowledge::Known => None,
-        Knowledge::Stale { age, trouble } => Some(format!("last seen {} s ago: {trouble}", age.as_secs())),
-        Knowledge::Unknown { trouble } => Some(format!("not known: {trouble}")),
+        Knowledge::Stale { age, failure } => Some(format!("last seen {} s ago: {failure}", age.as_secs())),
+        Knowledge::Unknown { failure } => Some(format!("not known: {failure}")),
     }
 }
 

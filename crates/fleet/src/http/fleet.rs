@@ -38,7 +38,7 @@ impl Collector for FleetCollector {
         jobs_waiting(&mut encoder, &snapshot)?;
         token_ends(&mut encoder, &snapshot)?;
         held_back(&mut encoder, &snapshot)?;
-        troubles(&mut encoder, &snapshot)?;
+        failures(&mut encoder, &snapshot)?;
         whole(&mut encoder, &snapshot)?;
         totals(&mut encoder, &snapshot)
     }
@@ -130,13 +130,13 @@ fn held_back(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> f
 }
 
 /// What is unknown or old, with the class of what failed last.
-fn troubles(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
+fn failures(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
     let help = "1 for what could not be read lately, by the class of the last failure";
-    let mut family = encoder.encode_descriptor("trouble", help, None, MetricType::Gauge)?;
-    let mut tell = |of: &str, name: &str, known: &Knowledge| match known.trouble() {
+    let mut family = encoder.encode_descriptor("failure", help, None, MetricType::Gauge)?;
+    let mut tell = |of: &str, name: &str, known: &Knowledge| match known.failure() {
         None => Ok(()),
-        Some(trouble) => {
-            let labels = [("of", of), ("name", name), ("class", trouble.class.as_str())];
+        Some(failure) => {
+            let labels = [("of", of), ("name", name), ("class", failure.class.as_str())];
             ConstGauge::new(1_u64).encode(family.encode_family(&labels)?)
         }
     };

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
-use runner_fleet_engine::{FleetSnapshot, Knowledge, TroubleClass};
+use runner_fleet_engine::{FailureClass, FleetSnapshot, Knowledge};
 
 /// The loop steps every second: after 30 missed ones it hangs.
 const ALIVE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
@@ -119,22 +119,22 @@ fn unready(snapshot: &FleetSnapshot, now: Timestamp) -> Vec<String> {
     }
     match &snapshot.ec2 {
         Knowledge::Known => {}
-        Knowledge::Stale { age, trouble } => {
-            lines.push(format!("EC2 was last listed {} s ago: {trouble}\n", age.as_secs()));
+        Knowledge::Stale { age, failure } => {
+            lines.push(format!("EC2 was last listed {} s ago: {failure}\n", age.as_secs()));
         }
-        Knowledge::Unknown { trouble } => lines.push(format!("EC2 was never listed: {trouble}\n")),
+        Knowledge::Unknown { failure } => lines.push(format!("EC2 was never listed: {failure}\n")),
     }
     for runner in &snapshot.runners {
-        if let Some(trouble) = runner.facts.trouble().filter(|trouble| trouble.class == TroubleClass::TokenRefused) {
-            lines.push(format!("{} cannot ask for jobs: {trouble}\n", runner.name));
+        if let Some(failure) = runner.facts.failure().filter(|failure| failure.class == FailureClass::TokenRefused) {
+            lines.push(format!("{} cannot ask for jobs: {failure}\n", runner.name));
         }
         match &runner.queue {
             Knowledge::Known => {}
-            Knowledge::Stale { age, trouble } => {
-                lines.push(format!("the queue of {} was last seen {} s ago: {trouble}\n", runner.name, age.as_secs()));
+            Knowledge::Stale { age, failure } => {
+                lines.push(format!("the queue of {} was last seen {} s ago: {failure}\n", runner.name, age.as_secs()));
             }
-            Knowledge::Unknown { trouble } => {
-                lines.push(format!("the queue of {} was never seen: {trouble}\n", runner.name));
+            Knowledge::Unknown { failure } => {
+                lines.push(format!("the queue of {} was never seen: {failure}\n", runner.name));
             }
         }
     }
@@ -153,8 +153,8 @@ mod tests {
         Decision, DecisionKind, JobSnapshot, RunnerSnapshot, WorkerSnapshot, WorkerState,
     };
     use runner_fleet_engine::{
-        EcrError, Engine, Explained, HeldBack, InstanceType, JobId, JobReason, Market, ProjectId, RunnerName, Trouble,
-        TroubleClass, WorkerId, WorkerReason, Zone,
+        EcrError, Engine, Explained, Failure, FailureClass, HeldBack, InstanceType, JobId, JobReason, Market,
+        ProjectId, RunnerName, WorkerId, WorkerReason, Zone,
     };
     use std::time::Duration;
 
@@ -162,9 +162,9 @@ mod tests {
     fn unready_says_what_is_not_known() {
         let start = Timestamp::UNIX_EPOCH;
         let mut snapshot = Engine::new("ci", 1, start).snapshot();
-        snapshot.ec2 = Knowledge::Unknown { trouble: Trouble::awaited("the first listing") };
+        snapshot.ec2 = Knowledge::Unknown { failure: Failure::awaited("the first listing") };
         assert_eq!(unready(&snapshot, start), ["EC2 was never listed: the first listing is awaited\n"]);
-        snapshot.ec2 = Knowledge::Stale { age: Duration::from_secs(70), trouble: denied() };
+        snapshot.ec2 = Knowledge::Stale { age: Duration::from_secs(70), failure: denied() };
         assert_eq!(unready(&snapshot, start), ["EC2 was last listed 70 s ago: denied\n"]);
         snapshot.ec2 = Knowledge::Known;
         assert!(unready(&snapshot, start).is_empty());
@@ -185,15 +185,15 @@ mod tests {
         );
     }
 
-    fn denied() -> Trouble {
-        Trouble::new(TroubleClass::Denied, "denied")
+    fn denied() -> Failure {
+        Failure::new(FailureClass::Denied, "denied")
     }
 
     /// A state with one of each thing that the page shows.
     fn full() -> FleetSnapshot {
         let now = Timestamp::UNIX_EPOCH;
         let mut snapshot = Engine::new("ci", 1, now).snapshot();
-        snapshot.ec2 = Knowledge::Stale { age: Duration::from_secs(5), trouble: denied() };
+        snapshot.ec2 = Knowledge::Stale { age: Duration::from_secs(5), failure: denied() };
         snapshot.runners.push(RunnerSnapshot {
             name: RunnerName::new("spot"),
             queue: Knowledge::Known,

@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use runner_fleet_engine::backoff::Doubling;
-use runner_fleet_engine::{Trouble, TroubleClass};
+use runner_fleet_engine::{Failure, FailureClass};
 use tracing::{debug, info, warn};
 
 /// Remembers what kind of failure was told last.
 #[derive(Debug)]
-pub(super) struct Complaint<Kind = TroubleClass> {
+pub(super) struct Complaint<Kind = FailureClass> {
     told: Option<Kind>,
 }
 
@@ -34,12 +34,12 @@ pub(super) enum Told {
 
 impl Complaint {
     /// Tells the log about this outcome of `what` if it is news: WARN for a new kind of failure, INFO for the recovery.
-    pub(super) fn about<T>(&mut self, what: &str, outcome: &Result<T, Trouble>) -> Told {
-        let told = self.take(outcome.as_ref().err().map(|trouble| trouble.class));
+    pub(super) fn about<T>(&mut self, what: &str, outcome: &Result<T, Failure>) -> Told {
+        let told = self.take(outcome.as_ref().err().map(|failure| failure.class));
         match (told, outcome) {
-            (Told::Failure, Err(trouble)) => warn!(trouble.class = %trouble.class, "{what} failed: {trouble}"),
+            (Told::Failure, Err(failure)) => warn!(failure.class = %failure.class, "{what} failed: {failure}"),
             (Told::Recovery, _) => info!("{what} works again"),
-            (_, Err(trouble)) => debug!(trouble.class = %trouble.class, "{what} still fails: {trouble}"),
+            (_, Err(failure)) => debug!(failure.class = %failure.class, "{what} still fails: {failure}"),
             (_, Ok(_)) => {}
         }
         told
@@ -98,13 +98,13 @@ mod tests {
         let mut complaint = Complaint::default();
         let outage: Vec<Told> = (0..20)
             .map(|second| {
-                let trouble = Trouble::new(TroubleClass::ServerError, format!("502, next try at {second}"));
-                complaint.about::<()>("x", &Err(trouble))
+                let failure = Failure::new(FailureClass::ServerError, format!("502, next try at {second}"));
+                complaint.about::<()>("x", &Err(failure))
             })
             .collect();
         assert_eq!(outage.iter().filter(|told| **told != Told::Nothing).count(), 1);
         assert_eq!(outage[0], Told::Failure);
-        assert_eq!(complaint.about::<()>("x", &Err(Trouble::new(TroubleClass::Denied, "403"))), Told::Failure);
+        assert_eq!(complaint.about::<()>("x", &Err(Failure::new(FailureClass::Denied, "403"))), Told::Failure);
         assert_eq!(complaint.about("x", &Ok(())), Told::Recovery);
         assert_eq!(complaint.about("x", &Ok(())), Told::Nothing);
     }

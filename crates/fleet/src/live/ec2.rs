@@ -13,8 +13,8 @@ use tracing::{debug, warn};
 use crate::aws::AddressKind;
 use runner_fleet_config::Address;
 use runner_fleet_engine::{
-    Event, Instance, Launch, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, RunnerName, Termination, Trouble,
-    TroubleClass, WorkerId,
+    Event, Failure, FailureClass, Instance, Launch, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, RunnerName,
+    Termination, WorkerId,
 };
 
 use super::births::Births;
@@ -82,7 +82,7 @@ impl Ec2 {
         self.tell(Event::Instances { asked_at, listing }).await;
     }
 
-    async fn list_all(&self, with_health: bool) -> Result<Vec<Instance>, Trouble> {
+    async fn list_all(&self, with_health: bool) -> Result<Vec<Instance>, Failure> {
         let setup = Arc::clone(&self.setup.borrow());
         let mut all = Vec::new();
         let mut homes = BTreeMap::new();
@@ -140,25 +140,25 @@ impl Ec2 {
             };
             let Some(aws) = aws else {
                 let why = "their region is not known; they are looked for again with the next listing";
-                self.not_terminated(workers, Trouble::new(TroubleClass::NotFound, why)).await;
+                self.not_terminated(workers, Failure::new(FailureClass::NotFound, why)).await;
                 continue;
             };
             match timeout(TERMINATE_MAX, aws.terminate(&workers)).await {
                 Ok(failures) => {
                     for failure in failures {
-                        self.not_terminated(vec![failure.worker], failure.trouble).await;
+                        self.not_terminated(vec![failure.worker], failure.failure).await;
                     }
                 }
-                Err(_) => self.not_terminated(workers, Trouble::late(TERMINATE_MAX)).await,
+                Err(_) => self.not_terminated(workers, Failure::late(TERMINATE_MAX)).await,
             }
         }
     }
 
-    async fn not_terminated(&self, workers: Vec<WorkerId>, trouble: Trouble) {
+    async fn not_terminated(&self, workers: Vec<WorkerId>, failure: Failure) {
         for worker in &workers {
-            warn!(worker.id = %worker, trouble.class = %trouble.class, "cannot terminate {worker}: {trouble}");
+            warn!(worker.id = %worker, failure.class = %failure.class, "cannot terminate {worker}: {failure}");
         }
-        self.tell(Event::TerminateFailed { workers, trouble }).await;
+        self.tell(Event::TerminateFailed { workers, failure }).await;
     }
 
     /// The loop may have ended: then nobody needs to know.
@@ -172,7 +172,7 @@ pub(super) async fn list_regions(
     setup: &Setup,
     regions: &Regions,
     with_health: bool,
-) -> Result<Vec<(String, Vec<Instance>)>, Trouble> {
+) -> Result<Vec<(String, Vec<Instance>)>, Failure> {
     let addresses = |name: &RunnerName| match setup.runner(name).map(|setup| setup.runner.fleet.address) {
         Some(Address::Public) => AddressKind::Public,
         Some(Address::Private) | None => AddressKind::Private,
@@ -180,7 +180,7 @@ pub(super) async fn list_regions(
     let regions = regions.all().await;
     let answers = join_all(regions.iter().map(|aws| aws.instances(setup.manager(), &addresses, with_health))).await;
     let by_region = regions.iter().zip(answers);
-    by_region.map(|(aws, answer)| Ok((aws.region().to_owned(), answer.map_err(Trouble::from)?))).collect()
+    by_region.map(|(aws, answer)| Ok((aws.region().to_owned(), answer.map_err(Failure::from)?))).collect()
 }
 
 /// How many homes of ended workers are kept before they are dropped: a few MB.
@@ -201,7 +201,7 @@ fn unanswered() -> LaunchAnswer {
         offering: None,
         class: LaunchErrorClass::Slow,
         code: "TimedOut".into(),
-        message: Trouble::late(LAUNCH_MAX).text,
+        message: Failure::late(LAUNCH_MAX).text,
     };
     LaunchAnswer { launched: Vec::new(), errors: vec![error], leftover: Leftover::Possible }
 }

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use runner_fleet_engine::{
-    Brief, Event, ProjectId, RunnerFacts, RunnerName, Scope, SystemId, TokenEnd, TokenKind, Trouble, TroubleClass,
+    Brief, Event, Failure, FailureClass, ProjectId, RunnerFacts, RunnerName, Scope, SystemId, TokenEnd, TokenKind,
 };
 use runner_fleet_gitlab::{Discovered, GitLabError};
 
@@ -67,9 +67,9 @@ pub(super) async fn run(
                     notes = discovered.notes;
                 }
                 findings.send_if_modified(|findings| findings.insert(name.clone(), found.clone()) != Some(found));
-                (discovered.facts.map_err(Trouble::from), EVERY)
+                (discovered.facts.map_err(Failure::from), EVERY)
             }
-            Err(trouble) => (Err(trouble), pauses.next()),
+            Err(failure) => (Err(failure), pauses.next()),
         };
         if events.send(Event::Runner { runner: name.clone(), facts }).await.is_err() {
             return;
@@ -90,10 +90,10 @@ impl Found {
 }
 
 /// Looks at one runner once.
-pub(super) async fn once(setup: &RunnerSetup, manager: &SystemId) -> (Option<Found>, Result<RunnerFacts, Trouble>) {
+pub(super) async fn once(setup: &RunnerSetup, manager: &SystemId) -> (Option<Found>, Result<RunnerFacts, Failure>) {
     match look_in_time(setup, manager).await {
-        Ok(Asked { id, discovered }) => (Some(Found::of(id, &discovered)), discovered.facts.map_err(Trouble::from)),
-        Err(trouble) => (None, Err(trouble)),
+        Ok(Asked { id, discovered }) => (Some(Found::of(id, &discovered)), discovered.facts.map_err(Failure::from)),
+        Err(failure) => (None, Err(failure)),
     }
 }
 
@@ -113,11 +113,11 @@ fn warn_of_token_end(name: &RunnerName, discovered: &Discovered, warned: &mut Op
     }
 }
 
-async fn look_in_time(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, Trouble> {
+async fn look_in_time(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, Failure> {
     in_time(DISCOVERY_MAX, ask(setup, manager)).await
 }
 
-async fn ask(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, Trouble> {
+async fn ask(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, Failure> {
     let verified = setup.gitlab.verify(&setup.token, manager).await.map_err(of_the_token)?;
     let token = verified.expires_at.map(|at| TokenEnd { at, token: TokenKind::Token });
     if setup.api_token.is_none() {
@@ -129,10 +129,10 @@ async fn ask(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, Trouble> 
 }
 
 /// That GitLab does not know the runner's own token is worse than that it denies something.
-fn of_the_token(error: GitLabError) -> Trouble {
+fn of_the_token(error: GitLabError) -> Failure {
     let is_refused = error.is_denied();
-    let trouble = Trouble::from(error);
-    if is_refused { Trouble { class: TroubleClass::TokenRefused, ..trouble } } else { trouble }
+    let failure = Failure::from(error);
+    if is_refused { Failure { class: FailureClass::TokenRefused, ..failure } } else { failure }
 }
 
 /// When the api token ends, if GitLab tells; older servers do not, and nothing depends on it.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tracing::info;
 
 use crate::ssh::ManagerKey;
-use runner_fleet_engine::{Event, LaunchPlan, RunnerName, Trouble};
+use runner_fleet_engine::{Event, Failure, LaunchPlan, RunnerName};
 
 use super::clock::Clock;
 use super::complaint::{Complaint, Pauses};
@@ -57,7 +57,7 @@ pub(super) async fn run(
                 collecting.about(&format!("deleting what launches for {name} needed formerly"), &tidied);
                 tidied
             }
-            Err(trouble) => Err(trouble.clone()),
+            Err(failure) => Err(failure.clone()),
         };
         if outcome.is_err() {
             clock.sleep(pauses.next()).await;
@@ -71,7 +71,7 @@ pub(super) async fn run(
     }
 }
 
-async fn prepare(setup: &Setup, runner: &RunnerSetup, key: &ManagerKey) -> Result<LaunchPlan, Trouble> {
+async fn prepare(setup: &Setup, runner: &RunnerSetup, key: &ManagerKey) -> Result<LaunchPlan, Failure> {
     let spec = worker_spec::launch_spec(&setup.config, &runner.runner, key)?;
     in_time(PREPARE_MAX, runner.aws.plan(&spec)).await
 }
@@ -82,7 +82,7 @@ async fn collect_garbage(
     key: &ManagerKey,
     plan: &LaunchPlan,
     configured: &BTreeSet<RunnerName>,
-) -> Result<usize, Trouble> {
+) -> Result<usize, Failure> {
     let spec = worker_spec::launch_spec(&setup.config, &runner.runner, key)?;
     in_time(PREPARE_MAX, runner.aws.collect_garbage(&spec, &plan.template, configured)).await
 }

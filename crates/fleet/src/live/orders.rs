@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use runner_fleet_engine::{Orders, Trouble, TroubleClass};
+use runner_fleet_engine::{Failure, FailureClass, Orders};
 
 use super::complaint::Complaint;
 
@@ -59,7 +59,7 @@ pub async fn keep(state_dir: PathBuf, mut orders: watch::Receiver<Orders>) {
         let (dir, present) = (state_dir.clone(), orders.borrow_and_update().clone());
         let written = tokio::task::spawn_blocking(move || write(&dir, present)).await;
         let outcome = written.unwrap_or_else(|error| Err(io::Error::other(error)));
-        let outcome = outcome.map_err(|error| Trouble::new(TroubleClass::Other, error.to_string()));
+        let outcome = outcome.map_err(|error| Failure::new(FailureClass::Other, error.to_string()));
         complaint.about("keeping pauses and drains for the next start", &outcome);
     }
 }

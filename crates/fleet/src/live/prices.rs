@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::aws::{Aws, on_demand};
-use runner_fleet_engine::{Event, InstanceType, Market, PriceSnapshot, Trouble, Zone};
+use runner_fleet_engine::{Event, Failure, InstanceType, Market, PriceSnapshot, Zone};
 
 use super::clock::Clock;
 use super::complaint::Complaint;
@@ -48,7 +48,7 @@ pub(super) fn by_region(runners: &[Arc<RunnerSetup>]) -> Vec<Types> {
 }
 
 impl Types {
-    async fn spot_prices(&self, now: Timestamp) -> Result<BTreeMap<(InstanceType, Zone), f64>, Trouble> {
+    async fn spot_prices(&self, now: Timestamp) -> Result<BTreeMap<(InstanceType, Zone), f64>, Failure> {
         if self.spot.is_empty() {
             return Ok(BTreeMap::new());
         }

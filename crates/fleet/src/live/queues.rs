@@ -8,8 +8,8 @@ use futures::future::join_all;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use runner_fleet_engine::trouble::chain;
-use runner_fleet_engine::{Event, JobId, PendingJob, ProjectId, QueueSnapshot, RunnerName, Server, Trouble};
+use runner_fleet_engine::failure::chain;
+use runner_fleet_engine::{Event, Failure, JobId, PendingJob, ProjectId, QueueSnapshot, RunnerName, Server};
 use runner_fleet_gitlab::{QueueReader, QueueScope, RunnerInQueue};
 
 use super::clock::Clock;
@@ -56,7 +56,7 @@ pub(super) async fn once(
     every: Duration,
     patience: Duration,
     clock: Clock,
-) -> Option<Result<QueueSnapshot, Trouble>> {
+) -> Option<Result<QueueSnapshot, Failure>> {
     let mut views = views(runners, findings);
     let began = clock.now();
     loop {
@@ -65,7 +65,7 @@ pub(super) async fn once(
         let looked_for = Duration::try_from(clock.now().duration_since(began)).unwrap_or_default();
         let is_final = match &merged {
             Ok(snapshot) => snapshot.complete,
-            Err(trouble) => !trouble.class.may_heal(),
+            Err(failure) => !failure.class.may_heal(),
         };
         if is_final || looked_for >= patience {
             return Some(merged);
@@ -112,7 +112,7 @@ fn views(runners: &[Arc<RunnerSetup>], findings: &watch::Receiver<Findings>) -> 
 
 impl TokensView {
     /// `None` until GitLab has told where to look.
-    async fn poll(&mut self, clock: Clock) -> Option<Result<QueueSnapshot, Trouble>> {
+    async fn poll(&mut self, clock: Clock) -> Option<Result<QueueSnapshot, Failure>> {
         if self.is_first || self.findings.has_changed().unwrap_or(false) {
             let scope = scope(&self.runners, &self.findings.borrow_and_update());
             self.reader.set_scope(scope);
@@ -162,18 +162,18 @@ fn scope(runners: &[RunnerName], findings: &Findings) -> QueueScope {
 
 /// All views as one. A view that failed makes the poll incomplete; when all failed, so has the poll. `None`: nobody has
 /// looked yet.
-fn merge(polls: Vec<Result<QueueSnapshot, Trouble>>) -> Option<Result<QueueSnapshot, Trouble>> {
+fn merge(polls: Vec<Result<QueueSnapshot, Failure>>) -> Option<Result<QueueSnapshot, Failure>> {
     let mut merged: Option<QueueSnapshot> = None;
-    let mut failure = None;
+    let mut last = None;
     for snapshot in polls {
         match snapshot {
-            Err(trouble) => failure = Some(trouble),
+            Err(failure) => last = Some(failure),
             Ok(snapshot) => merged = Some(merged.map_or(snapshot.clone(), |merged| both(merged, snapshot))),
         }
     }
-    match (merged, failure) {
+    match (merged, last) {
         (None, None) => None,
-        (None, Some(trouble)) => Some(Err(trouble)),
+        (None, Some(failure)) => Some(Err(failure)),
         (Some(snapshot), None) => Some(Ok(snapshot)),
         (Some(snapshot), Some(_)) => Some(Ok(QueueSnapshot { complete: false, ..snapshot })),
     }
@@ -209,8 +209,8 @@ mod tests {
     use super::*;
     use jiff::Timestamp;
 
-    fn denied() -> Trouble {
-        Trouble::new(runner_fleet_engine::TroubleClass::Denied, "denied")
+    fn denied() -> Failure {
+        Failure::new(runner_fleet_engine::FailureClass::Denied, "denied")
     }
 
     fn poll(ids: &[u64], complete: bool) -> QueueSnapshot {

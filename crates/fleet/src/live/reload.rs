@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use crate::control::{Answer, RefusalKind};
 use runner_fleet_config as config;
 use runner_fleet_config::Config;
-use runner_fleet_engine::trouble::chain;
+use runner_fleet_engine::failure::chain;
 
 use super::clock::Clock;
 use super::regions::Regions;
@@ -102,7 +102,7 @@ impl Refused {
 
 /// For the operator who asked.
 fn taken_over(path: &Path, fresh: &Setup, remarks: &[String]) -> Answer {
-    let unready = fresh.unready.iter().map(|Unready { runner, trouble }| format!("{runner} is not ready: {trouble}"));
+    let unready = fresh.unready.iter().map(|Unready { runner, failure }| format!("{runner} is not ready: {failure}"));
     let lines: Vec<String> = unready.chain(remarks.iter().cloned()).collect();
     let runners = fresh.settings.runners.len();
     let s = if runners == 1 { "" } else { "s" };
@@ -121,11 +121,11 @@ async fn read(path: &Path, current: &Setup, regions: &Regions, seed: u64) -> Res
 
 /// Tells which runners are not ready that were not so before, and which are ready now.
 fn tell(before: &[Unready], now: &[Unready]) {
-    for Unready { runner, trouble } in now {
-        if !before.iter().any(|before| before.runner == *runner && before.trouble.class == trouble.class) {
+    for Unready { runner, failure } in now {
+        if !before.iter().any(|before| before.runner == *runner && before.failure.class == failure.class) {
             warn!(
-                runner.name = %runner, trouble.class = trouble.class.as_str(),
-                "runner not ready, serving the others: {trouble}; trying again every {} s", AGAIN.as_secs()
+                runner.name = %runner, failure.class = failure.class.as_str(),
+                "runner not ready, serving the others: {failure}; trying again every {} s", AGAIN.as_secs()
             );
         }
     }

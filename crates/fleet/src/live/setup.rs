@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 
 use crate::aws::{Aws, AwsError};
 use runner_fleet_config::{Config, Found, Runner, Secret, SecretError};
-use runner_fleet_engine::trouble::chain;
-use runner_fleet_engine::{RunnerName, Settings, Trouble, TroubleClass};
+use runner_fleet_engine::failure::chain;
+use runner_fleet_engine::{Failure, FailureClass, RunnerName, Settings};
 use runner_fleet_gitlab::{GitLab, GitLabError, Options, Restriction};
 
 use super::regions::Regions;
@@ -38,7 +38,7 @@ pub struct Unready {
     /// Which.
     pub runner: RunnerName,
     /// Why.
-    pub trouble: Trouble,
+    pub failure: Failure,
 }
 
 /// One runner, ready to be acted on.
@@ -105,14 +105,14 @@ impl SetupError {
     }
 
     /// As the engine tells it.
-    fn trouble(&self) -> Trouble {
+    fn failure(&self) -> Failure {
         let class = match self {
-            Self::Secret { .. } => TroubleClass::NotFound,
+            Self::Secret { .. } => FailureClass::NotFound,
             Self::Aws { source, .. } => source.class(),
-            Self::GitLab { .. } => TroubleClass::Invalid,
-            Self::Several(errors) => errors.first().map_or(TroubleClass::Other, |error| error.trouble().class),
+            Self::GitLab { .. } => FailureClass::Invalid,
+            Self::Several(errors) => errors.first().map_or(FailureClass::Other, |error| error.failure().class),
         };
-        Trouble::new(class, format!("cannot {}", chain(self)))
+        Failure::new(class, format!("cannot {}", chain(self)))
     }
 }
 
@@ -140,7 +140,7 @@ impl Setup {
             };
             match former.and_then(|former| former.unchanged(runner)) {
                 Some(same) => runners.push(Arc::clone(same)),
-                None => unready.push(Unready { runner: runner.name.clone(), trouble: error.trouble() }),
+                None => unready.push(Unready { runner: runner.name.clone(), failure: error.failure() }),
             }
             errors.push(error);
         }
@@ -225,9 +225,9 @@ impl RunnerSetup {
     }
 
     /// Notes whether one of its tokens was refused: then there may be a new one.
-    pub(super) fn notes_refusal(&self, trouble: Option<&Trouble>) {
-        let is_refusal = |trouble: &Trouble| matches!(trouble.class, TroubleClass::Denied | TroubleClass::TokenRefused);
-        self.refused.store(trouble.is_some_and(is_refusal), Ordering::Relaxed);
+    pub(super) fn notes_refusal(&self, failure: Option<&Failure>) {
+        let is_refusal = |failure: &Failure| matches!(failure.class, FailureClass::Denied | FailureClass::TokenRefused);
+        self.refused.store(failure.is_some_and(is_refusal), Ordering::Relaxed);
     }
 
     fn has_the_tokens_of(&self, other: &Self) -> bool {

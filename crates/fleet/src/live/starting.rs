@@ -14,8 +14,8 @@ use tracing::{error, warn};
 
 use crate::control::{Answer, ControlRequest, Request};
 use runner_fleet_config::Config;
-use runner_fleet_engine::trouble::chain;
-use runner_fleet_engine::{FleetSnapshot, Knowledge, Trouble, TroubleClass};
+use runner_fleet_engine::failure::chain;
+use runner_fleet_engine::{Failure, FailureClass, FleetSnapshot, Knowledge};
 
 use super::clock::Clock;
 use super::complaint::Pauses;
@@ -125,8 +125,8 @@ impl Starting<'_> {
 
     /// What the service cannot begin without.
     fn tell(&mut self, why: &str) {
-        let trouble = Trouble::new(TroubleClass::Awaited, format!("not started yet: cannot {why}"));
-        self.publish.send_modify(|snapshot| Arc::make_mut(snapshot).ec2 = Knowledge::Unknown { trouble });
+        let failure = Failure::new(FailureClass::Awaited, format!("not started yet: cannot {why}"));
+        self.publish.send_modify(|snapshot| Arc::make_mut(snapshot).ec2 = Knowledge::Unknown { failure });
         self.alive();
     }
 
@@ -146,7 +146,7 @@ impl Starting<'_> {
         let snapshot = FleetSnapshot::clone(&self.publish.borrow());
         let answer = match (asked.request, &snapshot.ec2) {
             (Request::Status, _) => Answer::Status { snapshot: Box::new(snapshot) },
-            (_, Knowledge::Unknown { trouble }) => Answer::refused(trouble.text.clone()),
+            (_, Knowledge::Unknown { failure }) => Answer::refused(failure.text.clone()),
             (_, Knowledge::Known | Knowledge::Stale { .. }) => Answer::refused("not started yet"),
         };
         // The operator may have gone: then nobody needs the answer.

@@ -44,7 +44,7 @@ impl SystemdNotifier {
 
     /// Something that the service cannot begin without is awaited, for the reason that EC2 is unknown in this snapshot.
     pub fn before_start(&mut self, snapshot: &FleetSnapshot) {
-        let why = snapshot.ec2.trouble().map(|trouble| trouble.text.clone()).unwrap_or_default();
+        let why = snapshot.ec2.failure().map(|failure| failure.text.clone()).unwrap_or_default();
         self.tell(snapshot, why);
     }
 

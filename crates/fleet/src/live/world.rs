@@ -109,11 +109,11 @@ impl World {
                 RetryOutcome::NotNeeded(why)
             }
             Ok(Retried::StillRuns) => RetryOutcome::StillRuns,
-            Err(trouble) if trouble.class.may_heal() => RetryOutcome::Failed(trouble),
-            Err(trouble) => RetryOutcome::Refused(trouble),
+            Err(failure) if failure.class.may_heal() => RetryOutcome::Failed(failure),
+            Err(failure) => RetryOutcome::Refused(failure),
         };
         let worked = match &outcome {
-            RetryOutcome::Refused(trouble) | RetryOutcome::Failed(trouble) => Err(trouble.clone()),
+            RetryOutcome::Refused(failure) | RetryOutcome::Failed(failure) => Err(failure.clone()),
             RetryOutcome::Queued(_) | RetryOutcome::NotNeeded(_) | RetryOutcome::StillRuns => Ok(()),
         };
         // Said once: a zone that EC2 empties is not one line for each of its jobs.
@@ -206,10 +206,10 @@ fn watches(setup: &Arc<Setup>, key: &Arc<ManagerKey>, events: &mpsc::Sender<Even
     let (findings, found) = watch::channel(Findings::new());
     let manager = manager_system_id(setup.manager());
     let mut servers: BTreeMap<Server, Vec<_>> = BTreeMap::new();
-    for Unready { runner, trouble } in setup.unready.clone() {
+    for Unready { runner, failure } in setup.unready.clone() {
         let events = events.clone();
         // Nobody listens any more when the service ends.
-        tasks.spawn(async move { drop(events.send(Event::Runner { runner, facts: Err(trouble) }).await) });
+        tasks.spawn(async move { drop(events.send(Event::Runner { runner, facts: Err(failure) }).await) });
     }
     for runner in &setup.runners {
         tasks.spawn(facts::run(Arc::clone(runner), manager.clone(), findings.clone(), events.clone(), clock));

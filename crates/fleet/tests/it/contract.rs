@@ -13,8 +13,8 @@ use runner_fleet::live::metrics::LoopMetrics;
 use runner_fleet_engine::prices::Limit;
 use runner_fleet_engine::snapshot::{Decision, DecisionKind, JobSnapshot, RunnerSnapshot, WorkerSnapshot, WorkerState};
 use runner_fleet_engine::{
-    EcrError, Engine, Explained, FleetSnapshot, HeldBack, InstanceType, JobId, JobReason, Knowledge, Market, NoteKind,
-    Offering, OverPriceCap, Phase, ProjectId, RunnerName, SubnetId, TokenEnd, TokenKind, Trouble, TroubleClass,
+    EcrError, Engine, Explained, Failure, FailureClass, FleetSnapshot, HeldBack, InstanceType, JobId, JobReason,
+    Knowledge, Market, NoteKind, Offering, OverPriceCap, Phase, ProjectId, RunnerName, SubnetId, TokenEnd, TokenKind,
     WorkerId, WorkerReason, Zone,
 };
 use serde_json::Value;
@@ -62,8 +62,8 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 /// A state with one of each thing, and everything in it.
 fn full() -> FleetSnapshot {
     let mut snapshot = Engine::new("ci", 1, NOW).snapshot();
-    let trouble = Trouble::new(TroubleClass::Denied, "denied");
-    let stale = || Knowledge::Stale { age: Duration::from_secs(5), trouble: trouble.clone() };
+    let failure = Failure::new(FailureClass::Denied, "denied");
+    let stale = || Knowledge::Stale { age: Duration::from_secs(5), failure: failure.clone() };
     snapshot.ec2 = stale();
     snapshot.prices = BTreeMap::from([("eu-central-1".to_owned(), stale())]);
     snapshot.runners.push(RunnerSnapshot {

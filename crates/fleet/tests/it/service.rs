@@ -22,10 +22,10 @@ use runner_fleet::live::starting::{Starting, Wishes};
 use runner_fleet::live::systemd::SystemdNotifier;
 use runner_fleet::live::{self, Channels};
 use runner_fleet_config::Config;
-use runner_fleet_engine::trouble::chain;
+use runner_fleet_engine::failure::chain;
 use runner_fleet_engine::{
-    Command, Engine, Event, FleetSnapshot, Knowledge, Orders, RunnerName, RunnerSettings, Server, Settings, Trouble,
-    TroubleClass, WorkerId,
+    Command, Engine, Event, Failure, FailureClass, FleetSnapshot, Knowledge, Orders, RunnerName, RunnerSettings,
+    Server, Settings, WorkerId,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -251,7 +251,7 @@ async fn health_tells_a_hung_loop_and_readiness_what_is_unknown() {
     assert_eq!(later.get("/healthz").await.status, 503);
     assert_eq!(later.get("/readyz").await.body, "the loop does not step\n");
     snapshot.ec2 =
-        Knowledge::Stale { age: Duration::from_secs(90), trouble: Trouble::new(TroubleClass::Denied, "access denied") };
+        Knowledge::Stale { age: Duration::from_secs(90), failure: Failure::new(FailureClass::Denied, "access denied") };
     publish.send_replace(Arc::new(snapshot));
     assert_eq!(present.get("/readyz").await.body, "EC2 was last listed 90 s ago: access denied\n");
 }
@@ -314,7 +314,7 @@ async fn what_a_start_lacks_is_awaited_told_and_found_later() {
 
     let snapshot = waiting
         .snapshot
-        .wait_for(|snapshot| matches!(&snapshot.ec2, Knowledge::Unknown { trouble } if trouble.text.contains("token")));
+        .wait_for(|snapshot| matches!(&snapshot.ec2, Knowledge::Unknown { failure } if failure.text.contains("token")));
     let first = timeout(DEADLINE, snapshot).await.expect("nobody hears what is awaited").unwrap().at;
     let later = timeout(DEADLINE, waiting.snapshot.wait_for(|snapshot| snapshot.at > first)).await.is_ok();
     let status = waiting.ask(Request::Status).await;
@@ -335,7 +335,7 @@ async fn a_reload_mends_what_a_start_lacks_and_a_bad_file_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let (mut waiting, outcome) = Waiting::begin(folder.path(), "file:/nowhere/token");
     let told = waiting.snapshot.wait_for(
-        |snapshot| matches!(&snapshot.ec2, Knowledge::Unknown { trouble } if trouble.text.contains("nowhere")),
+        |snapshot| matches!(&snapshot.ec2, Knowledge::Unknown { failure } if failure.text.contains("nowhere")),
     );
     timeout(DEADLINE, told).await.expect("nobody hears what is awaited").unwrap();
 
@@ -454,9 +454,9 @@ async fn one_bad_runner_holds_up_no_other_and_comes_later() {
 
     let first = Setup::prepare(config(), None, &regions, 1).await.unwrap();
     assert_eq!(names(&first), ["spot"]);
-    let [Unready { runner, trouble }] = &first.unready[..] else { panic!("{:?}", first.unready) };
+    let [Unready { runner, failure }] = &first.unready[..] else { panic!("{:?}", first.unready) };
     assert_eq!(runner.as_str(), "late");
-    assert!(trouble.text.starts_with("cannot read the token of runner late: cannot read the secret file"), "{trouble}");
+    assert!(failure.text.starts_with("cannot read the token of runner late: cannot read the secret file"), "{failure}");
 
     std::fs::write(&secret, "glrt-late").unwrap();
     let second = Setup::prepare(config(), Some(&first), &regions, 1).await.unwrap();
@@ -522,7 +522,7 @@ fn good_configuration(folder: &Path, concurrent: u32) -> String {
 fn look_that_failed() -> Event {
     Event::Queue {
         server: runner_fleet_engine::Server::new("https://gitlab.example.com"),
-        snapshot: Err(Trouble::new(TroubleClass::ServerError, "GitLab sleeps")),
+        snapshot: Err(Failure::new(FailureClass::ServerError, "GitLab sleeps")),
     }
 }
 

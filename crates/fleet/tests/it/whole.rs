@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use runner_fleet::control::{self, Answer, ClientError, RefusalKind, Request};
 use runner_fleet_engine::snapshot::WorkerState;
-use runner_fleet_engine::{HeldBack, RunnerName, SystemId, TokenKind, TroubleClass, WorkerId};
+use runner_fleet_engine::{FailureClass, HeldBack, RunnerName, SystemId, TokenKind, WorkerId};
 use tracing::Level;
 
 use self::gitlab::RUNNER_TOKEN;
@@ -167,7 +167,7 @@ async fn a_token_that_was_reset_is_read_again_where_it_lies() {
     let mut service = Service::start("eu-west-2", SPEED).await;
     let is_refused = async |service: &Service| {
         let facts = service.status().await.runners.remove(0).facts;
-        facts.trouble().is_some_and(|trouble| trouble.class == TroubleClass::TokenRefused)
+        facts.failure().is_some_and(|failure| failure.class == FailureClass::TokenRefused)
     };
     service.gitlab.state().new_token = Some(NEW);
     service.reload().await; // looks at once, and not after ten minutes

@@ -96,7 +96,7 @@ async fn refusals_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_sick_server_is_a_passing_trouble() {
+async fn a_sick_server_is_a_passing_failure() {
     for answer in [
         ResponseTemplate::new(502).set_body_string(recorded!("502.html")),
         ResponseTemplate::new(503),

@@ -487,8 +487,8 @@ impl World {
         let workers: Vec<WorkerId> = all.into_iter().map(|one| one.worker).collect();
         if self.strikes(Stream::Market, |faults| faults.terminate_fails) {
             let latency = self.rng.millis(Stream::Latency, 100, 500);
-            let trouble = failures::limit_exceeded();
-            return self.answer(incarnation, latency, Event::TerminateFailed { workers, trouble });
+            let failure = failures::limit_exceeded();
+            return self.answer(incarnation, latency, Event::TerminateFailed { workers, failure });
         }
         for worker in workers {
             self.instance_ends(&worker, Ending::Terminated, Killer::Terminate);

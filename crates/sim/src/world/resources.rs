@@ -10,8 +10,8 @@ use crate::event_log::Fact;
 use crate::rng::Stream;
 use crate::scenario::Scenario;
 use runner_fleet_engine::{
-    Event, Inventory, KeyPairName, Launch, LaunchPlan, Required, ResourceAction, RunnerName, RunnerSettings,
-    TemplateName, Trouble,
+    Event, Failure, Inventory, KeyPairName, Launch, LaunchPlan, Required, ResourceAction, RunnerName, RunnerSettings,
+    TemplateName,
 };
 
 use super::agenda::Happening;
@@ -182,7 +182,7 @@ impl World {
         }
     }
 
-    fn made(&mut self, runner: &RunnerName, seen: &Inventory) -> Result<LaunchPlan, Trouble> {
+    fn made(&mut self, runner: &RunnerName, seen: &Inventory) -> Result<LaunchPlan, Failure> {
         let plan = self.scenario.plans.get(runner).cloned().ok_or_else(failures::no_such_image)?;
         let key_pair = self.key_pair();
         for action in seen.missing(Required { key_pair: &key_pair, runner, template: &plan.template }) {
@@ -211,7 +211,7 @@ impl World {
     }
 
     /// A call that changes something; one that fails may have worked.
-    fn action(&mut self, action: &ResourceAction, runner: &RunnerName) -> Result<(), Trouble> {
+    fn action(&mut self, action: &ResourceAction, runner: &RunnerName) -> Result<(), Failure> {
         self.log.calls("ec2 prepare", 1);
         let failed = self.strikes(Stream::Resources, |faults| faults.chore_fails);
         if !failed || self.rng.chance(Stream::Resources, 0.5) {

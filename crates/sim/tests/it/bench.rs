@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runner_fleet_engine::laws::Laws;
 use runner_fleet_engine::{
-    Command, ConfigHash, ConnectionFailure, EndedBy, Engine, Event, Health, Instance, InstanceState, InstanceType,
-    JobId, Launch, LaunchAnswer, LaunchPlan, LaunchedWorker, Leftover, Market, PendingJob, Phase, Place, ProjectId,
-    QueueSnapshot, Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope, Server, Settings, StateReason,
-    SubnetId, TemplateName, Trouble, TroubleClass, Want, WorkerEvent, WorkerId, Zone,
+    Command, ConfigHash, ConnectionFailure, EndedBy, Engine, Event, Failure, FailureClass, Health, Instance,
+    InstanceState, InstanceType, JobId, Launch, LaunchAnswer, LaunchPlan, LaunchedWorker, Leftover, Market, PendingJob,
+    Phase, Place, ProjectId, QueueSnapshot, Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope,
+    Server, Settings, StateReason, SubnetId, TemplateName, Want, WorkerEvent, WorkerId, Zone,
 };
 
 pub(crate) const SERVER: &str = "https://gitlab.example.com";
@@ -25,8 +25,8 @@ pub(crate) fn settings(runners: Vec<RunnerSettings>) -> Settings {
 }
 
 /// What GitLab says to a token that may not.
-pub(super) fn forbidden() -> Trouble {
-    Trouble::new(TroubleClass::Denied, "403 Forbidden")
+pub(super) fn forbidden() -> Failure {
+    Failure::new(FailureClass::Denied, "403 Forbidden")
 }
 
 /// What EC2 says of a spot instance that it has interrupted.
@@ -35,8 +35,8 @@ pub(super) fn taken_back() -> StateReason {
 }
 
 /// What a proxy says for a GitLab that is down.
-pub(super) fn bad_gateway() -> Trouble {
-    Trouble::new(TroubleClass::ServerError, "502 Bad Gateway")
+pub(super) fn bad_gateway() -> Failure {
+    Failure::new(FailureClass::ServerError, "502 Bad Gateway")
 }
 
 pub(crate) fn facts() -> RunnerFacts {

@@ -1,8 +1,8 @@
 //! Waiting jobs get workers: as many as are needed, in one launch, within every ceiling.
 
 use runner_fleet_engine::{
-    Command, Event, HeldBack, IdleCount, IdlePolicy, Launch, LaunchAnswer, LaunchError, LaunchErrorClass,
-    LaunchedWorker, Leftover, Market, Offering, RunnerName, RunnerSettings, Trouble, TroubleClass, WorkerId,
+    Command, Event, Failure, FailureClass, HeldBack, IdleCount, IdlePolicy, Launch, LaunchAnswer, LaunchError,
+    LaunchErrorClass, LaunchedWorker, Leftover, Market, Offering, RunnerName, RunnerSettings, WorkerId,
 };
 
 use super::bench::{RUNNER, TestBench, launches, runner, serving, words};
@@ -267,13 +267,13 @@ fn a_worker_given_up_that_serves_gets_its_link_back() {
 fn nothing_is_launched_for_a_token_that_is_refused() {
     let mut bench = TestBench::with(vec![runner()]);
     let facts = |class| {
-        let trouble = Trouble::new(class, "403 Forbidden");
-        Event::Runner { runner: RunnerName::new(RUNNER), facts: Err(trouble) }
+        let failure = Failure::new(class, "403 Forbidden");
+        Event::Runner { runner: RunnerName::new(RUNNER), facts: Err(failure) }
     };
-    bench.step(vec![facts(TroubleClass::TokenRefused)]);
+    bench.step(vec![facts(FailureClass::TokenRefused)]);
     assert!(launches(&bench.queue(&[1])).is_empty(), "it would ask in vain");
     let held_back = bench.engine.snapshot().runners[0].held_back.clone().map(|why| why.reason);
     assert!(matches!(held_back, Some(HeldBack::NoFacts { .. })), "{held_back:?}");
-    let commands = bench.step(vec![facts(TroubleClass::ServerError)]);
+    let commands = bench.step(vec![facts(FailureClass::ServerError)]);
     assert_eq!(launches(&commands).len(), 1, "what is known of it is old, and good enough");
 }

@@ -1,8 +1,8 @@
 //! What operators order holds until they take it back, over a restart too; and what they have mended is tried at once.
 
 use runner_fleet_engine::{
-    Event, HeldBack, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, OperatorRequest, Orders, RunnerName,
-    RunnerSettings, Trouble, TroubleClass, WorkerEvent, WorkerId,
+    Event, Failure, FailureClass, HeldBack, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, OperatorRequest,
+    Orders, RunnerName, RunnerSettings, WorkerEvent, WorkerId,
 };
 
 use super::bench::{RUNNER, TestBench, launches, runner, serving, words};
@@ -194,7 +194,7 @@ fn unknown_is_not_zero() {
     bench.queue(&[1, 2]);
     assert_eq!(waiting(&bench), (Some(2), true, 2));
     bench.pass(60);
-    let snapshot = Err(Trouble::new(TroubleClass::ServerError, "502"));
+    let snapshot = Err(Failure::new(FailureClass::ServerError, "502"));
     let server = runner_fleet_engine::Server::new(super::bench::SERVER);
     bench.step(vec![Event::Queue { server, snapshot }]);
     assert_eq!(waiting(&bench), (None, false, 2), "two waited when it was last seen");

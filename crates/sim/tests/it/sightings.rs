@@ -1,7 +1,7 @@
 //! What GitLab shows of a worker's jobs, where the worker's own word is not enough: it is silent, or busy for ever.
 
 use runner_fleet_engine::{
-    Command, DrainReason, EndReason, Event, QueueSnapshot, Report, RunnerSettings, RunnerState, Server, Trouble, Want,
+    Command, DrainReason, EndReason, Event, Failure, QueueSnapshot, Report, RunnerSettings, RunnerState, Server, Want,
     WorkerId,
 };
 
@@ -23,7 +23,7 @@ struct Scene {
     /// Projects that the token does not see.
     blind: u32,
     /// What a look shows in that minute.
-    shows: fn(u64) -> Result<u32, Trouble>,
+    shows: fn(u64) -> Result<u32, Failure>,
 }
 
 impl Watched {
@@ -80,7 +80,7 @@ impl Watched {
     }
 }
 
-fn none(_: u64) -> Result<u32, Trouble> {
+fn none(_: u64) -> Result<u32, Failure> {
     Ok(0)
 }
 

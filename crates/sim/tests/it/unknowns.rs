@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runner_fleet_engine::{
-    ConnectionFailure, Engine, Event, Health, HeldBack, InstanceState, QueueSnapshot, Report, RunnerName,
-    RunnerSettings, Server, Trouble, TroubleClass, WorkerEvent,
+    ConnectionFailure, Engine, Event, Failure, FailureClass, Health, HeldBack, InstanceState, QueueSnapshot, Report,
+    RunnerName, RunnerSettings, Server, WorkerEvent,
 };
 
 use super::bench::{RUNNER, SERVER, TestBench, bad_gateway, facts, plan, runner, serving, settings, taken_back, words};
@@ -107,7 +107,7 @@ fn an_incomplete_poll_launches_but_retires_nobody() {
 #[test]
 fn failed_listings_stop_launches_and_retirement() {
     let mut bench = TestBench::with(vec![runner()]);
-    let throttled = Trouble::new(TroubleClass::Throttled, "throttled");
+    let throttled = Failure::new(FailureClass::Throttled, "throttled");
     for _ in 0..4 {
         bench.pass(30);
         let failed = Event::Instances { asked_at: bench.now, listing: Err(throttled.clone()) };
@@ -115,7 +115,7 @@ fn failed_listings_stop_launches_and_retirement() {
     }
     assert!(words(&bench.queue(&[1, 2])).is_empty());
     let held_back = bench.engine.snapshot().runners[0].held_back.clone().unwrap().reason;
-    assert_eq!(held_back, HeldBack::NoListing { trouble: throttled });
+    assert_eq!(held_back, HeldBack::NoListing { failure: throttled });
 }
 
 #[test]

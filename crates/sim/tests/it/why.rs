@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use runner_fleet_engine::snapshot::JobState;
 use runner_fleet_engine::{
-    Event, FleetSnapshot, JobId, PendingJob, QueueSnapshot, Report, RunnerName, RunnerSettings, Server, TroubleClass,
+    Event, FailureClass, FleetSnapshot, JobId, PendingJob, QueueSnapshot, Report, RunnerName, RunnerSettings, Server,
 };
 
 use super::bench::{RUNNER, SERVER, TestBench, bad_gateway, facts, launches, runner, serving};
@@ -80,6 +80,6 @@ fn an_unknown_queue_alone_holds_nothing_back() {
     bench.step(vec![Event::Queue { server: Server::new(SERVER), snapshot: Err(bad_gateway()) }]);
     let snapshot = bench.engine.snapshot();
     assert_eq!(snapshot.runners[0].held_back, None);
-    let trouble = snapshot.runners[0].queue.trouble().unwrap();
-    assert_eq!(trouble.class, TroubleClass::ServerError);
+    let failure = snapshot.runners[0].queue.failure().unwrap();
+    assert_eq!(failure.class, FailureClass::ServerError);
 }

@@ -233,8 +233,8 @@ fn count(number: u32, of: &str) -> String {
 fn knowledge(of: &str, knowledge: &Knowledge) -> Option<String> {
     match knowledge {
         Knowledge::Known => None,
-        Knowledge::Stale { age, trouble } => Some(format!("{of} last seen {} ago: {trouble}", brief(Some(*age)))),
-        Knowledge::Unknown { trouble } => Some(format!("{of} not known: {trouble}")),
+        Knowledge::Stale { age, failure } => Some(format!("{of} last seen {} ago: {failure}", brief(Some(*age)))),
+        Knowledge::Unknown { failure } => Some(format!("{of} not known: {failure}")),
     }
 }
 
@@ -255,20 +255,20 @@ mod tests {
     use crate::cli::output::OutputStyle;
     use runner_fleet_engine::snapshot::{Costs, JobSnapshot, WorkerSnapshot, WorkerState};
     use runner_fleet_engine::{
-        Engine, Explained, HeldBack, InstanceType, JobId, JobReason, Market, ProjectId, RunnerName, Trouble,
-        TroubleClass, WorkerId, WorkerReason, Zone,
+        Engine, Explained, Failure, FailureClass, HeldBack, InstanceType, JobId, JobReason, Market, ProjectId,
+        RunnerName, WorkerId, WorkerReason, Zone,
     };
     use std::time::Duration;
 
     const IDS: [&str; 3] = ["i-0a1b2c3d4e5f60718", "i-0b1c2d3e4f5061728", "i-0c1d2e3f405162738"];
 
     /// Three workers that nobody reaches, and two jobs with the longest names that GitLab allows.
-    fn trouble() -> FleetSnapshot {
+    fn failure() -> FleetSnapshot {
         let now = Timestamp::UNIX_EPOCH;
         let mut snapshot = Engine::new("ci", 1, now).snapshot();
         snapshot.ec2 = Knowledge::Known;
         let name = RunnerName::new("graviton-spot-with-a-name-that-somebody-found-descriptive");
-        let unseen = Knowledge::Unknown { trouble: Trouble::new(TroubleClass::ServerError, "502 Bad Gateway") };
+        let unseen = Knowledge::Unknown { failure: Failure::new(FailureClass::ServerError, "502 Bad Gateway") };
         snapshot.runners.push(RunnerSnapshot {
             name: name.clone(),
             queue: unseen,
@@ -325,7 +325,7 @@ mod tests {
     fn shown(width: Option<u16>, all: bool, wide: bool) -> String {
         let mut out = Vec::new();
         let style = OutputStyle { color: false, width };
-        show(&trouble(), View { style, all, wide }, &mut out).unwrap();
+        show(&failure(), View { style, all, wide }, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

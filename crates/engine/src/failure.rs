@@ -9,9 +9,9 @@ use strum::{IntoStaticStr, VariantArray};
 
 /// A failure of the world outside, as the adapter that met it understands it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trouble {
+pub struct Failure {
     /// What kind of failure it is: stable, and equal for as long as an outage is the same one.
-    pub class: TroubleClass,
+    pub class: FailureClass,
     /// One sentence, without secrets. Two failures of one kind may differ in it.
     pub text: String,
 }
@@ -22,7 +22,7 @@ pub struct Trouble {
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-pub enum TroubleClass {
+pub enum FailureClass {
     /// Nothing has failed yet: the first answer has not come.
     Awaited,
     /// A token or a right is missing: a person must act.
@@ -45,29 +45,29 @@ pub enum TroubleClass {
     Other,
 }
 
-impl Trouble {
+impl Failure {
     /// A failure of this class; `text` is a sentence for people.
-    pub fn new(class: TroubleClass, text: impl Into<String>) -> Self {
+    pub fn new(class: FailureClass, text: impl Into<String>) -> Self {
         Self { class, text: text.into() }
     }
 
     /// An error of this class, told with its causes.
-    pub fn of(class: TroubleClass, error: &dyn Error) -> Self {
+    pub fn of(class: FailureClass, error: &dyn Error) -> Self {
         Self::new(class, chain(error))
     }
 
     /// Nothing has failed: the first answer is still to come.
     pub fn awaited(what: &str) -> Self {
-        Self::new(TroubleClass::Awaited, format!("{what} is awaited"))
+        Self::new(FailureClass::Awaited, format!("{what} is awaited"))
     }
 
     /// No answer came within this time.
     pub fn late(limit: Duration) -> Self {
-        Self::new(TroubleClass::Late, format!("no answer within {} s", limit.as_secs()))
+        Self::new(FailureClass::Late, format!("no answer within {} s", limit.as_secs()))
     }
 }
 
-impl TroubleClass {
+impl FailureClass {
     /// As in JSON.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -82,13 +82,13 @@ impl TroubleClass {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl fmt::Display for TroubleClass {
+impl fmt::Display for FailureClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_class_has_one_name() {
-        for class in TroubleClass::VARIANTS {
+        for class in FailureClass::VARIANTS {
             assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
         }
     }
