@@ -34,16 +34,16 @@ fmt: ## format the source
 SCRIPTS := git ls-files -z -- ':!*/tests/it/cases/*' | xargs -0 awk 'FNR == 1 && /^\#!.*[\/ ](ba)?sh( |$$)/ { printf "%s%c", FILENAME, 0 } { nextfile }'
 # All crates; not what stands beside them and would change the features of what they are built from.
 TESTED := --workspace --exclude runner-fleet-benches --exclude runner-fleet-fuzz
-BESIDE := --package runner-fleet-benches --package runner-fleet-fuzz
 # Most tests wait for a shell, a server or a timer more than they compute.
 export RUST_TEST_THREADS ?= $(shell echo $$((3 * $$(nproc))))
+# What Python compiled is kept, whatever the machine is set to: otherwise each start of an emulator compiles it all again.
+export PYTHONDONTWRITEBYTECODE :=
 IN_CI := [[ "$${CI:-}" == true ]]
 
 .PHONY: lint
 lint: python ## formatting, clippy, shell scripts, the unit; warnings are errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked $(TESTED) --all-targets $(DENY)
-	$(CARGO) clippy --locked $(BESIDE) --all-targets $(DENY)
+	$(CARGO) clippy --locked --workspace --all-targets $(DENY)
 	@$(SCRIPTS) | xargs -0 $(VENV)/bin/shellcheck --external-sources
 	@$(VENV)/bin/shellcheck --shell=sh crates/worker/src/files/docker-seed.sh
 	@if command -v systemd-analyze >/dev/null; then packaging/verify-unit packaging/runner-fleet.service; \
@@ -51,7 +51,8 @@ lint: python ## formatting, clippy, shell scripts, the unit; warnings are errors
 
 .PHONY: test
 test: tools ## all tests but the lab
-	$(WITH_TOOLS) $(CARGO) test --locked $(TESTED)
+	$(CARGO) test --locked $(TESTED) --no-run --message-format=json-render-diagnostics | $(WITH_TOOLS) tests/all
+	$(CARGO) test --locked $(TESTED) --doc
 
 .PHONY: tools
 tools: ## what the tests need and this machine lacks, into .lab/; needs no root

@@ -1,13 +1,13 @@
 //! The AWS room against moto, an EC2 and SSM emulator that others wrote: what we send is understood by someone else, and
 //! what comes back is read.
 //!
-//! Each test works in a region of its own of one shared emulator, which ends with the last test. If these broke, no
+//! Each test works in a region of its own of one shared emulator, which ends with this process. If these broke, no
 //! worker would be launched, found again, or ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, Weak};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -20,6 +20,7 @@ use runner_fleet_engine::{
     Arch, Health, Instance, InstanceState, InstanceType, Launch, LaunchErrorClass, LaunchPlan, LaunchReason,
     LaunchToken, Leftover, Market, RunnerName, SubnetId, TemplateName, WorkerId,
 };
+use runner_fleet_testing::tools::which;
 use secrecy::ExposeSecret;
 
 const MANAGER: &str = "it";
@@ -336,7 +337,7 @@ pub(super) struct World {
     pub(super) image: String,
     pub(super) subnets: Vec<SubnetId>,
     pub(super) group: String,
-    moto: Arc<Moto>,
+    moto: &'static Moto,
 }
 
 impl World {
@@ -477,41 +478,36 @@ fn settings(endpoint: &str, region: &str) -> SdkConfig {
         .build()
 }
 
-/// The emulator's process; killed with the last test that uses it.
+/// The emulator, which all tests share and which ends with this process: it reads a pipe that only we hold.
 struct Moto {
-    process: Child,
     endpoint: String,
+    _held: std::process::Child,
 }
 
 /// Python and all of boto are loaded first.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Moto {
-    async fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<Moto>> = Mutex::new(Weak::new());
-        let moto = {
-            let mut shared = SHARED.lock().unwrap();
-            shared.upgrade().unwrap_or_else(|| {
-                let moto = Arc::new(Self::start());
-                *shared = Arc::downgrade(&moto);
-                moto
-            })
-        };
-        moto.wait_until_it_listens().await;
-        moto
+    async fn shared() -> &'static Self {
+        static SHARED: LazyLock<Moto> = LazyLock::new(Moto::start);
+        SHARED.wait_until_it_listens().await;
+        &SHARED
     }
 
     fn start() -> Self {
         let port = free_port();
-        let process = Command::new("moto_server")
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+        assert!(
+            which("moto_server").is_some(),
+            "no EC2 emulator: `make test` installs it, or: pip install 'moto[server,ec2,ssm]'"
+        );
+        let held = Command::new("sh")
+            .args(["-c", "moto_server -H 127.0.0.1 -p \"$1\" & read -r _; kill $!", "sh", &port.to_string()])
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| {
-                panic!("cannot start the EC2 emulator: moto_server: {error}; `make test` installs it, or: pip install 'moto[server,ec2,ssm]'")
-            });
-        Self { process, endpoint: format!("http://127.0.0.1:{port}") }
+            .unwrap();
+        Self { endpoint: format!("http://127.0.0.1:{port}"), _held: held }
     }
 
     async fn wait_until_it_listens(&self) {
@@ -523,13 +519,6 @@ impl Moto {
         };
         let outcome = tokio::time::timeout(START_TIMEOUT, listens).await;
         outcome.unwrap_or_else(|_| panic!("moto_server does not listen on {address} after {START_TIMEOUT:?}"));
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

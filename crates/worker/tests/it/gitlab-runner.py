@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """gitlab-runner, as far as signals go: SIGHUP reloads, SIGQUIT ends it once the file /job is gone, SIGTERM at once, unless
 there is a file /stubborn."""
 import os, signal, sys, time
@@ -34,8 +33,8 @@ with open(root + "/runner.args.new", "w") as file:
     file.write(" ".join(sys.argv[1:]).replace(root, ""))
 os.rename(root + "/runner.args.new", root + "/runner.args")
 # Ends by itself after a minute or when the test has ended, so that nothing is left behind.
-for _ in range(3000):
-    time.sleep(0.02)
+for _ in range(1200):
+    time.sleep(0.05)
     if not os.path.isdir(root) or os.path.exists(root + "/end"):
         sys.exit(0)
     if os.path.exists(root + "/crash"):

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use runner_fleet_engine::Report;
@@ -66,6 +66,12 @@ pub(super) fn on_each_shell(spec: &WorkerSpec, test: impl Fn(&Machine)) {
     }
 }
 
+/// Python itself: not a launcher that looks for it anew with each start.
+static PYTHON: LazyLock<String> = LazyLock::new(|| {
+    let said = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+    String::from_utf8(said.stdout).unwrap().trim().to_owned()
+});
+
 impl Machine {
     fn new(spec: &WorkerSpec, shell: Vec<String>) -> Self {
         let root = tempfile::tempdir().unwrap();
@@ -95,14 +101,14 @@ impl Machine {
             let found = which(tool).unwrap_or_else(|| panic!("{tool} is not installed"));
             symlink(found, self.path("/bin").join(tool)).unwrap();
         }
-        let python = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
-        symlink(String::from_utf8(python.stdout).unwrap().trim(), self.path("/bin/python3")).unwrap();
+        symlink(&*PYTHON, self.path("/bin/python3")).unwrap();
         self.program("/bin/systemctl", include_str!("systemctl.sh"));
     }
 
     /// Puts the gitlab-runner stand-in onto the image.
     pub(super) fn with_runner(&self) -> &Self {
-        self.program("/bin/gitlab-runner", include_str!("gitlab-runner.py"));
+        // Isolated and without site packages: it is started a hundred times, and needs neither.
+        self.program("/bin/gitlab-runner", &format!("#!{} -IS\n{}", *PYTHON, include_str!("gitlab-runner.py")));
         self
     }
 
