@@ -159,7 +159,7 @@ impl CallError {
             Meaning::Denied => told_of_denial(code, &message),
             Meaning::Throttled => format!("is throttled ({code}); this passes, unless other programs keep calling EC2"),
             Meaning::NoCredentials => format!(
-                "has no credentials ({message}); give the manager's instance a profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
+                "has no credentials: give the manager's instance a profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID ({message})"
             ),
             Meaning::Unanswered => format!("got no usable answer ({message}); check the network and the endpoint"),
             Meaning::ServerFault => format!("failed on AWS's side ({code} {message}); this passes"),

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::doctor::{Diagnosis, Finding, Verdict, examine};
 use crate::live::clock::Clock;
+use runner_fleet_engine::RunnerName;
 
 use super::output::{OutputStyle, write_json};
 use super::{CliError, Global, service};
@@ -52,6 +53,9 @@ pub(super) fn run(global: &Global, args: &DoctorArgs, out: &mut dyn Write) -> Re
         write_json(out, &to_json(&diagnosis))?;
     } else {
         writeln!(out, "\n{}", summary(&diagnosis))?;
+        if let Some(first) = diagnosis.first_to_mend() {
+            writeln!(out, "{}", mend_first(first))?;
+        }
     }
     Ok(if diagnosis.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -80,15 +84,24 @@ fn summary(diagnosis: &Diagnosis) -> String {
     )
 }
 
-/// The findings as text: a heading for each runner, a line for each finding, and below it what to do.
+/// Steps go from the ground up: what failed first may be why others did.
+fn mend_first(finding: &Finding) -> String {
+    let of = finding.runner.as_ref().map_or_else(String::new, |runner| format!(" of runner {runner}"));
+    let what = finding.advice.as_ref().unwrap_or(&finding.found);
+    format!("mend first: {}{of}: {what}", finding.step.as_str())
+}
+
+/// The findings as text: a heading for each runner, a line for each finding, and below it what to do. What was told of one
+/// runner word for word is not told of its twins again.
 struct Page {
     color: bool,
     heading: Option<String>,
+    told: Vec<Finding>,
 }
 
 impl Page {
     fn new(color: bool) -> Self {
-        Self { color, heading: None }
+        Self { color, heading: None, told: Vec::new() }
     }
 
     fn tell(&mut self, finding: &Finding, out: &mut dyn Write) -> std::io::Result<()> {
@@ -100,11 +113,25 @@ impl Page {
         }
         let Finding { runner: _, step, verdict, found, advice } = finding;
         let style = if self.color { style(*verdict) } else { Style::new() };
-        writeln!(out, "  {style}{:11}{style:#}  {:15}  {found}", verdict.as_str(), step.as_str())?;
+        write!(out, "  {style}{:11}{style:#}  {:15}  ", verdict.as_str(), step.as_str())?;
+        if let Some(twin) = self.twin(finding) {
+            return writeln!(out, "as for runner {twin}");
+        }
+        writeln!(out, "{found}")?;
         if let Some(advice) = advice {
             writeln!(out, "  {:11}  {:15}  -> {advice}", "", "")?;
         }
+        self.told.push(finding.clone());
         Ok(())
+    }
+}
+
+impl Page {
+    /// The runner of which the same was told already, with what to do.
+    fn twin(&self, finding: &Finding) -> Option<&RunnerName> {
+        finding.advice.as_ref()?;
+        let is_twin = |told: &&Finding| Finding { runner: finding.runner.clone(), ..(*told).clone() } == *finding;
+        self.told.iter().find(is_twin)?.runner.as_ref()
     }
 }
 
@@ -138,6 +165,20 @@ mod tests {
     #[test]
     fn a_line_for_each_finding_and_what_to_do_below_it() {
         insta::assert_snapshot!(page(false));
+    }
+
+    #[test]
+    fn twins_are_told_once_and_what_to_mend_first() {
+        let denied = || Finding::failed(Step::SecurityGroups, "1 group; none lets TCP port 22 in", "let it in");
+        let [one, two] = ["one", "two"].map(RunnerName::new);
+        let alike = Finding::ok(Step::Image, "ami-1 is arm64");
+        let findings = [alike.clone().of(&one), denied().of(&one), alike.of(&two), denied().of(&two)];
+        let mut out = Vec::new();
+        let mut page = Page::new(false);
+        findings.iter().for_each(|finding| page.tell(finding, &mut out).unwrap());
+        let diagnosis = Diagnosis { version: 1, manager: "ci".to_owned(), findings: findings.into() };
+        let first = mend_first(diagnosis.first_to_mend().unwrap());
+        insta::assert_snapshot!(format!("{}\n{first}\n", String::from_utf8(out).unwrap()));
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Finding {
     }
 
     /// The same, about a runner.
-    pub(super) fn of(self, runner: &RunnerName) -> Self {
+    pub(crate) fn of(self, runner: &RunnerName) -> Self {
         Self { runner: Some(runner.clone()), ..self }
     }
 }
@@ -171,6 +171,11 @@ impl Diagnosis {
     /// How many findings there are of a kind.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.findings.iter().filter(|finding| finding.verdict == verdict).count()
+    }
+
+    /// The first thing that does not work: steps go from the ground up, so that it may be why others fail.
+    pub fn first_to_mend(&self) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.verdict == Verdict::Failed)
     }
 
     /// Whether something does not work.
