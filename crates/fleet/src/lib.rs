@@ -23,7 +23,7 @@
 //! - [`ssh`], [`aws`]: adapters, each behind our own words.
 //! - [`control`], [`http`]: what people and their tools ask the running service.
 //! - [`live`]: the service: ticks, wake-ups, signals; commands to calls, answers to events.
-//! - [`doctor`]: one look at the live environment, step by step.
+//! - [`doctor`], [`shadow`]: one look at the live environment, step by step; a watch beside another manager.
 //! - [`cli`]: one file per subcommand.
 //!
 //! Reading order: [`live::driver`] (the loop), [`live::world`] (what its commands become), then the room that you came
@@ -40,5 +40,6 @@ pub mod doctor;
 pub mod http;
 mod in_time;
 pub mod live;
+pub mod shadow;
 pub mod ssh;
 pub mod version;

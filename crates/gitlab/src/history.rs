@@ -44,6 +44,16 @@ pub struct PastJob {
     pub tag_list: Vec<String>,
     /// Says the project.
     pub pipeline: PastPipeline,
+    /// The runner that took it; not kept in recordings.
+    #[serde(default, skip_serializing)]
+    pub runner: Option<PastRunner>,
+}
+
+/// The part of a job's runner that is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct PastRunner {
+    /// GitLab's number of it.
+    pub id: u64,
 }
 
 /// The part of a job's pipeline that is kept.
@@ -63,7 +73,8 @@ impl PastJob {
 
 impl GitLab {
     /// The ended jobs of a project whose pipelines were created at or after `since`, newest first. `heard` is told after
-    /// every page how many there are so far. Needs an api token with scope `read_api`, role Reporter or above.
+    /// every page how many there are so far. `with_running` adds the jobs that run now, which have no end yet. Needs an api
+    /// token with scope `read_api`, role Reporter or above.
     ///
     /// # Errors
     /// A page cannot be read, also after some tries where trying again may help.
@@ -71,18 +82,13 @@ impl GitLab {
         &self,
         project: ProjectId,
         since: Timestamp,
+        with_running: bool,
         heard: &mut dyn FnMut(usize),
     ) -> Result<Vec<PastJob>, GitLabError> {
         let doing = format!("list the past jobs of project {project}");
-        let query = [
-            ("scope[]", "success"),
-            ("scope[]", "failed"),
-            ("scope[]", "canceled"),
-            ("pagination", "keyset"),
-            ("per_page", "100"),
-            ("order_by", "id"),
-            ("sort", "desc"),
-        ];
+        let scopes = ["success", "failed", "canceled"].into_iter().chain(with_running.then_some("running"));
+        let pages = [("pagination", "keyset"), ("per_page", "100"), ("order_by", "id"), ("sort", "desc")];
+        let query: Vec<(&str, &str)> = scopes.map(|scope| ("scope[]", scope)).chain(pages).collect();
         let mut next = Some(self.http().api(&["projects", &project.to_string(), "jobs"], &query));
         let mut jobs = Vec::new();
         for _ in 0..PAGES_MAX {

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use aws_sdk_ec2::types::{InstanceLifecycleType, InstanceStateName, SummaryStatus};
+use aws_sdk_ec2::types::{Filter, Instance as Record, InstanceLifecycleType, InstanceStateName, SummaryStatus};
 use jiff::Timestamp;
 
 use super::client::Aws;
@@ -69,23 +69,51 @@ impl Aws {
         manager: &str,
         addresses: &(dyn Fn(&RunnerName) -> AddressKind + Sync),
     ) -> Result<BTreeMap<WorkerId, Instance>, AwsError> {
-        let request = self
-            .ec2
-            .describe_instances()
-            .filters(tag::filter(tag::MANAGER, manager))
-            .max_results(self.instances_per_page);
-        let (mut found, mut token) = (BTreeMap::new(), None);
+        let mut found = BTreeMap::new();
+        let mut take = |record: &Record| {
+            if tag::find(record.tags(), tag::MANAGER) == Some(manager) {
+                let instance = read(record, addresses)?;
+                found.insert(instance.id.clone(), instance);
+            }
+            Ok(())
+        };
+        self.records(tag::filter(tag::MANAGER, manager), &mut take).await?;
+        Ok(found)
+    }
+
+    /// The instances of other managers: those whose tag `key` matches `pattern`, with `*` and `?` as EC2 reads them. Each
+    /// comes with the name that EC2's console shows.
+    ///
+    /// # Errors
+    /// A page failed, or an instance lacks its id, state or launch time: then nothing is known.
+    pub async fn others(&self, key: &str, pattern: &str) -> Result<Vec<(Instance, String)>, AwsError> {
+        let filter = Filter::builder().name(format!("tag:{key}")).values(pattern).build();
+        let mut found = Vec::new();
+        let mut take = |record: &Record| {
+            let name = tag::find(record.tags(), tag::NAME).unwrap_or_default().to_owned();
+            found.push((read(record, &|_| AddressKind::Private)?, name));
+            Ok(())
+        };
+        self.records(filter, &mut take).await?;
+        Ok(found)
+    }
+
+    /// All that the filter lets through, page by page; an error, also of `take`, ends it.
+    async fn records(
+        &self,
+        filter: Filter,
+        take: &mut (dyn FnMut(&Record) -> Result<(), String> + Send),
+    ) -> Result<(), AwsError> {
+        let request = self.ec2.describe_instances().filters(filter).max_results(self.instances_per_page);
+        let mut token = None;
         for _ in 0..PAGES_MAX {
             let page = request.clone().set_next_token(token).send().await.map_err(self.failed(LISTING, LIST))?;
             for record in page.reservations().iter().flat_map(|reservation| reservation.instances()) {
-                if tag::find(record.tags(), tag::MANAGER) == Some(manager) {
-                    let instance = read(record, addresses).map_err(|what| self.unusable(LISTING, LIST, what))?;
-                    found.insert(instance.id.clone(), instance);
-                }
+                take(record).map_err(|what| self.unusable(LISTING, LIST, what))?;
             }
             token = page.next_token().filter(|token| !token.is_empty()).map(ToOwned::to_owned);
             if token.is_none() {
-                return Ok(found);
+                return Ok(());
             }
         }
         Err(self.unusable(LISTING, LIST, format!("more than {PAGES_MAX} pages")))
@@ -117,10 +145,7 @@ impl Aws {
 }
 
 /// Reads one record; `Err` says what it lacks.
-fn read(
-    record: &aws_sdk_ec2::types::Instance,
-    addresses: &(dyn Fn(&RunnerName) -> AddressKind + Sync),
-) -> Result<Instance, String> {
+fn read(record: &Record, addresses: &(dyn Fn(&RunnerName) -> AddressKind + Sync)) -> Result<Instance, String> {
     let id = record.instance_id().filter(|id| !id.is_empty()).ok_or("an instance without an id")?;
     let state = record
         .state()

@@ -33,7 +33,7 @@ pub mod prices;
 pub mod quota;
 pub mod rate_limit;
 #[cfg(test)]
-mod replay;
+pub(crate) mod replay;
 pub mod resources;
 pub mod role;
 pub mod spec;

@@ -18,6 +18,7 @@ mod render;
 mod run;
 mod schema;
 mod service;
+mod shadow;
 mod shell;
 mod simulate;
 mod ssh;
@@ -136,6 +137,7 @@ enum Command {
     Schema(schema::SchemaArgs),
     Simulate(simulate::SimulateArgs),
     Record(record::RecordArgs),
+    Shadow(shadow::ShadowArgs),
     Demo(demo::DemoArgs),
     IamPolicy(iam_policy::IamPolicyArgs),
     Completions(shell::CompletionsArgs),
@@ -187,6 +189,7 @@ fn dispatch(
         Command::Render(args) => render::run(global, args, out),
         Command::Simulate(args) => simulate::run(global, args, out, err),
         Command::Record(args) => record::run(global, args, out),
+        Command::Shadow(args) => shadow::run(global, args, out),
         Command::Demo(args) => demo::run(args, out, err),
         Command::Migrate(args) => migrate::run(args, out, err).map(ExitCode::from).map_err(CliError::from),
         Command::Schema(_) => schema::run(out),

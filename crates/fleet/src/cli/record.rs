@@ -53,7 +53,7 @@ pub(super) fn run(global: &Global, args: &RecordArgs, out: &mut dyn Write) -> Re
         bar.set_message(format!("project {project}, {number} of {count}: {jobs} jobs"));
         bar.tick();
     };
-    let jobs = service::block_on(past::read(config, args.from, args.to, &mut heard))?
+    let jobs = service::block_on(past::read(config, &past::RunnerIds::Asked, args.from, args.to, &mut heard))?
         .map_err(|error| CliError::failed("read past jobs", &error))?;
     bar.finish_and_clear();
     write_whole(&args.output, &jobs)?;
@@ -62,7 +62,7 @@ pub(super) fn run(global: &Global, args: &RecordArgs, out: &mut dyn Write) -> Re
 }
 
 /// A job a line, beside its place first, so that a broken run leaves no half file under the name.
-fn write_whole(path: &Path, jobs: &[PastJob]) -> Result<(), CliError> {
+pub(super) fn write_whole(path: &Path, jobs: &[PastJob]) -> Result<(), CliError> {
     let failed = |error: &dyn std::error::Error| CliError::failed(&format!("write {}", path.display()), error);
     let lines: Result<Vec<String>, _> = jobs.iter().map(serde_json::to_string).collect();
     let text = format!("[\n{}\n]\n", lines.map_err(|error| failed(&error))?.join(",\n"));

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use crate::config_file::ConfigFile;
 
-const SUBCOMMANDS: [&str; 22] = [
+const SUBCOMMANDS: [&str; 23] = [
     "run",
     "check",
     "plan",
@@ -26,6 +26,7 @@ const SUBCOMMANDS: [&str; 22] = [
     "schema",
     "simulate",
     "record",
+    "shadow",
     "demo",
     "iam-policy",
     "completions",

@@ -15,6 +15,7 @@ mod names;
 mod plan;
 mod record;
 mod service;
+mod shadow;
 mod simulate;
 mod ssh;
 mod ssh_key;
