@@ -38,6 +38,7 @@ pub mod resources;
 pub mod settings;
 pub mod snapshot;
 pub mod text;
+pub mod verdict;
 pub mod waits;
 pub mod worker;
 
@@ -115,5 +116,6 @@ pub use schedule::{Policy, policy_at};
 pub use settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
 pub use snapshot::FleetSnapshot;
 pub use state::Engine;
+pub use verdict::{Severity, Trouble, TroubleReason, Verdict};
 pub use waits::{JobReason, Mismatch, MismatchKind, WorkerReason};
 pub use worker::{EcrError, EndedBy, Health, Instance, InstanceState, Phase, Report, RunnerState, StateReason, Unfit};

@@ -17,6 +17,7 @@ use super::settings::{IdleCount, RunnerSettings};
 use super::snapshot::{Costs, FleetSnapshot, RunnerSnapshot, WorkerSnapshot, WorkerState};
 use super::state::Engine;
 use super::time::{before, since};
+use super::verdict::Verdict;
 use super::waits::WorkerReason;
 use super::why;
 use super::worker::{EcrError, Health};
@@ -32,6 +33,7 @@ pub(super) fn snapshot(engine: &Engine) -> FleetSnapshot {
     FleetSnapshot {
         version: 1,
         at: engine.now,
+        verdict: Verdict::default(),
         ec2: engine.listing.knowledge(engine.now),
         runners: runners(engine),
         workers,
