@@ -20,8 +20,6 @@ use super::json::seconds;
 use super::prices::OverPriceCap;
 use super::waits::{JobReason, Mismatch};
 
-pub(crate) use patience::Patience;
-
 /// Is anything wrong?
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {

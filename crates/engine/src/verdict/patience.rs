@@ -46,11 +46,42 @@ impl TroubleReason {
             // Whatever else is wrong or has just been mended is given the time of a boot.
             Self::JobsWait { .. } => Patience::seconds(120, 60),
             Self::JobsUnmatched { .. } => Patience::seconds(60, 60),
-            // Longer than a host takes to restart.
-            Self::WorkersUnreachable { .. } => Patience::seconds(300, 60),
+            // It counts those that have been silent for five minutes: longer than a host takes to restart.
+            Self::WorkersUnreachable { .. } => Patience::seconds(0, 60),
             Self::Paused => Patience::seconds(300, 60),
             // Jobs that queue for minutes are what a ceiling is for.
             Self::ProjectsBlind { .. } | Self::Ceiling { .. } => Patience::seconds(600, 60),
         }
+    }
+
+    /// Whether it is seen by what is wanted and not launched: where that is not known, neither is whether it is over.
+    pub(crate) fn rests_on_demand(&self) -> bool {
+        matches!(
+            self,
+            Self::NoCapacity { .. }
+                | Self::OverPriceCap { .. }
+                | Self::LaunchesRefused { .. }
+                | Self::Throttled { .. }
+                | Self::JobsUnmatched { .. }
+                | Self::JobsWait { .. }
+                | Self::Paused
+                | Self::Ceiling { .. }
+        )
+    }
+
+    /// Whether jobs wait because of it, so that there is no more to say of their waiting.
+    pub(crate) fn explains_waits(&self) -> bool {
+        !matches!(
+            self,
+            Self::TokenEnds { .. }
+                | Self::JobsUnmatched { .. }
+                | Self::JobsWait { .. }
+                | Self::WorkersUnreachable { .. }
+                | Self::LawsBroken { .. }
+                | Self::ProjectsBlind { .. }
+                | Self::AnotherManager { is_elder: false, .. }
+                | Self::FactsUnknown { facts: Knowledge::Stale { .. } }
+                | Self::LaunchPlanUnknown { launch_plan: Knowledge::Stale { .. } }
+        )
     }
 }
