@@ -297,6 +297,12 @@ impl Verdict {
 }
 
 impl Trouble {
+    /// Whether both are one trouble, at two times.
+    pub fn is_the_same_as(&self, other: &Self) -> bool {
+        let (one, another) = (&self.reason.reason, &other.reason.reason);
+        self.runner == other.runner && one.kind() == another.kind() && one.server() == another.server()
+    }
+
     /// A trouble of this kind, in words as of `now`.
     pub fn at(
         now: Timestamp,

