@@ -26,11 +26,12 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub struct Program {
     path: String,
     args: Vec<String>,
+    limit: Duration,
 }
 
 impl Program {
     pub(super) fn new(path: &str, args: &[String]) -> Self {
-        Self { path: path.to_owned(), args: args.to_vec() }
+        Self { path: path.to_owned(), args: args.to_vec(), limit: TOTAL_MAX }
     }
 
     pub(super) async fn tell(&self, body: &str) -> Result<(), Failure> {
@@ -43,14 +44,14 @@ impl Program {
             Failure::new(class, format!("cannot start {}: {}", self.path, said_by_system(&error)))
         })?;
         let group = Group::of(&child);
-        match timeout(TOTAL_MAX, converse(&mut child, body)).await {
+        match timeout(self.limit, converse(&mut child, body)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(why)) => Err(Failure::new(FailureClass::Other, format!("{} {why}", self.path))),
             Err(_) => {
                 drop(group);
                 // Reaped, so that nothing is left of it; what was killed does not hang.
-                let _ = timeout(TOTAL_MAX, child.wait()).await;
-                let text = format!("{} was killed: it had not ended within {} s", self.path, TOTAL_MAX.as_secs());
+                let _ = timeout(self.limit, child.wait()).await;
+                let text = format!("{} was killed: it had not ended within {} s", self.path, self.limit.as_secs());
                 Err(Failure::new(FailureClass::Late, text))
             }
         }
@@ -120,5 +121,79 @@ impl Drop for Group {
             // Nothing is left to be killed where all have ended.
             let _ = kill_process_group(group, Signal::KILL);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::{Path, PathBuf};
+
+    /// A program of this shell script, whose `$1` is `folder`.
+    fn script(folder: &Path, text: &str) -> Program {
+        let path = folder.join("program");
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Program::new(path.to_str().unwrap(), &[folder.to_str().unwrap().to_owned()])
+    }
+
+    fn read(folder: &Path, name: &str) -> String {
+        std::fs::read_to_string(folder.join(name)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn it_gets_the_message_and_nothing_of_our_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = script(folder.path(), "cat > \"$1/stdin\"; env > \"$1/env\"; pwd > \"$1/pwd\"");
+        let body = format!("{{\"text\":\"{}\"}}", "x".repeat(200_000));
+        program.tell(&body).await.unwrap();
+        assert_eq!(read(folder.path(), "stdin"), body);
+        assert_eq!(read(folder.path(), "pwd"), "/\n");
+        let names: Vec<String> =
+            read(folder.path(), "env").lines().map(|l| l.split('=').next().unwrap().to_owned()).collect();
+        let ours = names.iter().filter(|name| !["PATH", "PWD", "OLDPWD", "SHLVL", "_"].contains(&name.as_str()));
+        assert_eq!(ours.count(), 0, "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn what_it_says_of_its_failure_is_told_in_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = "head -c 100000 /dev/zero | tr '\\0' y >&2";
+        let program = script(folder.path(), &format!("echo 'no such'  >&2; echo channel >&2; {long}; exit 7"));
+        let failure = program.tell("{}").await.unwrap_err();
+        assert!(failure.text.contains("ended with exit status: 7: no such channel yyy"), "{failure}");
+        assert!(failure.text.len() < 1_000 && failure.class.may_heal(), "{failure}");
+        let nobody = Program::new("/nonexistent/program", &[]).tell("{}").await.unwrap_err();
+        assert_eq!(
+            (nobody.class, nobody.text.as_str()),
+            (FailureClass::NotFound, "cannot start /nonexistent/program: No such file or directory")
+        );
+        script(folder.path(), "exit 0").tell(&"x".repeat(200_000)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_is_killed_with_all_that_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let hangs = script(folder.path(), "sleep 600 & echo $! > \"$1/child\"; echo $$ > \"$1/parent\"; wait");
+        let failure = Program { limit: Duration::from_secs(3), ..hangs }.tell("{}").await.unwrap_err();
+        assert_eq!(failure.class, FailureClass::Late);
+        for name in ["child", "parent"] {
+            let id = read(folder.path(), name);
+            let ended = || !is_running(id.trim());
+            for _ in 0..1_000 {
+                if ended() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert!(ended(), "the {name} goes on");
+        }
+    }
+
+    /// A killed process that nobody awaits stays in the list, as a zombie.
+    fn is_running(id: &str) -> bool {
+        let stat = std::fs::read_to_string(PathBuf::from("/proc").join(id).join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
     }
 }

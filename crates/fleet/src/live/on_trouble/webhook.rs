@@ -20,6 +20,7 @@ const USER_AGENT: &str = concat!("runner-fleet/", env!("CARGO_PKG_VERSION"));
 pub struct Webhook {
     client: reqwest::Client,
     address: Url,
+    limit: Duration,
 }
 
 impl fmt::Debug for Webhook {
@@ -31,6 +32,10 @@ impl fmt::Debug for Webhook {
 impl Webhook {
     /// Ready to be told; connects to nothing yet.
     pub(super) fn new(address: &str) -> Result<Self, Failure> {
+        Self::within(TOTAL_MAX, address)
+    }
+
+    fn within(limit: Duration, address: &str) -> Result<Self, Failure> {
         let invalid = |text: String| Failure::new(FailureClass::Invalid, text);
         let address = Url::parse(address.trim()).ok();
         let address = address.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -38,28 +43,30 @@ impl Webhook {
         let client = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_MAX)
-            .timeout(TOTAL_MAX)
+            .timeout(limit)
             // Whoever may redirect it may read it.
             .redirect(redirect::Policy::none())
             .build();
         let client = client.map_err(|error| invalid(chain(&error.without_url())))?;
-        Ok(Self { client, address })
+        Ok(Self { client, address, limit })
     }
 
     pub(super) async fn tell(&self, body: &str) -> Result<(), Failure> {
         let request = self.client.post(self.address.clone()).header(CONTENT_TYPE, "application/json");
-        let answer = request.body(body.to_owned()).send().await.map_err(unsent)?;
+        let answer = request.body(body.to_owned()).send().await.map_err(|error| self.unsent(error))?;
         heard(answer.status())
     }
-}
 
-fn unsent(error: reqwest::Error) -> Failure {
-    let class = match &error {
-        error if error.is_timeout() => return Failure::late(if error.is_connect() { CONNECT_MAX } else { TOTAL_MAX }),
-        error if error.is_connect() => FailureClass::Unreachable,
-        _ => FailureClass::Other,
-    };
-    Failure::new(class, chain(&error.without_url()))
+    fn unsent(&self, error: reqwest::Error) -> Failure {
+        let class = match &error {
+            error if error.is_timeout() => {
+                return Failure::late(if error.is_connect() { CONNECT_MAX } else { self.limit });
+            }
+            error if error.is_connect() => FailureClass::Unreachable,
+            _ => FailureClass::Other,
+        };
+        Failure::new(class, chain(&error.without_url()))
+    }
 }
 
 /// Whether it was heard; which answers may be others in a moment, their class says.
@@ -90,6 +97,16 @@ mod tests {
             assert_eq!(failure.class.may_heal(), again, "{status}: {failure}");
         }
         assert!(heard(StatusCode::NO_CONTENT).is_ok());
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_is_given_up() {
+        let server = wiremock::MockServer::start().await;
+        let never = wiremock::ResponseTemplate::new(200).set_delay(Duration::from_secs(600));
+        wiremock::Mock::given(wiremock::matchers::any()).respond_with(never).mount(&server).await;
+        let webhook = Webhook::within(Duration::from_millis(300), &server.uri()).unwrap();
+        let failure = webhook.tell("{}").await.unwrap_err();
+        assert!(failure.class == FailureClass::Late && failure.class.may_heal(), "{failure}");
     }
 
     #[tokio::test]
