@@ -6,7 +6,7 @@ use runner_fleet_engine::IdleCount;
 use runner_fleet_engine::UsdPerHour;
 use runner_fleet_testing::other_values::OTHERS;
 
-use super::{Checksum, Config, ecr, fleet, key, load, parse_in, proxy, schedule, volume};
+use super::{Checksum, Config, ecr, fleet, key, load, on_trouble, parse_in, proxy, schedule, volume};
 
 const COMPLETE: &str = include_str!("../../../config/complete.toml");
 
@@ -31,6 +31,7 @@ fn every_key_changes_the_configuration() {
 fn the_other_values_and_the_complete_example_have_every_key() {
     let listed = [
         ("fleet", load::FLEET_KEYS),
+        ("fleet.on_trouble", on_trouble::KEYS),
         ("runners.fleet", fleet::KEYS),
         ("runners.fleet.root_volume", volume::KEYS),
         ("runners.fleet.schedule", schedule::KEYS),

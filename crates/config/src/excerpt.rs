@@ -10,7 +10,7 @@ const SHOWN_MAX: usize = 120;
 const BEHIND: usize = 20;
 
 /// Keys of ours whose values are no secrets.
-const PLAIN: [&str; 34] = [
+const PLAIN: [&str; 36] = [
     "manager",
     "state_dir",
     "control_socket",
@@ -45,6 +45,8 @@ const PLAIN: [&str; 34] = [
     "setup_script",
     "registries",
     "runner_version",
+    "severity",
+    "after",
 ];
 
 /// Parts of names, in lower case, whose values may hold a secret.

@@ -15,7 +15,8 @@ use super::runner::{self, Outside};
 use super::s3_cache::WrittenFor;
 use super::ssh_key::{self, SshKey};
 use super::{
-    Config, Fleet, LogFormat, LogLevel, Problems, Runner, Warning, address, document, duration, names, strays, values,
+    Config, Fleet, LogFormat, LogLevel, Problems, Runner, Warning, address, document, duration, names, on_trouble,
+    strays, values,
 };
 
 /// The keys of `[fleet]`.
@@ -25,6 +26,7 @@ pub(crate) const FLEET_KEYS: &[Key] = &[
     Key::optional("ssh_key", ssh_key::SSH_KEY),
     Key::optional("control_socket", values::ABSOLUTE_PATH),
     Key::optional("page_hosts", Kind::List(&values::HOST_NAME)),
+    Key::optional("on_trouble", Kind::Table(on_trouble::KEYS)),
 ];
 
 /// The top-level keys that are read here; all others are GitLab Runner's, and are kept for the workers.
@@ -211,6 +213,8 @@ fn fleet(document: &Table, report: &mut Report) -> Option<Fleet> {
     let default_socket = PathBuf::from("/run/runner-fleet/control.sock");
     let control_socket = reader.or("control_socket", default_socket, report, values::absolute_path);
     let page_hosts = reader.list_or_empty("page_hosts", report, values::host_name);
+    let on_trouble =
+        reader.table_or("on_trouble", None, report, |table, report| on_trouble::read(table, report).map(Some));
     reader.finish(report);
     Some(Fleet {
         manager: manager?,
@@ -218,6 +222,7 @@ fn fleet(document: &Table, report: &mut Report) -> Option<Fleet> {
         ssh_key: ssh_key?,
         control_socket: control_socket?,
         page_hosts: page_hosts?,
+        on_trouble: on_trouble?,
     })
 }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Ami, Ecr, Proxy, RootVolume, Secret, SshKey, SshKeyParameter, Tool};
+use super::{Ami, Ecr, OnTrouble, Proxy, RootVolume, Secret, SshKey, SshKeyParameter, Tool};
 use runner_fleet_engine::{
     Arch, IdleCount, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId, UsdPerHour,
 };
@@ -73,6 +73,8 @@ pub struct Fleet {
     pub control_socket: PathBuf,
     /// Names under which the pages may be asked for, beside addresses and names of private networks.
     pub page_hosts: Vec<String>,
+    /// Who is told of troubles; `None`: nobody but the log.
+    pub on_trouble: Option<OnTrouble>,
 }
 
 /// One `[[runners]]` section.

@@ -22,7 +22,7 @@ pub(crate) fn warnings(section: &Table) -> Vec<(&At, &'static str)> {
 }
 
 /// Whether what is said to this server can be heard on the way.
-fn is_in_clear(url: &str) -> bool {
+pub(crate) fn is_in_clear(url: &str) -> bool {
     let Ok(url) = url::Url::parse(url.trim()) else { return false };
     let stays_here = match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",

@@ -40,6 +40,8 @@ pub(crate) struct Demand {
     pub(crate) doubted_for: Option<Duration>,
     pub(crate) supply: Supply,
     pub(crate) wanted: Wanted,
+    /// More jobs wait than the runner's own `limit` on jobs lets run.
+    pub(crate) is_limited: bool,
 }
 
 /// Slots that a runner should have, beside those of the jobs that run.
@@ -56,6 +58,13 @@ pub(crate) struct Wanted {
 }
 
 impl Demand {
+    /// Jobs that wait and are counted for it; `None` while nobody knows. Where no queue is read, the runners' own word is all
+    /// there is.
+    pub(crate) fn jobs_waiting(&self, runner: &RunnerSettings) -> Option<u32> {
+        let waiting = self.wanted.waiting;
+        (self.queue.is_known() && (runner.sees_queue || waiting > 0)).then_some(waiting)
+    }
+
     /// Slots for jobs that run or wait now.
     fn for_jobs(&self) -> u32 {
         self.supply.running.saturating_add(self.wanted.waiting)
@@ -125,7 +134,7 @@ pub(crate) fn assess(scene: Scene<'_>, now: Timestamp) -> Assessment {
     let shares = shares(scene, &runners, &needs, now);
     let check_interval = scene.settings.check_interval;
     let demands = runners.into_iter().zip(needs).zip(replacements.into_iter().zip(shares));
-    let demands = demands.map(|((one, Need { waiting, idle }), (replacements, share))| {
+    let demands = demands.map(|((one, Need { waiting, idle, is_limited }), (replacements, share))| {
         let One { section, policy, supply, .. } = one;
         let queue = scene.queues.get(&section.server);
         let demand = Demand {
@@ -142,6 +151,7 @@ pub(crate) fn assess(scene: Scene<'_>, now: Timestamp) -> Assessment {
             },
             supply,
             wanted: Wanted { waiting, idle, replacements, share },
+            is_limited,
         };
         (section.name.clone(), demand)
     });
@@ -314,6 +324,7 @@ impl<'a> One<'a> {
 struct Need {
     waiting: u32,
     idle: u32,
+    is_limited: bool,
 }
 
 /// What follows from the counts: wanted idle slots, and the runner's own limit on jobs.
@@ -328,11 +339,12 @@ fn need(scene: Scene<'_>, one: &One<'_>, mut waiting: u32) -> Need {
         let most = policy.max_workers.saturating_mul(section.capacity).min(scene.settings.concurrent);
         idle = idle.min(most.saturating_sub(supply.running.saturating_add(waiting)));
     }
+    let all = waiting;
     if section.limit > 0 {
         waiting = waiting.min(section.limit.saturating_sub(supply.running));
         idle = idle.min(section.limit.saturating_sub(supply.running.saturating_add(waiting)));
     }
-    Need { waiting, idle }
+    Need { waiting, idle, is_limited: waiting < all }
 }
 
 /// Replacements come before what they replace, where the idle policy needs it and the ceilings leave room for both, beside

@@ -9,6 +9,7 @@ use super::ids::{InstanceType, JobId, RunnerName, WorkerId, Zone};
 use super::offering::Market;
 use super::reason::Reason;
 use super::snapshot::DecisionKind;
+use super::verdict::Severity;
 use super::worker::Instance;
 
 /// A line of the log. What does not apply is absent.
@@ -38,6 +39,8 @@ pub struct Note {
     pub usd: Option<f64>,
     /// Why.
     pub reason: Option<Reason>,
+    /// Of which kind a trouble is.
+    pub trouble: Option<(Severity, &'static str)>,
     /// All of it in a sentence.
     pub text: String,
 }
@@ -109,6 +112,12 @@ pub enum NoteKind {
     AnotherManager,
     /// A law of the engine was broken: a bug.
     LawBroken,
+    /// Something is wrong, and has been so for a while.
+    TroubleBegan,
+    /// What is wrong has become critical.
+    TroubleWorse,
+    /// It is wrong no more.
+    TroubleOver,
 }
 
 impl NoteKind {
@@ -151,7 +160,9 @@ impl NoteKind {
             | Self::Interrupted
             | Self::Unfit
             | Self::JobQuarantined
-            | Self::AnotherManager => NoteLevel::Warning,
+            | Self::AnotherManager
+            | Self::TroubleBegan
+            | Self::TroubleWorse => NoteLevel::Warning,
             // Whoever drives the engine knows more of these, and tells them.
             Self::Operator | Self::LawBroken => NoteLevel::Debug,
             Self::Launching
@@ -168,7 +179,8 @@ impl NoteKind {
             | Self::Terminating
             | Self::Ended
             | Self::Rebalance
-            | Self::JobRetry => NoteLevel::Info,
+            | Self::JobRetry
+            | Self::TroubleOver => NoteLevel::Info,
         }
     }
 }
@@ -188,6 +200,7 @@ impl Note {
             jobs: None,
             usd: None,
             reason: None,
+            trouble: None,
             text,
         }
     }

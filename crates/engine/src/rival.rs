@@ -42,9 +42,15 @@ impl Rivals {
         before.is_none_or(|before| before.started_at != theirs).then_some(rival)
     }
 
+    /// The one that launches beside us; whether it was there before us.
+    pub(crate) fn present(&self, mint: &TokenMint, now: Timestamp) -> Option<(Rival, bool)> {
+        let rival = self.newest.filter(|rival| since(now, rival.seen_at) < PRESENT)?;
+        Some((rival, rival.started_at < TokenMint::whole_seconds(mint.started_at())))
+    }
+
     /// The one that was there before us, and until when we leave launching to it.
     pub(crate) fn elder(&self, mint: &TokenMint, now: Timestamp) -> Option<(Rival, Timestamp)> {
-        let rival = self.newest.filter(|rival| since(now, rival.seen_at) < PRESENT)?;
-        (rival.started_at < TokenMint::whole_seconds(mint.started_at())).then(|| (rival, after(rival.seen_at, PRESENT)))
+        let (rival, is_elder) = self.present(mint, now)?;
+        is_elder.then(|| (rival, after(rival.seen_at, PRESENT)))
     }
 }

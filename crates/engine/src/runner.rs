@@ -179,6 +179,11 @@ impl Runner {
         self.boots.max(self.unfit)
     }
 
+    /// Whether it was for being unfit, and not for failed boots, that the last of them were of no use.
+    pub(crate) fn is_unfit_rather(&self) -> bool {
+        self.unfit > self.boots
+    }
+
     /// Until when nothing may be launched because boots keep failing.
     pub(crate) fn breaker_open_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.breaker.closed_until(now)

@@ -15,6 +15,7 @@ use super::json::seconds;
 use super::offering::Market;
 use super::prices::OverPriceCap;
 use super::reason::Reason;
+use super::verdict::Verdict;
 use super::waits::{JobReason, WorkerReason};
 use super::worker::{EcrError, Phase};
 
@@ -25,6 +26,9 @@ pub struct FleetSnapshot {
     pub version: u32,
     /// The time of the step.
     pub at: Timestamp,
+    /// Whether anything is wrong.
+    #[serde(default)]
+    pub verdict: Verdict,
     /// What is known of EC2's instances.
     pub ec2: Knowledge,
     /// In file order; runners that are no longer configured but still have workers come last.

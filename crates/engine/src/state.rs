@@ -23,6 +23,7 @@ use super::rival::Rivals;
 use super::runner::Runner;
 use super::settings::Settings;
 use super::token::TokenMint;
+use super::troubles::Troubles;
 
 /// The state machine. What it holds cannot be read again from the world (launches in flight, cool-downs, drains that
 /// were begun), and all of it is safe to lose.
@@ -47,6 +48,8 @@ pub struct Engine {
     pub(super) journal: Journal,
     pub(super) held_back: BTreeMap<RunnerName, HeldBack>,
     pub(super) assessment: Assessment,
+    /// What is wrong, for people.
+    pub(super) troubles: Troubles,
     pub(super) now: Timestamp,
     pub(super) mint: TokenMint,
 }
@@ -74,6 +77,7 @@ impl Engine {
             journal: Journal::default(),
             held_back: BTreeMap::new(),
             assessment: Assessment::default(),
+            troubles: Troubles::default(),
             now: started_at,
             mint: TokenMint::new(manager, seed, started_at),
         }

@@ -32,6 +32,7 @@ pub(super) fn snapshot(engine: &Engine) -> FleetSnapshot {
     FleetSnapshot {
         version: 1,
         at: engine.now,
+        verdict: engine.troubles.verdict(engine.now),
         ec2: engine.listing.knowledge(engine.now),
         runners: runners(engine),
         workers,
@@ -109,8 +110,7 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
         token_end: known.and_then(|known| known.facts.known()).and_then(|facts| facts.token_end),
         launch_plan: known.map_or_else(awaited, |known| known.plan.knowledge(engine.now)),
         running: supply.running,
-        // Where no queue is read, the runners' own word is all there is.
-        waiting: (queue.is_known() && (runner.sees_queue || wanted.waiting > 0)).then_some(wanted.waiting),
+        waiting: demand.jobs_waiting(runner),
         idle_wanted: wanted.idle,
         idle_ready: serving.map(|worker| runner.capacity.saturating_sub(worker.jobs())).sum(),
         workers: supply.workers,

@@ -58,6 +58,7 @@ impl Engine {
             self.journal.command(now, command, &self.fleet);
         }
         self.tell_breakers(now);
+        self.look_for_troubles(now);
         commands
     }
 
@@ -70,6 +71,7 @@ impl Engine {
         }
         if gap.is_negative() || gap > GAP_MAX {
             self.fleet.workers.values_mut().for_each(|worker| worker.was_not_listened_to(gap));
+            self.troubles.was_not_looked_at(gap);
         }
     }
 
@@ -85,6 +87,7 @@ impl Engine {
 
     /// Notes a broken law, for the counters and for people.
     pub fn law_broken(&mut self, what: &str) {
+        self.troubles.law_broken(self.now, what);
         self.journal.totals.laws_broken += 1;
         self.journal.note(self.now, Entry::new(DecisionKind::LawBroken, format!("LAW BROKEN: {what}")));
     }

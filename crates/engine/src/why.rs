@@ -1,5 +1,7 @@
 //! Why a job waits: a reason for each. Nothing here decides.
 
+mod overdue;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use super::explained::Explained;
@@ -13,6 +15,8 @@ use super::state::Engine;
 use super::time::{before, since};
 use super::waits::{JobReason, Mismatch, MismatchKind};
 use super::workers::{Worker, WorkerStatus};
+
+pub(super) use overdue::{limit as wait_limit, overdue};
 
 /// The jobs that wait, in queue order, at most [`FleetSnapshot::JOBS_MAX`] of them; and what there is to say of all.
 pub(super) fn jobs(engine: &Engine) -> (Vec<JobSnapshot>, Waiting) {

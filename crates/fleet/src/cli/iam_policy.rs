@@ -213,6 +213,7 @@ fn manager_input(
 ) -> ManagerPolicy {
     let fleets = || config.runners.iter().map(|runner| &runner.fleet);
     let secrets = config.runners.iter().flat_map(|runner| [Some(&runner.token), runner.fleet.api_token.as_ref()]);
+    let secrets = secrets.chain([config.fleet.on_trouble.as_ref().and_then(|told| told.url.as_ref())]);
     let images = fleets().filter_map(|fleet| match &fleet.ami {
         Ami::Parameter(name) => Some(name.clone()),
         Ami::Id(_) => None,

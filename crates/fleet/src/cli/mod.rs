@@ -24,6 +24,7 @@ mod simulate;
 mod ssh;
 mod status;
 mod support_bundle;
+mod trouble_test;
 mod when;
 
 use std::ffi::OsString;
@@ -125,6 +126,7 @@ enum Command {
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
     SupportBundle(support_bundle::SupportBundleArgs),
+    TroubleTest(trouble_test::TroubleTestArgs),
     Drain(operate::DrainArgs),
     Pause(operate::PauseArgs),
     Resume(operate::ResumeArgs),
@@ -179,6 +181,7 @@ fn dispatch(
         Command::Status(args) => status::run(global, args, out),
         Command::Doctor(args) => doctor::run(global, args, out),
         Command::SupportBundle(args) => support_bundle::run(global, args, out),
+        Command::TroubleTest(_) => trouble_test::run(global, out),
         Command::Drain(args) => operate::drain(global, args, out),
         Command::Pause(args) => operate::pause(global, args, out),
         Command::Resume(args) => operate::resume(global, args, out),

@@ -36,8 +36,15 @@ impl OutputStyle {
 
     /// A table with this header.
     pub(super) fn table(self, header: &[&str]) -> Table {
+        let mut table = self.bare_table();
+        table.set_header(header.iter().map(|name| self.dim(name)));
+        table
+    }
+
+    /// The same without one.
+    pub(super) fn bare_table(self) -> Table {
         let mut table = Table::new();
-        table.load_style(NOTHING).set_header(header.iter().map(|name| self.dim(name)));
+        table.load_style(NOTHING);
         match self.width {
             Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
             None => table.set_content_arrangement(ContentArrangement::Disabled),
@@ -48,6 +55,16 @@ impl OutputStyle {
             table.force_no_tty();
         }
         table
+    }
+
+    /// A word in its colour, and what follows it.
+    pub(super) fn colored(self, word: &str, color: Color, rest: &str) -> String {
+        let code = match color {
+            Color::Red => "31",
+            Color::Yellow => "33",
+            _ => "32",
+        };
+        if self.color { format!("\x1b[{code}m{word}\x1b[0m{rest}") } else { format!("{word}{rest}") }
     }
 
     /// A worker's state in its colour.

@@ -1,8 +1,10 @@
 //! `status`: runners, workers, waiting jobs and the last decisions of the running service.
 
+mod check;
 mod groups;
 mod only;
 mod show;
+mod verdict;
 mod watch;
 
 use std::io::Write;
@@ -20,7 +22,7 @@ use super::{CliError, Global, service};
 
 pub(super) use show::show;
 
-/// Show runners, workers, waiting jobs and the last decisions.
+/// Show what is wrong, runners, workers, waiting jobs and the last decisions.
 ///
 /// Asks the running service through its control socket. Where the terminal is narrow, columns are left out (the cost
 /// first) and long names end in "…"; instance ids are always whole.
@@ -28,6 +30,7 @@ pub(super) use show::show;
 #[command(after_help = "Examples:\n  runner-fleet status\n  runner-fleet status --watch\n  \
                         runner-fleet status --runner spot --all\n  \
                         runner-fleet status --job 7231\n  \
+                        runner-fleet status --check          # for Nagios and others: 0, 1, 2, or 3 for unknown\n  \
                         runner-fleet status --json | jq '.workers[] | select(.state == \"busy\") | .id'")]
 pub(super) struct StatusArgs {
     /// Show it again every two seconds, until interrupted; with --json, one line each time.
@@ -45,6 +48,9 @@ pub(super) struct StatusArgs {
     /// All columns, and names as long as they are, however narrow the terminal.
     #[arg(long)]
     wide: bool,
+    /// Only the verdict, for a monitoring program: one line, and exit code 0 ok, 1 warning, 2 critical, 3 unknown.
+    #[arg(long, conflicts_with_all = ["watch", "json", "job", "all", "wide"])]
+    check: bool,
     /// Only one job: where it runs, or why it waits. Its id, or the address of its page in GitLab.
     #[arg(long, value_name = "ID|URL", conflicts_with = "watch")]
     job: Option<JobAddress>,
@@ -93,6 +99,9 @@ impl StatusArgs {
 
 /// Asks and prints.
 pub(crate) fn run(global: &Global, args: &StatusArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+    if args.check {
+        return check::check(asked(global, args), out);
+    }
     let socket = service::socket(global)?;
     if let Some(JobAddress { id, url }) = args.job.clone() {
         return match service::ask(&socket, &Request::Job { job: id, url })? {
@@ -103,16 +112,21 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, out: &mut dyn Write) -> Re
     if args.watch {
         return watch::run(&socket, args, out);
     }
-    let snapshot = match service::ask(&socket, &Request::Status)? {
-        Answer::Status { snapshot } => narrowed(*snapshot, args)?,
-        other => return Err(service::unexpected(&other)),
-    };
+    let snapshot = asked(global, args)?;
     if args.json {
         write_json(out, &snapshot)?;
     } else {
         show(&snapshot, args.view(), out)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The state of now.
+fn asked(global: &Global, args: &StatusArgs) -> Result<FleetSnapshot, CliError> {
+    match service::ask(&service::socket(global)?, &Request::Status)? {
+        Answer::Status { snapshot } => narrowed(*snapshot, args),
+        other => Err(service::unexpected(&other)),
+    }
 }
 
 /// What was asked for of it.

@@ -3,6 +3,7 @@
 //!
 //! Labels are runners (bounded by the configuration), states and markets; never ids, never messages.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ impl Collector for FleetCollector {
         token_ends(&mut encoder, &snapshot)?;
         held_back(&mut encoder, &snapshot)?;
         failures(&mut encoder, &snapshot)?;
+        verdict(&mut encoder, &snapshot)?;
         whole(&mut encoder, &snapshot)?;
         totals(&mut encoder, &snapshot)
     }
@@ -148,6 +150,21 @@ fn failures(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fm
         tell("launch-plan", name, &runner.launch_plan)?;
     }
     snapshot.prices.iter().try_for_each(|(region, prices)| tell("prices", region, prices))
+}
+
+/// What is wrong, by kind; nothing where nothing is. A kind may be there once for each server.
+fn verdict(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
+    let help = "How bad it is: 0 nothing is wrong, 1 warning, 2 critical";
+    gauge(encoder, "verdict", help, snapshot.verdict.severity as u64)?;
+    let help = "Troubles of this kind and severity; runner is empty where one concerns all";
+    let mut family = encoder.encode_descriptor("trouble", help, None, MetricType::Gauge)?;
+    let mut counts: BTreeMap<[(&str, &str); 3], u64> = BTreeMap::new();
+    for trouble in &snapshot.verdict.troubles {
+        let runner = trouble.runner.as_ref().map_or("", |runner| runner.as_str());
+        let (kind, severity) = (trouble.reason.reason.kind(), trouble.severity.as_str());
+        *counts.entry([("runner", runner), ("kind", kind), ("severity", severity)]).or_default() += 1;
+    }
+    counts.into_iter().try_for_each(|(labels, count)| ConstGauge::new(count).encode(family.encode_family(&labels)?))
 }
 
 fn whole(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
-use runner_fleet_engine::{FailureClass, FleetSnapshot, Knowledge};
+use runner_fleet_engine::{FailureClass, FleetSnapshot, Knowledge, Trouble};
 
 /// The loop steps every second: after 30 missed ones it hangs.
 const ALIVE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
@@ -104,11 +104,21 @@ async fn healthz(State(site): State<Site>) -> Response {
 
 /// Whether decisions rest on recent answers.
 async fn readyz(State(site): State<Site>) -> Response {
-    let unready = unready(&site.snapshot.borrow(), (site.now)());
-    match unready.as_slice() {
-        [] => (StatusCode::OK, "ready\n").into_response(),
-        reasons => (StatusCode::SERVICE_UNAVAILABLE, reasons.concat()).into_response(),
+    let snapshot = Arc::clone(&site.snapshot.borrow());
+    let troubles = troubles(&snapshot);
+    match unready(&snapshot, (site.now)()).as_slice() {
+        [] => (StatusCode::OK, format!("ready\n{troubles}")).into_response(),
+        reasons => (StatusCode::SERVICE_UNAVAILABLE, reasons.concat() + &troubles).into_response(),
     }
+}
+
+/// A line for each trouble. A service that is ready may have some: that boots fail is no reason to restart it.
+fn troubles(snapshot: &FleetSnapshot) -> String {
+    let line = |trouble: &Trouble| {
+        let of = trouble.runner.as_ref().map(|runner| format!("{runner}: ")).unwrap_or_default();
+        format!("{}: {of}{} (since {:.0})\n", trouble.severity.as_str(), trouble.reason, trouble.since)
+    };
+    snapshot.verdict.troubles.iter().map(line).collect()
 }
 
 /// A line for everything that is not known recently enough. The queue of a runner that cannot see one counts as known.

@@ -24,6 +24,8 @@ macro_rules! note_line {
             // Hundredths of a cent are noise.
             usd = note.usd.map(|usd| (usd * 10_000.0).round() / 10_000.0),
             reason.kind = note.reason.as_ref().map(|reason| reason.kind()),
+            trouble.kind = note.trouble.map(|(_, kind)| kind),
+            trouble.severity = note.trouble.map(|(severity, _)| severity.as_str()),
             "{}",
             note.text
         )

@@ -5,7 +5,8 @@
 //! to be acted on ([`ssh_key`], [`orders`], [`setup`], [`regions`], [`worker_spec`]), what is watched (queues, facts
 //! about runners, launch plans, prices), calls to EC2, by which [`host_keys`] workers are known and until when ([`births`]), and the
 //! [`connection`]s to them. At last the [`service`] that puts all of it
-//! together, the signals it minds, what it waits for before it begins ([`starting`]), and its [`reload`]; and one
+//! together, the signals it minds, what it waits for before it begins ([`starting`]), its [`reload`], and who is told when
+//! something goes wrong ([`on_trouble`]); and one
 //! [`preview`] without all that, for a plan while the service does not run.
 
 pub mod births;
@@ -20,6 +21,7 @@ pub mod host_keys;
 pub mod journal;
 mod launch_plans;
 pub mod metrics;
+pub mod on_trouble;
 pub mod operator;
 pub mod orders;
 mod outcome;
@@ -35,6 +37,7 @@ mod signals;
 pub mod ssh_key;
 pub mod starting;
 pub mod systemd;
+mod whole_file;
 pub mod worker_spec;
 pub mod world;
 

@@ -25,6 +25,7 @@ use super::clock::Clock;
 use super::connection::{Dial, Tcp};
 use super::driver::{Channels, drive};
 use super::metrics::LoopMetrics;
+use super::on_trouble::{self, Teller, Wish};
 use super::orders;
 use super::regions::Regions;
 use super::reload::reload_when_asked;
@@ -128,6 +129,16 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
         let site = Site { snapshot, registry: Arc::new(registry), hosts, now: Arc::new(move || clock.now()) };
         tokio::spawn(http::serve(listener, http::router(site), DoorLimits::default(), stop.clone()));
     }
+    let (wish, wished) = watch::channel(Wish::of(&config));
+    let teller = Teller {
+        manager: config.fleet.manager.clone(),
+        state_dir: config.fleet.state_dir.clone(),
+        wish: wished,
+        snapshot: publish.subscribe(),
+        regions: regions.clone(),
+        clock,
+    };
+    let telling = tokio::spawn(on_trouble::run(teller, stop.clone()));
     let mut systemd = SystemdNotifier::to_systemd(clock.now());
     let starting = Starting {
         clock,
@@ -136,6 +147,7 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
         publish: &publish,
         systemd: &mut systemd,
         wishes: Wishes::default(),
+        missing_since: None,
     };
     let state_dir = config.fleet.state_dir.clone();
     let attempt = |config| Prepared::attempt(config, regions.clone(), seed);
@@ -154,7 +166,8 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     let (order, ordered) = watch::channel(standing);
     let keeping = tokio::spawn(orders::keep(state_dir, ordered));
     let (replace_setup, setup) = watch::channel(Arc::new(setup));
-    let (wish, wishes) = mpsc::channel(1);
+    tokio::spawn(hand_on(setup.clone(), wish));
+    let (ask_again, wishes) = mpsc::channel(1);
     tokio::spawn(reload_when_asked(path, reload, wishes, replace_setup, regions.clone(), seed, clock));
     let world = World::new(setup, regions, Arc::new(key), events, clock, dialer);
     let channels = Channels {
@@ -165,13 +178,31 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
         metrics,
         systemd,
         orders: order,
-        reload: wish,
+        reload: ask_again,
     };
     drive(engine, world, clock, channels).await;
     if timeout(GOODBYE_MAX, keeping).await.is_err() {
         warn!("the last pauses and drains may not be kept for the next start");
     }
+    if timeout(GOODBYE_MAX, telling).await.is_err() {
+        warn!("a message of a trouble was on its way; the next start sends it again");
+    }
     leave(operators).await
+}
+
+/// Who is to be told of troubles is another one with each setup.
+async fn hand_on(mut setup: watch::Receiver<Arc<Setup>>, wish: watch::Sender<Wish>) {
+    loop {
+        let wanted = Wish::of(&setup.borrow_and_update().config);
+        wish.send_if_modified(|wish| {
+            let is_news = *wish != wanted;
+            *wish = wanted;
+            is_news
+        });
+        if setup.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// The line that every report of a problem needs.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -15,7 +16,7 @@ use tracing::{error, warn};
 use crate::control::{Answer, ControlRequest, Request};
 use runner_fleet_config::Config;
 use runner_fleet_engine::failure::chain;
-use runner_fleet_engine::{Failure, FailureClass, FleetSnapshot, Knowledge};
+use runner_fleet_engine::{Failure, FailureClass, FleetSnapshot, Knowledge, Severity, Trouble, TroubleReason, Verdict};
 
 use super::clock::Clock;
 use super::complaint::Pauses;
@@ -26,6 +27,9 @@ use super::systemd::SystemdNotifier;
 /// The longest pause between two attempts: whoever has mended what was missing waits no longer than this, and a
 /// parameter that is asked for once a minute costs nobody anything.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// How long something may be missing before it is a trouble: an address of the metadata service, or a network, comes up.
+const TROUBLE_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// Who hears what is awaited: the same channels that the loop has afterwards.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub struct Starting<'a> {
     pub systemd: &'a mut SystemdNotifier,
     /// Operators who want the file to be read again, and wait for what comes of it.
     pub wishes: Wishes,
+    /// Since when something is missing.
+    pub missing_since: Option<Timestamp>,
 }
 
 /// Operators who wait for a reload.
@@ -49,6 +55,11 @@ pub struct Starting<'a> {
 pub struct Wishes {
     came: Arc<Notify>,
     replies: Vec<oneshot::Sender<Answer>>,
+}
+
+fn not_started(now: Timestamp, since: Timestamp, failure: &Failure) -> Trouble {
+    let reason = TroubleReason::NotStarted { failure: failure.clone() };
+    Trouble::at(now, Severity::Critical, None, since, None, reason)
 }
 
 impl Starting<'_> {
@@ -133,7 +144,14 @@ impl Starting<'_> {
     /// The snapshot is of now, and systemd gets its sign of life.
     fn alive(&mut self) {
         let now = self.clock.now();
-        self.publish.send_modify(|snapshot| Arc::make_mut(snapshot).at = now);
+        let missing_since = *self.missing_since.get_or_insert(now);
+        self.publish.send_modify(|snapshot| {
+            let snapshot = Arc::make_mut(snapshot);
+            snapshot.at = now;
+            let failure = snapshot.ec2.failure().filter(|_| now.duration_since(missing_since) >= TROUBLE_AFTER);
+            snapshot.verdict =
+                Verdict::of(failure.map(|failure| not_started(now, missing_since, failure)).into_iter().collect());
+        });
         self.systemd.before_start(&self.publish.borrow());
     }
 

@@ -23,6 +23,11 @@ const OF_THE_PROCESS: &[(&str, &str, &str)] = &[
     ("fleet", "ssh_key", "where the SSH key lies as well"),
     ("fleet", "control_socket", "where operators are answered"),
     ("fleet", "page_hosts", "under which names the pages are shown"),
+    ("fleet", "on_trouble", "who is told of troubles"),
+    ("fleet.on_trouble", "command", "who is told of troubles"),
+    ("fleet.on_trouble", "url", "who is told of troubles"),
+    ("fleet.on_trouble", "severity", "of which troubles they are told"),
+    ("fleet.on_trouble", "after", "when they are told"),
 ];
 
 #[tokio::test]

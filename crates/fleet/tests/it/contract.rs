@@ -14,8 +14,8 @@ use runner_fleet_engine::prices::Limit;
 use runner_fleet_engine::snapshot::{Decision, DecisionKind, JobSnapshot, RunnerSnapshot, WorkerSnapshot, WorkerState};
 use runner_fleet_engine::{
     EcrError, Engine, Explained, Failure, FailureClass, FleetSnapshot, HeldBack, InstanceType, JobId, JobReason,
-    Knowledge, Market, NoteKind, Offering, OverPriceCap, Phase, ProjectId, RunnerName, SubnetId, TokenEnd, TokenKind,
-    WorkerId, WorkerReason, Zone,
+    Knowledge, Market, NoteKind, Offering, OverPriceCap, Phase, ProjectId, RunnerName, Severity, SubnetId, TokenEnd,
+    TokenKind, Trouble, TroubleReason, Verdict, WorkerId, WorkerReason, Zone,
 };
 use serde_json::Value;
 use strum::VariantArray as _;
@@ -103,6 +103,16 @@ fn full() -> FleetSnapshot {
         ecr_error: Some(EcrError { at: None, text: "denied".into() }),
     });
     snapshot.jobs.push(job());
+    let reason = TroubleReason::JobsWait {
+        jobs: 2,
+        oldest: JobId(1),
+        longest: Duration::from_secs(61),
+        limit: Duration::from_secs(30),
+        mostly: Box::new(JobReason::NextStep),
+        of_those: 1,
+    };
+    let runner = Some(RunnerName::new("spot"));
+    snapshot.verdict = Verdict::of(vec![Trouble::at(NOW, Severity::Critical, runner, NOW, Some(2), reason)]);
     snapshot.decisions.push(Decision {
         at: NOW,
         kind: DecisionKind::Launch,
@@ -154,6 +164,8 @@ fn the_page_has_every_field_of_the_state() {
     for (key, value) in [
         ("runners[]", &state["runners"][0]),
         ("runners[].over_price_cap[]", &state["runners"][0]["over_price_cap"][0]),
+        ("verdict", &state["verdict"]),
+        ("verdict.troubles[]", &state["verdict"]["troubles"][0]),
         ("workers[]", &state["workers"][0]),
         ("waiting", &state["waiting"]),
         ("jobs[]", &state["jobs"][0]),
@@ -219,6 +231,21 @@ fn the_page_has_every_metric_with_its_labels() {
         }
     }
     assert_eq!(exported, promised);
+}
+
+#[test]
+fn every_kind_of_trouble_is_explained() {
+    let (page, kinds) = (page(), <TroubleReason as strum::VariantNames>::VARIANTS);
+    let reasons = table(&page, "**A reason** has a `kind`");
+    let row = reasons.iter().find(|row| row[0] == "`verdict.troubles[].reason`").unwrap();
+    let operations = std::fs::read_to_string(runner_fleet_testing::repository().join("docs/operations.md")).unwrap();
+    let explained: BTreeSet<String> =
+        table(&operations, "### Troubles").iter().flat_map(|row| names(&row[0])).collect();
+    let kinds: BTreeSet<String> = kinds.iter().map(|&kind| kind.to_owned()).collect();
+    assert_eq!(
+        (names(&row[1]), &explained - &set(&["target_wait", "boot_timeout", "max_workers", "limit", "concurrent"])),
+        (kinds.clone(), kinds)
+    );
 }
 
 #[test]

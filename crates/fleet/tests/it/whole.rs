@@ -6,6 +6,7 @@
 mod gitlab;
 mod hostile;
 mod service;
+mod troubles;
 mod workers;
 
 use jiff::tz::TimeZone;

@@ -22,5 +22,6 @@ mod shares;
 mod sightings;
 mod snapshots;
 mod unknowns;
+mod verdict;
 mod why;
 mod worlds;

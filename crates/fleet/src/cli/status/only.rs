@@ -1,7 +1,7 @@
 //! The part of a snapshot that concerns one runner.
 
 use runner_fleet_engine::snapshot::{Costs, Waiting};
-use runner_fleet_engine::{FleetSnapshot, RunnerName};
+use runner_fleet_engine::{FleetSnapshot, RunnerName, Trouble, Verdict};
 
 use super::super::CliError;
 
@@ -18,6 +18,8 @@ pub(super) fn only(mut snapshot: FleetSnapshot, name: &str) -> Result<FleetSnaps
     }
     snapshot.runners.retain(|runner| runner.name == *name);
     snapshot.workers.retain(|worker| worker.runner == *name);
+    let concerns = |trouble: &Trouble| trouble.runner.as_ref().is_none_or(|runner| runner == name);
+    snapshot.verdict = Verdict::of(snapshot.verdict.troubles.into_iter().filter(concerns).collect());
     snapshot.jobs.retain(|job| job.runner.as_ref() == Some(name));
     let of_it = |id| snapshot.workers.iter().any(|worker| worker.id == id);
     snapshot

@@ -12,6 +12,7 @@ use super::super::fit::{Field, Fit, FitTable};
 use super::super::output::{brief, color_of, write_table};
 use super::View;
 use super::groups::groups;
+use super::verdict::verdict;
 
 /// Rows of jobs and decisions that fit beside the rest on one screen.
 const ROWS_MAX: usize = 20;
@@ -20,6 +21,7 @@ const NAME: Fit = Fit::Name { least: 10, most: 60 };
 
 /// The state as text.
 pub(in crate::cli) fn show(snapshot: &FleetSnapshot, view: View, out: &mut dyn Write) -> Result<(), CliError> {
+    verdict(snapshot, view.style, out)?;
     if let Some(sentence) = knowledge("EC2", &snapshot.ec2) {
         writeln!(out, "{sentence}\n")?;
     }
@@ -367,7 +369,7 @@ mod tests {
     fn what_is_not_known_is_no_zero() {
         let text = shown(None, false, false);
         assert!(text.contains("Cost not known; at most 0.58 USD an hour (on demand)\n"), "{text}");
-        let runner = text.lines().nth(1).unwrap();
+        let runner = text.lines().find(|line| line.starts_with("graviton")).unwrap();
         let fields: Vec<&str> = runner.split_whitespace().collect();
         assert_eq!(&fields[1..6], ["0", "?", "0/2", "3", "of"], "{runner}");
     }

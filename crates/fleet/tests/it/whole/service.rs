@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,6 +136,21 @@ impl Service {
     /// Writes the file, with two idle workers, and never more.
     pub(super) fn configure_pair(&self) {
         self.config_file(2).workers("max_workers", 2).write(self.folder.path());
+    }
+
+    /// Writes the file, with somebody who is told of troubles: at this address, which stands in a file, and by this program.
+    pub(super) fn tell_of_troubles(&self, address: &str, program: &Path) {
+        let secret = self.folder.path().join("address");
+        std::fs::write(&secret, address).unwrap();
+        let mut on_trouble = toml::Table::new();
+        on_trouble.insert("url".to_owned(), format!("file:{}", secret.display()).into());
+        on_trouble.insert("command".to_owned(), vec![program.to_str().unwrap().to_owned()].into());
+        self.config_file(0).fleet("on_trouble", on_trouble).write(self.folder.path());
+    }
+
+    /// Where it is kept of which troubles somebody was told.
+    pub(super) fn kept(&self) -> PathBuf {
+        self.folder.path().join("state").join("troubles.json")
     }
 
     fn config_file(&self, idle_count: impl Into<toml::Value>) -> ConfigFile {
