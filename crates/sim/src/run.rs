@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use runner_fleet_engine::{Command, Engine, Event};
+use runner_fleet_engine::{Command, Engine, Event, Ledger};
 
+use super::books::Books;
 use super::check::{Check, Violation};
 use super::clock::HostClock;
 use super::event_log::Fact;
@@ -32,11 +33,27 @@ pub trait Brain {
     fn laws_broken(&mut self) -> Vec<String> {
         Vec::new()
     }
+
+    /// Its books, if it keeps any.
+    fn ledger(&self) -> Option<&Ledger> {
+        None
+    }
+
+    /// It has just been made, and the last one has kept these books.
+    fn resume_ledger(&mut self, _ledger: Ledger) {}
 }
 
 impl Brain for Engine {
     fn step(&mut self, now: Timestamp, events: Vec<Event>) -> Vec<Command> {
         Engine::step(self, now, events)
+    }
+
+    fn ledger(&self) -> Option<&Ledger> {
+        Some(Engine::ledger(self))
+    }
+
+    fn resume_ledger(&mut self, ledger: Ledger) {
+        Engine::resume_ledger(self, ledger);
     }
 }
 
@@ -118,6 +135,7 @@ pub fn simulate<B: Brain>(
         next_jump: None,
         next_setting: None,
         clock: HostClock::default(),
+        books: Books::default(),
         steps: 0,
         world: World::new(scenario.clone(), seed),
     }
@@ -146,6 +164,7 @@ struct Run<B, F> {
     next_jump: Option<Timestamp>,
     next_setting: Option<Timestamp>,
     clock: HostClock,
+    books: Books,
     steps: u64,
     world: World,
 }
@@ -163,6 +182,9 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
             if !at_rest && violations.is_empty() && self.world.now() >= limit {
                 violations.extend(Check::end(&self.world).into_iter().map(|violation| (limit, violation)));
             }
+            if violations.is_empty() && (at_rest || now >= limit) {
+                violations.extend(self.audit(now).map(|violation| (now, violation)));
+            }
             if !violations.is_empty() {
                 return Err(Box::new(Broken { seed: self.seed, violations, world: self.world }));
             }
@@ -170,6 +192,16 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
                 let summary = Summary::of(&self.world, 0);
                 return Ok(Outcome { summary, world: self.world, steps: self.steps });
             }
+        }
+    }
+
+    /// Whether the books say what EC2 has billed.
+    fn audit(&self, now: Timestamp) -> Option<Violation> {
+        match &self.manager {
+            Manager::Up { brain, .. } | Manager::Frozen { brain, .. } => {
+                self.books.audit(&self.world, &brain.ledger()?.balanced(self.clock.reads(now)))
+            }
+            Manager::Down { .. } => None,
         }
     }
 
@@ -226,6 +258,9 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
             self.world.apply(now, command);
         }
         let laws_broken = brain.laws_broken();
+        if let Some(ledger) = brain.ledger() {
+            self.books.keep(now, ledger);
+        }
         if cut.is_some() {
             self.crash(now);
         } else {
@@ -238,7 +273,10 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
         self.world.manager_starts(now);
         self.starts += 1;
         let seed = self.seed.wrapping_add(self.starts << 32);
-        let brain = (self.make)(&self.world.scenario().manager, seed, self.clock.reads(now));
+        let mut brain = (self.make)(&self.world.scenario().manager, seed, self.clock.reads(now));
+        if let Some(ledger) = self.books.kept() {
+            brain.resume_ledger(ledger);
+        }
         let settings = self.world.scenario().settings.clone();
         self.step(Box::new(brain), now, vec![Event::Configured(settings)]);
     }

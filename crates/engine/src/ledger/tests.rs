@@ -1,0 +1,1 @@
+//! The books of single workers, and the law over whatever may happen to them.
