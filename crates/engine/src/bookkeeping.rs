@@ -41,9 +41,7 @@ impl Engine {
             if !self.ledger.is_closed(&instance.id) {
                 let boots = instance.launch.as_ref().is_some_and(|token| self.fleet.flights.contains_key(token));
                 self.open_meter(instance, boots);
-                if is_paid_for {
-                    self.ledger.lives(&instance.id, instance.launched_at, asked_at);
-                }
+                self.ledger.is_listed(&instance.id, instance.launched_at, is_paid_for.then_some(asked_at));
             }
             if !is_paid_for {
                 let ended_at = instance.ended_at.or_else(|| self.taken_back_at(instance, asked_at));
@@ -62,11 +60,6 @@ impl Engine {
         }
     }
 
-    /// No listing shows it any more.
-    pub(super) fn book_end(&mut self, instance: &Instance) {
-        self.ledger.close(&instance.id, instance.ended_at, self.now);
-    }
-
     /// What a worker does has just been heard.
     pub(super) fn book_report(&mut self, id: &WorkerId) {
         self.note_use(id, None);
@@ -80,6 +73,9 @@ impl Engine {
             let rates = self.fleet.workers.get(&id).map(|worker| self.rates(&worker.instance));
             self.note_use(&id, rates);
             self.ledger.settle(&id, heard, now);
+            if !self.fleet.workers.contains_key(&id) {
+                self.ledger.is_missing(&id, now);
+            }
         }
         let flights = &self.fleet.flights;
         self.ledger.in_flight(|token| flights.contains_key(token));
@@ -136,7 +132,7 @@ impl Engine {
 
     fn note_use(&mut self, id: &WorkerId, rates: Option<Rates>) {
         let Self { fleet, ledger, settings, queues, job_names, now, .. } = self;
-        let (Some(worker), Some(meter)) = (fleet.workers.get(id), ledger.meter(id)) else { return };
+        let Some(worker) = fleet.workers.get(id) else { return };
         let does = match plain_use(worker, *now) {
             Some(does) => does,
             None => {
@@ -155,7 +151,7 @@ impl Engine {
                 };
                 let ids = report.map(|report| report.job_ids.clone()).unwrap_or_default();
                 let unnamed = usize::try_from(worker.jobs()).unwrap_or(usize::MAX).saturating_sub(ids.len());
-                Use::Jobs(meter.jobs(&ids, unnamed, label))
+                Use::Jobs(ledger.labels(id, &ids, unnamed, label))
             }
         };
         ledger.note(id, does, rates, *now);

@@ -27,18 +27,18 @@ mod shown;
 mod sums;
 mod tariff;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::ids::{LaunchToken, RunnerName, WorkerId};
+use super::ids::{JobId, LaunchToken, RunnerName, WorkerId};
 use super::offering::Market;
 
 pub use account::{Account, Amount, Label, Line};
 pub use meter::Use;
-pub(crate) use meter::{Meter, Opening};
+use meter::{Booking, Meter, Opening};
 pub(crate) use names::JobNames;
 pub use period::{Day, Month, Spending};
 pub use report::{By, Cost, CostQuery, CostReport, CostRow, DAYS_MAX, NoQuery, RowKey};
@@ -51,10 +51,13 @@ pub use tariff::{PICO, Rates, address_rates, disk_rates, pico, usd};
 const CLOSED_KEPT: i64 = 2 * 3_600_000;
 /// Ended workers that are remembered at most; a thousand workers that live ten minutes each are 12,000.
 const CLOSED_MAX: usize = 20_000;
-/// Days whose sums are held beside those that are booked in: today and yesterday. Older ones are the keeper's.
-const DAYS_HELD: i64 = 2;
+/// The sums of a day are held so long after they have changed for the last time: the keeper has them by then, even where
+/// the disk was full for a day.
+const DAY_HELD: i64 = 26 * 3_600_000;
 /// How far behind a listing the state of an instance may be that it shows. EC2 promises nothing; seconds are usual.
 const LISTING_LAG: i64 = 30_000;
+/// A worker that no listing has shown for so long is not taken to live in a balance.
+const MISSING: i64 = 10 * 60_000;
 /// So long after its beginning a ledger waits for the first prices before it books time as of unknown price.
 const FIRST_PRICES: i64 = 120_000;
 
@@ -68,6 +71,9 @@ pub struct Ledger {
     lost_before: Option<i64>,
     /// When it was last brought up to date, by the manager's clock.
     kept_at: i64,
+    /// The first day that may still be booked in; those before are the keeper's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_day: Option<Day>,
     #[serde(with = "pairs")]
     days: BTreeMap<Day, Sums>,
     #[serde(with = "pairs")]
@@ -111,7 +117,7 @@ impl Ledger {
     /// A ledger in place of one that was lost: what lies before `booked`, the end of the last day that is kept apart from it,
     /// was booked by that one.
     pub fn after_loss(booked: Option<Timestamp>) -> Self {
-        Self { lost_before: booked.map(Timestamp::as_millisecond), ..Self::default() }
+        Self { lost_before: booked.map(Timestamp::as_millisecond), first_day: booked.map(Day::at), ..Self::default() }
     }
 
     /// The engine begins to book. What happened since the ledger was kept, nobody watched.
@@ -156,10 +162,10 @@ impl Ledger {
         self.meters.insert(seen.id.clone(), Meter::opened(opening, extras()));
     }
 
-    /// A listing that was asked for then shows it alive, launched at that time.
-    pub(crate) fn lives(&mut self, id: &WorkerId, launched_at: Timestamp, asked_at: Timestamp) {
+    /// A listing shows when it was launched; and that it lives, if the listing was asked for at that time.
+    pub(crate) fn is_listed(&mut self, id: &WorkerId, launched_at: Timestamp, lives_at: Option<Timestamp>) {
         if let Some(meter) = self.meters.get_mut(id) {
-            meter.lives(launched_at.as_millisecond(), asked_at.as_millisecond() - LISTING_LAG);
+            meter.is_listed(launched_at.as_millisecond(), lives_at.map(Timestamp::as_millisecond));
         }
     }
 
@@ -169,23 +175,43 @@ impl Ledger {
             && meter.note(does, rates, now.as_millisecond())
         {
             let early = meter.overflow();
-            Self::enter(&mut self.days, &mut self.months, &mut self.counted, meter.book(early));
+            let booked = meter.book(early);
+            self.enter(booked, now);
         }
     }
 
-    /// The labels of a worker's jobs, for those who name them.
-    pub(crate) fn meter(&mut self, id: &WorkerId) -> Option<&mut Meter> {
-        self.meters.get_mut(id)
+    /// A worker's jobs by name: those of these ids as `look` finds them, and so many more of which nothing is known.
+    pub(crate) fn labels(
+        &mut self,
+        id: &WorkerId,
+        ids: &BTreeSet<JobId>,
+        unnamed: usize,
+        look: impl Fn(JobId) -> Option<Label>,
+    ) -> Vec<Label> {
+        self.meters.get_mut(id).map(|meter| meter.jobs(ids, unnamed, look)).unwrap_or_default()
     }
 
     /// It has ended: then, as EC2 says, or at the latest `seen_at`, when it was seen to have ended.
     pub(crate) fn close(&mut self, id: &WorkerId, ended_at: Option<Timestamp>, seen_at: Timestamp) {
         if let Some(mut meter) = self.meters.remove(id) {
             let end = ended_at.unwrap_or(seen_at).as_millisecond();
-            Self::enter(&mut self.days, &mut self.months, &mut self.counted, meter.close(end));
+            let booked = meter.close(end);
+            self.enter(booked, seen_at);
             self.closed.insert(id.clone(), seen_at.as_millisecond());
         } else if let Some(seen) = self.closed.get_mut(id) {
             *seen = seen_at.as_millisecond();
+        }
+    }
+
+    /// No listing shows it any more. That may be an oversight of EC2's, or its end was not seen: it is booked until it was
+    /// seen for the last time.
+    pub(crate) fn is_missing(&mut self, id: &WorkerId, now: Timestamp) {
+        let Some(meter) = self.meters.get(id) else { return };
+        let last = meter.last_seen();
+        if now.as_millisecond().saturating_sub(last) > CLOSED_KEPT
+            && let Ok(last) = Timestamp::from_millisecond(last)
+        {
+            self.close(id, Some(last), now);
         }
     }
 
@@ -218,21 +244,26 @@ impl Ledger {
     /// Books what is certain of a worker's time: what a listing has confirmed. Nothing before the first prices are there, if
     /// they come soon.
     pub(crate) fn settle(&mut self, id: &WorkerId, prices_heard: bool, now: Timestamp) {
-        let now = now.as_millisecond();
-        let patient = !prices_heard && self.begun.is_some_and(|begun| now.saturating_sub(begun) < FIRST_PRICES);
+        let ms = now.as_millisecond();
+        let patient = !prices_heard && self.begun.is_some_and(|begun| ms.saturating_sub(begun) < FIRST_PRICES);
         if let Some(meter) = self.meters.get_mut(id).filter(|_| !patient) {
-            let until = meter.confirmed().min(now);
-            Self::enter(&mut self.days, &mut self.months, &mut self.counted, meter.book(until));
+            let confirmed = meter.last_seen().saturating_sub(LISTING_LAG);
+            let booked = meter.book(confirmed.min(ms));
+            self.enter(booked, now);
         }
     }
 
     /// Books everything until `now` as it is known, as if every worker were seen to live: for a balance.
     pub fn balanced(&self, now: Timestamp) -> Self {
         let mut balanced = self.clone();
-        for meter in balanced.meters.values_mut() {
-            let booked = meter.book(now.as_millisecond());
-            Self::enter(&mut balanced.days, &mut balanced.months, &mut balanced.counted, booked);
-        }
+        let meters = balanced.meters.values_mut();
+        let now_ms = now.as_millisecond();
+        let until = |meter: &Meter| {
+            let last = meter.last_seen();
+            if now_ms.saturating_sub(last) > MISSING { last } else { now_ms }
+        };
+        let booked = meters.flat_map(|meter| meter.book(until(meter))).collect();
+        balanced.enter(booked, now);
         balanced
     }
 
@@ -245,9 +276,13 @@ impl Ledger {
             bound::newest(&mut self.closed, CLOSED_MAX);
         }
         let open = self.meters.values().map(Meter::booked_until).min().unwrap_or(now).min(now);
-        let (day, month) = (Day::of(open).before(DAYS_HELD - 1), Month::of(open).before());
-        self.days = self.days.split_off(&day);
-        self.months = self.months.split_off(&month);
+        let month = Month::of(open).before();
+        self.months.retain(|kept, _| *kept >= month);
+        let is_over = |(day, sums): &(&Day, &Sums)| **day < Day::of(open).before(1) && sums.is_older(DAY_HELD, now);
+        if let Some((over, _)) = self.days.first_key_value().filter(is_over) {
+            self.first_day = Some(over.after(1));
+            self.days.pop_first();
+        }
     }
 
     /// The sums of the days that are held: at least today and yesterday, as far as anything was booked.
@@ -255,14 +290,9 @@ impl Ledger {
         &self.days
     }
 
-    /// A day that was kept apart comes back, because its time is not booked to the end.
-    pub fn take_back(&mut self, day: Day, sums: Sums) {
-        self.days.entry(day).or_insert(sums);
-    }
-
-    /// The first moment that is not booked yet: days from there on may still change.
-    pub fn open_since(&self) -> Day {
-        Day::of(self.meters.values().map(Meter::booked_until).min().unwrap_or(self.kept_at))
+    /// When it was last brought up to date.
+    pub fn kept_at(&self) -> Option<Timestamp> {
+        self.since.and_then(|_| Timestamp::from_millisecond(self.kept_at).ok())
     }
 
     /// Since when it is kept, and nothing was lost.
@@ -280,16 +310,14 @@ impl Ledger {
         sums.map_or(0, |sums| sums.of_runner(runner).at_most())
     }
 
-    fn enter(
-        days: &mut BTreeMap<Day, Sums>,
-        months: &mut BTreeMap<Month, Sums>,
-        counted: &mut shown::Counted,
-        booked: Vec<meter::Booking>,
-    ) {
-        for meter::Booking { at, line, amount, payers } in booked {
-            counted.add(&line, amount);
-            days.entry(Day::of(at)).or_default().add(&line, amount, &payers, Label::clone);
-            months.entry(Month::of(at)).or_default().add(&line, amount, &payers, Label::without_name);
+    /// What was booked, on the lines of its day and month. A day that the keeper has is not opened again.
+    fn enter(&mut self, booked: Vec<Booking>, now: Timestamp) {
+        let now = now.as_millisecond();
+        for Booking { at, line, amount, payers } in booked {
+            self.counted.add(&line, amount);
+            let day = self.first_day.map_or(Day::of(at), |first| first.max(Day::of(at)));
+            self.days.entry(day).or_default().add(&line, amount, &payers, Label::clone, now);
+            self.months.entry(Month::of(at)).or_default().add(&line, amount, &payers, Label::without_name, now);
         }
     }
 }

@@ -298,7 +298,6 @@ impl Engine {
     }
 
     fn ended(&mut self, passing: &Terminated) {
-        self.book_end(&passing.instance);
         let note = self.ended_note(passing);
         let Terminated { instance, asked, jobs, projects, booting, proven, .. } = passing;
         if *proven && let Some(runner) = self.runners.get_mut(&instance.runner) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use runner_fleet_engine::Ledger;
-use runner_fleet_engine::ledger::{Day, Sums, usd};
+use runner_fleet_engine::ledger::{Account, Amount, Day, Sums, usd};
 
 use super::check::Violation;
 use super::event_log::Ending;
@@ -47,36 +47,68 @@ impl Books {
         self.kept.clone()
     }
 
-    /// Whether the books hold all that EC2 bills, and nothing else: the time of every worker, and its price.
-    pub(super) fn audit(&self, world: &World, balanced: &Ledger) -> Option<Violation> {
+    /// What the books say, and what EC2 bills.
+    pub(super) fn balance(&self, world: &World, balanced: &Ledger) -> Balance {
         let mut days: BTreeMap<&Day, &Sums> = self.days.iter().collect();
         days.extend(balanced.days());
-        let lines = || days.values().flat_map(|sums| sums.lines());
-        let instances = || lines().filter(|(line, _)| line.account.is_instance_time()).map(|(_, amount)| amount);
-        let (booked_ms, booked) = instances().fold((0, 0), |(ms, pico), more| (ms + more.ms, pico + more.pico));
-        let bill = Bill::of(world);
-        if (booked_ms - bill.ms).abs() > bill.unsure_ms {
-            let (booked, billed) = (SignedDuration::from_millis(booked_ms), SignedDuration::from_millis(bill.ms));
-            return Some(Violation::WrongBooks(format!("{booked:#} are booked of workers that lived {billed:#}")));
+        let mut booked = Amount::default();
+        let mut overpaid = None;
+        for sums in days.values() {
+            for (line, amount) in sums.lines() {
+                if line.account.is_instance_time() {
+                    booked += *amount;
+                }
+                let payers = sums.payers().filter(|(paid, _, _)| *paid == line);
+                let paid: Amount = payers.map(|(_, _, amount)| *amount).sum();
+                if paid.ms > amount.ms || line.account == Account::Jobs && paid != *amount {
+                    overpaid = Some(format!("{line:?} holds {amount:?}, and its payers have {paid:?}"));
+                }
+            }
         }
-        let payers: BTreeMap<_, i64> =
-            days.values().flat_map(|sums| sums.payers()).fold(BTreeMap::new(), |mut sums, (line, _, amount)| {
-                *sums.entry(line).or_default() += amount.pico;
-                sums
-            });
-        let account = |wanted| lines().filter(|(line, _)| *line == wanted).map(|(_, amount)| amount.pico).sum::<i64>();
-        if let Some((line, _)) = payers.iter().find(|(line, pico)| account(**line) < **pico) {
-            return Some(Violation::WrongBooks(format!("the payers of {line:?} pay more than was booked")));
-        }
-        let off = usd(booked) - bill.usd;
-        let priced = world.scenario().price_seed.is_some();
-        (priced && off.abs() > bill.unsure_usd).then(|| {
-            Violation::WrongBooks(format!("{:.4} USD are booked, where EC2 bills {:.4}", usd(booked), bill.usd))
-        })
+        Balance { booked, bill: Bill::of(world), overpaid, priced: world.scenario().price_seed.is_some() }
+    }
+}
+
+/// The books of a whole run beside EC2's bill.
+#[derive(Debug)]
+pub struct Balance {
+    booked: Amount,
+    bill: Bill,
+    /// A line whose payers do not make up what was booked.
+    overpaid: Option<String>,
+    /// Whether the manager knew any price.
+    priced: bool,
+}
+
+impl Balance {
+    /// What the books hold of instances, in USD.
+    pub fn booked_usd(&self) -> f64 {
+        usd(self.booked.pico)
+    }
+
+    /// What EC2 bills for them.
+    pub fn billed_usd(&self) -> f64 {
+        self.bill.usd
+    }
+
+    /// What the books lack, or have too much, beyond what nobody can know.
+    pub(super) fn violation(&self) -> Option<Violation> {
+        let Self { booked, bill, overpaid, priced } = self;
+        let (booked_usd, off) = (self.booked_usd(), self.booked_usd() - bill.usd);
+        let what = if (booked.ms - bill.ms).abs() > bill.unsure_ms {
+            let (booked, billed) = (SignedDuration::from_millis(booked.ms), SignedDuration::from_millis(bill.ms));
+            format!("{booked:#} are booked of workers that lived {billed:#}")
+        } else if *priced && off.abs() > bill.unsure_usd {
+            format!("{booked_usd:.4} USD are booked, where EC2 bills {:.4}", bill.usd)
+        } else {
+            overpaid.clone()?
+        };
+        Some(Violation::WrongBooks(what))
     }
 }
 
 /// What EC2 bills, and what of it nobody can know exactly.
+#[derive(Debug)]
 struct Bill {
     ms: i64,
     usd: f64,

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use runner_fleet_engine::{Command, Engine, Event, Ledger};
 
+pub use super::books::Balance;
 use super::books::Books;
 use super::check::{Check, Violation};
 use super::clock::HostClock;
@@ -66,6 +67,8 @@ pub struct Outcome {
     pub world: World,
     /// Steps of the engine.
     pub steps: u64,
+    /// What its books hold beside what EC2 bills, where it keeps any.
+    pub balance: Option<Balance>,
 }
 
 /// A run in which something was broken.
@@ -182,24 +185,24 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
             if !at_rest && violations.is_empty() && self.world.now() >= limit {
                 violations.extend(Check::end(&self.world).into_iter().map(|violation| (limit, violation)));
             }
-            if violations.is_empty() && (at_rest || now >= limit) {
-                violations.extend(self.audit(now).map(|violation| (now, violation)));
-            }
+            let is_over = violations.is_empty() && (at_rest || now >= limit);
+            let balance = if is_over { self.balance(now) } else { None };
+            violations.extend(balance.as_ref().and_then(Balance::violation).map(|violation| (now, violation)));
             if !violations.is_empty() {
                 return Err(Box::new(Broken { seed: self.seed, violations, world: self.world }));
             }
             if at_rest || self.world.now() >= limit {
                 let summary = Summary::of(&self.world, 0);
-                return Ok(Outcome { summary, world: self.world, steps: self.steps });
+                return Ok(Outcome { summary, world: self.world, steps: self.steps, balance });
             }
         }
     }
 
-    /// Whether the books say what EC2 has billed.
-    fn audit(&self, now: Timestamp) -> Option<Violation> {
+    /// What the books say, and what EC2 bills.
+    fn balance(&self, now: Timestamp) -> Option<Balance> {
         match &self.manager {
             Manager::Up { brain, .. } | Manager::Frozen { brain, .. } => {
-                self.books.audit(&self.world, &brain.ledger()?.balanced(self.clock.reads(now)))
+                Some(self.books.balance(&self.world, &brain.ledger()?.balanced(self.clock.reads(now))))
             }
             Manager::Down { .. } => None,
         }

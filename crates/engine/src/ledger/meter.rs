@@ -56,34 +56,34 @@ struct Span {
 
 /// What a meter begins with. All times in ms since 1970.
 #[derive(Clone, Debug)]
-pub(crate) struct Opening {
-    pub(crate) runner: RunnerName,
-    pub(crate) market: Market,
+pub(super) struct Opening {
+    pub(super) runner: RunnerName,
+    pub(super) market: Market,
     /// Its launch, as EC2 tells it, or the answer to its launch as long as no listing has told.
-    pub(crate) launched: i64,
+    pub(super) launched: i64,
     /// It is booked here from then on: its launch, or later.
-    pub(crate) from: i64,
+    pub(super) from: i64,
     /// Since when there is a ledger.
-    pub(crate) kept_since: i64,
-    pub(crate) now: i64,
+    pub(super) kept_since: i64,
+    pub(super) now: i64,
     /// Whether nobody but this manager can have used it so far.
-    pub(crate) boots: bool,
+    pub(super) boots: bool,
     /// The job that it was launched for.
-    pub(crate) cause: Option<Label>,
+    pub(super) cause: Option<Label>,
 }
 
 /// An amount for a line, of time that began then.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Booking {
-    pub(crate) at: i64,
-    pub(crate) line: Line,
-    pub(crate) amount: Amount,
-    pub(crate) payers: Vec<Label>,
+pub(super) struct Booking {
+    pub(super) at: i64,
+    pub(super) line: Line,
+    pub(super) amount: Amount,
+    pub(super) payers: Vec<Label>,
 }
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Meter {
+pub(super) struct Meter {
     runner: RunnerName,
     market: Market,
     /// It is paid for from then on.
@@ -93,8 +93,8 @@ pub(crate) struct Meter {
     booked_until: i64,
     /// Time that is booked.
     booked_ms: i64,
-    /// A listing has shown that it lived until then.
-    confirmed: i64,
+    /// When the newest listing that shows it was asked for.
+    seen: i64,
     /// Never empty; the first one contains `booked_until`.
     spans: VecDeque<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,7 +122,7 @@ impl Meter {
             whole: from == launched,
             booked_until: from,
             booked_ms: 0,
-            confirmed: from,
+            seen: from,
             spans,
             cause,
             disks: extras.disks,
@@ -137,13 +137,13 @@ impl Meter {
         self.booked_until
     }
 
-    /// Until when it lived for certain.
-    pub(super) fn confirmed(&self) -> i64 {
-        self.confirmed
+    /// When the newest listing that shows it was asked for; its launch where none does.
+    pub(super) fn last_seen(&self) -> i64 {
+        self.seen
     }
 
-    /// A listing shows it. The launch time of the first one replaces that of the launch's answer.
-    pub(super) fn lives(&mut self, launched: i64, until: i64) {
+    /// A listing shows it, perhaps alive. The launch time of the first one replaces that of the launch's answer.
+    pub(super) fn is_listed(&mut self, launched: i64, lives_at: Option<i64>) {
         if self.whole && self.booked_ms == 0 && launched != self.from {
             self.from = launched;
             self.booked_until = launched;
@@ -151,7 +151,7 @@ impl Meter {
                 first.from = launched;
             }
         }
-        self.confirmed = self.confirmed.max(until);
+        self.seen = lives_at.map_or(self.seen, |at| self.seen.max(at));
     }
 
     /// What it does and costs from now on; whether that is news.
@@ -186,7 +186,7 @@ impl Meter {
     }
 
     /// Its jobs by name: those of these ids as `look` finds them, and so many more of which nothing is known.
-    pub(crate) fn jobs(
+    pub(super) fn jobs(
         &mut self,
         ids: &BTreeSet<JobId>,
         unnamed: usize,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
+use super::Ledger;
 use super::account::{Account, Amount, Label, Line};
 use super::period::Day;
 use super::sums::Sums;
@@ -86,6 +87,10 @@ pub struct CostReport {
     pub currency: String,
     /// Since when the books are kept without a loss; absent when nothing was ever booked.
     pub since: Option<Timestamp>,
+    /// As of when the answer is.
+    pub as_of: Option<Timestamp>,
+    /// Days whose file cannot be read, so that they are missing here.
+    pub days_unreadable: Vec<Day>,
     /// The dearest first; days in order.
     pub rows: Vec<CostRow>,
     /// Rows that were left out because there are too many; the total has them.
@@ -175,7 +180,12 @@ impl CostQuery {
     }
 
     /// The answer from the sums of these days; those that it does not ask for are passed over.
-    pub fn answer<'a>(self, days: impl IntoIterator<Item = (Day, &'a Sums)>, since: Option<Timestamp>) -> CostReport {
+    pub fn answer<'a>(
+        self,
+        days: impl IntoIterator<Item = (Day, &'a Sums)>,
+        ledger: &Ledger,
+        days_unreadable: Vec<Day>,
+    ) -> CostReport {
         let mut rows: BTreeMap<RowKey, Amount> = BTreeMap::new();
         let mut total = Amount::default();
         for (day, sums) in days {
@@ -195,7 +205,9 @@ impl CostQuery {
             version: 1,
             query: self,
             currency: "USD".to_owned(),
-            since,
+            since: ledger.since(),
+            as_of: ledger.kept_at(),
+            days_unreadable,
             rows: rows.into_iter().map(row).collect(),
             rows_left_out,
             total: Cost::of(&total),

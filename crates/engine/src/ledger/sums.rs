@@ -22,11 +22,22 @@ pub struct Sums {
     /// The same again for jobs and boots, by who pays: what is not here of a boot is the policy's.
     #[serde(with = "pairs")]
     payers: BTreeMap<(Line, Label), Amount>,
+    /// When something was booked last, in ms since 1970.
+    #[serde(default)]
+    booked_at: i64,
 }
 
 impl Sums {
     /// Books an amount, and shares it evenly among its payers, each named as `label` says.
-    pub(super) fn add(&mut self, line: &Line, amount: Amount, payers: &[Label], label: impl Fn(&Label) -> Label) {
+    pub(super) fn add(
+        &mut self,
+        line: &Line,
+        amount: Amount,
+        payers: &[Label],
+        label: impl Fn(&Label) -> Label,
+        now: i64,
+    ) {
+        self.booked_at = self.booked_at.max(now);
         match self.lines.get_mut(line) {
             Some(sum) => *sum += amount,
             None => {
@@ -40,6 +51,11 @@ impl Sums {
         if self.payers.len() > PAYERS_MAX + self.lines.len() {
             self.put_together();
         }
+    }
+
+    /// Whether nothing was booked for so long.
+    pub(super) fn is_older(&self, ms: i64, now: i64) -> bool {
+        now.saturating_sub(self.booked_at) > ms
     }
 
     /// All that was booked.
@@ -100,10 +116,10 @@ mod tests {
         for job in 0..10_000_u32 {
             let amount = Amount { ms: 1_000, pico: i64::from(job % 1_000), ..Amount::default() };
             let label = Label::of(ProjectId(1), &format!("<b>job {job}"));
-            sums.add(&line, amount, &[label], Label::clone);
+            sums.add(&line, amount, &[label], Label::clone, 0);
         }
         let large = Amount { ms: 1, pico: 1_000_000, ..Amount::default() };
-        sums.add(&line, large, &[Label::of(ProjectId(2), "large")], Label::clone);
+        sums.add(&line, large, &[Label::of(ProjectId(2), "large")], Label::clone, 0);
 
         let told: Vec<_> = sums.payers().collect();
         assert!(told.len() <= PAYERS_MAX + 1, "{}", told.len());

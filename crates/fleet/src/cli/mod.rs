@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each thin: load, ask one room, print.
 
 pub mod check;
+mod costs;
 mod demo;
 mod doctor;
 pub mod error;
@@ -122,6 +123,7 @@ enum Command {
     Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Status(status::StatusArgs),
+    Costs(costs::CostsArgs),
     Doctor(doctor::DoctorArgs),
     SupportBundle(support_bundle::SupportBundleArgs),
     Drain(operate::DrainArgs),
@@ -175,6 +177,7 @@ fn dispatch(
         Command::Check(args) => check::run(args, &global.config, global.quiet, out).map(ExitCode::from),
         Command::Plan(args) => plan::run(global, args, out),
         Command::Status(args) => status::run(global, args, out),
+        Command::Costs(args) => costs::run(global, args, out),
         Command::Doctor(args) => doctor::run(global, args, out),
         Command::SupportBundle(args) => support_bundle::run(global, args, out),
         Command::Drain(args) => operate::drain(global, args, out),

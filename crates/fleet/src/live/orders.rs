@@ -1,8 +1,6 @@
-//! The operators' orders on disk, so that a pause and a drain outlive a restart. Written whole and beside its place first: a
-//! crash leaves the former file or the new one. Its loss is harmless.
+//! The operators' orders on disk, so that a pause and a drain outlive a restart. Its loss is harmless.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +10,7 @@ use tracing::{info, warn};
 use runner_fleet_engine::{Failure, FailureClass, Orders};
 
 use super::complaint::Complaint;
+use super::state_file;
 
 /// In the state directory.
 const NAME: &str = "orders.json";
@@ -65,14 +64,8 @@ pub async fn keep(state_dir: PathBuf, mut orders: watch::Receiver<Orders>) {
 }
 
 fn write(state_dir: &Path, orders: Orders) -> io::Result<()> {
-    std::fs::create_dir_all(state_dir)?;
-    let (path, beside) = (state_dir.join(NAME), state_dir.join(format!("{NAME}.new")));
-    let mut file = File::create(&beside)?;
-    file.write_all(&serde_json::to_vec_pretty(&Kept { version: VERSION, orders })?)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, &path)?;
-    // The name, too, is to survive the loss of power.
-    File::open(state_dir)?.sync_all()
+    let bytes = serde_json::to_vec_pretty(&Kept { version: VERSION, orders })?;
+    state_file::replace(state_dir, NAME, &bytes)
 }
 
 #[cfg(test)]
