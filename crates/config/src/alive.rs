@@ -6,7 +6,7 @@ use runner_fleet_engine::IdleCount;
 use runner_fleet_engine::UsdPerHour;
 use runner_fleet_testing::other_values::OTHERS;
 
-use super::{Checksum, Config, ecr, fleet, key, load, on_trouble, parse_in, proxy, schedule, volume};
+use super::{Checksum, Config, budget, ecr, fleet, key, load, on_trouble, parse_in, proxy, schedule, volume};
 
 const COMPLETE: &str = include_str!("../../../config/complete.toml");
 
@@ -36,6 +36,7 @@ fn the_other_values_and_the_complete_example_have_every_key() {
         ("runners.fleet.root_volume", volume::KEYS),
         ("runners.fleet.schedule", schedule::KEYS),
         ("runners.fleet.proxy", proxy::KEYS),
+        ("runners.fleet.budget", budget::KEYS),
         ("runners.fleet.ecr", ecr::KEYS),
     ];
     for (path, keys) in listed {
@@ -60,6 +61,8 @@ fn settings_follow_the_file() {
         (runner.idle.target_wait.as_secs(), runner.spot_max_price.as_ref().map(UsdPerHour::value)),
         (45, Some(0.05))
     );
+    let budget = runner.budget.map(|budget| (budget.usd, budget.per.as_str()));
+    assert_eq!((budget, runner.disk_gib, runner.public_address), (Some((50.0, "day")), None, true));
     assert!(runner.sees_queue && runner.retry_interrupted && !runner.on_demand_fallback);
     let entry = &runner.schedule[0];
     assert_eq!(entry.written, ["* 8-18 * * mon-fri Europe/Berlin"]);

@@ -13,8 +13,8 @@ use super::secret::TokenOf;
 use super::sizes::{self, Around};
 use super::tool::{self, ToolKeys};
 use super::{
-    Address, Proxy, RootVolume, RunnerFleet, SetupScript, doubts, duration, ecr, ecr_wiring, files, ids, names, proxy,
-    schedule, trust, values, volume,
+    Address, Proxy, RootVolume, RunnerFleet, SetupScript, budget, doubts, duration, ecr, ecr_wiring, files, ids, names,
+    proxy, schedule, trust, values, volume,
 };
 use runner_fleet_engine::Market;
 use runner_fleet_engine::settings::BOOT_TIMEOUT;
@@ -31,6 +31,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::optional("market", Kind::Word(&[&words(&MARKETS)])),
     Key::optional("on_demand_fallback", Kind::Boolean),
     Key::optional("spot_max_price", Kind::Price),
+    Key::optional("budget", Kind::Table(budget::KEYS)),
     Key::required("subnets", Kind::SomeOf(&ids::SUBNET)),
     Key::required("security_groups", Kind::SomeOf(&ids::SECURITY_GROUP)),
     Key::optional("instance_profile", Kind::Text),
@@ -109,6 +110,7 @@ pub(crate) fn read(table: &Table, context: &Context<'_>, report: &mut Report) ->
     let market = r.or("market", Market::Spot, report, |node| values::word(node, &MARKETS));
     let on_demand_fallback = r.or("on_demand_fallback", true, report, values::boolean);
     let spot_max_price = r.or("spot_max_price", None, report, |node| values::price(node).map(Some));
+    let budget = r.table_or("budget", None, report, |table, report| budget::read(table, report).map(Some));
     let subnets = r.required_list("subnets", "subnets = [\"subnet-…\"]", report, ids::subnet);
     let groups_example = "security_groups = [\"sg-…\"]";
     let security_groups = r.required_list("security_groups", groups_example, report, ids::security_group);
@@ -168,6 +170,7 @@ pub(crate) fn read(table: &Table, context: &Context<'_>, report: &mut Report) ->
         market: market?,
         on_demand_fallback: on_demand_fallback?,
         spot_max_price: spot_max_price?,
+        budget: budget?,
         subnets: subnets?,
         security_groups: security_groups?,
         instance_profile: instance_profile?,

@@ -26,6 +26,7 @@
 mod address;
 #[cfg(test)]
 mod alive;
+mod budget;
 mod carried;
 pub mod checksum;
 mod document;

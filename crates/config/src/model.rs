@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{Ami, Ecr, OnTrouble, Proxy, RootVolume, Secret, SshKey, SshKeyParameter, Tool};
 use runner_fleet_engine::{
-    Arch, IdleCount, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId, UsdPerHour,
+    Arch, Budget, IdleCount, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId, UsdPerHour,
 };
 
 /// The whole file, checked.
@@ -124,6 +124,8 @@ pub struct RunnerFleet {
     pub on_demand_fallback: bool,
     /// USD per hour, as decimal text as EC2 takes it; `None`: the on-demand price.
     pub spot_max_price: Option<UsdPerHour>,
+    /// What its workers may cost; `None`: no limit.
+    pub budget: Option<Budget>,
     /// At least one.
     pub subnets: Vec<SubnetId>,
     /// Ids; at least one.

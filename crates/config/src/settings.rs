@@ -1,6 +1,6 @@
 //! The configuration in the engine's words: without secrets, without anything that only adapters need.
 
-use super::{Config, Runner};
+use super::{Address, Config, Runner};
 use runner_fleet_engine::{IdlePolicy, RunnerSettings, Settings};
 
 impl Config {
@@ -31,6 +31,9 @@ fn runner(runner: &Runner) -> RunnerSettings {
         market: fleet.market,
         on_demand_fallback: fleet.on_demand_fallback,
         spot_max_price: fleet.spot_max_price.clone(),
+        budget: fleet.budget,
+        disk_gib: fleet.root_volume.priced_gib(),
+        public_address: fleet.address == Address::Public,
         tags: fleet.tags.clone(),
         retry_interrupted: fleet.retry_interrupted,
         idle: IdlePolicy {

@@ -20,7 +20,9 @@ pub(crate) const KEYS: &[Key] = &[
 /// EBS' largest general purpose volume.
 const SIZE_GIB_MAX: u32 = 65_536;
 
-/// gp3's, in MiB/s, from and to.
+/// What gp3 does without being paid for more. Source: EBS pricing page.
+const GP3_IOPS: u32 = 3_000;
+/// gp3's, in MiB/s, from and to; it does the first without being paid for more.
 const THROUGHPUT: (u32, u32) = (125, 2_000);
 
 /// The root disk of a worker; deleted with it.
@@ -85,6 +87,15 @@ impl VolumeType {
             Self::Io2 => Some((100, 256_000)),
             Self::Gp2 | Self::Standard => None,
         }
+    }
+}
+
+impl RootVolume {
+    /// Its size, where its price depends on nothing else: gp3 with the speed that it has by itself.
+    pub(crate) fn priced_gib(&self) -> Option<u32> {
+        let is_plain = self.volume_type == VolumeType::Gp3 && self.iops.is_none_or(|iops| iops <= GP3_IOPS);
+        let is_slow = self.throughput.is_none_or(|throughput| throughput <= THROUGHPUT.0);
+        (is_plain && is_slow).then_some(self.size_gib)
     }
 }
 

@@ -332,8 +332,10 @@ fn need(scene: Scene<'_>, one: &One<'_>, mut waiting: u32) -> Need {
     let One { section, known, policy, supply } = one;
     // Paused here or in GitLab: nobody would take a job from its slots.
     let paused = known.is_none_or(|known| known.paused || known.facts.known().is_some_and(|facts| facts.paused));
+    // Idle slots are the first to go: what is left of a budget is for jobs.
+    let spent = known.is_some_and(|known| known.over_budget.is_some());
     let forecast = scene.forecasts.slots(&section.name);
-    let mut idle = if paused { 0 } else { policy.idle.wanted(supply.running, forecast) };
+    let mut idle = if paused || spent { 0 } else { policy.idle.wanted(supply.running, forecast) };
     if policy.idle.count == IdleCount::Auto {
         // A forecast asks for no more than there may be: what it lacks by that is nobody's failure to launch.
         let most = policy.max_workers.saturating_mul(section.capacity).min(scene.settings.concurrent);

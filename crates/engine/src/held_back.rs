@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use super::failure::Failure;
+use super::ledger::Spending;
 use super::prices::OverPriceCap;
 
 /// What holds a runner's launches back.
@@ -88,6 +89,17 @@ pub enum HeldBack {
     OverPriceCap {
         /// The cheapest of them.
         cheapest: OverPriceCap,
+    },
+    /// What it may cost in this day or month is used up.
+    Budget {
+        /// USD so far; time of unknown price counts with the most that it can cost.
+        spent: f64,
+        /// `budget`, in USD.
+        limit: f64,
+        /// What the budget is for.
+        per: Spending,
+        /// When the next day or month begins.
+        until: Timestamp,
     },
     /// An operator has paused it.
     Paused,

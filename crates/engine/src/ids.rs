@@ -88,6 +88,10 @@ name! {
     LaunchToken
 }
 name! {
+    /// A job's name in its pipeline (`rspec 3/8`).
+    JobName
+}
+name! {
     /// What GitLab knows a worker's runner process by: the content of `.runner_system_id` (`r_` and 12 characters).
     SystemId
 }

@@ -163,6 +163,9 @@ impl Launching<'_> {
         {
             return Err(HeldBack::PausedInGitlab);
         }
+        if let Some(budget) = &known.over_budget {
+            return Err(budget.clone());
+        }
         if let Some(failure) = self.ec2.failure() {
             return Err(HeldBack::NoListing { failure: failure.clone() });
         }

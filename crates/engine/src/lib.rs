@@ -14,7 +14,7 @@
 //!
 //! Reading order: the vocabulary ([`ids`], [`offering`], [`job`], [`worker`], [`settings`]), what comes in ([`event`]),
 //! what goes out ([`command`]), why ([`reason`], [`held_back`], [`waits`], [`failure`]; their sentences: `prose`), what
-//! people see ([`snapshot`]), then the decisions: `step`, `observe`, `demand`, `launching`, `retirement`, `draining`; beside
+//! people see ([`snapshot`]), what it cost ([`ledger`], kept by `bookkeeping`), then the decisions: `step`, `observe`, `demand`, `launching`, `retirement`, `draining`; beside
 //! them, what launches are prepared from ([`resources`]), and the [`laws`], an observer that no step may displease.
 //!
 //! Deliberately absent: a clock, a random source beyond the seed, I/O, async, a logger (what is worth knowing is in the
@@ -30,6 +30,7 @@ pub mod held_back;
 pub mod ids;
 pub mod job;
 pub mod laws;
+pub mod ledger;
 pub mod money;
 pub mod offering;
 pub mod prices;
@@ -45,6 +46,7 @@ pub mod worker;
 mod activity;
 mod arch;
 mod attempt;
+mod bookkeeping;
 mod boots;
 mod claims;
 mod cooldown;
@@ -102,10 +104,11 @@ pub use explained::{Explained, Sentence};
 pub use failure::{Failure, FailureClass};
 pub use held_back::HeldBack;
 pub use ids::{
-    ConfigHash, InstanceType, JobId, KeyPairName, LaunchToken, ProjectId, RunnerName, Server, SubnetId, SystemId,
-    TemplateName, WorkerId, Zone,
+    ConfigHash, InstanceType, JobId, JobName, KeyPairName, LaunchToken, ProjectId, RunnerName, Server, SubnetId,
+    SystemId, TemplateName, WorkerId, Zone,
 };
 pub use job::{Knowledge, PendingJob, QueueSnapshot, RunnerFacts, Scope, TokenEnd, TokenKind};
+pub use ledger::{Ledger, LedgerSnapshot};
 pub use listing::SETTLING;
 pub use money::UsdPerHour;
 pub use note::{Note, NoteKind, NoteLevel};
@@ -115,7 +118,7 @@ pub use prices::{OverPriceCap, PriceSnapshot};
 pub use reason::{Brief, Disobedience, DrainReason, EndReason, LaunchReason, Reason};
 pub use resources::{Inventory, Required, ResourceAction};
 pub use schedule::{Policy, policy_at};
-pub use settings::{IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
+pub use settings::{Budget, IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
 pub use snapshot::FleetSnapshot;
 pub use state::Engine;
 pub use verdict::{Severity, Trouble, TroubleReason, Verdict};

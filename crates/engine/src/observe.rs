@@ -42,7 +42,11 @@ impl Engine {
             }
             Event::Queue { server, snapshot } => {
                 self.learn_from(&server, &snapshot);
-                self.queues.entry(server).or_default().answered(snapshot, now);
+                let queue = self.queues.entry(server.clone()).or_default();
+                if let Ok(snapshot) = &snapshot {
+                    self.job_names.followed(&server, queue.jobs(), &snapshot.jobs);
+                }
+                queue.answered(snapshot, now);
             }
             Event::LaunchPlan { runner, plan } => self.plan(&runner, plan),
             Event::Instances { asked_at, listing } => return self.listed(asked_at, listing),
@@ -149,6 +153,7 @@ impl Engine {
                 self.look_for_rivals(&instances);
                 let newcomers = self.newcomers(&instances);
                 self.tell_newcomers(&newcomers);
+                self.book_listing(&instances, asked_at);
                 let transitions = self.fleet.listed(now, asked_at, instances);
                 self.orders_after_listing(&newcomers);
                 transitions.into_iter().filter_map(|transition| self.follow_up(transition)).collect()
@@ -191,6 +196,7 @@ impl Engine {
             self.tell_jobs(worker, before.as_ref(), report);
         }
         let transitions = self.fleet.worker_event(self.now, worker, event, taken);
+        self.book_report(worker);
         self.note_fitness(worker);
         self.note_endangered_jobs(worker);
         transitions.into_iter().filter_map(|transition| self.follow_up(transition)).collect()
@@ -327,6 +333,7 @@ impl Engine {
         let named_first = self.named_first(answer);
         let Some(launch) = self.fleet.answered(now, token, answer) else { return };
         self.tell_launched(&named_first);
+        self.book_launched(answer);
         let given = u32::try_from(answer.launched.len()).unwrap_or(u32::MAX);
         self.journal.totals.workers_launched += u64::from(given);
         for launched in &answer.launched {

@@ -94,6 +94,11 @@ impl Prices {
         }
     }
 
+    /// Whether anybody has looked, with or without an answer.
+    pub(crate) fn is_heard(&self) -> bool {
+        !self.regions.is_empty()
+    }
+
     /// What is known of each region's spot prices.
     pub(crate) fn knowledge(&self, now: Timestamp) -> BTreeMap<String, Knowledge> {
         let of = |known: &Region| Knowledge::of(known.spot_asked_at, known.failure.as_ref(), now);

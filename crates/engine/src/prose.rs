@@ -47,6 +47,13 @@ impl Sentence for HeldBack {
             Self::OverPriceCap { cheapest } => {
                 format!("every spot offer costs more than it may, even the cheapest: {}", cheapest.sentence(now))
             }
+            Self::Budget { spent, limit, per, until } => {
+                let per = per.as_str();
+                format!(
+                    "its budget is used up: {spent:.2} of {limit:.2} USD this {per}, the next begins in {}",
+                    left(until)
+                )
+            }
             Self::Paused => "an operator has paused it".into(),
             Self::PausedInGitlab => "it is paused in GitLab".into(),
             Self::Removed => "its section is gone from the configuration; its workers are being retired".into(),

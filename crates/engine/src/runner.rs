@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::backoff::{Backoff, Doubling, Jitter};
 use super::failure::{Failure, FailureClass};
+use super::held_back::HeldBack;
 use super::job::{Knowledge, RunnerFacts};
 use super::offering::LaunchPlan;
 
@@ -65,6 +66,8 @@ pub(crate) struct Runner {
     pub(crate) plan: Answer<LaunchPlan>,
     /// An operator has paused it.
     pub(crate) paused: bool,
+    /// Its budget is used up: what to tell of that.
+    pub(crate) over_budget: Option<HeldBack>,
     /// Since when it has had a whole worker's slots more than wanted.
     pub(crate) spare_since: Option<Timestamp>,
     /// Launches that were refused, and what EC2 said.
@@ -96,6 +99,7 @@ impl Runner {
             facts: Answer::awaited("GitLab's answer about the runner"),
             plan: Answer::awaited("the launch template"),
             paused: false,
+            over_budget: None,
             spare_since: None,
             refused: Backoff::default(),
             refusal: String::new(),

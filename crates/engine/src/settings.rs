@@ -7,6 +7,7 @@ use cronexpr::Crontab;
 use serde::{Serialize, Serializer};
 
 use super::ids::{RunnerName, Server};
+use super::ledger::Spending;
 use super::money::UsdPerHour;
 use super::offering::Market;
 
@@ -65,6 +66,13 @@ pub struct RunnerSettings {
     pub on_demand_fallback: bool,
     /// What a spot worker may cost at most; `None`: what the same type costs on demand.
     pub spot_max_price: Option<UsdPerHour>,
+    /// What its workers may cost; `None`: no limit.
+    pub budget: Option<Budget>,
+    /// The size of a worker's root volume, where that is gp3 without more speed than it has by itself: what else it may be
+    /// is not priced here.
+    pub disk_gib: Option<u32>,
+    /// Whether its workers get a public address.
+    pub public_address: bool,
     /// The user's own tags, for everything that a launch makes.
     pub tags: BTreeMap<String, String>,
     /// Retry, once, a job that an interruption killed.
@@ -102,6 +110,9 @@ impl RunnerSettings {
             market: Market::Spot,
             on_demand_fallback: true,
             spot_max_price: None,
+            budget: None,
+            disk_gib: Some(30),
+            public_address: false,
             tags: BTreeMap::new(),
             retry_interrupted: false,
             idle: IdlePolicy {
@@ -114,6 +125,15 @@ impl RunnerSettings {
             schedule: Vec::new(),
         }
     }
+}
+
+/// What a runner's workers may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Budget {
+    /// USD, above zero.
+    pub usd: f64,
+    /// In a day or a month of UTC.
+    pub per: Spending,
 }
 
 /// How many free job slots stand ready, and for how long a worker above that stays.

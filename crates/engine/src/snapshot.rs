@@ -12,6 +12,7 @@ use super::held_back::HeldBack;
 use super::ids::{InstanceType, JobId, ProjectId, RunnerName, Server, WorkerId, Zone};
 use super::job::{Knowledge, TokenEnd};
 use super::json::seconds;
+use super::ledger::LedgerSnapshot;
 use super::offering::Market;
 use super::prices::OverPriceCap;
 use super::reason::Reason;
@@ -46,6 +47,9 @@ pub struct FleetSnapshot {
     pub totals: Totals,
     /// What the workers cost.
     pub costs: Costs,
+    /// What they have cost, and whose cost that was.
+    #[serde(default)]
+    pub ledger: LedgerSnapshot,
     /// What is known of the spot prices, by region.
     #[serde(default)]
     pub prices: BTreeMap<String, Knowledge>,

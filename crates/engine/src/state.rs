@@ -12,6 +12,7 @@ use super::forecast::Forecasts;
 use super::held_back::HeldBack;
 use super::ids::{RunnerName, Server};
 use super::journal::Journal;
+use super::ledger::{JobNames, Ledger};
 use super::listing::Listing;
 use super::notices::Notices;
 use super::orders::Orders;
@@ -42,6 +43,8 @@ pub struct Engine {
     pub(super) retries: Retries,
     pub(super) rivals: Rivals,
     pub(super) orders: Orders,
+    pub(super) ledger: Ledger,
+    pub(super) job_names: JobNames,
     /// EC2 asks for patience with launches.
     pub(super) slow: Backoff,
     pub(super) jitter: Jitter,
@@ -72,6 +75,8 @@ impl Engine {
             retries: Retries::default(),
             rivals: Rivals::default(),
             orders: Orders::default(),
+            ledger: Ledger::default(),
+            job_names: JobNames::default(),
             slow: Backoff::default(),
             jitter: Jitter::seeded(seed),
             journal: Journal::default(),

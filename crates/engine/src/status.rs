@@ -41,6 +41,7 @@ pub(super) fn snapshot(engine: &Engine) -> FleetSnapshot {
         decisions: engine.journal.newest(),
         totals: engine.journal.totals,
         costs,
+        ledger: engine.ledger.snapshot(engine.now),
         prices: engine.prices.knowledge(engine.now),
     }
 }

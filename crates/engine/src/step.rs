@@ -39,11 +39,13 @@ impl Engine {
     pub fn step(&mut self, now: Timestamp, events: impl IntoIterator<Item = Event>) -> Vec<Command> {
         self.mind_the_clock(now);
         self.now = now;
+        self.ledger.begin(now);
         self.journal.begin();
         let mut commands = Vec::new();
         for event in events {
             commands.extend(self.observe(event));
         }
+        self.keep_books();
         let Some(settings) = self.settings.take() else { return commands };
         self.forecasts.tick(&settings, now);
         commands.extend(self.list(now));
@@ -162,6 +164,7 @@ impl Engine {
         };
         let (launches, held_back) = launching.decide(&self.assessment);
         self.held_back = held_back;
+        launches.iter().for_each(|launch| self.note_causes(settings, launch));
         commands.extend(launches.into_iter().map(Command::Launch));
         commands
     }

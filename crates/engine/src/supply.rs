@@ -107,6 +107,7 @@ pub(crate) fn is_fixed(hold: bool, status: WorkerStatus) -> bool {
 fn can_grow(known: &Runner, offers: Offers<'_>, runner: &RunnerSettings, now: Timestamp) -> bool {
     let Some(plan) = known.plan.known() else { return false };
     !known.paused
+        && known.over_budget.is_none()
         && known.refused.closed_until(now).is_none()
         && known.breaker_open_until(now).is_none()
         && is_offered(&plan.places, Request::of(runner, 1), offers.cooldowns, offers.prices, now)

@@ -28,6 +28,9 @@ pub struct Instance {
     pub state_reason: Option<StateReason>,
     /// EC2's `LaunchTime`.
     pub launched_at: Timestamp,
+    /// When it began to end, where EC2 says so: of an end that was asked for, to the second.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
     /// The instance type.
     pub instance_type: InstanceType,
     /// The zone.
@@ -71,6 +74,11 @@ impl InstanceState {
     /// Whether it has ended or is ending by itself: it takes no job any more and needs no call.
     pub fn is_ending(self) -> bool {
         matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
+
+    /// Whether EC2 bills its time. Source: EC2 User Guide, "Instance lifecycle": not from `stopping` and `shutting-down` on.
+    pub(crate) fn is_paid_for(self) -> bool {
+        matches!(self, Self::Pending | Self::Running)
     }
 }
 

@@ -170,6 +170,7 @@ impl Worker {
             state: InstanceState::Pending,
             state_reason: None,
             launched_at: now,
+            ended_at: None,
             instance_type: launched.instance_type.clone(),
             zone: launched.zone.clone(),
             market: launched.market,

@@ -58,6 +58,8 @@ pub enum Violation {
     LeftKeyPair(KeyPairName),
     /// A launch template or key pair was deleted that launches need.
     NeededDeleted(ResourceAction),
+    /// At the end: the books do not say what EC2 has billed.
+    WrongBooks(String),
     /// The observer of the engine's laws saw one broken.
     EngineLaw(String),
 }
@@ -81,6 +83,7 @@ impl Violation {
             | Self::LeftTemplate(_)
             | Self::NeededDeleted(_)
             | Self::LeftKeyPair(_)
+            | Self::WrongBooks(_)
             | Self::EngineLaw(_) => true,
             Self::OverLaunch(_) | Self::Stampede(_) | Self::BelowFloor(_) => false,
         }
@@ -113,7 +116,7 @@ impl fmt::Display for Violation {
             Self::LeftTemplate(name) => write!(f, "at the end launch template {name} is left, which nothing needs"),
             Self::LeftKeyPair(name) => write!(f, "at the end key pair {name} is left, which nothing needs"),
             Self::NeededDeleted(action) => write!(f, "launches need what is no more: {action}"),
-            Self::EngineLaw(what) => f.write_str(what),
+            Self::WrongBooks(what) | Self::EngineLaw(what) => f.write_str(what),
         }
     }
 }

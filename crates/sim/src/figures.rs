@@ -134,7 +134,8 @@ pub fn figures(policy: String, recording: &Recording, end: Timestamp, tariff: Ta
         let ready_at = machine.ready_at.or(machine.ended_at).unwrap_or(end);
         hours.paid += in_hours(lived) * slots;
         hours.booting += in_hours(between(machine.launched_at, ready_at).min(lived)) * slots;
-        let usd = billed(prices::rate(tariff.price_seed, &machine.offering, machine.launched_at), lived);
+        let until = machine.ended_at.unwrap_or(end);
+        let usd = prices::bill(tariff.price_seed, &machine.offering, machine.launched_at, until);
         match machine.market() {
             Market::Spot => cost.spot += usd,
             Market::OnDemand => cost.on_demand += usd,

@@ -26,6 +26,7 @@
 mod agenda;
 pub mod assumptions;
 pub mod baselines;
+mod books;
 pub mod check;
 mod clock;
 pub mod comparison;

@@ -3,6 +3,8 @@
 //! Enough to compare two ways of running the same jobs. The list prices are eu-central-1's for Linux, rounded, from
 //! <https://aws.amazon.com/ec2/pricing/on-demand/>; a type that is not in the table costs what a `.large` costs.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::rng::{Rng, Stream};
@@ -23,6 +25,9 @@ const LIST: &[(&str, f64)] = &[
     ("t4g.large", 0.0768),
 ];
 
+/// EC2 bills at least that.
+const LEAST: Duration = Duration::from_secs(60);
+
 /// What a type that is not in the table costs: about a `.large`.
 const OTHER: f64 = 0.10;
 
@@ -35,7 +40,7 @@ pub fn hourly(market: Market, instance_type: &InstanceType) -> f64 {
     }
 }
 
-/// USD per hour for what is launched at `at`: as [`hourly`], and with a seed the spot prices of types, zones and days lie up
+/// USD per hour at `at`: as [`hourly`], and with a seed the spot prices of types, zones and days lie up
 /// to 15 % apart from it, evenly.
 pub fn rate(seed: Option<u64>, offering: &Offering, at: Timestamp) -> f64 {
     let usual = hourly(offering.market, &offering.instance_type);
@@ -49,6 +54,21 @@ pub fn rate(seed: Option<u64>, offering: &Offering, at: Timestamp) -> f64 {
         }
         (Market::Spot, None) | (Market::OnDemand, _) => usual,
     }
+}
+
+/// What EC2 bills for what was launched and ended then, in USD: each day at its price, and at least a minute.
+pub fn bill(seed: Option<u64>, offering: &Offering, launched_at: Timestamp, ended_at: Timestamp) -> f64 {
+    let lived = Duration::try_from(ended_at.duration_since(launched_at)).unwrap_or_default();
+    let (mut usd, mut from) = (0.0, launched_at);
+    let until = launched_at.saturating_add(lived.max(LEAST)).unwrap_or(ended_at);
+    while from < until {
+        let day = from.as_second().div_euclid(86_400) + 1;
+        let midnight = Timestamp::from_second(day.saturating_mul(86_400)).unwrap_or(until);
+        let to = until.min(midnight);
+        usd += rate(seed, offering, from) * to.duration_since(from).as_secs_f64() / 3600.0;
+        from = to;
+    }
+    usd
 }
 
 /// Spot offerings in the order of what they cost at `at`.

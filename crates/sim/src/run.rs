@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use runner_fleet_engine::{Command, Engine, Event};
+use runner_fleet_engine::{Command, Engine, Event, Ledger};
 
+pub use super::books::Balance;
+use super::books::Books;
 use super::check::{Check, Violation};
 use super::clock::HostClock;
 use super::event_log::Fact;
@@ -32,11 +34,27 @@ pub trait Brain {
     fn laws_broken(&mut self) -> Vec<String> {
         Vec::new()
     }
+
+    /// Its books, if it keeps any.
+    fn ledger(&self) -> Option<&Ledger> {
+        None
+    }
+
+    /// It has just been made, and the last one has kept these books.
+    fn resume_ledger(&mut self, _ledger: Ledger) {}
 }
 
 impl Brain for Engine {
     fn step(&mut self, now: Timestamp, events: Vec<Event>) -> Vec<Command> {
         Engine::step(self, now, events)
+    }
+
+    fn ledger(&self) -> Option<&Ledger> {
+        Some(Engine::ledger(self))
+    }
+
+    fn resume_ledger(&mut self, ledger: Ledger) {
+        Engine::resume_ledger(self, ledger);
     }
 }
 
@@ -49,6 +67,8 @@ pub struct Outcome {
     pub world: World,
     /// Steps of the engine.
     pub steps: u64,
+    /// What its books hold beside what EC2 bills, where it keeps any.
+    pub balance: Option<Balance>,
 }
 
 /// A run in which something was broken.
@@ -118,6 +138,7 @@ pub fn simulate<B: Brain>(
         next_jump: None,
         next_setting: None,
         clock: HostClock::default(),
+        books: Books::default(),
         steps: 0,
         world: World::new(scenario.clone(), seed),
     }
@@ -146,6 +167,7 @@ struct Run<B, F> {
     next_jump: Option<Timestamp>,
     next_setting: Option<Timestamp>,
     clock: HostClock,
+    books: Books,
     steps: u64,
     world: World,
 }
@@ -163,13 +185,26 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
             if !at_rest && violations.is_empty() && self.world.now() >= limit {
                 violations.extend(Check::end(&self.world).into_iter().map(|violation| (limit, violation)));
             }
+            let is_over = violations.is_empty() && (at_rest || now >= limit);
+            let balance = if is_over { self.balance(now) } else { None };
+            violations.extend(balance.as_ref().and_then(Balance::violation).map(|violation| (now, violation)));
             if !violations.is_empty() {
                 return Err(Box::new(Broken { seed: self.seed, violations, world: self.world }));
             }
             if at_rest || self.world.now() >= limit {
                 let summary = Summary::of(&self.world, 0);
-                return Ok(Outcome { summary, world: self.world, steps: self.steps });
+                return Ok(Outcome { summary, world: self.world, steps: self.steps, balance });
             }
+        }
+    }
+
+    /// What the books say, and what EC2 bills.
+    fn balance(&self, now: Timestamp) -> Option<Balance> {
+        match &self.manager {
+            Manager::Up { brain, .. } | Manager::Frozen { brain, .. } => {
+                Some(self.books.balance(&self.world, &brain.ledger()?.balanced(self.clock.reads(now))))
+            }
+            Manager::Down { .. } => None,
         }
     }
 
@@ -226,6 +261,9 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
             self.world.apply(now, command);
         }
         let laws_broken = brain.laws_broken();
+        if let Some(ledger) = brain.ledger() {
+            self.books.keep(now, ledger);
+        }
         if cut.is_some() {
             self.crash(now);
         } else {
@@ -238,7 +276,10 @@ impl<B: Brain, F: FnMut(&str, u64, Timestamp) -> B> Run<B, F> {
         self.world.manager_starts(now);
         self.starts += 1;
         let seed = self.seed.wrapping_add(self.starts << 32);
-        let brain = (self.make)(&self.world.scenario().manager, seed, self.clock.reads(now));
+        let mut brain = (self.make)(&self.world.scenario().manager, seed, self.clock.reads(now));
+        if let Some(ledger) = self.books.kept() {
+            brain.resume_ledger(ledger);
+        }
         let settings = self.world.scenario().settings.clone();
         self.step(Box::new(brain), now, vec![Event::Configured(settings)]);
     }

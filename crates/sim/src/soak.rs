@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use runner_fleet_engine::laws::Laws;
-use runner_fleet_engine::{Command, Engine, Event};
+use runner_fleet_engine::{Command, Engine, Event, Ledger};
 
 use super::faults::Faults;
 use super::run::{Brain, Broken, Outcome, simulate};
@@ -106,5 +106,13 @@ impl Brain for Lawful {
 
     fn laws_broken(&mut self) -> Vec<String> {
         std::mem::take(&mut self.broken)
+    }
+
+    fn ledger(&self) -> Option<&Ledger> {
+        Some(self.engine.ledger())
+    }
+
+    fn resume_ledger(&mut self, ledger: Ledger) {
+        self.engine.resume_ledger(ledger);
     }
 }

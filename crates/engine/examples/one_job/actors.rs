@@ -96,6 +96,7 @@ pub(crate) fn instance(launch: &Launch, launched_at: Timestamp) -> Instance {
         state: InstanceState::Running,
         state_reason: None,
         launched_at,
+        ended_at: None,
         instance_type: InstanceType::new("c8g.large"),
         zone: Zone::new("eu-central-1a"),
         market: Market::Spot,

@@ -11,6 +11,8 @@ use std::net::IpAddr;
 
 use aws_sdk_ec2::types::{Filter, Instance as Record, InstanceLifecycleType, InstanceStateName, SummaryStatus};
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use super::client::Aws;
 use super::error::AwsError;
@@ -170,6 +172,7 @@ fn read(record: &Record, addresses: &(dyn Fn(&RunnerName) -> AddressKind + Sync)
         state,
         state_reason: record.state_reason().and_then(|why| why.code()).filter(|_| has_left).map(state_reason),
         launched_at,
+        ended_at: record.state_transition_reason().filter(|_| has_left).and_then(ended_at),
         instance_type: InstanceType::new(record.instance_type().map_or(UNKNOWN, |kind| kind.as_str())),
         zone: Zone::new(record.placement().and_then(|place| place.availability_zone()).unwrap_or(UNKNOWN)),
         market: match record.instance_lifecycle() {
@@ -193,6 +196,15 @@ fn state(name: &InstanceStateName) -> Option<InstanceState> {
         InstanceStateName::Terminated => Some(InstanceState::Terminated),
         _ => None,
     }
+}
+
+/// When an instance began to end, from its `StateTransitionReason`: `User initiated (2026-09-01 08:00:00 GMT)`. Of an end of
+/// EC2's own doing it says no time.
+fn ended_at(transition: &str) -> Option<Timestamp> {
+    let (_, rest) = transition.split_once('(')?;
+    let (time, _) = rest.split_once(" GMT)")?;
+    let time: DateTime = time.parse().ok()?;
+    Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 /// Codes of EC2's own doing begin with `Server.`, all others with `Client.` or `User`.
@@ -220,6 +232,15 @@ mod tests {
             _ => AddressKind::Public,
         };
         aws.instances("ci-eu", &public, with_health).await
+    }
+
+    #[test]
+    fn the_time_of_an_end_is_read_where_it_is_told() {
+        let at = |text| ended_at(text).map(|at| at.to_string());
+        assert_eq!(at("User initiated (2026-09-01 08:00:07 GMT)").as_deref(), Some("2026-09-01T08:00:07Z"));
+        for text in ["", "User initiated", "Server.SpotInstanceTermination", "User initiated (soon GMT)", "(2026 GMT"] {
+            assert_eq!(at(text), None, "{text}");
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each thin: load, ask one room, print.
 
 pub mod check;
+mod costs;
 mod demo;
 mod doctor;
 pub mod error;
@@ -124,6 +125,7 @@ enum Command {
     Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Status(status::StatusArgs),
+    Costs(costs::CostsArgs),
     Doctor(doctor::DoctorArgs),
     SupportBundle(support_bundle::SupportBundleArgs),
     TroubleTest(trouble_test::TroubleTestArgs),
@@ -179,6 +181,7 @@ fn dispatch(
         Command::Check(args) => check::run(args, &global.config, global.quiet, out).map(ExitCode::from),
         Command::Plan(args) => plan::run(global, args, out),
         Command::Status(args) => status::run(global, args, out),
+        Command::Costs(args) => costs::run(global, args, out),
         Command::Doctor(args) => doctor::run(global, args, out),
         Command::SupportBundle(args) => support_bundle::run(global, args, out),
         Command::TroubleTest(_) => trouble_test::run(global, out),

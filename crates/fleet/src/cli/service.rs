@@ -75,6 +75,7 @@ pub(super) fn unexpected(answer: &Answer) -> CliError {
         Answer::Status { .. } => "a status",
         Answer::Plan { .. } => "a plan",
         Answer::Job { .. } => "a job",
+        Answer::Costs { .. } => "costs",
         Answer::Done { .. } => "\"done\"",
         Answer::Refused { .. } => "a refusal",
     };

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use runner_fleet_engine::ledger::{CostQuery, CostReport};
 use runner_fleet_engine::snapshot::JobStatus;
 use runner_fleet_engine::{
     Command, Explained, FleetSnapshot, JobId, JobReason, OverPriceCap, Reason, RunnerName, Termination, Want, WorkerId,
@@ -37,6 +38,11 @@ pub enum Request {
         /// Its page in GitLab, to tell servers apart; `None`: on all of them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         url: Option<String>,
+    },
+    /// What workers have cost, and whose cost that was.
+    Costs {
+        /// The question.
+        query: CostQuery,
     },
     /// Retire these workers.
     Drain {
@@ -95,6 +101,11 @@ pub enum Answer {
     Job {
         /// What is known, server by server.
         jobs: Vec<JobStatus>,
+    },
+    /// To [`Request::Costs`].
+    Costs {
+        /// The answer.
+        report: Box<CostReport>,
     },
     /// The request was accepted.
     Done {

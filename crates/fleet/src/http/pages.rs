@@ -32,6 +32,8 @@ pub struct Site {
     pub registry: Arc<Registry>,
     /// Names under which the pages are asked for, beside addresses and names of private networks.
     pub hosts: Arc<[String]>,
+    /// Answers questions about costs.
+    pub costs: super::costs::Costs,
     /// The present, in the same time as the snapshot's.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -52,8 +54,10 @@ pub fn router(site: Site) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/api/v1/state", get(state))
+        .route("/api/v1/costs", get(super::costs::costs))
         .fallback(|| async {
-            let pages = "there is no such page; there are /, /metrics, /healthz, /readyz and /api/v1/state\n";
+            let pages =
+                "there is no such page; there are /, /metrics, /healthz, /readyz, /api/v1/state and /api/v1/costs\n";
             (StatusCode::NOT_FOUND, pages)
         })
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&site.hosts), super::host::is_checked))

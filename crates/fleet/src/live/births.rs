@@ -83,6 +83,7 @@ mod tests {
             state: InstanceState::Running,
             state_reason: None,
             launched_at: LAUNCHED_AT.parse().unwrap(),
+            ended_at: None,
             instance_type: InstanceType::new("c8g.large"),
             zone: Zone::new("eu-central-1a"),
             market: Market::Spot,

@@ -19,6 +19,7 @@ use runner_fleet_engine::{Engine, Event, FleetSnapshot, Orders};
 use super::clock::Clock;
 use super::edge::Edge;
 use super::journal;
+use super::ledger::{CostsReader, LedgerOut};
 use super::metrics::LoopMetrics;
 use super::operator;
 use super::systemd::SystemdNotifier;
@@ -51,6 +52,10 @@ pub struct Channels {
     pub systemd: SystemdNotifier,
     /// What operators have ordered, for whoever keeps it over restarts.
     pub orders: watch::Sender<Orders>,
+    /// The ledger, for whoever keeps it over restarts.
+    pub ledger: LedgerOut,
+    /// Answers questions about costs.
+    pub costs: CostsReader,
     /// Wishes for a reload, to be answered when the file was read.
     pub reload: mpsc::Sender<oneshot::Sender<Answer>>,
 }
@@ -84,6 +89,9 @@ pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut ch
         match asked {
             None => {}
             Some(ControlRequest { request: Request::Reload, by: _, reply }) => reload(&channels.reload, reply),
+            Some(ControlRequest { request: Request::Costs { query }, by: _, reply }) => {
+                channels.costs.reply(query, reply);
+            }
             Some(ControlRequest { request, by, reply }) => {
                 let (answer, wish) = operator::consider(&engine, clock.now(), request);
                 if wish.is_some() {
@@ -99,6 +107,7 @@ pub async fn drive(mut engine: Engine, mut edge: impl Edge, clock: Clock, mut ch
         }
     }
     publish(&engine, &mut channels);
+    channels.ledger.last(&engine);
     channels.systemd.stopping();
     info!("stopping; workers and their jobs go on, and the next start adopts them");
 }
@@ -159,6 +168,7 @@ fn step(
     }
     engine.notes().iter().for_each(journal::tell);
     keep_orders(engine, &channels.orders);
+    channels.ledger.after_step(engine, now);
     for command in commands {
         journal::carry_out(&command);
         channels.metrics.commanded(&command);

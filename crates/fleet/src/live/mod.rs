@@ -2,7 +2,7 @@
 //!
 //! Reading order: the loop ([`driver`]) between the engine and an [`edge`], with its [`clock`], what it tells systemd
 //! ([`systemd`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs
-//! to be acted on ([`ssh_key`], [`orders`], [`setup`], [`regions`], [`worker_spec`]), what is watched (queues, facts
+//! to be acted on ([`ssh_key`], [`orders`], [`ledger`], [`setup`], [`regions`], [`worker_spec`]), what is watched (queues, facts
 //! about runners, launch plans, prices), calls to EC2, by which [`host_keys`] workers are known and until when ([`births`]), and the
 //! [`connection`]s to them. At last the [`service`] that puts all of it
 //! together, the signals it minds, what it waits for before it begins ([`starting`]), its [`reload`], and who is told when
@@ -20,6 +20,7 @@ mod facts;
 pub mod host_keys;
 pub mod journal;
 mod launch_plans;
+pub mod ledger;
 pub mod metrics;
 pub mod on_trouble;
 pub mod operator;
@@ -36,8 +37,8 @@ pub mod setup;
 mod signals;
 pub mod ssh_key;
 pub mod starting;
+mod state_file;
 pub mod systemd;
-mod whole_file;
 pub mod worker_spec;
 pub mod world;
 

@@ -26,6 +26,7 @@ pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, O
         Request::Retry { runner } => {
             of_runner(&snapshot, runner, "forgets what has failed, and tries at once", OperatorRequest::Retry)
         }
+        Request::Costs { query: _ } => (Answer::refused("this service keeps no ledger"), None),
         Request::Reload => (Answer::refused("this service has no configuration to read again"), None),
     }
 }

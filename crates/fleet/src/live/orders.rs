@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use runner_fleet_engine::{Failure, FailureClass, Orders};
 
 use super::complaint::Complaint;
-use super::whole_file;
+use super::state_file;
 
 /// In the state directory.
 const NAME: &str = "orders.json";
@@ -64,7 +64,8 @@ pub async fn keep(state_dir: PathBuf, mut orders: watch::Receiver<Orders>) {
 }
 
 fn write(state_dir: &Path, orders: Orders) -> io::Result<()> {
-    whole_file::write(state_dir, NAME, &serde_json::to_vec_pretty(&Kept { version: VERSION, orders })?)
+    let bytes = serde_json::to_vec_pretty(&Kept { version: VERSION, orders })?;
+    state_file::replace(state_dir, NAME, &bytes)
 }
 
 #[cfg(test)]

@@ -16,14 +16,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::control::{self, ControlError};
-use crate::http::{self, DoorLimits, FleetCollector, Site};
+use crate::http::{self, CostCollector, DoorLimits, FleetCollector, Site};
 use crate::ssh::ManagerKey;
 use runner_fleet_config::Config;
-use runner_fleet_engine::Engine;
+use runner_fleet_engine::{Engine, Ledger};
 
 use super::clock::Clock;
 use super::connection::{Dial, Tcp};
 use super::driver::{Channels, drive};
+use super::ledger::{self, CostsReader, LedgerOut};
 use super::metrics::LoopMetrics;
 use super::on_trouble::{self, Teller, Wish};
 use super::orders;
@@ -118,15 +119,27 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     let unborn = Engine::new(&config.fleet.manager, seed, clock.now());
     let (publish, snapshot) = watch::channel(Arc::new(unborn.snapshot()));
     let (events, from_world) = mpsc::channel(EVENTS_MAX);
+    let (give_ledger, ledger) = watch::channel(Arc::new(ledger::load(&config.fleet.state_dir)));
+    let costs = CostsReader::new(config.fleet.state_dir.clone(), ledger.clone());
     let (requests, mut from_operators) = mpsc::channel(REQUESTS_MAX);
     let mut registry = Registry::with_prefix("runner_fleet");
     registry.register_collector(Box::new(FleetCollector::new(snapshot.clone())));
+    registry.register_collector(Box::new(CostCollector::new(snapshot.clone())));
     let metrics = LoopMetrics::new(&mut registry);
 
     let operators = tokio::spawn(socket.serve(requests, stop.clone()));
     if let Some(listener) = listener {
         let hosts = config.fleet.page_hosts.clone().into();
-        let site = Site { snapshot, registry: Arc::new(registry), hosts, now: Arc::new(move || clock.now()) };
+        let site = Site {
+            snapshot,
+            registry: Arc::new(registry),
+            hosts,
+            now: Arc::new(move || clock.now()),
+            costs: http::costs_from({
+                let costs = costs.clone();
+                move |query| costs.clone().answer(query)
+            }),
+        };
         tokio::spawn(http::serve(listener, http::router(site), DoorLimits::default(), stop.clone()));
     }
     let (wish, wished) = watch::channel(Wish::of(&config));
@@ -156,7 +169,8 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     };
     let Prepared { key, setup } = prepared;
 
-    let engine = Engine::new(setup.manager(), seed, clock.now());
+    let mut engine = Engine::new(setup.manager(), seed, clock.now());
+    engine.resume_ledger(Ledger::clone(&ledger.borrow()));
     tell_start(&path, &setup);
     let standing = orders::load(&state_dir);
     for order in standing.events() {
@@ -164,7 +178,8 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
         let _ = events.try_send(order);
     }
     let (order, ordered) = watch::channel(standing);
-    let keeping = tokio::spawn(orders::keep(state_dir, ordered));
+    let keeping = tokio::spawn(orders::keep(state_dir.clone(), ordered));
+    let booking = tokio::spawn(ledger::keep(state_dir, ledger));
     let (replace_setup, setup) = watch::channel(Arc::new(setup));
     tokio::spawn(hand_on(setup.clone(), wish));
     let (ask_again, wishes) = mpsc::channel(1);
@@ -179,6 +194,8 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
         systemd,
         orders: order,
         reload: ask_again,
+        ledger: LedgerOut::new(give_ledger),
+        costs,
     };
     drive(engine, world, clock, channels).await;
     if timeout(GOODBYE_MAX, keeping).await.is_err() {
@@ -186,6 +203,9 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     }
     if timeout(GOODBYE_MAX, telling).await.is_err() {
         warn!("a message of a trouble was on its way; the next start sends it again");
+    }
+    if timeout(GOODBYE_MAX, booking).await.is_err() {
+        warn!("the last minute of the ledger may not be kept for the next start");
     }
     leave(operators).await
 }

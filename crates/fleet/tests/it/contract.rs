@@ -8,14 +8,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use runner_fleet::control::{Held, LeftOut, Plan};
-use runner_fleet::http::FleetCollector;
+use runner_fleet::http::{CostCollector, FleetCollector};
 use runner_fleet::live::metrics::LoopMetrics;
+use runner_fleet_engine::ledger::{Account, Cost, CostCounter, Label, Line, ProjectCosts, RunnerCosts};
 use runner_fleet_engine::prices::Limit;
 use runner_fleet_engine::snapshot::{Decision, DecisionKind, JobSnapshot, RunnerSnapshot, WorkerSnapshot, WorkerState};
 use runner_fleet_engine::{
     EcrError, Engine, Explained, Failure, FailureClass, FleetSnapshot, HeldBack, InstanceType, JobId, JobReason,
-    Knowledge, Market, NoteKind, Offering, OverPriceCap, Phase, ProjectId, RunnerName, Severity, SubnetId, TokenEnd,
-    TokenKind, Trouble, TroubleReason, Verdict, WorkerId, WorkerReason, Zone,
+    Knowledge, LedgerSnapshot, Market, NoteKind, Offering, OverPriceCap, Phase, ProjectId, RunnerName, Severity,
+    SubnetId, TokenEnd, TokenKind, Trouble, TroubleReason, Verdict, WorkerId, WorkerReason, Zone,
 };
 use serde_json::Value;
 use strum::VariantArray as _;
@@ -65,6 +66,7 @@ fn full() -> FleetSnapshot {
     let failure = Failure::new(FailureClass::Denied, "denied");
     let stale = || Knowledge::Stale { age: Duration::from_secs(5), failure: failure.clone() };
     snapshot.ec2 = stale();
+    snapshot.ledger = ledger();
     snapshot.prices = BTreeMap::from([("eu-central-1".to_owned(), stale())]);
     snapshot.runners.push(RunnerSnapshot {
         name: RunnerName::new("spot"),
@@ -124,6 +126,20 @@ fn full() -> FleetSnapshot {
     snapshot
 }
 
+fn ledger() -> LedgerSnapshot {
+    let (runner, cost) =
+        (RunnerName::new("spot"), Cost { usd_at_most: Some(1.0), below_on_demand: Some(0.5), ..Cost::default() });
+    let costs = || RunnerCosts { runner: runner.clone(), cost, markets: BTreeMap::new(), accounts: BTreeMap::new() };
+    let line = Line { runner: runner.clone(), market: Market::Spot, account: Account::Jobs };
+    LedgerSnapshot {
+        since: Some(NOW),
+        today: vec![costs()],
+        month: vec![costs()],
+        projects: vec![ProjectCosts { payer: Label::UNKNOWN, cost }],
+        totals: vec![CostCounter { line, usd: 1.0, on_demand_usd: 2.0, seconds: 3.0, unpriced_seconds: 0.0 }],
+    }
+}
+
 fn job() -> JobSnapshot {
     JobSnapshot {
         id: JobId(1),
@@ -172,6 +188,11 @@ fn the_page_has_every_field_of_the_state() {
         ("decisions[]", &state["decisions"][0]),
         ("totals", &state["totals"]),
         ("costs", &state["costs"]),
+        ("ledger", &state["ledger"]),
+        ("ledger.today[]", &state["ledger"]["today"][0]),
+        ("ledger.month[]", &state["ledger"]["month"][0]),
+        ("ledger.projects[]", &state["ledger"]["projects"][0]),
+        ("ledger.totals[]", &state["ledger"]["totals"][0]),
     ] {
         // A list of lists is a row of its own.
         let named: BTreeSet<String> = row(key).iter().map(|name| name.trim_end_matches("[]").to_owned()).collect();
@@ -204,7 +225,8 @@ fn the_page_has_every_field_of_a_plan() {
 fn the_page_has_every_metric_with_its_labels() {
     let (_keep, receiver) = watch::channel(Arc::new(full()));
     let mut registry = Registry::with_prefix("runner_fleet");
-    registry.register_collector(Box::new(FleetCollector::new(receiver)));
+    registry.register_collector(Box::new(FleetCollector::new(receiver.clone())));
+    registry.register_collector(Box::new(CostCollector::new(receiver)));
     LoopMetrics::new(&mut registry);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();

@@ -11,9 +11,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use runner_fleet::control::{self, Answer, ClientError, ControlError, RefusalKind, Request};
-use runner_fleet::http::{DoorLimits, FleetCollector, Site};
+use runner_fleet::http::{self, CostCollector, DoorLimits, FleetCollector, Site};
 use runner_fleet::live::clock::Clock;
 use runner_fleet::live::edge::Edge;
+use runner_fleet::live::ledger::{CostsReader, LedgerOut};
 use runner_fleet::live::metrics::LoopMetrics;
 use runner_fleet::live::regions::Regions;
 use runner_fleet::live::reload::{attempt, reload_when_asked};
@@ -23,9 +24,11 @@ use runner_fleet::live::systemd::SystemdNotifier;
 use runner_fleet::live::{self, Channels};
 use runner_fleet_config::Config;
 use runner_fleet_engine::failure::chain;
+use runner_fleet_engine::ledger::{By, CostQuery, CostReport, Day};
 use runner_fleet_engine::{
-    Command, Engine, Event, Failure, FailureClass, FleetSnapshot, Knowledge, Orders, RunnerName, RunnerSettings,
-    Server, Settings, WorkerId,
+    Command, ConfigHash, Engine, Event, Failure, FailureClass, FleetSnapshot, Health, Instance, InstanceState,
+    InstanceType, Knowledge, Market, Orders, PriceSnapshot, RunnerName, RunnerSettings, Server, Settings, WorkerId,
+    Zone,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -42,6 +45,68 @@ fn now() -> Timestamp {
 
 /// Generous: only a broken service ever waits this long.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// An instance that was launched an hour ago.
+fn worker() -> Instance {
+    Instance {
+        id: WorkerId::new("i-1"),
+        runner: RunnerName::new("spot"),
+        config: ConfigHash::new("c1"),
+        launch: None,
+        state: InstanceState::Running,
+        state_reason: None,
+        launched_at: now() - SignedDuration::from_hours(1),
+        ended_at: None,
+        instance_type: InstanceType::new("c8g.large"),
+        zone: Zone::new("eu-central-1a"),
+        market: Market::OnDemand,
+        address: None,
+        hold: false,
+        health: Health::Ok,
+    }
+}
+
+#[tokio::test]
+async fn costs_are_told_at_the_socket_on_the_page_and_as_metrics() {
+    let mut service = Service::start(Clock::real());
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    service.listen(&socket).await;
+    let settings = Settings { concurrent: 1, check_interval: Duration::from_secs(3), runners: Vec::new() };
+    let price = (InstanceType::new("c8g.large"), 0.09);
+    let prices = PriceSnapshot {
+        region: "eu-central-1".into(),
+        asked_at: now(),
+        on_demand: [price].into(),
+        spot: Ok(Default::default()),
+    };
+    service.events.send(Event::Configured(settings)).await.unwrap();
+    service.events.send(Event::Prices(prices)).await.unwrap();
+    service.events.send(Event::Instances { asked_at: now(), listing: Ok(vec![worker()]) }).await.unwrap();
+    let booked = service.snapshot.wait_for(|snapshot| !snapshot.ledger.totals.is_empty());
+    let month = timeout(DEADLINE, booked).await.expect("nothing is booked").unwrap().ledger.month[0].clone();
+    assert!((0.0..0.1).contains(&month.cost.usd), "{month:?}");
+
+    let from = Day::at(now()).before(40);
+    let query = CostQuery { from, to: Day::at(now()), by: By::Account, runner: None };
+    let answer = control::ask(&socket, &Request::Costs { query: query.clone() }).await.unwrap();
+    assert!(matches!(&answer, Answer::Costs { report } if report.query == query), "{answer:?}");
+    let backwards = CostQuery { from: query.to.after(1), ..query };
+    let refused = control::ask(&socket, &Request::Costs { query: backwards }).await.unwrap_err();
+    assert!(refused.to_string().contains("the last day lies before the first"), "{refused}");
+
+    let site = service.pages(DoorLimits::default(), now).await;
+    let page = site.get("/api/v1/costs?by=runner&from=2026-01-01&to=2026-01-31").await;
+    let report: CostReport = serde_json::from_str(&page.body).unwrap();
+    assert_eq!((page.status, report.rows.len(), report.query.by), (200, 0, By::Runner));
+    for bad in ["by=moon", "from=2026-01-31&to=2026-01-01", "from=1970-01-01", "form=2026-01-01"] {
+        assert_eq!(site.get(&format!("/api/v1/costs?{bad}")).await.status, 400, "{bad}");
+    }
+    let metrics = site.get("/metrics").await.body;
+    let counter = "runner_fleet_cost_usd_total{runner=\"spot\",account=\"before\",market=\"on-demand\"} 0.0";
+    assert!(metrics.contains(counter), "{metrics}");
+    service.stop().await;
+}
 
 #[tokio::test]
 async fn a_step_follows_every_event() {
@@ -548,6 +613,7 @@ pub(super) struct Service {
     snapshot: watch::Receiver<Arc<FleetSnapshot>>,
     commands: mpsc::UnboundedReceiver<Command>,
     ordered: watch::Receiver<Orders>,
+    costs: CostsReader,
     registry: Arc<Registry>,
     stop: CancellationToken,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -565,12 +631,15 @@ impl Service {
     pub(super) fn start(clock: Clock) -> Self {
         let engine = Engine::new("ci", 1, clock.now());
         let (orders, ordered) = watch::channel(Orders::default());
+        let (give_ledger, ledger) = watch::channel(Arc::default());
+        let costs = CostsReader::new("/nonexistent".into(), ledger);
         let (publish, mut service) = Self::hanging(engine.snapshot());
         let (events, from_world) = mpsc::channel(64);
         let (control, from_operators) = mpsc::channel(64);
         let (record, commands) = mpsc::unbounded_channel();
         let mut registry = Registry::with_prefix("runner_fleet");
         registry.register_collector(Box::new(FleetCollector::new(service.snapshot.clone())));
+        registry.register_collector(Box::new(CostCollector::new(service.snapshot.clone())));
         let channels = Channels {
             events: from_world,
             control: from_operators,
@@ -579,11 +648,13 @@ impl Service {
             metrics: LoopMetrics::new(&mut registry),
             systemd: SystemdNotifier::to_nobody(clock.now()),
             orders,
+            ledger: LedgerOut::new(give_ledger),
+            costs: costs.clone(),
             reload: mpsc::channel(1).0,
         };
         let looping = tokio::spawn(live::drive(engine, Recording(record), clock, channels));
         service.tasks.get_mut().unwrap().push(looping);
-        Self { events, control, commands, ordered, registry: Arc::new(registry), ..service }
+        Self { events, control, commands, ordered, costs, registry: Arc::new(registry), ..service }
     }
 
     /// A snapshot, and no loop behind it.
@@ -595,6 +666,7 @@ impl Service {
             snapshot,
             commands: mpsc::unbounded_channel().1,
             ordered: watch::channel(Orders::default()).1,
+            costs: CostsReader::new("/nonexistent".into(), watch::channel(Arc::default()).1),
             registry: Arc::default(),
             stop: CancellationToken::new(),
             tasks: std::sync::Mutex::default(),
@@ -628,6 +700,10 @@ impl Service {
             registry: Arc::clone(&self.registry),
             hosts: Arc::new(["runner-fleet.example.com".to_owned()]),
             now: Arc::new(now),
+            costs: http::costs_from({
+                let costs = self.costs.clone();
+                move |query| costs.clone().answer(query)
+            }),
         };
         let stop = self.stop.clone();
         let serving = async move {

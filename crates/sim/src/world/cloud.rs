@@ -13,7 +13,7 @@ use crate::scenario::boot_time;
 use runner_fleet_engine::{
     ConfigHash, EndedBy, Event, Health, Instance, InstanceState, InstanceType, JobId, Launch, LaunchAnswer,
     LaunchError, LaunchErrorClass, LaunchReason, LaunchToken, LaunchedWorker, Leftover, Market, Offering, Phase,
-    RunnerName, StateReason, Termination, WorkerId, Zone, prices::cost,
+    RunnerName, StateReason, Termination, WorkerId, Zone,
 };
 
 use super::agenda::{Happening, Stage};
@@ -95,15 +95,18 @@ impl Machine {
         }
     }
 
+    /// When it began to end, as EC2 tells it: to the second, and not of an interruption.
+    fn end_told(&self) -> Option<Timestamp> {
+        let told = matches!(self.ending, Some(Ending::Terminated | Ending::PoweredOff));
+        self.ended_at.filter(|_| told).and_then(|at| Timestamp::from_second(at.as_second()).ok())
+    }
+
     /// What it has cost until `now`, in USD: on its market, and what the same time would have cost on demand. `price_seed` as
     /// in [`super::Scenario::price_seed`].
     pub fn cost(&self, now: Timestamp, price_seed: Option<u64>) -> (f64, f64) {
         let until = self.ended_at.unwrap_or(now);
-        let lived = Duration::try_from(until.duration_since(self.launched_at)).unwrap_or_default();
-        let of = |market| {
-            let hourly = prices::rate(price_seed, &Offering { market, ..self.offering.clone() }, self.launched_at);
-            cost(hourly, lived)
-        };
+        let of =
+            |market| prices::bill(price_seed, &Offering { market, ..self.offering.clone() }, self.launched_at, until);
         (of(self.offering.market), of(Market::OnDemand))
     }
 }
@@ -186,6 +189,7 @@ impl World {
                 state,
                 state_reason: machine.ending.filter(|_| state.is_ending()).map(state_reason),
                 launched_at: machine.launched_at,
+                ended_at: machine.end_told().filter(|_| state.is_ending()),
                 instance_type: machine.offering.instance_type.clone(),
                 zone: machine.offering.zone.clone(),
                 market: machine.offering.market,

@@ -226,6 +226,7 @@ impl TestBench {
             state: InstanceState::Running,
             state_reason: None,
             launched_at: self.now,
+            ended_at: None,
             instance_type: InstanceType::new("c8g.large"),
             zone: Zone::new("a"),
             market: Market::Spot,

@@ -4,6 +4,7 @@
 mod bench;
 mod claims;
 mod clocks;
+mod costs;
 mod drains;
 mod fitness;
 mod fixed_point;

@@ -11,7 +11,7 @@ use runner_fleet_engine::{
 use super::bench::{TestBench, launches, runner, serving, words};
 
 /// c8g.large costs 0.09 on demand, and so much as spot in the zones a and b.
-fn prices(bench: &TestBench, a: f64, b: f64) -> Event {
+pub(crate) fn prices(bench: &TestBench, a: f64, b: f64) -> Event {
     let kind = InstanceType::new("c8g.large");
     let spot = [("a", a), ("b", b)].map(|(zone, price)| ((kind.clone(), Zone::new(zone)), price));
     Event::Prices(PriceSnapshot {

@@ -1,5 +1,6 @@
 //! The service in this process, and the simulated world around it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{self, DoorLimits, FleetCollector, Site};
+use crate::http::{self, CostCollector, DoorLimits, FleetCollector, Site};
 use crate::live::clock::Clock;
 use crate::live::driver::{self, Channels};
+use crate::live::ledger::{CostsReader, LedgerOut};
 use crate::live::metrics::LoopMetrics;
 use crate::live::systemd::SystemdNotifier;
 use runner_fleet_engine::{Engine, Event, FleetSnapshot, IdleCount, Orders};
@@ -56,6 +58,9 @@ impl Demo {
         let world = SharedWorld::start(World::new(scenario, seed), start);
         let stop = CancellationToken::new();
         let mut registry = Registry::with_prefix("runner_fleet");
+        // Nobody keeps it: a demo has no state directory.
+        let (give_ledger, ledger) = watch::channel(Arc::default());
+        let costs = CostsReader::new(PathBuf::new(), ledger);
         let channels = Channels {
             events: heard,
             // Nobody operates the demo: without a sender this channel stays silent.
@@ -65,14 +70,18 @@ impl Demo {
             metrics: LoopMetrics::new(&mut registry),
             systemd: SystemdNotifier::to_nobody(start),
             orders: watch::channel(Orders::default()).0,
+            ledger: LedgerOut::new(give_ledger),
+            costs: costs.clone(),
             reload: mpsc::channel(1).0,
         };
         registry.register_collector(Box::new(FleetCollector::new(snapshot.clone())));
+        registry.register_collector(Box::new(CostCollector::new(snapshot.clone())));
         let site = Site {
             snapshot: snapshot.clone(),
             registry: Arc::new(registry),
             hosts: Arc::default(),
             now: Arc::new(move || clock.now()),
+            costs: http::costs_from(move |query| costs.clone().answer(query)),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(driver::drive(engine, SimEdge::new(world.clone()), clock, channels));

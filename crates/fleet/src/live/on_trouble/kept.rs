@@ -8,7 +8,7 @@ use tracing::warn;
 
 use runner_fleet_engine::Trouble;
 
-use super::super::whole_file;
+use super::super::state_file;
 use super::told::Told;
 
 /// In the state directory.
@@ -44,5 +44,5 @@ pub(super) fn load(state_dir: &Path) -> Told {
 }
 
 pub(super) fn write(state_dir: &Path, told: Vec<Trouble>) -> io::Result<()> {
-    whole_file::write(state_dir, NAME, &serde_json::to_vec_pretty(&Kept { version: VERSION, told })?)
+    state_file::replace(state_dir, NAME, &serde_json::to_vec_pretty(&Kept { version: VERSION, told })?)
 }
