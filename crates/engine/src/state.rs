@@ -16,6 +16,7 @@ use super::listing::Listing;
 use super::notices::Notices;
 use super::orders::Orders;
 use super::prices::Prices;
+use super::promise::Kept;
 use super::quarantine::Quarantine;
 use super::queue::Queue;
 use super::retries::Retries;
@@ -41,6 +42,7 @@ pub struct Engine {
     pub(super) retries: Retries,
     pub(super) rivals: Rivals,
     pub(super) orders: Orders,
+    pub(super) promises: BTreeMap<RunnerName, Kept>,
     /// EC2 asks for patience with launches.
     pub(super) slow: Backoff,
     pub(super) jitter: Jitter,
@@ -69,6 +71,7 @@ impl Engine {
             retries: Retries::default(),
             rivals: Rivals::default(),
             orders: Orders::default(),
+            promises: BTreeMap::new(),
             slow: Backoff::default(),
             jitter: Jitter::seeded(seed),
             journal: Journal::default(),
