@@ -19,7 +19,7 @@
 //! The rooms of this crate, from the ground up; each may use those above it in this list, never those below, and
 //! neighbours in one line do not know each other:
 //!
-//! - [`version`]: which build this is.
+//! - [`version`]: which build this is. [`metrics`]: every family of `/metrics`, by name and meaning.
 //! - [`ssh`], [`aws`]: adapters, each behind our own words.
 //! - [`control`], [`http`]: what people and their tools ask the running service.
 //! - [`live`]: the service: ticks, wake-ups, signals; commands to calls, answers to events.
@@ -40,5 +40,6 @@ pub mod doctor;
 pub mod http;
 mod in_time;
 pub mod live;
+pub mod metrics;
 pub mod ssh;
 pub mod version;

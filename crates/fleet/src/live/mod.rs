@@ -19,6 +19,7 @@ mod facts;
 pub mod host_keys;
 pub mod journal;
 mod launch_plans;
+pub mod measures;
 pub mod metrics;
 pub mod operator;
 pub mod orders;

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -16,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::control::{self, ControlError};
-use crate::http::{self, DoorLimits, FleetCollector, Site};
+use crate::http::{self, DoorLimits, Site};
 use crate::ssh::ManagerKey;
 use runner_fleet_config::Config;
 use runner_fleet_engine::Engine;
@@ -24,7 +23,7 @@ use runner_fleet_engine::Engine;
 use super::clock::Clock;
 use super::connection::{Dial, Tcp};
 use super::driver::{Channels, drive};
-use super::metrics::LoopMetrics;
+use super::metrics;
 use super::orders;
 use super::regions::Regions;
 use super::reload::reload_when_asked;
@@ -118,9 +117,7 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     let (publish, snapshot) = watch::channel(Arc::new(unborn.snapshot()));
     let (events, from_world) = mpsc::channel(EVENTS_MAX);
     let (requests, mut from_operators) = mpsc::channel(REQUESTS_MAX);
-    let mut registry = Registry::with_prefix("runner_fleet");
-    registry.register_collector(Box::new(FleetCollector::new(snapshot.clone())));
-    let metrics = LoopMetrics::new(&mut registry);
+    let (registry, metrics) = metrics::registry(snapshot.clone(), regions.calls());
 
     let operators = tokio::spawn(socket.serve(requests, stop.clone()));
     if let Some(listener) = listener {

@@ -11,6 +11,7 @@ mod contract;
 mod doctor;
 mod iam_policy;
 mod log;
+mod metrics;
 mod names;
 mod plan;
 mod record;

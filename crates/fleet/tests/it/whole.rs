@@ -51,6 +51,23 @@ async fn a_job_makes_a_worker_which_runs_it_and_ends() {
     service.until("its end is counted", is_counted).await;
     let metrics = service.page("/metrics").await;
     assert!(metrics.contains("runner_fleet_laws_broken_total 0"), "{metrics}");
+    for (sample, least) in [
+        ("job_wait_seconds_count{runner=\"arm\"}", 1.0),
+        ("jobs_taken_total{runner=\"arm\"}", 1.0),
+        ("boot_seconds_count{runner=\"arm\",type=\"c7g.large\"}", 1.0),
+        ("boot_phase_seconds_count{runner=\"arm\",phase=\"sshd\"}", 1.0),
+        ("boot_phase_seconds_count{runner=\"arm\",phase=\"first-request\"}", 1.0),
+        ("launches_total{runner=\"arm\",market=\"on-demand\",reason=\"demand\"}", 1.0),
+        ("workers_ended_total{runner=\"arm\",reason=\"idle\"}", 1.0),
+        ("api_requests_total{api=\"ec2\",operation=\"DescribeInstances\",outcome=\"ok\"}", 2.0),
+        ("api_request_seconds_count{api=\"gitlab\",operation=\"GET /projects/:id/jobs\"}", 1.0),
+    ] {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("runner_fleet_{sample} ")));
+        assert!(line.is_some_and(|value| value.parse::<f64>().unwrap() >= least), "{sample}: {line:?}\n{metrics}");
+    }
+    // What has nothing to show yet is described all the same: its type stands there.
+    let names = |all: std::collections::BTreeMap<String, _>| all.into_keys().collect::<Vec<_>>();
+    assert_eq!(names(crate::metrics::families(&metrics)), names(crate::metrics::catalogued()));
     assert_eq!(service.log.with(Level::WARN, ""), [""; 0]);
     assert_eq!(service.log.with(Level::ERROR, ""), [""; 0]);
     for event in ["launched", "ready", "job_started", "job_ended", "fenced", "terminating", "ended"] {
