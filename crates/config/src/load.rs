@@ -25,6 +25,7 @@ pub(crate) const FLEET_KEYS: &[Key] = &[
     Key::optional("ssh_key", ssh_key::SSH_KEY),
     Key::optional("control_socket", values::ABSOLUTE_PATH),
     Key::optional("page_hosts", Kind::List(&values::HOST_NAME)),
+    Key::optional("otlp", values::WEB_ADDRESS),
 ];
 
 /// The top-level keys that are read here; all others are GitLab Runner's, and are kept for the workers.
@@ -211,6 +212,7 @@ fn fleet(document: &Table, report: &mut Report) -> Option<Fleet> {
     let default_socket = PathBuf::from("/run/runner-fleet/control.sock");
     let control_socket = reader.or("control_socket", default_socket, report, values::absolute_path);
     let page_hosts = reader.list_or_empty("page_hosts", report, values::host_name);
+    let otlp = reader.optional("otlp", report, values::collector);
     reader.finish(report);
     Some(Fleet {
         manager: manager?,
@@ -218,6 +220,7 @@ fn fleet(document: &Table, report: &mut Report) -> Option<Fleet> {
         ssh_key: ssh_key?,
         control_socket: control_socket?,
         page_hosts: page_hosts?,
+        otlp,
     })
 }
 

@@ -73,6 +73,9 @@ pub struct Fleet {
     pub control_socket: PathBuf,
     /// Names under which the pages may be asked for, beside addresses and names of private networks.
     pub page_hosts: Vec<String>,
+    /// The collector of OpenTelemetry that is told of metrics and jobs: its address, to which `/v1/metrics` and `/v1/traces` are
+    /// appended. Default: none.
+    pub otlp: Option<String>,
 }
 
 /// One `[[runners]]` section.

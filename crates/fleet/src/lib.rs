@@ -20,7 +20,7 @@
 //! neighbours in one line do not know each other:
 //!
 //! - [`version`]: which build this is. [`metrics`]: every family of `/metrics`, by name and meaning.
-//! - [`ssh`], [`aws`]: adapters, each behind our own words.
+//! - [`ssh`], [`aws`], [`otlp`]: adapters, each behind our own words.
 //! - [`control`], [`http`]: what people and their tools ask the running service.
 //! - [`live`]: the service: ticks, wake-ups, signals; commands to calls, answers to events.
 //! - [`doctor`]: one look at the live environment, step by step.
@@ -41,5 +41,6 @@ pub mod http;
 mod in_time;
 pub mod live;
 pub mod metrics;
+pub mod otlp;
 pub mod ssh;
 pub mod version;

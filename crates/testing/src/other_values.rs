@@ -24,6 +24,7 @@ pub const OTHERS: &[Other] = &[
     other("fleet", "ssh_key", "'ssm:/other'"),
     other("fleet", "control_socket", "'/other'"),
     other("fleet", "page_hosts", "['other.example']"),
+    other("fleet", "otlp", "'http://other.example:4318'"),
     other("runners.fleet", "api_token", "'glpat-other'"),
     other("runners.fleet", "projects", "[7]"),
     other("runners.fleet", "groups", "[7]"),

@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use runner_fleet_engine::{Command, FleetSnapshot, Measure, Settings};
 
@@ -40,6 +40,7 @@ pub struct LoopMetrics {
     commands: Family<CommandLabel, Counter>,
     step_seconds: Histogram,
     measured: Measured,
+    jobs: Option<mpsc::Sender<Measure>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,6 +56,7 @@ impl LoopMetrics {
             commands: Family::default(),
             step_seconds: Histogram::new(STEP_SECONDS),
             measured: Measured::new(registry),
+            jobs: None,
         };
         catalogue::EVENTS.register(registry, new.events.clone());
         catalogue::COMMANDS.register(registry, new.commands.clone());
@@ -65,6 +67,11 @@ impl LoopMetrics {
         new
     }
 
+    /// The same, which also tells what is measured of jobs.
+    pub fn telling(self, jobs: mpsc::Sender<Measure>) -> Self {
+        Self { jobs: Some(jobs), ..self }
+    }
+
     /// Zeros for the runners of this configuration.
     pub fn configured(&self, settings: &Settings) {
         self.measured.expect(settings);
@@ -73,6 +80,10 @@ impl LoopMetrics {
     /// Counts what the engine has measured.
     pub fn measured(&self, measure: &Measure) {
         self.measured.count(measure);
+        if let (Some(jobs), Measure::JobBegan(_) | Measure::JobEnded { .. }) = (&self.jobs, measure) {
+            // Who is told is too slow: a trace is left out.
+            let _ = jobs.try_send(measure.clone());
+        }
     }
 
     pub(super) fn stepping(&self, events: usize) {

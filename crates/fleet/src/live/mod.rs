@@ -36,6 +36,7 @@ mod signals;
 pub mod ssh_key;
 pub mod starting;
 pub mod systemd;
+pub mod telemetry;
 pub mod worker_spec;
 pub mod world;
 

@@ -23,6 +23,7 @@ const OF_THE_PROCESS: &[(&str, &str, &str)] = &[
     ("fleet", "ssh_key", "where the SSH key lies as well"),
     ("fleet", "control_socket", "where operators are answered"),
     ("fleet", "page_hosts", "under which names the pages are shown"),
+    ("fleet", "otlp", "who is told of metrics and jobs"),
 ];
 
 #[tokio::test]

@@ -19,5 +19,6 @@ mod service;
 mod simulate;
 mod ssh;
 mod ssh_key;
+mod telemetry;
 mod watch;
 mod whole;

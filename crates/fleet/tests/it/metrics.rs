@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use runner_fleet::live::metrics;
 use runner_fleet::metrics::{Calls, catalogue};
 use runner_fleet_engine::{
@@ -87,11 +88,11 @@ pub(crate) fn catalogued() -> Families {
     all.map(entry).collect()
 }
 
-/// A page on which each family has a sample, of this runner.
-fn page(runner: &RunnerName) -> String {
+/// A registry in which each family has a sample, of this runner.
+pub(crate) fn registry(runner: &RunnerName) -> Registry {
     let mut snapshot = contract::full();
     snapshot.runners[0].name = runner.clone();
-    let (_keep, receiver) = watch::channel(Arc::new(snapshot));
+    let (_, receiver) = watch::channel(Arc::new(snapshot));
     let calls = Calls::default();
     calls.begin("ec2", "DescribeInstances").ended(Ok(()));
     calls.begin("gitlab", "GET /projects/:id/jobs").ended(Err(FailureClass::Throttled));
@@ -100,7 +101,14 @@ fn page(runner: &RunnerName) -> String {
     metrics.configured(&Settings { concurrent: 1, check_interval: Duration::from_secs(3), runners: vec![section] });
     metrics.commanded(&launch(runner));
     each_measure(runner).iter().for_each(|measure| metrics.measured(measure));
-    encoded(&registry)
+    registry
+}
+
+/// Its page.
+fn page(runner: &RunnerName) -> String {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry(runner)).unwrap();
+    text
 }
 
 fn launch(runner: &RunnerName) -> Command {
@@ -116,12 +124,6 @@ fn launch(runner: &RunnerName) -> Command {
         tags: BTreeMap::new(),
         reason: LaunchReason::LaunchUnanswered,
     })
-}
-
-fn encoded(registry: &prometheus_client::registry::Registry) -> String {
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
-    text
 }
 
 fn each_measure(runner: &RunnerName) -> Vec<Measure> {

@@ -118,7 +118,7 @@ fn a_wait_that_nobody_can_know_is_not_measured() {
 }
 
 #[test]
-fn a_clock_that_is_set_lengthens_no_wait_and_makes_none_negative() {
+fn a_clock_that_is_set_makes_no_wait_longer_or_negative() {
     for forward in [true, false] {
         let (mut bench, worker) = with_worker(runner());
         bench.queue(&[7, 8]);
