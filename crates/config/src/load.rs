@@ -27,6 +27,7 @@ pub(crate) const FLEET_KEYS: &[Key] = &[
     Key::optional("control_socket", values::ABSOLUTE_PATH),
     Key::optional("page_hosts", Kind::List(&values::HOST_NAME)),
     Key::optional("on_trouble", Kind::Table(on_trouble::KEYS)),
+    Key::optional("otlp", values::WEB_ADDRESS),
 ];
 
 /// The top-level keys that are read here; all others are GitLab Runner's, and are kept for the workers.
@@ -215,6 +216,7 @@ fn fleet(document: &Table, report: &mut Report) -> Option<Fleet> {
     let page_hosts = reader.list_or_empty("page_hosts", report, values::host_name);
     let on_trouble =
         reader.table_or("on_trouble", None, report, |table, report| on_trouble::read(table, report).map(Some));
+    let otlp = reader.optional("otlp", report, values::collector);
     reader.finish(report);
     Some(Fleet {
         manager: manager?,
@@ -223,6 +225,7 @@ fn fleet(document: &Table, report: &mut Report) -> Option<Fleet> {
         control_socket: control_socket?,
         page_hosts: page_hosts?,
         on_trouble: on_trouble?,
+        otlp,
     })
 }
 

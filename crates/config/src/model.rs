@@ -75,6 +75,9 @@ pub struct Fleet {
     pub page_hosts: Vec<String>,
     /// Who is told of troubles; `None`: nobody but the log.
     pub on_trouble: Option<OnTrouble>,
+    /// The collector of OpenTelemetry that is told of metrics and jobs: its address, to which `/v1/metrics` and `/v1/traces` are
+    /// appended. Default: none.
+    pub otlp: Option<String>,
 }
 
 /// One `[[runners]]` section.

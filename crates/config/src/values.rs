@@ -164,6 +164,20 @@ pub(crate) fn web_address(node: &Node) -> Result<String, String> {
     }
 }
 
+/// A collector's address: one that names nobody, since it is told in the log.
+pub(crate) fn collector(node: &Node) -> Result<String, String> {
+    let address = web_address(node)?;
+    let names_somebody = |url: &url::Url| {
+        !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some()
+    };
+    if url::Url::parse(&address).is_ok_and(|url| names_somebody(&url)) {
+        return Err(
+            "an address without user, password and query is needed; write one like \"http://127.0.0.1:4318\"".into()
+        );
+    }
+    Ok(address)
+}
+
 /// A project or group: its numeric id or its full path.
 pub(crate) fn id_or_path(node: &Node) -> Result<String, String> {
     match &node.item {

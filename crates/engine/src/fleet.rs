@@ -97,10 +97,11 @@ impl Fleet {
     fn see(&mut self, now: Timestamp, asked_at: Timestamp, instance: Instance) {
         let id = instance.id.clone();
         // A launch of this manager's own life, which EC2 shows before it answers: nobody else can have made it ready.
-        let ours = instance.launch.as_ref().is_some_and(|token| self.flights.contains_key(token));
+        let flight = instance.launch.as_ref().and_then(|token| self.flights.get(token));
+        let decided_at = flight.map(|flight| flight.decided_at);
         let worker = self.workers.entry(id).or_insert_with(|| Worker::adopted(instance.clone(), now));
-        if ours {
-            worker.is_ours();
+        if let Some(decided_at) = decided_at {
+            worker.is_ours(decided_at);
         }
         // Status checks are asked for only now and then; an answer without them does not erase the last one.
         let health = if instance.health == Health::Unknown { worker.instance.health } else { instance.health };
@@ -137,7 +138,7 @@ impl Fleet {
     /// Takes in the answer to a launch. Returns the launch that it answers, if it is one of ours.
     pub(crate) fn answered(&mut self, now: Timestamp, token: &LaunchToken, answer: &LaunchAnswer) -> Option<Launch> {
         let flight = self.flights.get_mut(token)?;
-        let launch = flight.launch.clone();
+        let (launch, decided_at) = (flight.launch.clone(), flight.decided_at);
         flight.uncertain |= answer.leftover == Leftover::Possible;
         let is_settled = !flight.uncertain
             || !answer.launched.is_empty()
@@ -145,7 +146,7 @@ impl Fleet {
         for launched in &answer.launched {
             if !self.ended.contains_key(&launched.id) {
                 let worker = || Worker::launched(&launch, launched, now);
-                self.workers.entry(launched.id.clone()).or_insert_with(worker).is_ours();
+                self.workers.entry(launched.id.clone()).or_insert_with(worker).is_ours(decided_at);
             }
         }
         if answer.leftover == Leftover::None && is_settled {

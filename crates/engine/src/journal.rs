@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::command::{Command, Termination, Want};
 use super::fleet::Fleet;
 use super::ids::{RunnerName, WorkerId};
+use super::measure::Measure;
 use super::note::{Note, NoteKind, NoteLevel};
 use super::reason::{Disobedience, EndReason, Reason};
 use super::snapshot::{Decision, DecisionKind, FleetSnapshot, Totals};
@@ -17,6 +18,8 @@ pub(crate) struct Journal {
     decisions: VecDeque<Decision>,
     /// What the present step is to tell the log.
     notes: Vec<Note>,
+    /// What the present step has measured.
+    measures: Vec<Measure>,
     /// Counters since the start.
     pub(crate) totals: Totals,
 }
@@ -25,11 +28,22 @@ impl Journal {
     /// A step begins: what the last one had to tell was told.
     pub(crate) fn begin(&mut self) {
         self.notes.clear();
+        self.measures.clear();
     }
 
     /// What the present step has to tell.
     pub(crate) fn notes(&self) -> &[Note] {
         &self.notes
+    }
+
+    /// What the present step has measured.
+    pub(crate) fn measures(&self) -> &[Measure] {
+        &self.measures
+    }
+
+    /// Something was measured.
+    pub(crate) fn measured(&mut self, measure: Measure) {
+        self.measures.push(measure);
     }
 
     /// Tells the log alone.

@@ -14,6 +14,8 @@ use super::job::{Knowledge, QueueSnapshot};
 use super::journal::Entry;
 use super::launching::{LAUNCH_AGAIN, SLOW};
 use super::matching::may_take;
+use super::measure::Measure;
+use super::measuring::ended;
 use super::note::{Note, NoteKind, NoteLevel};
 use super::offering::{LaunchPlan, Market, Offering};
 use super::runner::Runner;
@@ -61,8 +63,11 @@ impl Engine {
             }
             Event::JobsSeen { worker, asked_at, jobs } => self.jobs_seen(&worker, asked_at, jobs),
             Event::Retried { server, job, outcome } => {
+                let runner = self.retries.runner(&server, job).cloned();
                 let (text, again) = self.retries.answered(&server, job, outcome, now);
                 self.journal.totals.jobs_retried += u64::from(again);
+                let retried = runner.filter(|_| again).map(|runner| Measure::JobRetried { runner });
+                retried.into_iter().for_each(|measure| self.journal.measured(measure));
                 text.into_iter().for_each(|text| self.journal.note(now, Entry::new(DecisionKind::JobRetry, text)));
             }
             Event::Prices(snapshot) => self.prices.answered(snapshot),
@@ -82,6 +87,7 @@ impl Engine {
             self.fleet.former_capacities.retain(|name, _| has_workers(name));
         }
         self.runners.retain(|name, _| settings.section(name).is_some());
+        self.promises.retain(|name, _| settings.section(name).is_some());
         for runner in &settings.runners {
             self.runners.entry(runner.name.clone()).or_insert_with(Runner::new);
         }
@@ -194,6 +200,7 @@ impl Engine {
         if let WorkerEvent::Report(report) = &event {
             let before = known.heard.as_ref().map(|heard| heard.report.clone());
             self.tell_jobs(worker, before.as_ref(), report);
+            self.measure_jobs(worker, before.as_ref(), report, taken);
         }
         let transitions = self.fleet.worker_event(self.now, worker, event, taken);
         self.book_report(worker);
@@ -249,7 +256,11 @@ impl Engine {
                 let with_jobs = if jobs > 0 { format!("; it runs {jobs} jobs") } else { String::new() };
                 let note = Note::new(NoteKind::Interrupted, format!("{text}{with_jobs}")).with_jobs(jobs.into());
                 let note = match self.fleet.workers.get(&id) {
-                    Some(worker) => note.on(&worker.instance),
+                    Some(worker) => {
+                        let runner = worker.instance.runner.clone();
+                        self.journal.measured(Measure::Interrupted { runner });
+                        note.on(&worker.instance)
+                    }
                     None => note,
                 };
                 self.journal.note_as(now, Entry::new(DecisionKind::Interruption, text).on(&id), note);
@@ -300,6 +311,7 @@ impl Engine {
     fn ended(&mut self, passing: &Terminated) {
         let note = self.ended_note(passing);
         let Terminated { instance, asked, jobs, projects, booting, proven, .. } = passing;
+        self.journal.measured(ended(passing));
         if *proven && let Some(runner) = self.runners.get_mut(&instance.runner) {
             runner.was_fit();
         }
@@ -321,6 +333,8 @@ impl Engine {
         } else if *booting && let Some(runner) = self.runners.get_mut(&instance.runner) {
             runner.boot_failed(now, format!("{} ended while booting: {why}", instance.id), &mut self.jitter);
             self.journal.totals.boots_failed += 1;
+            let runner = instance.runner.clone();
+            self.journal.measured(Measure::BootFailed { runner, step: passing.stood_at });
         }
     }
 

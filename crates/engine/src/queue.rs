@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::departed::Departed;
 use super::failure::Failure;
+use super::ids::JobId;
 use super::job::{Knowledge, PendingJob, QueueSnapshot};
 use super::time::since;
 
@@ -15,6 +17,9 @@ pub(crate) struct Queue {
     failure: Option<Failure>,
     /// The last time when nothing can have been waiting unseen; at first, when it was first asked about.
     certain_at: Option<Timestamp>,
+    departed: Departed,
+    /// The clock was set after the last look: its times are another clock's.
+    is_untimed: bool,
 }
 
 /// How long a poll stays good: four missed polls, and no less than 20 s, which one slow page may take.
@@ -31,8 +36,10 @@ impl Queue {
                 if snapshot.complete {
                     self.certain_at = Some(snapshot.as_of);
                 }
+                self.departed.look(self.snapshot.as_ref().filter(|_| !self.is_untimed), &snapshot, now);
                 self.snapshot = Some(snapshot);
                 self.failure = None;
+                self.is_untimed = false;
             }
             Err(failure) => self.failure = Some(failure),
         }
@@ -72,6 +79,19 @@ impl Queue {
     /// All jobs of the last good poll.
     pub(crate) fn jobs(&self) -> impl Iterator<Item = &PendingJob> {
         self.snapshot.iter().flat_map(|snapshot| &snapshot.jobs)
+    }
+
+    /// Since when a job that began `at` that time had been queued: as a look has shown, or else the last complete look before,
+    /// if that was recent.
+    pub(crate) fn queued_at(&self, job: JobId, at: Timestamp, check_interval: Duration) -> Option<Timestamp> {
+        let shown = self.jobs().find(|shown| shown.id == job && !self.is_untimed).map(|shown| shown.queued_at);
+        let unseen = || self.departed.look_before(at).filter(|look| since(at, *look) <= fresh_for(check_interval));
+        shown.or_else(|| self.departed.queued_at(job)).or_else(unseen)
+    }
+
+    /// The clock was set, or nobody listened: what was seen until now tells nothing of how long it has been waiting.
+    pub(crate) fn clock_set(&mut self) {
+        (self.departed, self.is_untimed) = (Departed::default(), true);
     }
 
     /// Projects whose jobs nobody here sees.

@@ -135,6 +135,11 @@ impl Retries {
         self.lost.values().any(|lost| lost.worker == *worker && !lost.question.is_done())
     }
 
+    /// On whose worker this lost job ran.
+    pub(crate) fn runner(&self, server: &Server, job: JobId) -> Option<&RunnerName> {
+        self.lost.get(&(server.clone(), job)).map(|lost| &lost.runner)
+    }
+
     /// Takes in an answer; what there is to tell people of it, and whether the job is queued again by us.
     pub(crate) fn answered(
         &mut self,

@@ -113,6 +113,39 @@ pub struct RunnerSnapshot {
     pub forecast: Option<String>,
     /// Spot offers that are not asked for because of what they cost, the cheapest first.
     pub over_price_cap: Vec<Explained<OverPriceCap>>,
+    /// Whether launches are possible, also while none is wanted.
+    #[serde(default)]
+    pub outlook: Outlook,
+    /// How the promise was kept.
+    #[serde(default)]
+    pub promise: Promise,
+}
+
+/// Whether launches of a runner are possible, also while none is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outlook {
+    /// Until when the breaker is open; absent while it is not.
+    pub breaker_open_until: Option<Timestamp>,
+    /// Types in zones that a launch may ask for, on its own market.
+    pub offerings: u32,
+    /// Those of them that are left alone for a while, because EC2 gave none.
+    pub offerings_cooling: u32,
+    /// Free slots that the forecast wants; absent without one.
+    pub forecast_slots: Option<u32>,
+}
+
+/// How the promise of a runner was kept: of the jobs that began within a week, those that had waited no longer than it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promise {
+    /// The promise.
+    #[serde(rename = "target_wait_seconds", with = "seconds")]
+    pub target_wait: Duration,
+    /// Jobs that began within the last week, and since this manager was started, and whose wait is known.
+    pub jobs: u64,
+    /// Those for which it was kept.
+    pub kept: u64,
+    /// When the first of all began that this manager has measured; absent before.
+    pub since: Option<Timestamp>,
 }
 
 /// A worker.

@@ -17,6 +17,7 @@ use super::listing::Listing;
 use super::notices::Notices;
 use super::orders::Orders;
 use super::prices::Prices;
+use super::promise::Kept;
 use super::quarantine::Quarantine;
 use super::queue::Queue;
 use super::retries::Retries;
@@ -45,6 +46,7 @@ pub struct Engine {
     pub(super) orders: Orders,
     pub(super) ledger: Ledger,
     pub(super) job_names: JobNames,
+    pub(super) promises: BTreeMap<RunnerName, Kept>,
     /// EC2 asks for patience with launches.
     pub(super) slow: Backoff,
     pub(super) jitter: Jitter,
@@ -77,6 +79,7 @@ impl Engine {
             orders: Orders::default(),
             ledger: Ledger::default(),
             job_names: JobNames::default(),
+            promises: BTreeMap::new(),
             slow: Backoff::default(),
             jitter: Jitter::seeded(seed),
             journal: Journal::default(),

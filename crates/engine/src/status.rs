@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cooldown::Openness;
 use super::demand::Demand;
 use super::event::ConnectionFailure;
 use super::explained::Explained;
@@ -14,7 +15,7 @@ use super::offering::{Market, Offering};
 use super::placement;
 use super::prices::{self, OverPriceCap};
 use super::settings::{IdleCount, RunnerSettings};
-use super::snapshot::{Costs, FleetSnapshot, RunnerSnapshot, WorkerSnapshot, WorkerState};
+use super::snapshot::{Costs, FleetSnapshot, Outlook, Promise, RunnerSnapshot, WorkerSnapshot, WorkerState};
 use super::state::Engine;
 use super::time::{before, since};
 use super::waits::WorkerReason;
@@ -91,6 +92,8 @@ fn runners(engine: &Engine) -> Vec<RunnerSnapshot> {
         paused: false,
         forecast: None,
         over_price_cap: Vec::new(),
+        outlook: Outlook::default(),
+        promise: Promise::default(),
     }));
     views
 }
@@ -120,6 +123,30 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
         paused: known.is_some_and(|known| known.paused),
         forecast: (policy.idle.count == IdleCount::Auto).then(|| engine.forecasts.why(&runner.name)).flatten(),
         over_price_cap: over_price_cap(engine, runner),
+        outlook: outlook(engine, runner),
+        promise: engine
+            .promises
+            .get(&runner.name)
+            .cloned()
+            .unwrap_or_default()
+            .told(runner.idle.target_wait, engine.now),
+    }
+}
+
+/// What a launch would meet now.
+fn outlook(engine: &Engine, runner: &RunnerSettings) -> Outlook {
+    let known = engine.runners.get(&runner.name);
+    let places = known.and_then(|known| known.plan.known()).map(|plan| plan.places.as_slice()).unwrap_or_default();
+    let is_closed = |offering: &Offering| {
+        matches!(engine.cooldowns.openness(offering, engine.now), Openness::Closed { .. } | Openness::Probe)
+    };
+    let cooling = places.iter().filter(|place| is_closed(&place.on(runner.market))).count();
+    let wants = runner.idle.count == IdleCount::Auto;
+    Outlook {
+        breaker_open_until: known.and_then(|known| known.breaker_open_until(engine.now)),
+        offerings: u32::try_from(places.len()).unwrap_or(u32::MAX),
+        offerings_cooling: u32::try_from(cooling).unwrap_or(u32::MAX),
+        forecast_slots: wants.then(|| engine.forecasts.slots(&runner.name)),
     }
 }
 

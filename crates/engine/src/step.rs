@@ -14,6 +14,8 @@ use super::ids::JobId;
 use super::job::Knowledge;
 use super::journal::Entry;
 use super::launching::Launching;
+use super::measuring::boot_failed;
+use super::queue::Queue;
 use super::retirement::Retirement;
 use super::settings::Settings;
 use super::snapshot::{DecisionKind, FleetSnapshot, JobStatus};
@@ -46,6 +48,7 @@ impl Engine {
             commands.extend(self.observe(event));
         }
         self.keep_books();
+        self.measure_boots();
         let Some(settings) = self.settings.take() else { return commands };
         self.forecasts.tick(&settings, now);
         commands.extend(self.list(now));
@@ -74,6 +77,7 @@ impl Engine {
         if gap.is_negative() || gap > GAP_MAX {
             self.fleet.workers.values_mut().for_each(|worker| worker.was_not_listened_to(gap));
             self.troubles.was_not_looked_at(gap);
+            self.queues.values_mut().for_each(Queue::clock_set);
         }
     }
 
@@ -132,6 +136,7 @@ impl Engine {
                 {
                     runner.boot_failed(now, reason.to_string(), &mut self.jitter);
                     self.journal.totals.boots_failed += 1;
+                    self.journal.measured(boot_failed(worker));
                 }
             }
             worker.end(reason, now);

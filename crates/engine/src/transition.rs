@@ -40,6 +40,8 @@ pub(crate) struct Terminated {
     pub(crate) projects: BTreeMap<JobId, ProjectId>,
     /// Whether it was launched by this manager's own life, and its boot was not done.
     pub(crate) booting: bool,
+    /// Where its boot stood, if that was watched.
+    pub(crate) stood_at: &'static str,
     /// Whether it has served, and was fit to its end.
     pub(crate) proven: bool,
 }

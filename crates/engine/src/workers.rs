@@ -8,11 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::activity::{Activity, Quiet};
 use super::attempt::Attempt;
+use super::boot_course::BootCourse;
 use super::claims::{Claimed, note_running};
 use super::command::{Launch, Want};
 use super::drain::{Drain, DrainStep};
 use super::event::{ConnectionFailure, LaunchedWorker};
 use super::ids::JobId;
+use super::jobs_taken::JobsTaken;
 use super::reason::{DrainReason, EndReason};
 use super::sighting::Sighting;
 use super::time::{after, before, since};
@@ -127,6 +129,10 @@ pub(crate) struct Worker {
     pub(crate) running: BTreeMap<JobId, Claimed>,
     /// When reports showed that jobs were taken; one entry per job.
     pub(crate) starts: Vec<Timestamp>,
+    /// How far its boot is, where a launch of this life is its origin, and the clock was not set since.
+    pub(crate) course: Option<BootCourse>,
+    /// When it took its jobs.
+    pub(crate) jobs_taken: JobsTaken,
     life: Life,
     /// Since when its reports say that the runner process has failed.
     pub(crate) failed_since: Option<Timestamp>,
@@ -152,6 +158,8 @@ impl Worker {
             heard: None,
             running: BTreeMap::new(),
             starts: Vec::new(),
+            course: None,
+            jobs_taken: JobsTaken::default(),
             life: Life::Active { returned_at: None },
             failed_since: None,
             activity: None,
@@ -178,11 +186,14 @@ impl Worker {
             hold: false,
             health: Health::Unknown,
         };
-        Self { origin: Origin::Launched, ..Self::adopted(instance, now) }
+        Self::adopted(instance, now)
     }
 
-    /// A launch of this manager's own life made it: nobody else can have made it ready.
-    pub(crate) fn is_ours(&mut self) {
+    /// A launch of this manager's own life, decided then, made it: nobody else can have made it ready.
+    pub(crate) fn is_ours(&mut self, decided_at: Timestamp) {
+        if self.origin != Origin::Launched {
+            self.course = Some(BootCourse::begun(decided_at));
+        }
         self.origin = Origin::Launched;
     }
 
@@ -303,10 +314,11 @@ impl Worker {
     pub(crate) fn ended(self, instance: Instance) -> WorkerTransition {
         let (asked, jobs, booting) = (self.is_ending(), self.jobs(), self.is_launched_here() && self.never_ready());
         let proven = self.served && self.unfit.is_none();
+        let stood_at = self.boot_stands_at();
         let reason = self.ending().map(|ending| ending.reason.clone());
         let jobs_started = self.report().map_or(0, |report| report.jobs_started);
         let projects = self.heard.map(|heard| heard.report.projects).unwrap_or_default();
-        let ended = Terminated { instance, asked, reason, jobs_started, jobs, projects, booting, proven };
+        let ended = Terminated { instance, asked, reason, jobs_started, jobs, projects, booting, stood_at, proven };
         WorkerTransition::Ended(Box::new(ended))
     }
 
@@ -362,6 +374,8 @@ impl Worker {
             activity.was_not_listened_to(gap);
         }
         self.sighting.was_not_listened_to(gap);
+        self.jobs_taken.was_not_listened_to(gap);
+        self.course = None;
     }
 
     pub(crate) fn report(&self) -> Option<&Report> {
@@ -475,6 +489,11 @@ impl Worker {
             Origin::SeenBooting | Origin::Adopted => self.instance.launched_at,
         };
         after(begun_at, boot_timeout)
+    }
+
+    /// Where its boot stands, by a name that is known: the step of the bootstrap, or the phase that is under way.
+    pub(crate) fn boot_stands_at(&self) -> &'static str {
+        self.course.as_ref().map_or("unknown", BootCourse::stands_at)
     }
 
     /// The boot step that was seen last, for people.

@@ -19,8 +19,8 @@
 //! The rooms of this crate, from the ground up; each may use those above it in this list, never those below, and
 //! neighbours in one line do not know each other:
 //!
-//! - [`version`]: which build this is.
-//! - [`ssh`], [`aws`]: adapters, each behind our own words.
+//! - [`version`]: which build this is. [`metrics`]: every family of `/metrics`, by name and meaning.
+//! - [`ssh`], [`aws`], [`otlp`]: adapters, each behind our own words.
 //! - [`control`], [`http`]: what people and their tools ask the running service.
 //! - [`live`]: the service: ticks, wake-ups, signals; commands to calls, answers to events.
 //! - [`doctor`], [`shadow`]: one look at the live environment, step by step; a watch beside another manager.
@@ -40,6 +40,8 @@ pub mod doctor;
 pub mod http;
 mod in_time;
 pub mod live;
+pub mod metrics;
+pub mod otlp;
 pub mod shadow;
 pub mod ssh;
 pub mod version;

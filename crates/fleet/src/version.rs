@@ -12,6 +12,15 @@ pub fn text() -> &'static str {
     &TEXT
 }
 
+/// The same in parts, for those that count builds: version, commit and date, the latter two empty where nobody said it.
+pub fn parts() -> [(&'static str, &'static str); 3] {
+    [
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("commit", option_env!("RUNNER_FLEET_COMMIT").unwrap_or_default()),
+        ("date", option_env!("RUNNER_FLEET_DATE").unwrap_or_default()),
+    ]
+}
+
 fn describe(commit: Option<&str>, date: Option<&str>) -> String {
     let build = match (commit, date) {
         (Some(commit), Some(date)) => format!("{commit} {date}"),

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use super::budget::{Budget, REQUESTS_PER_MINUTE};
 use super::error::{ErrorKind, GitLabError};
 use super::http::{Credential, Http, Limits};
+use super::watch::Watch;
 use runner_fleet_engine::Server;
 
 /// What a [`GitLab`] is made from.
@@ -27,6 +28,8 @@ pub struct Options {
     pub limits: Limits,
     /// Feeds the jitter of back-offs; different managers give different ones.
     pub seed: u64,
+    /// Is told of each request.
+    pub watch: Watch,
 }
 
 impl Options {
@@ -39,6 +42,7 @@ impl Options {
             requests_per_minute: REQUESTS_PER_MINUTE,
             limits: Limits::default(),
             seed: 0,
+            watch: Watch::default(),
         }
     }
 }
@@ -68,8 +72,8 @@ impl GitLab {
     /// # Errors
     /// The address is none, the CA file cannot be read, or the system has no trusted certificates at all.
     pub fn new(options: Options) -> Result<Self, GitLabError> {
-        let Options { server, ca_file, api_token, requests_per_minute, limits, seed } = options;
-        let http = Http::new(&server, ca_file.as_deref(), limits)?;
+        let Options { server, ca_file, api_token, requests_per_minute, limits, seed, watch } = options;
+        let http = Http::new(&server, ca_file.as_deref(), limits)?.watched_by(watch);
         let budget = Budget::per_minute(requests_per_minute);
         Ok(Self { inner: Arc::new(Inner { http, api_token, budget, seed }) })
     }

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::answer;
 use super::error::{ErrorKind, GitLabError};
+use super::watch::Watch;
 use runner_fleet_engine::Server;
 
 const USER_AGENT: &str = concat!("runner-fleet/", env!("CARGO_PKG_VERSION"));
@@ -126,6 +127,7 @@ pub(crate) struct Http {
     base: Url,
     server: String,
     limits: Limits,
+    watch: Watch,
 }
 
 impl fmt::Debug for Http {
@@ -149,7 +151,12 @@ impl Http {
             builder = builder.tls_certs_merge(certificates(path).map_err(failed)?);
         }
         let client = builder.build().map_err(|error| failed(chain(&error)))?;
-        Ok(Self { client, base, server: server.as_str().to_owned(), limits })
+        Ok(Self { client, base, server: server.as_str().to_owned(), limits, watch: Watch::default() })
+    }
+
+    /// Tells of each request.
+    pub(crate) fn watched_by(self, watch: Watch) -> Self {
+        Self { watch, ..self }
     }
 
     /// The address of an API path, its segments escaped: `["projects", "group/name"]` is one project by its path.
@@ -188,10 +195,13 @@ impl Http {
     /// Sends, and reads the whole answer; anything but a 2xx is an error by the one table.
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<Answer, GitLabError> {
         let Request { method, url, doing, credential, body } = request;
-        match self.exchange(method, url, credential, body).await {
+        let ended = self.watch.begin(&method, &url);
+        let answer = match self.exchange(method, url, credential, body).await {
             Ok((headers, body)) => Ok(Answer { server: self.server.clone(), doing, headers, body }),
             Err(kind) => Err(self.error(doing, kind)),
-        }
+        };
+        ended(answer.as_ref().map(drop).map_err(GitLabError::class));
+        answer
     }
 
     async fn exchange(

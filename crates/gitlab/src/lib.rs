@@ -32,6 +32,7 @@ pub mod queue;
 pub mod retry;
 pub mod runner;
 mod running;
+mod watch;
 
 pub use budget::Budget;
 pub use client::{GitLab, Options};
@@ -42,3 +43,4 @@ pub use own_token::OwnToken;
 pub use queue::{QueueReader, QueueScope, RunnerInQueue};
 pub use retry::{RanOn, Retried};
 pub use runner::{Verified, manager_system_id};
+pub use watch::{Ended, Watch};

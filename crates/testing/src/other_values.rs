@@ -29,6 +29,7 @@ pub const OTHERS: &[Other] = &[
     other("fleet.on_trouble", "url", "'https://other.example'"),
     other("fleet.on_trouble", "severity", "'critical'"),
     other("fleet.on_trouble", "after", "'7m'"),
+    other("fleet", "otlp", "'http://other.example:4318'"),
     other("runners.fleet", "api_token", "'glpat-other'"),
     other("runners.fleet", "projects", "[7]"),
     other("runners.fleet", "groups", "[7]"),

@@ -138,3 +138,17 @@ impl File {
         Self { path, mode, content: content.into() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use runner_fleet_engine::BootStep;
+
+    #[test]
+    fn every_step_of_the_bootstrap_is_known_to_the_metrics() {
+        let steps = super::BOOTSTRAP.lines().filter_map(|line| line.trim().strip_prefix("step "));
+        let said: Vec<String> = steps.map(|step| step.trim_matches('"').replace("$runner_version", "19.2.0")).collect();
+        let unknown: Vec<_> = said.iter().filter(|step| BootStep::of(step) == BootStep::Other).collect();
+        assert!(said.len() >= 10 && unknown.is_empty(), "{unknown:?} of {said:?}");
+        assert_eq!(BootStep::of("cloud-init"), BootStep::CloudInit, "before the bootstrap, agent/report.sh");
+    }
+}

@@ -110,14 +110,7 @@ impl AwsError {
     /// What kind of failure it is.
     pub fn class(&self) -> FailureClass {
         match self {
-            Self::Call(call) => match call.meaning {
-                Meaning::Throttled => FailureClass::Throttled,
-                Meaning::Denied | Meaning::NoCredentials => FailureClass::Denied,
-                Meaning::NotFound => FailureClass::NotFound,
-                Meaning::Unanswered => FailureClass::Unreachable,
-                Meaning::ServerFault => FailureClass::ServerError,
-                Meaning::Invalid => FailureClass::Invalid,
-            },
+            Self::Call(call) => class_of_meaning(call.meaning),
             Self::NoRegion | Self::Unfit(_) => FailureClass::Invalid,
             Self::Unusable { .. } => FailureClass::Other,
         }
@@ -191,6 +184,22 @@ fn told_of_denial(code: &str, message: &str) -> String {
             "is denied; attach the policy that \"runner-fleet iam-policy\" prints".to_owned()
         }
         _ => format!("is denied ({code}: {message}); check the manager's credentials and the account"),
+    }
+}
+
+/// What kind of failure an answer with this status and error code is.
+pub(super) fn class_of_status(status: u16, code: &str) -> FailureClass {
+    class_of_meaning(meaning_of(code, status))
+}
+
+fn class_of_meaning(meaning: Meaning) -> FailureClass {
+    match meaning {
+        Meaning::Throttled => FailureClass::Throttled,
+        Meaning::Denied | Meaning::NoCredentials => FailureClass::Denied,
+        Meaning::NotFound => FailureClass::NotFound,
+        Meaning::Unanswered => FailureClass::Unreachable,
+        Meaning::ServerFault => FailureClass::ServerError,
+        Meaning::Invalid => FailureClass::Invalid,
     }
 }
 

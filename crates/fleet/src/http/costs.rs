@@ -14,7 +14,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use serde::Deserialize;
@@ -24,6 +23,7 @@ use runner_fleet_engine::ledger::{By, CostCounter, CostQuery, CostReport, Day, L
 use runner_fleet_engine::{FleetSnapshot, RunnerName};
 
 use super::pages::Site;
+use crate::metrics::{Described, catalogue};
 
 type Answering = Pin<Box<dyn Future<Output = Result<CostReport, String>> + Send>>;
 /// Answers questions about costs, or says what is wrong with them.
@@ -85,21 +85,21 @@ impl CostCollector {
     }
 }
 
-/// A counter per line: name, help, and how it is read.
-type LineCounter = (&'static str, &'static str, fn(&CostCounter) -> f64);
+/// A counter per line, and how it is read.
+type LineCounter = (&'static Described, fn(&CostCounter) -> f64);
 
 const COUNTERS: [LineCounter; 4] = [
-    ("cost_usd", "What workers have cost since the manager's start, in USD, as far as the price is known", |c| c.usd),
-    ("cost_on_demand_usd", "What the same time would have cost on demand, in USD", |c| c.on_demand_usd),
-    ("paid_seconds", "Seconds of workers that were paid for", |c| c.seconds),
-    ("unpriced_seconds", "Those of the paid seconds whose price is not known", |c| c.unpriced_seconds),
+    (&catalogue::COST_USD, |c| c.usd),
+    (&catalogue::COST_ON_DEMAND_USD, |c| c.on_demand_usd),
+    (&catalogue::PAID_SECONDS, |c| c.seconds),
+    (&catalogue::UNPRICED_SECONDS, |c| c.unpriced_seconds),
 ];
 
 impl Collector for CostCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let snapshot = Arc::clone(&self.snapshot.borrow());
-        for (name, help, read) in COUNTERS {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (counted, read) in COUNTERS {
+            let mut family = counted.begin(&mut encoder)?;
             for counter in &snapshot.ledger.totals {
                 let labels = [
                     ("runner", counter.line.runner.to_string()),
@@ -109,8 +109,7 @@ impl Collector for CostCollector {
                 ConstCounter::new(read(counter)).encode(family.encode_family(&labels)?)?;
             }
         }
-        let help = "What jobs, and boots for them, have cost this month (UTC) so far, in USD: the dearest projects and the rest";
-        let mut family = encoder.encode_descriptor("project_cost_usd", help, None, MetricType::Gauge)?;
+        let mut family = catalogue::PROJECT_COST_USD.begin(&mut encoder)?;
         for project in &snapshot.ledger.projects {
             let labels = [("project", project_name(&project.payer))];
             ConstGauge::new(project.cost.usd).encode(family.encode_family(&labels)?)?;

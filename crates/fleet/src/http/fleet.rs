@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use strum::VariantArray as _;
 use tokio::sync::watch;
 
+use crate::metrics::catalogue::{self, Described};
 use runner_fleet_engine::snapshot::{RunnerSnapshot, WorkerState};
 use runner_fleet_engine::{FleetSnapshot, Knowledge, Market};
 
@@ -39,6 +39,9 @@ impl Collector for FleetCollector {
         jobs_waiting(&mut encoder, &snapshot)?;
         token_ends(&mut encoder, &snapshot)?;
         held_back(&mut encoder, &snapshot)?;
+        promises(&mut encoder, &snapshot)?;
+        by_type(&mut encoder, &snapshot)?;
+        by_market(&mut encoder, &snapshot)?;
         failures(&mut encoder, &snapshot)?;
         verdict(&mut encoder, &snapshot)?;
         whole(&mut encoder, &snapshot)?;
@@ -47,8 +50,7 @@ impl Collector for FleetCollector {
 }
 
 fn workers(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
-    let mut family =
-        encoder.encode_descriptor("workers", "Workers, by runner, state and market", None, MetricType::Gauge)?;
+    let mut family = catalogue::WORKERS.begin(encoder)?;
     for runner in &snapshot.runners {
         for &state in WorkerState::VARIANTS {
             for market in [Market::Spot, Market::OnDemand] {
@@ -68,24 +70,27 @@ fn workers(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt
     Ok(())
 }
 
-/// A gauge per runner: name, help, and how it is read.
-type RunnerGauge = (&'static str, &'static str, fn(&RunnerSnapshot) -> u64);
+/// A gauge per runner, and how it is read.
+type RunnerGauge = (Described, fn(&RunnerSnapshot) -> u64);
 
-const RUNNER_GAUGES: [RunnerGauge; 9] = [
-    ("jobs_running", "Jobs that run", |r| r.running.into()),
-    ("idle_wanted", "Free job slots that the idle policy wants now", |r| r.idle_wanted.into()),
-    ("idle_ready", "Free job slots that are ready now", |r| r.idle_ready.into()),
-    ("workers_max", "Workers that the runner may have now", |r| r.max_workers.into()),
-    ("paused", "1 when an operator has paused the runner", |r| r.paused.into()),
-    ("queue_known", "1 when the last poll of the queue is recent", |r| r.queue.is_known().into()),
-    ("projects_blind", "Projects of its server that the api token may not see", |r| r.projects_blind.into()),
-    ("facts_known", "1 when GitLab's last answer about the runner was good", |r| r.facts.is_known().into()),
-    ("launch_plan_known", "1 when the last preparation of launches was good", |r| r.launch_plan.is_known().into()),
+const RUNNER_GAUGES: [RunnerGauge; 12] = [
+    (catalogue::JOBS_RUNNING, |r| r.running.into()),
+    (catalogue::IDLE_WANTED, |r| r.idle_wanted.into()),
+    (catalogue::IDLE_READY, |r| r.idle_ready.into()),
+    (catalogue::WORKERS_MAX, |r| r.max_workers.into()),
+    (catalogue::PAUSED, |r| r.paused.into()),
+    (catalogue::QUEUE_KNOWN, |r| r.queue.is_known().into()),
+    (catalogue::PROJECTS_BLIND, |r| r.projects_blind.into()),
+    (catalogue::FACTS_KNOWN, |r| r.facts.is_known().into()),
+    (catalogue::LAUNCH_PLAN_KNOWN, |r| r.launch_plan.is_known().into()),
+    (catalogue::BREAKER_OPEN, |r| r.outlook.breaker_open_until.is_some().into()),
+    (catalogue::OFFERINGS, |r| r.outlook.offerings.into()),
+    (catalogue::OFFERINGS_COOLING, |r| r.outlook.offerings_cooling.into()),
 ];
 
 fn runners(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
-    for (name, help, read) in RUNNER_GAUGES {
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (described, read) in RUNNER_GAUGES {
+        let mut family = described.begin(encoder)?;
         for runner in &snapshot.runners {
             let labels = [("runner", runner.name.to_string())];
             ConstGauge::new(read(runner)).encode(family.encode_family(&labels)?)?;
@@ -96,8 +101,7 @@ fn runners(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt
 
 /// Jobs that wait for a runner; NaN while nobody knows, which is not zero.
 fn jobs_waiting(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
-    let help = "Jobs that wait and are counted for this runner; NaN while its queue is not known";
-    let mut family = encoder.encode_descriptor("jobs_waiting", help, None, MetricType::Gauge)?;
+    let mut family = catalogue::JOBS_WAITING.begin(encoder)?;
     for runner in &snapshot.runners {
         let waiting = runner.waiting.map_or(f64::NAN, f64::from);
         ConstGauge::new(waiting).encode(family.encode_family(&[("runner", runner.name.to_string())])?)?;
@@ -107,8 +111,7 @@ fn jobs_waiting(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -
 
 /// Seconds to live of the tokens that end; a runner without such a one has none here.
 fn token_ends(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
-    let help = "Seconds until the first of the runner's tokens ends, which GitLab refuses from then on";
-    let mut family = encoder.encode_descriptor("token_expires_seconds", help, None, MetricType::Gauge)?;
+    let mut family = catalogue::TOKEN_EXPIRES_SECONDS.begin(encoder)?;
     for runner in &snapshot.runners {
         if let Some(end) = runner.token_end {
             let labels = [("runner", runner.name.to_string()), ("token", end.key().to_owned())];
@@ -121,8 +124,7 @@ fn token_ends(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> 
 
 /// Nothing for a runner that is not held back: a series per kind would be a dozen zeros for each runner.
 fn held_back(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
-    let help = "1 when a worker is wanted and none is launched, and why";
-    let mut family = encoder.encode_descriptor("held_back", help, None, MetricType::Gauge)?;
+    let mut family = catalogue::HELD_BACK.begin(encoder)?;
     for runner in &snapshot.runners {
         let kind = runner.held_back.as_ref().map_or("none", |held_back| held_back.reason.kind());
         let labels = [("runner", runner.name.to_string()), ("kind", kind.to_owned())];
@@ -131,10 +133,62 @@ fn held_back(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> f
     Ok(())
 }
 
+/// The promise and how it was kept, and what the forecast wants for it.
+fn promises(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
+    let of = |runner: &RunnerSnapshot| [("runner", runner.name.to_string())];
+    let mut family = catalogue::PROMISE_SECONDS.begin(encoder)?;
+    for runner in &snapshot.runners {
+        ConstGauge::new(runner.promise.target_wait.as_secs_f64()).encode(family.encode_family(&of(runner))?)?;
+    }
+    let mut family = catalogue::PROMISE_KEPT_RATIO.begin(encoder)?;
+    for runner in &snapshot.runners {
+        ConstGauge::new(share(runner.promise.kept, runner.promise.jobs)).encode(family.encode_family(&of(runner))?)?;
+    }
+    let mut family = catalogue::FORECAST_SLOTS.begin(encoder)?;
+    for runner in &snapshot.runners {
+        if let Some(slots) = runner.outlook.forecast_slots {
+            ConstGauge::new(slots).encode(family.encode_family(&of(runner))?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Of no jobs nothing can be said.
+#[expect(clippy::cast_precision_loss, reason = "more jobs than a float counts take longer than a week")]
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { f64::NAN } else { part as f64 / whole as f64 }
+}
+
+fn by_type(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
+    let mut counts: BTreeMap<_, u64> = BTreeMap::new();
+    for worker in &snapshot.workers {
+        *counts.entry((&worker.instance_type, &worker.zone, worker.market)).or_default() += 1;
+    }
+    let mut family = catalogue::WORKERS_BY_TYPE.begin(encoder)?;
+    for ((instance_type, zone, market), count) in counts {
+        let labels = [("type", instance_type.to_string()), ("zone", zone.to_string()), ("market", market.to_string())];
+        ConstGauge::new(count).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn by_market(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
+    let mut family = catalogue::MARKET_USD_PER_HOUR.begin(encoder)?;
+    for runner in &snapshot.runners {
+        for market in [Market::Spot, Market::OnDemand] {
+            let here = snapshot.workers.iter().filter(|w| w.runner == runner.name && w.market == market);
+            let usd: f64 = here.filter_map(|worker| worker.usd_per_hour).sum();
+            let labels = [("runner", runner.name.to_string()), ("market", market.to_string())];
+            // An empty sum is minus zero.
+            ConstGauge::new(usd + 0.0).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
 /// What is unknown or old, with the class of what failed last.
 fn failures(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
-    let help = "1 for what could not be read lately, by the class of the last failure";
-    let mut family = encoder.encode_descriptor("failure", help, None, MetricType::Gauge)?;
+    let mut family = catalogue::FAILURE.begin(encoder)?;
     let mut tell = |of: &str, name: &str, known: &Knowledge| match known.failure() {
         None => Ok(()),
         Some(failure) => {
@@ -154,10 +208,8 @@ fn failures(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fm
 
 /// What is wrong, by kind; nothing where nothing is. A kind may be there once for each server.
 fn verdict(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
-    let help = "How bad it is: 0 nothing is wrong, 1 warning, 2 critical";
-    gauge(encoder, "verdict", help, snapshot.verdict.severity as u64)?;
-    let help = "Troubles of this kind and severity; runner is empty where one concerns all";
-    let mut family = encoder.encode_descriptor("trouble", help, None, MetricType::Gauge)?;
+    gauge(encoder, &catalogue::VERDICT, snapshot.verdict.severity as u64)?;
+    let mut family = catalogue::TROUBLE.begin(encoder)?;
     let mut counts: BTreeMap<[(&str, &str); 3], u64> = BTreeMap::new();
     for trouble in &snapshot.verdict.troubles {
         let runner = trouble.runner.as_ref().map_or("", |runner| runner.as_str());
@@ -177,70 +229,39 @@ fn whole(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::
         Knowledge::Stale { age, .. } => age.as_secs_f64(),
         Knowledge::Unknown { .. } => f64::NAN,
     };
-    gauge(encoder, "ec2_known", "1 when the last listing of EC2 is recent", u64::from(snapshot.ec2.is_known()))?;
-    gauge(
-        encoder,
-        "ec2_stale_seconds",
-        "Age of the last listing once it is no longer recent; NaN before the first",
-        ec2_age,
-    )?;
-    gauge(
-        encoder,
-        "cost_usd_per_hour",
-        "What the workers of known price cost now; an estimate, instances alone",
-        snapshot.costs.usd_per_hour,
-    )?;
-    let unpriced = u64::from(snapshot.costs.unpriced_workers);
-    gauge(encoder, "workers_unpriced", "Workers whose price is not known, and which the cost lacks", unpriced)?;
-    let help = "Waiting jobs that no runner here may take; NaN while a queue is not known";
-    gauge(encoder, "jobs_unmatched", help, unmatched)?;
-    let help = "The longest wait of a job that waits now; NaN while a queue is not known";
-    gauge(encoder, "job_wait_seconds_max", help, longest)?;
-    gauge(encoder, "last_step_timestamp_seconds", "When the loop stepped last", snapshot.at.as_duration().as_secs_f64())
+    gauge(encoder, &catalogue::EC2_KNOWN, u64::from(snapshot.ec2.is_known()))?;
+    gauge(encoder, &catalogue::EC2_STALE_SECONDS, ec2_age)?;
+    gauge(encoder, &catalogue::COST_USD_PER_HOUR, snapshot.costs.usd_per_hour)?;
+    gauge(encoder, &catalogue::WORKERS_UNPRICED, u64::from(snapshot.costs.unpriced_workers))?;
+    gauge(encoder, &catalogue::JOBS_UNMATCHED, unmatched)?;
+    gauge(encoder, &catalogue::JOB_WAIT_SECONDS_MAX, longest)?;
+    gauge(encoder, &catalogue::LAST_STEP, snapshot.at.as_duration().as_secs_f64())
 }
 
-fn gauge<N>(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: N) -> fmt::Result
+fn gauge<N>(encoder: &mut DescriptorEncoder<'_>, what: &Described, value: N) -> fmt::Result
 where
     ConstGauge<N>: EncodeMetric,
 {
-    let metric = ConstGauge::new(value);
-    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+    ConstGauge::new(value).encode(what.begin(encoder)?)
 }
 
 fn totals(encoder: &mut DescriptorEncoder<'_>, snapshot: &FleetSnapshot) -> fmt::Result {
-    let runner_fleet_engine::snapshot::Totals {
-        launches,
-        workers_launched,
-        launches_short,
-        workers_terminated,
-        boots_failed,
-        fences_failed,
-        requests_stuck,
-        stops_failed,
-        unfit,
-        interruptions,
-        jobs_retried,
-        laws_broken,
-    } = snapshot.totals;
-    for (name, help, value) in [
-        ("launches", "Launch calls", launches),
-        ("workers_launched", "Workers that the launch calls gave", workers_launched),
-        ("launches_short", "Launch calls that gave fewer workers than asked for, or none", launches_short),
-        ("workers_terminated", "Workers that the manager terminated", workers_terminated),
-        ("boots_failed", "Boots that failed", boots_failed),
-        ("workers_unfit", "Workers that were unfit to run jobs", unfit),
-        ("interruptions", "Spot interruption notices", interruptions),
-        ("jobs_retried", "Jobs that an interruption killed and that were queued again", jobs_retried),
-        ("laws_broken", "Laws of the engine seen broken: anything above 0 is a bug", laws_broken),
+    let totals = snapshot.totals;
+    for (described, value) in [
+        (catalogue::WORKERS_LAUNCHED, totals.workers_launched),
+        (catalogue::LAUNCHES_SHORT, totals.launches_short),
+        (catalogue::WORKERS_TERMINATED, totals.workers_terminated),
+        (catalogue::WORKERS_UNFIT, totals.unfit),
+        (catalogue::LAWS_BROKEN, totals.laws_broken),
     ] {
-        let metric = ConstCounter::new(value);
-        metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        ConstCounter::new(value).encode(described.begin(encoder)?)?;
     }
-    let help = "Workers that did not do as they were told, by what they did not do";
-    let mut disobeyed = encoder.encode_descriptor("disobeyed", help, None, MetricType::Counter)?;
-    for (reason, value) in
-        [("fence-failed", fences_failed), ("request-stuck", requests_stuck), ("stop-failed", stops_failed)]
-    {
+    let mut disobeyed = catalogue::DISOBEYED.begin(encoder)?;
+    for (reason, value) in [
+        ("fence-failed", totals.fences_failed),
+        ("request-stuck", totals.requests_stuck),
+        ("stop-failed", totals.stops_failed),
+    ] {
         ConstCounter::new(value).encode(disobeyed.encode_family(&[("reason", reason)])?)?;
     }
     Ok(())
@@ -272,6 +293,8 @@ mod tests {
             paused: false,
             forecast: None,
             over_price_cap: Vec::new(),
+            outlook: Default::default(),
+            promise: Default::default(),
         });
         let (_keep, receiver) = watch::channel(Arc::new(snapshot));
         let mut registry = Registry::with_prefix("runner_fleet");

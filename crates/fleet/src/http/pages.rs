@@ -225,6 +225,8 @@ mod tests {
             paused: false,
             forecast: None,
             over_price_cap: Vec::new(),
+            outlook: Default::default(),
+            promise: Default::default(),
         });
         snapshot.workers.push(WorkerSnapshot {
             id: WorkerId::new("i-1"),

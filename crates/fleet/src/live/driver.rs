@@ -156,6 +156,11 @@ fn step(
 ) {
     channels.metrics.stepping(batch.len());
     batch.iter().for_each(|event| laws.observe(now, event));
+    for event in &*batch {
+        if let Event::Configured(settings) = event {
+            channels.metrics.configured(settings);
+        }
+    }
     let commands = engine.step(now, batch.drain(..));
     for violation in laws.judge(now, &commands) {
         // Said and counted, and yet carried out: to withhold a command that the engine believes given would be worse.
@@ -167,6 +172,7 @@ fn step(
         engine.law_broken(&violation.to_string());
     }
     engine.notes().iter().for_each(journal::tell);
+    engine.measures().iter().for_each(|measure| channels.metrics.measured(measure));
     keep_orders(engine, &channels.orders);
     channels.ledger.after_step(engine, now);
     for command in commands {

@@ -21,6 +21,7 @@ pub mod host_keys;
 pub mod journal;
 mod launch_plans;
 pub mod ledger;
+pub mod measures;
 pub mod metrics;
 pub mod on_trouble;
 pub mod operator;
@@ -39,6 +40,7 @@ pub mod ssh_key;
 pub mod starting;
 mod state_file;
 pub mod systemd;
+pub mod telemetry;
 pub mod worker_spec;
 pub mod world;
 

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use crate::aws::{Aws, AwsError};
+use crate::metrics::Calls;
 
 /// Clients by region; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Regions {
     known: Arc<Mutex<Known>>,
+    calls: Calls,
 }
 
 #[derive(Debug, Default)]
@@ -23,8 +25,15 @@ struct Known {
 impl Regions {
     /// With this client for its region, which is the manager's own as well.
     pub fn at_home_in(own: Aws) -> Self {
+        let calls = Calls::default();
+        own.calls().tell(&calls);
         let by_name = BTreeMap::from([(own.region().to_owned(), own.clone())]);
-        Self { known: Arc::new(Mutex::new(Known { by_name, own: Some(own) })) }
+        Self { known: Arc::new(Mutex::new(Known { by_name, own: Some(own) })), calls }
+    }
+
+    /// What counts the requests of these clients; and of others, that it should show beside them.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// The client for a region; `None` is the manager's own.
@@ -41,6 +50,7 @@ impl Regions {
             return Ok(found);
         }
         let fresh = Aws::connect(region).await?;
+        fresh.calls().tell(&self.calls);
         // A runner may name the manager's own region: that is one region and one client, not two listings of it.
         let aws = known.by_name.entry(fresh.region().to_owned()).or_insert(fresh).clone();
         if region.is_none() {

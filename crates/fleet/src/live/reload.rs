@@ -182,6 +182,7 @@ fn counts_from_the_next_start(old: &Config, new: &Config) -> impl Iterator<Item 
         ("the region of fleet.ssh_key", key_region(old) != key_region(new)),
         ("fleet.control_socket", old.fleet.control_socket != new.fleet.control_socket),
         ("fleet.page_hosts", old.fleet.page_hosts != new.fleet.page_hosts),
+        ("fleet.otlp", old.fleet.otlp != new.fleet.otlp),
     ];
     keys.into_iter().filter_map(|(key, changed)| changed.then_some(key))
 }
@@ -213,6 +214,7 @@ mod tests {
             ("region = \"eu-central-1\"", "region = \"eu-west-1\"", "the region of fleet.ssh_key"),
             ("/run/ci/control.sock", "/run/ci/other.sock", "fleet.control_socket"),
             ("runner-fleet.example.com", "other.example.com", "fleet.page_hosts"),
+            ("collector.example.com", "other.example.com", "fleet.otlp"),
         ] {
             assert_eq!(told(from, to), [key]);
         }

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::control::{self, ControlError};
-use crate::http::{self, CostCollector, DoorLimits, FleetCollector, Site};
+use crate::http::{self, DoorLimits, Site};
+use crate::otlp::{Collector, Source};
 use crate::ssh::ManagerKey;
 use runner_fleet_config::Config;
 use runner_fleet_engine::{Engine, Ledger};
@@ -25,7 +26,7 @@ use super::clock::Clock;
 use super::connection::{Dial, Tcp};
 use super::driver::{Channels, drive};
 use super::ledger::{self, CostsReader, LedgerOut};
-use super::metrics::LoopMetrics;
+use super::metrics::{self, LoopMetrics};
 use super::on_trouble::{self, Teller, Wish};
 use super::orders;
 use super::regions::Regions;
@@ -35,6 +36,7 @@ use super::signals;
 use super::ssh_key::{self, SshKeyError};
 use super::starting::{Starting, Wishes};
 use super::systemd::SystemdNotifier;
+use super::telemetry::{self, Telemetry};
 use super::world::World;
 
 /// Answers that may wait for the loop: a report of every one of 1,000 workers, four times over. Whoever finds it full
@@ -42,6 +44,8 @@ use super::world::World;
 const EVENTS_MAX: usize = 4096;
 /// Requests of operators that may wait for the loop.
 const REQUESTS_MAX: usize = 16;
+/// Beginnings and ends of jobs that may wait to be told: those of 1,000 workers.
+const MEASURES_MAX: usize = 2048;
 /// Secrets of all runners are read one by one; each call has its own limits.
 const PREPARE_MAX: Duration = Duration::from_secs(300);
 /// To remove the control socket.
@@ -122,17 +126,16 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     let (give_ledger, ledger) = watch::channel(Arc::new(ledger::load(&config.fleet.state_dir)));
     let costs = CostsReader::new(config.fleet.state_dir.clone(), ledger.clone());
     let (requests, mut from_operators) = mpsc::channel(REQUESTS_MAX);
-    let mut registry = Registry::with_prefix("runner_fleet");
-    registry.register_collector(Box::new(FleetCollector::new(snapshot.clone())));
-    registry.register_collector(Box::new(CostCollector::new(snapshot.clone())));
-    let metrics = LoopMetrics::new(&mut registry);
+    let (registry, metrics) = metrics::registry(snapshot.clone(), regions.calls());
+    let registry = Arc::new(registry);
+    let metrics = tell_collector(&config, &registry, metrics, clock, &stop);
 
     let operators = tokio::spawn(socket.serve(requests, stop.clone()));
     if let Some(listener) = listener {
         let hosts = config.fleet.page_hosts.clone().into();
         let site = Site {
             snapshot,
-            registry: Arc::new(registry),
+            registry,
             hosts,
             now: Arc::new(move || clock.now()),
             costs: http::costs_from({
@@ -235,6 +238,30 @@ fn tell_start(path: &Path, setup: &Setup) {
         event = "started", version, config.file = %path.display(), manager, runners, regions, pid = std::process::id(),
         "runner-fleet {version} serves {runners} as manager {manager} in {regions}, by {}", path.display()
     );
+}
+
+/// With a collector in the configuration, it is told from now on.
+fn tell_collector(
+    config: &Config,
+    registry: &Arc<Registry>,
+    metrics: LoopMetrics,
+    clock: Clock,
+    stop: &CancellationToken,
+) -> LoopMetrics {
+    let Some(address) = &config.fleet.otlp else { return metrics };
+    let collector = match Collector::new(address) {
+        Ok(collector) => collector,
+        Err(failure) => {
+            warn!(failure.class = %failure.class, "the collector of OpenTelemetry (`otlp`) cannot be told: {failure}");
+            return metrics;
+        }
+    };
+    let (jobs, measures) = mpsc::channel(MEASURES_MAX);
+    let source = Source { manager: config.fleet.manager.clone(), version: env!("CARGO_PKG_VERSION") };
+    let told =
+        Telemetry { collector, source, registry: Arc::clone(registry), measures, clock, every: telemetry::EVERY };
+    tokio::spawn(told.run(stop.clone()));
+    metrics.telling(jobs)
 }
 
 /// What the loop cannot begin without.

@@ -10,10 +10,11 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
 
 use crate::aws::{Aws, AwsError};
+use crate::metrics::Calls;
 use runner_fleet_config::{Config, Found, Runner, Secret, SecretError};
 use runner_fleet_engine::failure::chain;
 use runner_fleet_engine::{Failure, FailureClass, RunnerName, Settings};
-use runner_fleet_gitlab::{GitLab, GitLabError, Options, Restriction};
+use runner_fleet_gitlab::{GitLab, GitLabError, Options, Restriction, Watch};
 
 use super::regions::Regions;
 
@@ -211,7 +212,7 @@ impl RunnerSetup {
         let shared = before.iter().find(|other| other.reaches_the_same(runner, api_token.as_ref()));
         let gitlab = match shared {
             Some(other) => other.gitlab.clone(),
-            None => client(runner, api_token.clone(), seed)?,
+            None => client(runner, api_token.clone(), seed, regions.calls())?,
         };
         Ok(Self {
             runner: runner.clone(),
@@ -244,9 +245,14 @@ impl RunnerSetup {
     }
 }
 
-fn client(runner: &Runner, api_token: Option<SecretString>, seed: u64) -> Result<GitLab, SetupError> {
+fn client(runner: &Runner, api_token: Option<SecretString>, seed: u64, calls: &Calls) -> Result<GitLab, SetupError> {
     let ca_file = runner.tls_ca_file.clone();
-    GitLab::new(Options { ca_file, api_token, seed, ..Options::new(runner.server.clone()) })
+    let calls = calls.clone();
+    let watch = Watch::new(move |operation| {
+        let request = calls.begin("gitlab", operation);
+        Box::new(|outcome| request.ended(outcome))
+    });
+    GitLab::new(Options { ca_file, api_token, seed, watch, ..Options::new(runner.server.clone()) })
         .map_err(|source| SetupError::GitLab { runner: runner.name.clone(), source: Box::new(source) })
 }
 

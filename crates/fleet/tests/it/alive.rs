@@ -28,6 +28,7 @@ const OF_THE_PROCESS: &[(&str, &str, &str)] = &[
     ("fleet.on_trouble", "url", "who is told of troubles"),
     ("fleet.on_trouble", "severity", "of which troubles they are told"),
     ("fleet.on_trouble", "after", "when they are told"),
+    ("fleet", "otlp", "who is told of metrics and jobs"),
 ];
 
 #[tokio::test]

@@ -2,17 +2,15 @@
 //! none is promised that there is not.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prometheus_client::registry::Registry;
 use runner_fleet::control::{Held, LeftOut, Plan};
-use runner_fleet::http::{CostCollector, FleetCollector};
-use runner_fleet::live::metrics::LoopMetrics;
 use runner_fleet_engine::ledger::{Account, Cost, CostCounter, Label, Line, ProjectCosts, RunnerCosts};
 use runner_fleet_engine::prices::Limit;
-use runner_fleet_engine::snapshot::{Decision, DecisionKind, JobSnapshot, RunnerSnapshot, WorkerSnapshot, WorkerState};
+use runner_fleet_engine::snapshot::{
+    Decision, DecisionKind, JobSnapshot, Outlook, Promise, RunnerSnapshot, WorkerSnapshot, WorkerState,
+};
 use runner_fleet_engine::{
     EcrError, Engine, Explained, Failure, FailureClass, FleetSnapshot, HeldBack, InstanceType, JobId, JobReason,
     Knowledge, LedgerSnapshot, Market, NoteKind, Offering, OverPriceCap, Phase, ProjectId, RunnerName, Severity,
@@ -20,7 +18,6 @@ use runner_fleet_engine::{
 };
 use serde_json::Value;
 use strum::VariantArray as _;
-use tokio::sync::watch;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -61,7 +58,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 }
 
 /// A state with one of each thing, and everything in it.
-fn full() -> FleetSnapshot {
+pub(crate) fn full() -> FleetSnapshot {
     let mut snapshot = Engine::new("ci", 1, NOW).snapshot();
     let failure = Failure::new(FailureClass::Denied, "denied");
     let stale = || Knowledge::Stale { age: Duration::from_secs(5), failure: failure.clone() };
@@ -85,6 +82,8 @@ fn full() -> FleetSnapshot {
         paused: true,
         forecast: Some("wants 2".into()),
         over_price_cap: vec![Explained::at(NOW, too_dear())],
+        outlook: Outlook { breaker_open_until: Some(NOW), offerings: 2, offerings_cooling: 1, forecast_slots: Some(2) },
+        promise: Promise { target_wait: Duration::from_secs(30), jobs: 4, kept: 3, since: Some(NOW) },
     });
     snapshot.workers.push(WorkerSnapshot {
         id: WorkerId::new("i-1"),
@@ -182,6 +181,8 @@ fn the_page_has_every_field_of_the_state() {
         ("runners[].over_price_cap[]", &state["runners"][0]["over_price_cap"][0]),
         ("verdict", &state["verdict"]),
         ("verdict.troubles[]", &state["verdict"]["troubles"][0]),
+        ("runners[].outlook", &state["runners"][0]["outlook"]),
+        ("runners[].promise", &state["runners"][0]["promise"]),
         ("workers[]", &state["workers"][0]),
         ("waiting", &state["waiting"]),
         ("jobs[]", &state["jobs"][0]),
@@ -219,40 +220,6 @@ fn the_page_has_every_field_of_a_plan() {
         let named = paragraph.contains(&format!("`{key}`")) || paragraph.contains(&format!("`{key}[]`"));
         assert!(named || key == "version", "the page's plan has no {key}");
     }
-}
-
-#[test]
-fn the_page_has_every_metric_with_its_labels() {
-    let (_keep, receiver) = watch::channel(Arc::new(full()));
-    let mut registry = Registry::with_prefix("runner_fleet");
-    registry.register_collector(Box::new(FleetCollector::new(receiver.clone())));
-    registry.register_collector(Box::new(CostCollector::new(receiver)));
-    LoopMetrics::new(&mut registry);
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-
-    let mut exported: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
-    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
-        let (name, kind) = line.split_once(' ').unwrap();
-        let name = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
-        exported.insert(name, (kind.to_owned(), BTreeSet::new()));
-    }
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let Some((name, rest)) = line.split_once('{') else { continue };
-        if let Some((_, labels)) = exported.get_mut(name) {
-            let pairs = rest.split_once('}').unwrap().0.split(',');
-            labels.extend(pairs.filter_map(|pair| pair.split_once('=')).map(|(label, _)| label.to_owned()));
-        }
-    }
-    let mut promised = BTreeMap::new();
-    for row in table(&page(), "### Metrics") {
-        let labels: BTreeSet<String> =
-            row[2].split(',').map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect();
-        for name in names(&row[0]) {
-            promised.insert(name, (row[1].clone(), labels.clone()));
-        }
-    }
-    assert_eq!(exported, promised);
 }
 
 #[test]

@@ -52,6 +52,25 @@ async fn a_job_makes_a_worker_which_runs_it_and_ends() {
     service.until("its end is counted", is_counted).await;
     let metrics = service.page("/metrics").await;
     assert!(metrics.contains("runner_fleet_laws_broken_total 0"), "{metrics}");
+    for (sample, least) in [
+        ("job_wait_seconds_count{runner=\"arm\"}", 1.0),
+        ("jobs_taken_total{runner=\"arm\"}", 1.0),
+        ("boot_seconds_count{runner=\"arm\",type=\"c7g.large\"}", 1.0),
+        ("boot_phase_seconds_count{runner=\"arm\",phase=\"sshd\"}", 1.0),
+        ("boot_phase_seconds_count{runner=\"arm\",phase=\"first-request\"}", 1.0),
+        ("launches_total{runner=\"arm\",market=\"on-demand\",reason=\"demand\"}", 1.0),
+        ("workers_ended_total{runner=\"arm\",reason=\"idle\"}", 1.0),
+        ("api_requests_total{api=\"ec2\",operation=\"DescribeInstances\",outcome=\"ok\"}", 2.0),
+        ("api_request_seconds_count{api=\"gitlab\",operation=\"GET /projects/:id/jobs\"}", 1.0),
+    ] {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("runner_fleet_{sample} ")));
+        assert!(line.is_some_and(|value| value.parse::<f64>().unwrap() >= least), "{sample}: {line:?}\n{metrics}");
+    }
+    // Nothing is there that is not described; and of what is described nothing is missing but what has not happened.
+    let (shown, described) = (crate::metrics::families(&metrics), crate::metrics::catalogued());
+    assert!(shown.keys().all(|name| described.contains_key(name)), "{shown:?}");
+    let missing: Vec<&String> = described.keys().filter(|name| !shown.contains_key(*name)).collect();
+    assert_eq!(missing, ["runner_fleet_boot_step_seconds", "runner_fleet_boots_failed_total"]);
     assert_eq!(service.log.with(Level::WARN, ""), [""; 0]);
     assert_eq!(service.log.with(Level::ERROR, ""), [""; 0]);
     for event in ["launched", "ready", "job_started", "job_ended", "fenced", "terminating", "ended"] {

@@ -11,6 +11,7 @@ mod fixed_point;
 mod forecasts;
 mod ladder;
 mod launches;
+mod measures;
 mod notes;
 mod oracles;
 mod orders;

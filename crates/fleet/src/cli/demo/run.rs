@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{self, CostCollector, DoorLimits, FleetCollector, Site};
+use crate::http::{self, DoorLimits, Site};
 use crate::live::clock::Clock;
 use crate::live::driver::{self, Channels};
 use crate::live::ledger::{CostsReader, LedgerOut};
-use crate::live::metrics::LoopMetrics;
+use crate::live::metrics;
 use crate::live::systemd::SystemdNotifier;
+use crate::metrics::Calls;
 use runner_fleet_engine::{Engine, Event, FleetSnapshot, IdleCount, Orders};
 
 use super::edge::{SharedWorld, SimEdge};
@@ -57,25 +57,23 @@ impl Demo {
         let _ = events.try_send(configured);
         let world = SharedWorld::start(World::new(scenario, seed), start);
         let stop = CancellationToken::new();
-        let mut registry = Registry::with_prefix("runner_fleet");
         // Nobody keeps it: a demo has no state directory.
         let (give_ledger, ledger) = watch::channel(Arc::default());
         let costs = CostsReader::new(PathBuf::new(), ledger);
+        let (registry, metrics) = metrics::registry(snapshot.clone(), &Calls::default());
         let channels = Channels {
             events: heard,
             // Nobody operates the demo: without a sender this channel stays silent.
             control: mpsc::channel(1).1,
             publish,
             stop: stop.clone(),
-            metrics: LoopMetrics::new(&mut registry),
+            metrics,
             systemd: SystemdNotifier::to_nobody(start),
             orders: watch::channel(Orders::default()).0,
             ledger: LedgerOut::new(give_ledger),
             costs: costs.clone(),
             reload: mpsc::channel(1).0,
         };
-        registry.register_collector(Box::new(FleetCollector::new(snapshot.clone())));
-        registry.register_collector(Box::new(CostCollector::new(snapshot.clone())));
         let site = Site {
             snapshot: snapshot.clone(),
             registry: Arc::new(registry),

@@ -288,6 +288,8 @@ mod tests {
             paused: true,
             forecast: None,
             over_price_cap: Vec::new(),
+            outlook: Default::default(),
+            promise: Default::default(),
         });
         for id in IDS {
             let step = "no SSH to a worker whose address is rather far away".into();
