@@ -21,6 +21,7 @@
 //!
 //! - [`version`]: which build this is.
 //! - [`ssh`], [`aws`]: adapters, each behind our own words.
+//! - [`history`]: the past, in numbers and events, and its copy on disk.
 //! - [`control`], [`http`]: what people and their tools ask the running service.
 //! - [`live`]: the service: ticks, wake-ups, signals; commands to calls, answers to events.
 //! - [`doctor`]: one look at the live environment, step by step.
@@ -37,6 +38,7 @@ pub mod cli;
 pub mod control;
 pub mod core_files;
 pub mod doctor;
+pub mod history;
 pub mod http;
 mod in_time;
 pub mod live;

@@ -4,6 +4,7 @@ pub mod check;
 mod demo;
 mod doctor;
 pub mod error;
+mod events;
 mod fit;
 mod iam_policy;
 mod logging;
@@ -122,6 +123,7 @@ enum Command {
     Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Status(status::StatusArgs),
+    Events(events::EventsArgs),
     Doctor(doctor::DoctorArgs),
     SupportBundle(support_bundle::SupportBundleArgs),
     Drain(operate::DrainArgs),
@@ -175,6 +177,7 @@ fn dispatch(
         Command::Check(args) => check::run(args, &global.config, global.quiet, out).map(ExitCode::from),
         Command::Plan(args) => plan::run(global, args, out),
         Command::Status(args) => status::run(global, args, out),
+        Command::Events(args) => events::run(global, args, out),
         Command::Doctor(args) => doctor::run(global, args, out),
         Command::SupportBundle(args) => support_bundle::run(global, args, out),
         Command::Drain(args) => operate::drain(global, args, out),

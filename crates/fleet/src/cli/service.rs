@@ -75,6 +75,8 @@ pub(super) fn unexpected(answer: &Answer) -> CliError {
         Answer::Status { .. } => "a status",
         Answer::Plan { .. } => "a plan",
         Answer::Job { .. } => "a job",
+        Answer::History { .. } => "a past",
+        Answer::Events { .. } => "events",
         Answer::Done { .. } => "\"done\"",
         Answer::Refused { .. } => "a refusal",
     };

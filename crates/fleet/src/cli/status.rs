@@ -1,6 +1,7 @@
 //! `status`: runners, workers, waiting jobs and the last decisions of the running service.
 
 mod groups;
+mod history;
 mod only;
 mod show;
 mod watch;
@@ -10,13 +11,14 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use crate::control::{Answer, Request};
 use runner_fleet_engine::snapshot::{JobState, JobStatus};
 use runner_fleet_engine::{FleetSnapshot, JobId};
 
 use super::output::{OutputStyle, brief, write_json};
-use super::{CliError, Global, service};
+use super::{CliError, Global, service, when};
 
 pub(super) use show::show;
 
@@ -28,6 +30,7 @@ pub(super) use show::show;
 #[command(after_help = "Examples:\n  runner-fleet status\n  runner-fleet status --watch\n  \
                         runner-fleet status --runner spot --all\n  \
                         runner-fleet status --job 7231\n  \
+                        runner-fleet status --history --from 7d\n  \
                         runner-fleet status --json | jq '.workers[] | select(.state == \"busy\") | .id'")]
 pub(super) struct StatusArgs {
     /// Show it again every two seconds, until interrupted; with --json, one line each time.
@@ -39,6 +42,15 @@ pub(super) struct StatusArgs {
     /// Only what concerns this runner.
     #[arg(long, value_name = "NAME", conflicts_with = "job")]
     runner: Option<String>,
+    /// What the fleet looked like, from --from until now, instead of what it looks like.
+    #[arg(long, conflicts_with_all = ["watch", "job", "all"])]
+    history: bool,
+    /// With --history: from then on. A time, a date, yesterday, or how long ago (6h, 7d).
+    #[arg(long, value_name = "TIME", value_parser = when::time, default_value = "6h", requires = "history")]
+    from: Timestamp,
+    /// With --history: the time of one line (5m, 1h); as many lines as a screen has by default.
+    #[arg(long, value_name = "TIME", requires = "history")]
+    step: Option<String>,
     /// Each waiting job in a line of its own, instead of one for each reason.
     #[arg(long)]
     all: bool,
@@ -99,6 +111,10 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, out: &mut dyn Write) -> Re
             Answer::Job { jobs } => show_job(&jobs, args.json, out),
             other => Err(service::unexpected(&other)),
         };
+    }
+    if args.history {
+        history::run(&socket, args, out)?;
+        return Ok(ExitCode::SUCCESS);
     }
     if args.watch {
         return watch::run(&socket, args, out);

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::history::{EventsAnswer, EventsQuestion, HistoryAnswer, HistoryQuestion};
 use runner_fleet_engine::snapshot::JobStatus;
 use runner_fleet_engine::{
     Command, Explained, FleetSnapshot, JobId, JobReason, OverPriceCap, Reason, RunnerName, Termination, Want, WorkerId,
@@ -37,6 +38,16 @@ pub enum Request {
         /// Its page in GitLab, to tell servers apart; `None`: on all of them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         url: Option<String>,
+    },
+    /// What the fleet looked like, minute by minute.
+    History {
+        /// Which rows.
+        question: HistoryQuestion,
+    },
+    /// What has happened.
+    Events {
+        /// Which events.
+        question: EventsQuestion,
     },
     /// Retire these workers.
     Drain {
@@ -95,6 +106,16 @@ pub enum Answer {
     Job {
         /// What is known, server by server.
         jobs: Vec<JobStatus>,
+    },
+    /// To [`Request::History`].
+    History {
+        /// The rows.
+        history: HistoryAnswer,
+    },
+    /// To [`Request::Events`].
+    Events {
+        /// The events.
+        events: EventsAnswer,
     },
     /// The request was accepted.
     Done {

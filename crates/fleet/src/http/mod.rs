@@ -1,13 +1,17 @@
 //! Dashboard, metrics and health: read-only. Nothing that arrives here can change anything; actions go through
 //! [`control`](crate::control).
 //!
-//! Reading order: the pages ([`router`]), the fleet's gauges at a scrape ([`fleet`]), who is let in ([`listener`]).
+//! Reading order: what they are made from ([`Site`]), the pages ([`router`]), the fleet's gauges at a scrape ([`fleet`]), who is let in ([`listener`]).
 
 mod fleet;
 mod host;
 mod listener;
+mod page;
 mod pages;
+mod past;
+mod site;
 
 pub use fleet::FleetCollector;
 pub use listener::{DoorLimits, serve};
-pub use pages::{Site, router};
+pub use pages::router;
+pub use site::{About, Site};

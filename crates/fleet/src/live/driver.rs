@@ -21,6 +21,7 @@ use super::edge::Edge;
 use super::journal;
 use super::metrics::LoopMetrics;
 use super::operator;
+use super::recording::Recorder;
 use super::systemd::SystemdNotifier;
 
 /// The longest time without a step: every time-out of the engine is a matter of at least seconds.
@@ -51,6 +52,8 @@ pub struct Channels {
     pub systemd: SystemdNotifier,
     /// What operators have ordered, for whoever keeps it over restarts.
     pub orders: watch::Sender<Orders>,
+    /// What remembers what happens.
+    pub recorder: Recorder,
     /// Wishes for a reload, to be answered when the file was read.
     pub reload: mpsc::Sender<oneshot::Sender<Answer>>,
 }
@@ -158,6 +161,7 @@ fn step(
         engine.law_broken(&violation.to_string());
     }
     engine.notes().iter().for_each(journal::tell);
+    channels.recorder.note(now, engine.notes());
     keep_orders(engine, &channels.orders);
     for command in commands {
         journal::carry_out(&command);
@@ -187,6 +191,7 @@ fn snapshot_due(pictured_at: Option<Timestamp>, now: Timestamp) -> Option<Durati
 fn publish(engine: &Engine, channels: &mut Channels) {
     let snapshot = Arc::new(engine.snapshot());
     channels.systemd.after_step(&snapshot);
+    channels.recorder.look(&snapshot);
     channels.publish.send_replace(snapshot);
 }
 

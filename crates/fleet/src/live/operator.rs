@@ -26,6 +26,9 @@ pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, O
         Request::Retry { runner } => {
             of_runner(&snapshot, runner, "forgets what has failed, and tries at once", OperatorRequest::Retry)
         }
+        Request::History { .. } | Request::Events { .. } => {
+            (Answer::refused("the past is not asked of the loop"), None)
+        }
         Request::Reload => (Answer::refused("this service has no configuration to read again"), None),
     }
 }

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::control::{self, ControlError};
-use crate::http::{self, DoorLimits, FleetCollector, Site};
+use crate::history::History;
+use crate::http::{self, About, DoorLimits, FleetCollector, Site};
 use crate::ssh::ManagerKey;
 use runner_fleet_config::Config;
 use runner_fleet_engine::Engine;
@@ -26,6 +27,7 @@ use super::connection::{Dial, Tcp};
 use super::driver::{Channels, drive};
 use super::metrics::LoopMetrics;
 use super::orders;
+use super::recording;
 use super::regions::Regions;
 use super::reload::reload_when_asked;
 use super::setup::{Setup, SetupError};
@@ -122,10 +124,13 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     registry.register_collector(Box::new(FleetCollector::new(snapshot.clone())));
     let metrics = LoopMetrics::new(&mut registry);
 
-    let operators = tokio::spawn(socket.serve(requests, stop.clone()));
+    let history = History::new(move || clock.now());
+    let operators = tokio::spawn(socket.serve(requests, history.clone(), stop.clone()));
     if let Some(listener) = listener {
         let hosts = config.fleet.page_hosts.clone().into();
-        let site = Site { snapshot, registry: Arc::new(registry), hosts, now: Arc::new(move || clock.now()) };
+        let about = Arc::new(About::this(&config.fleet.manager, clock.now(), false));
+        let (history, now) = (history.clone(), Arc::new(move || clock.now()));
+        let site = Site { snapshot, history, about, registry: Arc::new(registry), hosts, now };
         tokio::spawn(http::serve(listener, http::router(site), DoorLimits::default(), stop.clone()));
     }
     let mut systemd = SystemdNotifier::to_systemd(clock.now());
@@ -152,6 +157,8 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
         let _ = events.try_send(order);
     }
     let (order, ordered) = watch::channel(standing);
+    let (recorder, heard) = recording::recorder();
+    let remembering = tokio::spawn(recording::remember(history, heard, Some(state_dir.clone()), clock));
     let keeping = tokio::spawn(orders::keep(state_dir, ordered));
     let (replace_setup, setup) = watch::channel(Arc::new(setup));
     let (wish, wishes) = mpsc::channel(1);
@@ -165,11 +172,15 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
         metrics,
         systemd,
         orders: order,
+        recorder,
         reload: wish,
     };
     drive(engine, world, clock, channels).await;
     if timeout(GOODBYE_MAX, keeping).await.is_err() {
         warn!("the last pauses and drains may not be kept for the next start");
+    }
+    if timeout(GOODBYE_MAX, remembering).await.is_err() {
+        warn!("the last minute of the history may not be kept for the next start");
     }
     leave(operators).await
 }

@@ -78,6 +78,7 @@ fn full() -> FleetSnapshot {
         idle_wanted: 1,
         idle_ready: 1,
         workers: 1,
+        slots: 1,
         max_workers: 4,
         held_back: Some(Explained::at(NOW, HeldBack::Paused)),
         paused: true,

@@ -11,10 +11,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use runner_fleet::control::{self, Answer, ClientError, ControlError, RefusalKind, Request};
-use runner_fleet::http::{DoorLimits, FleetCollector, Site};
+use runner_fleet::history::History;
+use runner_fleet::http::{About, DoorLimits, FleetCollector, Site};
 use runner_fleet::live::clock::Clock;
 use runner_fleet::live::edge::Edge;
 use runner_fleet::live::metrics::LoopMetrics;
+use runner_fleet::live::recording;
 use runner_fleet::live::regions::Regions;
 use runner_fleet::live::reload::{attempt, reload_when_asked};
 use runner_fleet::live::setup::{Setup, Unready};
@@ -548,6 +550,7 @@ pub(super) struct Service {
     snapshot: watch::Receiver<Arc<FleetSnapshot>>,
     commands: mpsc::UnboundedReceiver<Command>,
     ordered: watch::Receiver<Orders>,
+    history: History,
     registry: Arc<Registry>,
     stop: CancellationToken,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -571,6 +574,9 @@ impl Service {
         let (record, commands) = mpsc::unbounded_channel();
         let mut registry = Registry::with_prefix("runner_fleet");
         registry.register_collector(Box::new(FleetCollector::new(service.snapshot.clone())));
+        let (recorder, heard) = recording::recorder();
+        let remembering = tokio::spawn(recording::remember(service.history.clone(), heard, None, clock));
+        service.tasks.get_mut().unwrap().push(remembering);
         let channels = Channels {
             events: from_world,
             control: from_operators,
@@ -579,6 +585,7 @@ impl Service {
             metrics: LoopMetrics::new(&mut registry),
             systemd: SystemdNotifier::to_nobody(clock.now()),
             orders,
+            recorder,
             reload: mpsc::channel(1).0,
         };
         let looping = tokio::spawn(live::drive(engine, Recording(record), clock, channels));
@@ -595,6 +602,7 @@ impl Service {
             snapshot,
             commands: mpsc::unbounded_channel().1,
             ordered: watch::channel(Orders::default()).1,
+            history: History::new(|| Clock::real().now()),
             registry: Arc::default(),
             stop: CancellationToken::new(),
             tasks: std::sync::Mutex::default(),
@@ -616,7 +624,7 @@ impl Service {
 
     pub(super) async fn listen(&self, path: &Path) {
         let bound = control::bind(path).await.unwrap();
-        let serving = tokio::spawn(bound.serve(self.control.clone(), self.stop.clone()));
+        let serving = tokio::spawn(bound.serve(self.control.clone(), self.history.clone(), self.stop.clone()));
         self.tasks.lock().unwrap().push(serving);
     }
 
@@ -625,6 +633,8 @@ impl Service {
         let address = listener.local_addr().unwrap();
         let site = Site {
             snapshot: self.snapshot.clone(),
+            history: self.history.clone(),
+            about: Arc::new(About::this("ci", Timestamp::UNIX_EPOCH, false)),
             registry: Arc::clone(&self.registry),
             hosts: Arc::new(["runner-fleet.example.com".to_owned()]),
             now: Arc::new(now),

@@ -10,10 +10,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{self, DoorLimits, FleetCollector, Site};
+use crate::history::History;
+use crate::http::{self, About, DoorLimits, FleetCollector, Site};
 use crate::live::clock::Clock;
 use crate::live::driver::{self, Channels};
 use crate::live::metrics::LoopMetrics;
+use crate::live::recording;
 use crate::live::systemd::SystemdNotifier;
 use runner_fleet_engine::{Engine, Event, FleetSnapshot, IdleCount, Orders};
 
@@ -47,7 +49,8 @@ impl Demo {
         let clock = Clock::faster(speed);
         let start = clock.now();
         let scenario = workload::morning(start, seed);
-        let engine = Engine::new(&scenario.manager, seed, start);
+        let manager = scenario.manager.clone();
+        let engine = Engine::new(&manager, seed, start);
         let (publish, snapshot) = watch::channel(Arc::new(engine.snapshot().clone()));
         let (events, heard) = mpsc::channel(EVENTS_MAX);
         let configured = Event::Configured(scenario.settings.clone());
@@ -55,6 +58,8 @@ impl Demo {
         let _ = events.try_send(configured);
         let world = SharedWorld::start(World::new(scenario, seed), start);
         let stop = CancellationToken::new();
+        let history = History::new(move || clock.now());
+        let (recorder, to_remember) = recording::recorder();
         let mut registry = Registry::with_prefix("runner_fleet");
         let channels = Channels {
             events: heard,
@@ -65,16 +70,20 @@ impl Demo {
             metrics: LoopMetrics::new(&mut registry),
             systemd: SystemdNotifier::to_nobody(start),
             orders: watch::channel(Orders::default()).0,
+            recorder,
             reload: mpsc::channel(1).0,
         };
         registry.register_collector(Box::new(FleetCollector::new(snapshot.clone())));
         let site = Site {
             snapshot: snapshot.clone(),
+            history: history.clone(),
+            about: Arc::new(About::this(&manager, start, true)),
             registry: Arc::new(registry),
             hosts: Arc::default(),
             now: Arc::new(move || clock.now()),
         };
         let mut tasks = JoinSet::new();
+        tasks.spawn(recording::remember(history, to_remember, None, clock));
         tasks.spawn(driver::drive(engine, SimEdge::new(world.clone()), clock, channels));
         tasks.spawn(world.clone().live(clock, events.clone()));
         let closing = stop.clone();
