@@ -86,6 +86,8 @@ def test_what_is_not_known_is_no_zero(browser):
     assert browser.rows("#waiting")[0][0].startswith("Whether jobs wait is not known")
     assert browser.rows("#workers")[0][0].startswith("The workers are not known")
     assert browser.rows("#runners")[0][1] == "?"
+    browser.open("gitlab-down")
+    assert browser.rows("#waiting") == [["Whether jobs wait is not known: a queue cannot be read. When it was read last, 7 waited."]]
     browser.open("well")
     assert tiles()["jobs waiting"] == "0" and tiles()["jobs running"] == "12"
     assert browser.rows("#waiting")[0][0] == "No job waits."

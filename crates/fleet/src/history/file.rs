@@ -23,6 +23,8 @@ const ASIDE: &str = "history.redb.aside";
 const ASIDE_MAX: u64 = 8 * 1024 * 1024;
 /// Of the tables below. Another number means that they have changed: the file is set aside then.
 const VERSION: u32 = 1;
+/// A file that has grown beyond this is made dense: what is written anew leaves holes behind.
+const DENSE_ABOVE: u64 = 16 * 1024 * 1024;
 /// redb would take a gigabyte.
 const CACHE: usize = 512 * 1024;
 
@@ -110,6 +112,8 @@ struct Open {
     names: Names,
     /// Which file it is, to notice when another one, or none, lies in its place.
     identity: (u64, u64),
+    /// How large it was when it was made dense last.
+    dense: u64,
 }
 
 /// What the file had when it was opened.
@@ -159,7 +163,7 @@ impl HistoryFile {
         let Some(open) = &mut self.open else {
             return Err(FileError::System { path, source: io::ErrorKind::NotConnected.into() });
         };
-        let written = write(&open.database, &mut open.names, batch);
+        let written = write(&open.database, &mut open.names, batch).and_then(|()| open.make_dense(&path));
         written.map_err(|source| {
             self.open = None;
             FileError::Database { path, source: Box::new(source) }
@@ -187,7 +191,7 @@ impl HistoryFile {
             Err(Unread::Nonsense(why)) => return Err(FileError::Nonsense { path, why }),
         };
         let identity = identity(&path).map_err(|source| FileError::System { path: path.clone(), source })?;
-        self.open = Some(Open { database, names, identity });
+        self.open = Some(Open { database, names, identity, dense: 0 });
         Ok(kept)
     }
 
@@ -196,6 +200,18 @@ impl HistoryFile {
         let size = fs::metadata(&path).map_or(0, |there| there.len());
         let moved = if size > ASIDE_MAX { fs::remove_file(&path) } else { fs::rename(&path, &aside) };
         moved.map_err(|source| FileError::System { path, source })
+    }
+}
+
+impl Open {
+    /// Gives back what the file has more than it needs, when that has become much.
+    fn make_dense(&mut self, path: &Path) -> Result<(), redb::Error> {
+        let size = fs::metadata(path)?.len();
+        if size > DENSE_ABOVE && size > self.dense + self.dense / 8 {
+            self.database.compact()?;
+            self.dense = fs::metadata(path)?.len();
+        }
+        Ok(())
     }
 }
 

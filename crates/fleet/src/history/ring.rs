@@ -18,8 +18,8 @@ pub(super) struct Size {
     pub(super) rows: usize,
 }
 
-/// A row a minute for a day, of 30 runners.
-pub(super) const MINUTES: Size = Size { step: 60, spans: 24 * 60, rows: 24 * 60 * 31 };
+/// A row a minute for a day, of 20 runners.
+pub(super) const MINUTES: Size = Size { step: 60, spans: 24 * 60, rows: 24 * 60 * 21 };
 /// A row every quarter of an hour for 31 days, of 15 runners.
 pub(super) const QUARTERS: Size = Size { step: 15 * 60, spans: 31 * 24 * 4, rows: 31 * 24 * 4 * 16 };
 

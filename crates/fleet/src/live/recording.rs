@@ -154,3 +154,57 @@ fn save(file: &mut HistoryFile, history: &History) -> Result<(), FileError> {
     }
     file.write(&batch).inspect_err(|_| history.forget_saved())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::EventsQuestion;
+    use runner_fleet_engine::Engine;
+
+    /// Remembers one look and one event as a service does that lives for a moment, and gives what it knew then.
+    async fn live_once(state_dir: PathBuf) -> History {
+        let clock = Clock::real();
+        let history = History::new(move || clock.now());
+        let (mut recorder, heard) = recorder();
+        let mut engine = Engine::new("ci", 1, clock.now());
+        recorder.look(&Arc::new(engine.snapshot()));
+        engine.law_broken("none");
+        recorder.note(clock.now(), engine.notes());
+        drop(recorder);
+        remember(history.clone(), heard, Some(state_dir), clock).await;
+        history
+    }
+
+    fn known(history: &History) -> (usize, Option<String>) {
+        let answer = history.events(&EventsQuestion::default()).unwrap();
+        (answer.events.len(), answer.not_kept)
+    }
+
+    #[tokio::test]
+    async fn the_next_start_knows_what_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("state");
+        assert_eq!(known(&live_once(dir.clone()).await), (1, None));
+        assert_eq!(known(&live_once(dir.clone()).await), (2, None));
+        std::fs::write(dir.join("history.redb"), "nonsense").unwrap();
+        assert_eq!(known(&live_once(dir.clone()).await), (1, None), "what cannot be read is set aside");
+        assert_eq!(known(&live_once(dir).await), (2, None));
+    }
+
+    #[tokio::test]
+    async fn a_place_that_cannot_be_used_costs_the_copy_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let (events, not_kept) = known(&live_once(folder.path().join("file/state")).await);
+        assert_eq!(events, 1);
+        assert!(not_kept.unwrap().contains("file/state"));
+    }
+
+    #[tokio::test]
+    async fn the_loop_never_waits_for_the_past() {
+        let (mut recorder, _nobody_listens) = recorder();
+        let look = Arc::new(Engine::new("ci", 1, Clock::real().now()).snapshot());
+        (0..WAITING_MAX * 2).for_each(|_| recorder.look(&look));
+        assert!(recorder.is_behind);
+    }
+}

@@ -214,13 +214,29 @@ async fn the_pages_answer() {
     assert_eq!(page.status, 200);
     assert!(page.body.contains("<title>runner-fleet</title>"));
     assert!(page.policy.contains("default-src 'none'"), "{}", page.policy);
-    assert_eq!(site.get("/dashboard.js").await.status, 200);
-    assert_eq!(site.get("/dashboard.css").await.status, 200);
+    assert_eq!(site.get("/page/main.js").await.status, 200);
+    assert_eq!(site.get("/page/style.css").await.status, 200);
     assert!(metrics.body.contains("runner_fleet_laws_broken_total 0"), "{}", metrics.body);
     assert!(metrics.body.contains("runner_fleet_commands_total{kind=\"launch\"} 0"), "{}", metrics.body);
     assert_eq!(state.version, 1);
     assert_eq!((site.get("/healthz").await.status, site.get("/healthz").await.body.as_str()), (200, "alive\n"));
     assert_eq!(site.get("/readyz").await.status, 503, "EC2 was never listed");
+    let history = site.get("/api/v1/history?from=1h").await;
+    assert_eq!(history.status, 200);
+    let rows = serde_json::from_str::<runner_fleet::history::HistoryAnswer>(&history.body).unwrap().rows;
+    assert_eq!(rows.len(), 1, "the loop was looked at: {}", history.body);
+    assert_eq!(site.get("/api/v1/events?limit=5").await.status, 200);
+    for (question, why) in [
+        ("history?from=soon", "`from` is a time"),
+        ("history?form=1h", "unknown field `form`"),
+        ("history?runner=nope", "nothing is known of a runner named nope"),
+        ("events?kind=nope", "no kind of event is named \"nope\""),
+        ("events?limit=100000", "`limit` is 1 to 1000"),
+    ] {
+        let refused = site.get(&format!("/api/v1/{question}")).await;
+        assert_eq!(refused.status, 400, "{question}");
+        assert!(refused.body.contains(why), "{question}: {}", refused.body);
+    }
     let missing = site.get("/../etc/passwd").await;
     assert_eq!((missing.status, missing.body.starts_with("there is no such page")), (404, true));
     service.stop().await;
@@ -299,7 +315,7 @@ async fn a_foreign_name_is_shown_nothing_but_health() {
         let request = reqwest::Client::new().get(site.url(path)).header("host", host);
         request.send().await.unwrap().status().as_u16()
     };
-    for path in ["/", "/metrics", "/api/v1/state", "/dashboard.js"] {
+    for path in ["/", "/metrics", "/api/v1/state", "/page/main.js"] {
         assert_eq!(asked(path, "rebound.example").await, 421, "{path}");
         assert_eq!(asked(path, "runner-fleet.example.com:9402").await, 200, "{path}");
     }

@@ -165,6 +165,12 @@ mod tests {
         let view = View { style: OutputStyle::PLAIN, all: false, wide: false };
         let mut text = Vec::new();
         show(&history, view, &TimeZone::UTC, &mut text).unwrap();
-        insta::assert_snapshot!(String::from_utf8(text).unwrap(), @"");
+        insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r"
+        The next start will not know this: the disk is full
+
+        FROM                  SLOTS  AT WORK  WAITING  LONGEST  BEGUN  P50  P95     LAUNCHED  FAILED  INTERRUPTED  ENDED  USD/H
+        1970-01-01 00:00 UTC  4      2.5      ?        ?        0      -    -       ?         4       ?            ?      ?
+        1970-01-01 00:15 UTC  ?      ?        1        1m 15s   9      2s   1m 11s  3         ?       ?            ?      0.35
+        ");
     }
 }

@@ -51,7 +51,7 @@ export function reconcile(parent, items, create, fill) {
   known.set(parent, after);
 }
 
-// A cell is a text, or { text, kind, title, parts }. `parts` are texts and { code } and { href, text } and { more, items }.
+// A cell is a text, or { text, kind, title, parts }. `parts` are texts, { code } and { more, items }.
 export function fillRow(tr, item) {
   const heads = [...tr.closest("table").tHead.rows[0].cells];
   const cells = item.cells.map((cell, index) => {
@@ -67,10 +67,7 @@ export function fillRow(tr, item) {
 export function part(piece) {
   if (typeof piece === "string") return piece;
   if (piece.code) return make("code", {}, piece.code);
-  if (piece.more) return make("details", {}, make("summary", {}, piece.more), make("ul", {}, ...piece.items.map((item) => make("li", {}, part(item)))));
-  // Only pages of a GitLab server are linked: nothing else has an address here.
-  if (/^https?:\/\//.test(piece.href || "")) return make("a", { href: piece.href, rel: "noreferrer" }, piece.text);
-  return piece.text;
+  return make("details", {}, make("summary", {}, piece.more), make("ul", {}, ...piece.items.map((item) => make("li", {}, item))));
 }
 
 // The rows of a table; one that says why there are none where there are none.

@@ -28,8 +28,12 @@ export function showWaiting(state) {
       { kind: "names", parts: names(group.jobs) },
     ],
   }));
-  if (hidden > 0) items.push({ key: "more", cells: [{ text: hidden, kind: "n" }, "", "", "more jobs wait, behind these in the queue", ""] });
-  rows(byId("waiting"), items, state.waiting.complete ? "No job waits." : "Whether jobs wait is not known: a queue cannot be read.");
+  if (hidden > 0 && items.length > 0) {
+    const why = state.waiting.complete ? "more jobs wait, behind these in the queue" : "more jobs waited when the queue was read last";
+    items.push({ key: "more", cells: [{ text: hidden, kind: "n" }, "", "", why, ""] });
+  }
+  const before = state.waiting.total > 0 ? " When it was read last, " + state.waiting.total + " waited." : "";
+  rows(byId("waiting"), items, state.waiting.complete ? "No job waits." : "Whether jobs wait is not known: a queue cannot be read." + before);
 }
 
 function grouped(jobs) {
@@ -49,7 +53,7 @@ function grouped(jobs) {
   return [...groups.values()];
 }
 
-// By name, with a link where the page in GitLab is known.
+// By name.
 function names(jobs) {
   const pieces = jobs.slice(0, NAMED).flatMap((j, index) => [...(index > 0 ? [", "] : []), named(j, NAME_MAX)]);
   if (jobs.length <= NAMED && jobs.every((j) => j.name.length <= NAME_MAX)) return pieces;
@@ -60,6 +64,5 @@ function names(jobs) {
 
 function named(j, most) {
   const name = [...(j.name || "job")];
-  const text = (name.length > most ? name.slice(0, most - 1).join("") + "…" : name.join("")) + " #" + j.id + (j.project_path ? " of " + j.project_path : " of project " + j.project);
-  return j.url ? { href: j.url, text } : text;
+  return (name.length > most ? name.slice(0, most - 1).join("") + "…" : name.join("")) + " #" + j.id + " of project " + j.project;
 }

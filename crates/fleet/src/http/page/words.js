@@ -40,8 +40,8 @@ export function pieces(sentence) {
   return String(sentence || "").split("`").map((text, index) => index % 2 === 1 ? { code: text } : text).filter((piece) => piece !== "");
 }
 
-export function knowledge(known) {
-  if (known.state === "known") return null;
-  if (known.state === "stale") return "seen " + brief(known.age_seconds) + " ago: " + known.text;
-  return "unknown: " + known.text;
+export function knowledge(what) {
+  if (what.state === "known") return null;
+  if (what.state === "stale") return "seen " + brief(what.age_seconds) + " ago: " + what.text;
+  return "unknown: " + what.text;
 }
