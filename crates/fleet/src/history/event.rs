@@ -14,7 +14,7 @@ const TEXT_MAX: usize = 400;
 /// Something that was decided, or that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PastEvent {
-    /// Grows from event to event, over restarts too; for `before` and `after`. Milliseconds, but who relies on that will err.
+    /// Grows from event to event, over restarts too; for `before` and `after`.
     pub id: u64,
     /// When.
     pub at: Timestamp,
@@ -70,8 +70,8 @@ impl PastEvent {
     }
 }
 
-/// Whether people will ask for it some day. What repeats itself is told once; an operator's act and a broken law are told to the
-/// log by others, and kept from here.
+/// Whether people will ask for it some day. What repeats itself is told once; an operator's act and a broken law are told
+/// to the log by others, and kept from here.
 pub(super) fn is_kept(note: &Note) -> bool {
     note.level != NoteLevel::Debug || matches!(note.event, NoteKind::Operator | NoteKind::LawBroken)
 }

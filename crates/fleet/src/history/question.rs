@@ -128,7 +128,9 @@ fn step(text: &str) -> Result<i64, BadQuestion> {
     let is_whole =
         |step: &i64| *step > 0 && *step % MINUTES.step == 0 && (*step < QUARTERS.step || *step % QUARTERS.step == 0);
     seconds.filter(is_whole).ok_or_else(|| {
-        BadQuestion("`step` is a number of seconds, or a time such as 5m: whole minutes, and from 15m on whole quarters of an hour".into())
+        let why =
+            "`step` is a number of seconds, or a time such as 5m: whole minutes, from 15m on whole quarters of an hour";
+        BadQuestion(why.into())
     })
 }
 

@@ -8,8 +8,8 @@ use super::number::{Merging, Number};
 use super::row::Row;
 use super::sample::Sample;
 
-/// Waits that one row remembers to find its percentiles; a fleet that begins more jobs within a quarter of an hour has the
-/// percentiles of the first of them.
+/// Waits that one row remembers to find its percentiles; a fleet that begins more jobs within a quarter of an hour has
+/// the percentiles of the first of them.
 const WAITS_MAX: usize = 10_000;
 
 /// The sums behind a row that is not finished.

@@ -1,7 +1,8 @@
 //! Dashboard, metrics and health: read-only. Nothing that arrives here can change anything; actions go through
 //! [`control`](crate::control).
 //!
-//! Reading order: what they are made from ([`Site`]), the pages ([`router`]), the fleet's gauges at a scrape ([`fleet`]), who is let in ([`listener`]).
+//! Reading order: what they are made from ([`Site`]), the pages ([`router`]), the fleet's gauges at a scrape ([`fleet`]),
+//! who is let in ([`listener`]).
 
 mod fleet;
 mod host;

@@ -2,10 +2,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::tables::SCHEMA;
 use super::*;
 use crate::history::event::EVENTS_MAX;
+use crate::history::event::PastEvent;
 use crate::history::number::Number;
+use crate::history::ring::Rows;
 use crate::history::{ring, row};
+use runner_fleet_engine::RunnerName;
 
 const BUDGET: u64 = 32 * 1024 * 1024;
 /// As docs/contract.md says.
