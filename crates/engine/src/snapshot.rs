@@ -103,6 +103,9 @@ pub struct RunnerSnapshot {
     pub idle_ready: u32,
     /// Workers not yet terminated, launches in flight included.
     pub workers: u32,
+    /// Job slots of those that are there, and paid, whatever they do.
+    #[serde(default)]
+    pub slots: u32,
     /// The ceiling that holds now.
     pub max_workers: u32,
     /// Why no worker is launched although one is wanted; absent when nothing is held back.

@@ -87,6 +87,8 @@ fn runners(engine: &Engine) -> Vec<RunnerSnapshot> {
         idle_wanted: 0,
         idle_ready: 0,
         workers,
+        // What nobody configures any more takes no jobs.
+        slots: 0,
         max_workers: 0,
         held_back: Some(Explained::at(engine.now, HeldBack::Removed)),
         paused: false,
@@ -106,6 +108,8 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
         engine.fleet.workers.values().filter(|worker| {
             worker.instance.runner == runner.name && worker.status(engine.now) == WorkerStatus::Serving
         });
+    let there = engine.fleet.workers.values().filter(|worker| worker.instance.runner == runner.name).count();
+    let there = u32::try_from(there).unwrap_or(u32::MAX);
     RunnerSnapshot {
         name: runner.name.clone(),
         queue: queue.clone(),
@@ -118,6 +122,7 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
         idle_wanted: wanted.idle,
         idle_ready: serving.map(|worker| runner.capacity.saturating_sub(worker.jobs())).sum(),
         workers: supply.workers,
+        slots: there.saturating_mul(runner.capacity),
         max_workers: policy.max_workers,
         held_back: engine.held_back.get(&runner.name).map(|why| Explained::at(engine.now, why.clone())),
         paused: known.is_some_and(|known| known.paused),

@@ -2,7 +2,8 @@
 //!
 //! One loop: GitLab says which jobs wait, EC2 says which workers exist (their tags are the database), every worker says
 //! what it runs. The [engine](runner_fleet_engine) turns these observations and the time into commands; a driver
-//! carries them out and brings back the answers. Nothing is saved: the next start lists EC2 and adopts what it finds.
+//! carries them out and brings back the answers. No decision rests on what is saved: the next start lists EC2 and adopts
+//! what it finds.
 //!
 //! ```text
 //!   GitLab:  queues, facts ---+             live::driver           +--> launch, list, terminate:  EC2
@@ -21,6 +22,7 @@
 //!
 //! - [`version`]: which build this is. [`metrics`]: every family of `/metrics`, by name and meaning.
 //! - [`ssh`], [`aws`], [`otlp`]: adapters, each behind our own words.
+//! - [`history`]: the past, in numbers and events, and its copy on disk.
 //! - [`control`], [`http`]: what people and their tools ask the running service.
 //! - [`live`]: the service: ticks, wake-ups, signals; commands to calls, answers to events.
 //! - [`doctor`], [`shadow`]: one look at the live environment, step by step; a watch beside another manager.
@@ -29,14 +31,15 @@
 //! Reading order: [`live::driver`] (the loop), [`live::world`] (what its commands become), then the room that you came
 //! for.
 //!
-//! Deliberately absent: a database, leader election, taking jobs, and any choice of a market or a zone outside the
-//! engine.
+//! Deliberately absent: a database that any decision rests on, leader election, taking jobs, and any choice of a market
+//! or a zone outside the engine.
 
 pub mod aws;
 pub mod cli;
 pub mod control;
 pub mod core_files;
 pub mod doctor;
+pub mod history;
 pub mod http;
 mod in_time;
 pub mod live;

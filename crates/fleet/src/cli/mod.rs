@@ -5,6 +5,7 @@ mod costs;
 mod demo;
 mod doctor;
 pub mod error;
+mod events;
 mod fit;
 mod iam_policy;
 mod logging;
@@ -126,6 +127,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Status(status::StatusArgs),
     Costs(costs::CostsArgs),
+    Events(events::EventsArgs),
     Doctor(doctor::DoctorArgs),
     SupportBundle(support_bundle::SupportBundleArgs),
     TroubleTest(trouble_test::TroubleTestArgs),
@@ -182,6 +184,7 @@ fn dispatch(
         Command::Plan(args) => plan::run(global, args, out),
         Command::Status(args) => status::run(global, args, out),
         Command::Costs(args) => costs::run(global, args, out),
+        Command::Events(args) => events::run(global, args, out),
         Command::Doctor(args) => doctor::run(global, args, out),
         Command::SupportBundle(args) => support_bundle::run(global, args, out),
         Command::TroubleTest(_) => trouble_test::run(global, out),

@@ -76,6 +76,8 @@ pub(super) fn unexpected(answer: &Answer) -> CliError {
         Answer::Plan { .. } => "a plan",
         Answer::Job { .. } => "a job",
         Answer::Costs { .. } => "costs",
+        Answer::History { .. } => "a past",
+        Answer::Events { .. } => "events",
         Answer::Done { .. } => "\"done\"",
         Answer::Refused { .. } => "a refusal",
     };

@@ -2,6 +2,7 @@
 
 mod check;
 mod groups;
+mod history;
 mod only;
 mod show;
 mod verdict;
@@ -12,13 +13,14 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use crate::control::{Answer, Request};
 use runner_fleet_engine::snapshot::{JobState, JobStatus};
 use runner_fleet_engine::{FleetSnapshot, JobId};
 
 use super::output::{OutputStyle, brief, write_json};
-use super::{CliError, Global, service};
+use super::{CliError, Global, service, when};
 
 pub(super) use show::show;
 
@@ -31,6 +33,7 @@ pub(super) use show::show;
                         runner-fleet status --runner spot --all\n  \
                         runner-fleet status --job 7231\n  \
                         runner-fleet status --check          # for Nagios and others: 0, 1, 2, or 3 for unknown\n  \
+                        runner-fleet status --history --from 7d\n  \
                         runner-fleet status --json | jq '.workers[] | select(.state == \"busy\") | .id'")]
 pub(super) struct StatusArgs {
     /// Show it again every two seconds, until interrupted; with --json, one line each time.
@@ -42,6 +45,15 @@ pub(super) struct StatusArgs {
     /// Only what concerns this runner.
     #[arg(long, value_name = "NAME", conflicts_with = "job")]
     runner: Option<String>,
+    /// What the fleet looked like, from --from until now, instead of what it looks like.
+    #[arg(long, conflicts_with_all = ["watch", "job", "all"])]
+    history: bool,
+    /// With --history: from then on. A time, a date, yesterday, or how long ago (6h, 7d).
+    #[arg(long, value_name = "TIME", value_parser = when::time, default_value = "6h", requires = "history")]
+    from: Timestamp,
+    /// With --history: the time of one line (5m, 1h); as many lines as a screen has by default.
+    #[arg(long, value_name = "TIME", requires = "history")]
+    step: Option<String>,
     /// Each waiting job in a line of its own, instead of one for each reason.
     #[arg(long)]
     all: bool,
@@ -108,6 +120,10 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, out: &mut dyn Write) -> Re
             Answer::Job { jobs } => show_job(&jobs, args.json, out),
             other => Err(service::unexpected(&other)),
         };
+    }
+    if args.history {
+        history::run(&socket, args, out)?;
+        return Ok(ExitCode::SUCCESS);
     }
     if args.watch {
         return watch::run(&socket, args, out);

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::history::{EventsAnswer, EventsQuestion, HistoryAnswer, HistoryQuestion};
 use runner_fleet_engine::ledger::{CostQuery, CostReport};
 use runner_fleet_engine::snapshot::JobStatus;
 use runner_fleet_engine::{
@@ -43,6 +44,16 @@ pub enum Request {
     Costs {
         /// The question.
         query: CostQuery,
+    },
+    /// What the fleet looked like, minute by minute.
+    History {
+        /// Which rows.
+        question: HistoryQuestion,
+    },
+    /// What has happened.
+    Events {
+        /// Which events.
+        question: EventsQuestion,
     },
     /// Retire these workers.
     Drain {
@@ -106,6 +117,16 @@ pub enum Answer {
     Costs {
         /// The answer.
         report: Box<CostReport>,
+    },
+    /// To [`Request::History`].
+    History {
+        /// The rows.
+        history: HistoryAnswer,
+    },
+    /// To [`Request::Events`].
+    Events {
+        /// The events.
+        events: EventsAnswer,
     },
     /// The request was accepted.
     Done {

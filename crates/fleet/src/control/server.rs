@@ -16,6 +16,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::history::{BadQuestion, History};
+
 use super::protocol::{Answer, ControlRequest, RELOAD_PATIENCE, Request, from_line, to_line};
 
 /// A drain of 1,000 workers names each with 22 bytes; twice that is generous.
@@ -94,7 +96,9 @@ async fn remove_stale(path: &Path) -> Result<(), ControlError> {
 
 impl Bound {
     /// Serves until `stop`; the socket is removed then.
-    pub async fn serve(self, requests: mpsc::Sender<ControlRequest>, stop: CancellationToken) {
+    ///
+    /// What was is answered from `history`, so that the loop is not asked for it.
+    pub async fn serve(self, requests: mpsc::Sender<ControlRequest>, history: History, stop: CancellationToken) {
         let room = Arc::new(Semaphore::new(PEERS_MAX));
         while let Some(Ok(permit)) = stop.run_until_cancelled(Arc::clone(&room).acquire_owned()).await {
             match stop.run_until_cancelled(self.listener.accept()).await {
@@ -105,9 +109,9 @@ impl Bound {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Some(Ok((stream, _))) => {
-                    let (requests, stop) = (requests.clone(), stop.clone());
+                    let (requests, history, stop) = (requests.clone(), history.clone(), stop.clone());
                     tokio::spawn(async move {
-                        let served = stop.run_until_cancelled(converse(stream, requests)).await;
+                        let served = stop.run_until_cancelled(converse(stream, requests, history)).await;
                         if let Some(Err(error)) = served {
                             debug!("a peer at the control socket was cut off: {error}");
                         }
@@ -129,7 +133,7 @@ impl Drop for Bound {
 }
 
 /// One peer: lines in, lines out, until it hangs up or oversteps a limit.
-async fn converse(stream: UnixStream, requests: mpsc::Sender<ControlRequest>) -> io::Result<()> {
+async fn converse(stream: UnixStream, requests: mpsc::Sender<ControlRequest>, history: History) -> io::Result<()> {
     // Who it is, for the log: whoever may connect may do everything.
     let by = stream.peer_cred().ok().map(|peer| peer.uid());
     let (reading, mut writing) = stream.into_split();
@@ -142,7 +146,7 @@ async fn converse(stream: UnixStream, requests: mpsc::Sender<ControlRequest>) ->
         }
         let complete = line.ends_with(b"\n");
         let answer = if complete {
-            answer(&String::from_utf8_lossy(&line), by, &requests).await
+            answer(&String::from_utf8_lossy(&line), by, &requests, &history).await
         } else {
             Answer::refused(format!("a request is one line of at most {LINE_MAX} bytes"))
         };
@@ -153,8 +157,14 @@ async fn converse(stream: UnixStream, requests: mpsc::Sender<ControlRequest>) ->
     }
 }
 
-async fn answer(line: &str, by: Option<u32>, requests: &mpsc::Sender<ControlRequest>) -> Answer {
+async fn answer(line: &str, by: Option<u32>, requests: &mpsc::Sender<ControlRequest>, history: &History) -> Answer {
     let request: Request = match from_line(line) {
+        Ok(Request::History { question }) => {
+            return of_the_past(history.rows(&question), |history| Answer::History { history });
+        }
+        Ok(Request::Events { question }) => {
+            return of_the_past(history.events(&question), |events| Answer::Events { events });
+        }
         Ok(request) => request,
         Err(why) => return Answer::refused(why),
     };
@@ -170,4 +180,9 @@ async fn answer(line: &str, by: Option<u32>, requests: &mpsc::Sender<ControlRequ
         Ok(None) => Answer::refused("the service is stopping"),
         Err(_) => Answer::refused("the service did not answer in time; see its log"),
     }
+}
+
+/// A question that makes no sense is a name that there is not, or a bad argument: for the exit code that is the same.
+fn of_the_past<T>(answered: Result<T, BadQuestion>, answer: impl FnOnce(T) -> Answer) -> Answer {
+    answered.map_or_else(|BadQuestion(why)| Answer::unknown(why), answer)
 }

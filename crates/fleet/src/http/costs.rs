@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use runner_fleet_engine::ledger::{By, CostCounter, CostQuery, CostReport, Day, Label};
 use runner_fleet_engine::{FleetSnapshot, RunnerName};
 
-use super::pages::Site;
+use super::site::Site;
 use crate::metrics::{Described, catalogue};
 
 type Answering = Pin<Box<dyn Future<Output = Result<CostReport, String>> + Send>>;

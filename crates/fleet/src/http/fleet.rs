@@ -288,6 +288,7 @@ mod tests {
             idle_wanted: 0,
             idle_ready: 0,
             workers: 0,
+            slots: 1,
             max_workers: 4,
             held_back: None,
             paused: false,

@@ -8,56 +8,30 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
-use prometheus_client::registry::Registry;
-use tokio::sync::watch;
-
 use runner_fleet_engine::{FailureClass, FleetSnapshot, Knowledge, Trouble};
+
+use super::site::Site;
+use super::{page, past};
 
 /// The loop steps every second: after 30 missed ones it hangs.
 const ALIVE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 
-/// The page may load its own script and style and ask for its own data; nothing inline runs, and nothing foreign loads.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
-                           base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const PAGE: &str = include_str!("dashboard.html");
-const SCRIPT: &str = include_str!("dashboard.js");
-const STYLE: &str = include_str!("dashboard.css");
-
-/// What the pages are made from.
-#[derive(Clone)]
-pub struct Site {
-    /// The snapshot after the last step.
-    pub snapshot: watch::Receiver<Arc<FleetSnapshot>>,
-    /// All that `/metrics` shows.
-    pub registry: Arc<Registry>,
-    /// Names under which the pages are asked for, beside addresses and names of private networks.
-    pub hosts: Arc<[String]>,
-    /// Answers questions about costs.
-    pub costs: super::costs::Costs,
-    /// The present, in the same time as the snapshot's.
-    pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-}
-
-impl std::fmt::Debug for Site {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Site").finish_non_exhaustive()
-    }
-}
-
 /// All pages.
 pub fn router(site: Site) -> Router {
     Router::new()
-        .route("/", get(|| async { text("text/html; charset=utf-8", PAGE) }))
-        .route("/dashboard.js", get(|| async { text("text/javascript; charset=utf-8", SCRIPT) }))
-        .route("/dashboard.css", get(|| async { text("text/css; charset=utf-8", STYLE) }))
+        .route("/", get(page::index))
+        .route("/page/{file}", get(page::file))
+        .route("/api/v1/about", get(about))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/api/v1/state", get(state))
         .route("/api/v1/costs", get(super::costs::costs))
+        .route("/api/v1/history", get(past::history))
+        .route("/api/v1/events", get(past::events))
         .fallback(|| async {
-            let pages =
-                "there is no such page; there are /, /metrics, /healthz, /readyz, /api/v1/state and /api/v1/costs\n";
+            let pages = "there is no such page; there are /, /metrics, /healthz, /readyz, /api/v1/state, /api/v1/costs, \
+                         /api/v1/history and /api/v1/events\n";
             (StatusCode::NOT_FOUND, pages)
         })
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&site.hosts), super::host::is_checked))
@@ -69,7 +43,7 @@ pub fn router(site: Site) -> Router {
 async fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        (header::CONTENT_SECURITY_POLICY, page::POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -78,10 +52,6 @@ async fn guarded(mut response: Response) -> Response {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-fn text(kind: &'static str, body: &'static str) -> Response {
-    ([(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
 async fn metrics(State(site): State<Site>) -> Response {
@@ -160,6 +130,10 @@ async fn state(State(site): State<Site>) -> Response {
     axum::Json(snapshot.as_ref()).into_response()
 }
 
+async fn about(State(site): State<Site>) -> Response {
+    axum::Json(site.about.as_ref()).into_response()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,20 +159,6 @@ mod tests {
         assert_eq!(unready(&snapshot, start + SignedDuration::from_secs(31)), ["the loop does not step\n"]);
     }
 
-    #[test]
-    fn the_page_sets_what_comes_from_outside_as_text_only() {
-        for forbidden in
-            ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http://", "https://"]
-        {
-            assert!(!SCRIPT.contains(forbidden), "dashboard.js holds {forbidden}");
-            assert!(!PAGE.contains(forbidden), "dashboard.html holds {forbidden}");
-        }
-        assert!(
-            !PAGE.contains("<script>") && !PAGE.contains("style="),
-            "inline code is refused by the page's own policy"
-        );
-    }
-
     fn denied() -> Failure {
         Failure::new(FailureClass::Denied, "denied")
     }
@@ -220,6 +180,7 @@ mod tests {
             idle_wanted: 0,
             idle_ready: 0,
             workers: 1,
+            slots: 1,
             max_workers: 4,
             held_back: Some(Explained::at(now, HeldBack::Paused)),
             paused: false,
@@ -269,11 +230,12 @@ mod tests {
     }
 
     /// The names behind `variable.` in the page's script.
-    fn fields_of(variable: &str) -> Vec<&'static str> {
+    fn fields_of(variable: &str) -> Vec<String> {
         let dotted = format!("{variable}.");
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let starts = SCRIPT.match_indices(&dotted).filter(|(at, _)| !SCRIPT[..*at].ends_with(is_name));
-        starts.map(|(at, _)| SCRIPT[at + dotted.len()..].split(|c| !is_name(c)).next().unwrap()).collect()
+        let script = page::scripts();
+        let starts = script.match_indices(&dotted).filter(|(at, _)| !script[..*at].ends_with(is_name));
+        starts.map(|(at, _)| script[at + dotted.len()..].split(|c| !is_name(c)).next().unwrap().to_owned()).collect()
     }
 
     #[test]
@@ -284,8 +246,7 @@ mod tests {
             ("ecr", &state["workers"][0]["ecr_error"]),
             ("j", &state["jobs"][0]),
             ("r", &state["runners"][0]),
-            ("d", &state["decisions"][0]),
-            ("known", &state["ec2"]),
+            ("what", &state["ec2"]),
             ("r.held_back", &state["runners"][0]["held_back"]),
             ("w.reason", &state["workers"][0]["reason"]),
             ("j.reason", &state["jobs"][0]["reason"]),
@@ -293,8 +254,9 @@ mod tests {
         for (variable, value) in parts {
             let fields = fields_of(variable);
             assert!(!fields.is_empty(), "{variable} is not read any more");
-            for field in fields {
-                assert!(value.get(field).is_some(), "the page reads {variable}.{field}, but there is: {value}");
+            // `promise` is there where waits are measured.
+            for field in fields.into_iter().filter(|field| field != "promise") {
+                assert!(value.get(&field).is_some(), "the page reads {variable}.{field}, but there is: {value}");
             }
         }
     }

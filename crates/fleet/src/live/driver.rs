@@ -22,6 +22,7 @@ use super::journal;
 use super::ledger::{CostsReader, LedgerOut};
 use super::metrics::LoopMetrics;
 use super::operator;
+use super::recording::Recorder;
 use super::systemd::SystemdNotifier;
 
 /// The longest time without a step: every time-out of the engine is a matter of at least seconds.
@@ -56,6 +57,8 @@ pub struct Channels {
     pub ledger: LedgerOut,
     /// Answers questions about costs.
     pub costs: CostsReader,
+    /// What remembers what happens.
+    pub recorder: Recorder,
     /// Wishes for a reload, to be answered when the file was read.
     pub reload: mpsc::Sender<oneshot::Sender<Answer>>,
 }
@@ -173,6 +176,7 @@ fn step(
     }
     engine.notes().iter().for_each(journal::tell);
     engine.measures().iter().for_each(|measure| channels.metrics.measured(measure));
+    channels.recorder.note(now, engine.notes());
     keep_orders(engine, &channels.orders);
     channels.ledger.after_step(engine, now);
     for command in commands {
@@ -203,6 +207,7 @@ fn snapshot_due(pictured_at: Option<Timestamp>, now: Timestamp) -> Option<Durati
 fn publish(engine: &Engine, channels: &mut Channels) {
     let snapshot = Arc::new(engine.snapshot());
     channels.systemd.after_step(&snapshot);
+    channels.recorder.look(&snapshot);
     channels.publish.send_replace(snapshot);
 }
 

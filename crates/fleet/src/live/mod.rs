@@ -1,8 +1,9 @@
 //! The live driver: ticks, wake-ups and signals; commands become calls, answers become events.
 //!
 //! Reading order: the loop ([`driver`]) between the engine and an [`edge`], with its [`clock`], what it tells systemd
-//! ([`systemd`]), operators ([`operator`]) and the log ([`journal`]). Then the real [`world`]: what a configuration needs
-//! to be acted on ([`ssh_key`], [`orders`], [`ledger`], [`setup`], [`regions`], [`worker_spec`]), what is watched (queues, facts
+//! ([`systemd`]), operators ([`operator`]), the log ([`journal`]) and the past ([`recording`]). Then the real [`world`]:
+//! what a configuration needs to be acted on ([`ssh_key`], [`orders`], [`ledger`], [`setup`], [`regions`],
+//! [`worker_spec`]), what is watched (queues, facts
 //! about runners, launch plans, prices), calls to EC2, by which [`host_keys`] workers are known and until when ([`births`]), and the
 //! [`connection`]s to them. At last the [`service`] that puts all of it
 //! together, the signals it minds, what it waits for before it begins ([`starting`]), its [`reload`], and who is told when
@@ -31,6 +32,7 @@ pub mod past;
 pub mod preview;
 mod prices;
 mod queues;
+pub mod recording;
 pub mod regions;
 pub mod reload;
 pub mod service;

@@ -27,6 +27,9 @@ pub fn consider(engine: &Engine, now: Timestamp, request: Request) -> (Answer, O
             of_runner(&snapshot, runner, "forgets what has failed, and tries at once", OperatorRequest::Retry)
         }
         Request::Costs { query: _ } => (Answer::refused("this service keeps no ledger"), None),
+        Request::History { .. } | Request::Events { .. } => {
+            (Answer::refused("the past is not asked of the loop"), None)
+        }
         Request::Reload => (Answer::refused("this service has no configuration to read again"), None),
     }
 }

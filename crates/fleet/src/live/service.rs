@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::control::{self, ControlError};
-use crate::http::{self, DoorLimits, Site};
+use crate::history::History;
+use crate::http::{self, About, DoorLimits, Site};
 use crate::otlp::{Collector, Source};
 use crate::ssh::ManagerKey;
 use runner_fleet_config::Config;
@@ -29,6 +30,7 @@ use super::ledger::{self, CostsReader, LedgerOut};
 use super::metrics::{self, LoopMetrics};
 use super::on_trouble::{self, Teller, Wish};
 use super::orders;
+use super::recording;
 use super::regions::Regions;
 use super::reload::reload_when_asked;
 use super::setup::{Setup, SetupError};
@@ -130,18 +132,22 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     let registry = Arc::new(registry);
     let metrics = tell_collector(&config, &registry, metrics, clock, &stop);
 
-    let operators = tokio::spawn(socket.serve(requests, stop.clone()));
+    let history = History::new(move || clock.now());
+    let operators = tokio::spawn(socket.serve(requests, history.clone(), stop.clone()));
     if let Some(listener) = listener {
         let hosts = config.fleet.page_hosts.clone().into();
+        let about = Arc::new(About::this(&config.fleet.manager, clock.now(), false));
         let site = Site {
             snapshot,
+            history: history.clone(),
+            about,
             registry,
             hosts,
-            now: Arc::new(move || clock.now()),
             costs: http::costs_from({
                 let costs = costs.clone();
                 move |query| costs.clone().answer(query)
             }),
+            now: Arc::new(move || clock.now()),
         };
         tokio::spawn(http::serve(listener, http::router(site), DoorLimits::default(), stop.clone()));
     }
@@ -181,6 +187,8 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
         let _ = events.try_send(order);
     }
     let (order, ordered) = watch::channel(standing);
+    let (recorder, heard) = recording::recorder();
+    let remembering = tokio::spawn(recording::remember(history, heard, Some(state_dir.clone()), clock));
     let keeping = tokio::spawn(orders::keep(state_dir.clone(), ordered));
     let booking = tokio::spawn(ledger::keep(state_dir, ledger));
     let (replace_setup, setup) = watch::channel(Arc::new(setup));
@@ -196,6 +204,7 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
         metrics,
         systemd,
         orders: order,
+        recorder,
         reload: ask_again,
         ledger: LedgerOut::new(give_ledger),
         costs,
@@ -209,6 +218,9 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     }
     if timeout(GOODBYE_MAX, booking).await.is_err() {
         warn!("the last minute of the ledger may not be kept for the next start");
+    }
+    if timeout(GOODBYE_MAX, remembering).await.is_err() {
+        warn!("the last minute of the history may not be kept for the next start");
     }
     leave(operators).await
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runner_fleet::control::{Held, LeftOut, Plan};
+use runner_fleet::history::Number;
 use runner_fleet_engine::ledger::{Account, Cost, CostCounter, Label, Line, ProjectCosts, RunnerCosts};
 use runner_fleet_engine::prices::Limit;
 use runner_fleet_engine::snapshot::{
@@ -77,6 +78,7 @@ pub(crate) fn full() -> FleetSnapshot {
         idle_wanted: 1,
         idle_ready: 1,
         workers: 1,
+        slots: 1,
         max_workers: 4,
         held_back: Some(Explained::at(NOW, HeldBack::Paused)),
         paused: true,
@@ -158,6 +160,40 @@ fn too_dear() -> OverPriceCap {
         subnet: SubnetId::new("subnet-1"),
     };
     OverPriceCap { offering, usd_per_hour: 1.0, limit: Limit::Configured { usd_per_hour: 0.5 } }
+}
+
+#[test]
+fn the_page_has_every_number_of_the_past() {
+    let page = page();
+    let rows = table(&page, "each null where it is not known:");
+    let promised: BTreeSet<String> = rows.iter().flat_map(|row| names(&row[0])).collect();
+    let exported: BTreeSet<String> = Number::VARIANTS.iter().map(|number| number.as_str().to_owned()).collect();
+    assert_eq!(promised, exported);
+}
+
+#[test]
+fn the_largest_state_fits_a_mebibyte() {
+    let mut state = full();
+    let number = |index: usize, prefix: &str| format!("{prefix}{index:017x}");
+    let worker = |index: usize| WorkerSnapshot { id: WorkerId::new(number(index, "i-")), ..state.workers[0].clone() };
+    state.workers = (0..1000).map(worker).collect();
+    let text = "waits for i-0123456789abcdef0, which boots for 25 s: docker: pulling images";
+    let reason = JobReason::Booting {
+        worker: WorkerId::new("i-0123456789abcdef0"),
+        since: NOW,
+        step: "docker: pulling images".into(),
+        failure: None,
+    };
+    let waits = JobSnapshot {
+        name: "integration tests 3/12".into(),
+        runner: Some(RunnerName::new("spot")),
+        reason: Explained { reason, text: text.into() },
+        ..job()
+    };
+    state.jobs = vec![waits; FleetSnapshot::JOBS_MAX];
+    state.decisions = vec![state.decisions[0].clone(); FleetSnapshot::DECISIONS_MAX];
+    let bytes = serde_json::to_vec(&state).unwrap().len();
+    assert!(bytes <= 1024 * 1024, "{bytes} bytes");
 }
 
 #[test]

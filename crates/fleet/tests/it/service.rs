@@ -11,11 +11,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use runner_fleet::control::{self, Answer, ClientError, ControlError, RefusalKind, Request};
-use runner_fleet::http::{self, CostCollector, DoorLimits, FleetCollector, Site};
+use runner_fleet::history::History;
+use runner_fleet::http::{self, About, CostCollector, DoorLimits, FleetCollector, Site};
 use runner_fleet::live::clock::Clock;
 use runner_fleet::live::edge::Edge;
 use runner_fleet::live::ledger::{CostsReader, LedgerOut};
 use runner_fleet::live::metrics::LoopMetrics;
+use runner_fleet::live::recording;
 use runner_fleet::live::regions::Regions;
 use runner_fleet::live::reload::{attempt, reload_when_asked};
 use runner_fleet::live::setup::{Setup, Unready};
@@ -277,13 +279,29 @@ async fn the_pages_answer() {
     assert_eq!(page.status, 200);
     assert!(page.body.contains("<title>runner-fleet</title>"));
     assert!(page.policy.contains("default-src 'none'"), "{}", page.policy);
-    assert_eq!(site.get("/dashboard.js").await.status, 200);
-    assert_eq!(site.get("/dashboard.css").await.status, 200);
+    assert_eq!(site.get("/page/main.js").await.status, 200);
+    assert_eq!(site.get("/page/style.css").await.status, 200);
     assert!(metrics.body.contains("runner_fleet_laws_broken_total 0"), "{}", metrics.body);
     assert!(metrics.body.contains("runner_fleet_commands_total{kind=\"launch\"} 0"), "{}", metrics.body);
     assert_eq!(state.version, 1);
     assert_eq!((site.get("/healthz").await.status, site.get("/healthz").await.body.as_str()), (200, "alive\n"));
     assert_eq!(site.get("/readyz").await.status, 503, "EC2 was never listed");
+    let history = site.get("/api/v1/history?from=1h").await;
+    assert_eq!(history.status, 200);
+    let rows = serde_json::from_str::<runner_fleet::history::HistoryAnswer>(&history.body).unwrap().rows;
+    assert_eq!(rows.len(), 1, "the loop was looked at: {}", history.body);
+    assert_eq!(site.get("/api/v1/events?limit=5").await.status, 200);
+    for (question, why) in [
+        ("history?from=soon", "`from` is a time"),
+        ("history?form=1h", "unknown field `form`"),
+        ("history?runner=nope", "nothing is known of a runner named nope"),
+        ("events?kind=nope", "no kind of event is named \"nope\""),
+        ("events?limit=100000", "`limit` is 1 to 1000"),
+    ] {
+        let refused = site.get(&format!("/api/v1/{question}")).await;
+        assert_eq!(refused.status, 400, "{question}");
+        assert!(refused.body.contains(why), "{question}: {}", refused.body);
+    }
     let missing = site.get("/../etc/passwd").await;
     assert_eq!((missing.status, missing.body.starts_with("there is no such page")), (404, true));
     service.stop().await;
@@ -362,7 +380,7 @@ async fn a_foreign_name_is_shown_nothing_but_health() {
         let request = reqwest::Client::new().get(site.url(path)).header("host", host);
         request.send().await.unwrap().status().as_u16()
     };
-    for path in ["/", "/metrics", "/api/v1/state", "/dashboard.js"] {
+    for path in ["/", "/metrics", "/api/v1/state", "/page/main.js"] {
         assert_eq!(asked(path, "rebound.example").await, 421, "{path}");
         assert_eq!(asked(path, "runner-fleet.example.com:9402").await, 200, "{path}");
     }
@@ -614,6 +632,7 @@ pub(super) struct Service {
     commands: mpsc::UnboundedReceiver<Command>,
     ordered: watch::Receiver<Orders>,
     costs: CostsReader,
+    history: History,
     registry: Arc<Registry>,
     stop: CancellationToken,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -640,6 +659,9 @@ impl Service {
         let mut registry = Registry::with_prefix("runner_fleet");
         registry.register_collector(Box::new(FleetCollector::new(service.snapshot.clone())));
         registry.register_collector(Box::new(CostCollector::new(service.snapshot.clone())));
+        let (recorder, heard) = recording::recorder();
+        let remembering = tokio::spawn(recording::remember(service.history.clone(), heard, None, clock));
+        service.tasks.get_mut().unwrap().push(remembering);
         let channels = Channels {
             events: from_world,
             control: from_operators,
@@ -650,6 +672,7 @@ impl Service {
             orders,
             ledger: LedgerOut::new(give_ledger),
             costs: costs.clone(),
+            recorder,
             reload: mpsc::channel(1).0,
         };
         let looping = tokio::spawn(live::drive(engine, Recording(record), clock, channels));
@@ -667,6 +690,7 @@ impl Service {
             commands: mpsc::unbounded_channel().1,
             ordered: watch::channel(Orders::default()).1,
             costs: CostsReader::new("/nonexistent".into(), watch::channel(Arc::default()).1),
+            history: History::new(|| Clock::real().now()),
             registry: Arc::default(),
             stop: CancellationToken::new(),
             tasks: std::sync::Mutex::default(),
@@ -688,7 +712,7 @@ impl Service {
 
     pub(super) async fn listen(&self, path: &Path) {
         let bound = control::bind(path).await.unwrap();
-        let serving = tokio::spawn(bound.serve(self.control.clone(), self.stop.clone()));
+        let serving = tokio::spawn(bound.serve(self.control.clone(), self.history.clone(), self.stop.clone()));
         self.tasks.lock().unwrap().push(serving);
     }
 
@@ -697,6 +721,8 @@ impl Service {
         let address = listener.local_addr().unwrap();
         let site = Site {
             snapshot: self.snapshot.clone(),
+            history: self.history.clone(),
+            about: Arc::new(About::this("ci", Timestamp::UNIX_EPOCH, false)),
             registry: Arc::clone(&self.registry),
             hosts: Arc::new(["runner-fleet.example.com".to_owned()]),
             now: Arc::new(now),

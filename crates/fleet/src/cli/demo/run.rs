@@ -10,11 +10,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{self, DoorLimits, Site};
+use crate::history::History;
+use crate::http::{self, About, DoorLimits, Site};
 use crate::live::clock::Clock;
 use crate::live::driver::{self, Channels};
 use crate::live::ledger::{CostsReader, LedgerOut};
 use crate::live::metrics;
+use crate::live::recording;
 use crate::live::systemd::SystemdNotifier;
 use crate::metrics::Calls;
 use runner_fleet_engine::{Engine, Event, FleetSnapshot, IdleCount, Orders};
@@ -49,7 +51,8 @@ impl Demo {
         let clock = Clock::faster(speed);
         let start = clock.now();
         let scenario = workload::morning(start, seed);
-        let engine = Engine::new(&scenario.manager, seed, start);
+        let manager = scenario.manager.clone();
+        let engine = Engine::new(&manager, seed, start);
         let (publish, snapshot) = watch::channel(Arc::new(engine.snapshot().clone()));
         let (events, heard) = mpsc::channel(EVENTS_MAX);
         let configured = Event::Configured(scenario.settings.clone());
@@ -61,6 +64,8 @@ impl Demo {
         let (give_ledger, ledger) = watch::channel(Arc::default());
         let costs = CostsReader::new(PathBuf::new(), ledger);
         let (registry, metrics) = metrics::registry(snapshot.clone(), &Calls::default());
+        let history = History::new(move || clock.now());
+        let (recorder, to_remember) = recording::recorder();
         let channels = Channels {
             events: heard,
             // Nobody operates the demo: without a sender this channel stays silent.
@@ -72,16 +77,20 @@ impl Demo {
             orders: watch::channel(Orders::default()).0,
             ledger: LedgerOut::new(give_ledger),
             costs: costs.clone(),
+            recorder,
             reload: mpsc::channel(1).0,
         };
         let site = Site {
             snapshot: snapshot.clone(),
+            history: history.clone(),
+            about: Arc::new(About::this(&manager, start, true)),
             registry: Arc::new(registry),
             hosts: Arc::default(),
             now: Arc::new(move || clock.now()),
             costs: http::costs_from(move |query| costs.clone().answer(query)),
         };
         let mut tasks = JoinSet::new();
+        tasks.spawn(recording::remember(history, to_remember, None, clock));
         tasks.spawn(driver::drive(engine, SimEdge::new(world.clone()), clock, channels));
         tasks.spawn(world.clone().live(clock, events.clone()));
         let closing = stop.clone();

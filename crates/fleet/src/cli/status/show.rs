@@ -283,6 +283,7 @@ mod tests {
             idle_wanted: 2,
             idle_ready: 0,
             workers: 3,
+            slots: 1,
             max_workers: 10,
             held_back: Some(Explained::at(now, HeldBack::Paused)),
             paused: true,
