@@ -192,6 +192,10 @@ impl One<'_> {
                 Some((self.by_demand(), TroubleReason::LaunchesRefused { until: *until, last: last.clone() }))
             }
             Some(HeldBack::Slow { until }) => Some((self.by_demand(), TroubleReason::Throttled { until: *until })),
+            Some(HeldBack::Budget { spent, limit, per, until }) if jobs_wait => {
+                let (spent, limit, per, until) = (*spent, *limit, *per, *until);
+                Some((Severity::Warning, TroubleReason::BudgetSpent { spent, limit, per, until }))
+            }
             Some(HeldBack::Paused) if jobs_wait => Some((Severity::Warning, TroubleReason::Paused)),
             Some(HeldBack::MaxWorkers { max_workers }) if jobs_wait => {
                 Some(ceiling(CeilingKey::MaxWorkers, *max_workers))
@@ -203,6 +207,7 @@ impl One<'_> {
             None if self.demand.is_limited => Some(ceiling(CeilingKey::Limit, self.section.limit)),
             Some(
                 HeldBack::Paused
+                | HeldBack::Budget { .. }
                 | HeldBack::MaxWorkers { .. }
                 | HeldBack::Concurrent { .. }
                 | HeldBack::AnotherManager { .. }

@@ -17,6 +17,7 @@ use super::failure::Failure;
 use super::ids::{JobId, RunnerName, Server, WorkerId};
 use super::job::{Knowledge, TokenKind};
 use super::json::seconds;
+use super::ledger::Spending;
 use super::prices::OverPriceCap;
 use super::waits::{JobReason, Mismatch};
 
@@ -126,6 +127,17 @@ pub enum TroubleReason {
         /// What it said last.
         last: String,
         /// The next try.
+        until: Timestamp,
+    },
+    /// What the runner may cost in this day or month is used up, and jobs wait.
+    BudgetSpent {
+        /// USD so far.
+        spent: f64,
+        /// `budget`, in USD.
+        limit: f64,
+        /// What the budget is for.
+        per: Spending,
+        /// When the next day or month begins.
         until: Timestamp,
     },
     /// EC2 asks for patience with launches, again and again.
@@ -267,6 +279,7 @@ impl TroubleReason {
             | Self::OverPriceCap { .. }
             | Self::LaunchesRefused { .. }
             | Self::Throttled { .. }
+            | Self::BudgetSpent { .. }
             | Self::TokenRefused { .. }
             | Self::TokenEnds { .. }
             | Self::FactsUnknown { .. }

@@ -48,7 +48,7 @@ impl TroubleReason {
             Self::JobsUnmatched { .. } => Patience::seconds(60, 60),
             // It counts those that have been silent for five minutes: longer than a host takes to restart.
             Self::WorkersUnreachable { .. } => Patience::seconds(0, 60),
-            Self::Paused => Patience::seconds(300, 60),
+            Self::Paused | Self::BudgetSpent { .. } => Patience::seconds(300, 60),
             // Jobs that queue for minutes are what a ceiling is for.
             Self::ProjectsBlind { .. } | Self::Ceiling { .. } => Patience::seconds(600, 60),
         }
@@ -65,6 +65,7 @@ impl TroubleReason {
                 | Self::JobsUnmatched { .. }
                 | Self::JobsWait { .. }
                 | Self::Paused
+                | Self::BudgetSpent { .. }
                 | Self::Ceiling { .. }
         )
     }

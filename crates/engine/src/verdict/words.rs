@@ -30,6 +30,9 @@ impl Sentence for TroubleReason {
                 format!("every spot offer costs more than it may, even the cheapest: {}", cheapest.sentence(now))
             }
             Self::LaunchesRefused { last, until } => format!("EC2 refuses its launches ({last}){}", next_try(until)),
+            Self::BudgetSpent { spent, limit, per, until } => {
+                format!("its budget is used up: {spent:.2} of {limit:.2} USD this {}{}", per.as_str(), next_try(until))
+            }
             Self::Throttled { until } => format!("EC2 keeps asking for patience with launches{}", next_try(until)),
             Self::QueueUnreadable { server, queue } => format!("the queue of {server} cannot be read{}", why(queue)),
             Self::TokenRefused { failure } => format!("its workers cannot ask for jobs: {failure}"),
@@ -122,6 +125,12 @@ pub(super) fn advice(reason: &TroubleReason, runner: Option<&RunnerName>) -> Str
         }
         TroubleReason::LaunchesRefused { .. } => {
             format!("{doctor} finds the right, quota or parameter{}", at_once("when it is mended", "retry"))
+        }
+        TroubleReason::BudgetSpent { per, .. } => {
+            format!(
+                "raise budget, or let the jobs wait for the next {}; runner-fleet costs shows what it went to",
+                per.as_str()
+            )
         }
         TroubleReason::Throttled { .. } => format!(
             "find what else calls EC2 in this account and region, or have its API limits raised; {status} shows how it goes"

@@ -149,7 +149,7 @@ fn failed_boots_are_a_warning_each_and_the_breaker_one() {
         }
     }
     let events: Vec<&str> = warnings.iter().map(|note| note.event.as_str()).collect();
-    assert_eq!(events, ["boot_failed", "boot_failed", "boot_failed", "breaker_open"]);
+    assert_eq!(events, ["boot_failed", "boot_failed", "boot_failed", "breaker_open", "trouble_began"]);
     assert!(warnings.iter().all(|note| note.text.contains("No route to host")), "{warnings:#?}");
     assert!(warnings[3].text.contains("`runner-fleet retry graviton`"), "{}", warnings[3].text);
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 use runner_fleet_engine::failure::said_by_system;
@@ -78,23 +78,16 @@ async fn converse(child: &mut Child, body: &str) -> Result<(), String> {
         // One that does not listen may end well all the same.
         let _ = stdin.write_all(body.as_bytes()).await;
     }
-    let stderr = child.stderr.take();
     let mut words = Vec::new();
-    let listening = async {
-        if let Some(stderr) = stderr {
-            let mut first = stderr.take(WORDS_BYTES_MAX);
-            let _ = first.read_to_end(&mut words).await;
-            // The rest is read and dropped: a full pipe would stop the program.
-            let _ = tokio::io::copy(&mut first.into_inner(), &mut tokio::io::sink()).await;
+    let ended = {
+        let mut listening = std::pin::pin!(listen(child.stderr.take(), &mut words));
+        tokio::select! {
+            ended = child.wait() => {
+                let _ = timeout(WORDS_MAX, &mut listening).await;
+                ended
+            }
+            () = &mut listening => child.wait().await,
         }
-    };
-    let mut listening = std::pin::pin!(listening);
-    let ended = tokio::select! {
-        ended = child.wait() => {
-            let _ = timeout(WORDS_MAX, &mut listening).await;
-            ended
-        }
-        () = &mut listening => child.wait().await,
     };
     let status = ended.map_err(|error| format!("could not be awaited: {error}"))?;
     if status.success() {
@@ -103,6 +96,15 @@ async fn converse(child: &mut Child, body: &str) -> Result<(), String> {
     let said: String = String::from_utf8_lossy(&words).split_whitespace().collect::<Vec<_>>().join(" ");
     let said = if said.is_empty() { said } else { format!(": {said}") };
     Err(format!("ended with {status}{said}"))
+}
+
+/// Reads to the end, and keeps the beginning: a full pipe would stop the program.
+async fn listen(stderr: Option<ChildStderr>, words: &mut Vec<u8>) {
+    if let Some(stderr) = stderr {
+        let mut first = stderr.take(WORDS_BYTES_MAX);
+        let _ = first.read_to_end(words).await;
+        let _ = tokio::io::copy(&mut first.into_inner(), &mut tokio::io::sink()).await;
+    }
 }
 
 /// A program with all that it has started; killed together when this is dropped.

@@ -40,7 +40,7 @@ async fn has(service: &Service, severity: Severity) -> bool {
 
 #[tokio::test]
 async fn the_verdict_is_the_exit_code_of_a_check() {
-    let mut service = Service::start("eu-north-1", 30.0).await;
+    let mut service = Service::start("eu-central-2", 30.0).await;
     let (code, text) = checked(&service).await;
     assert_eq!(code, Some(0), "{text}");
     assert!(text.starts_with("RUNNER-FLEET OK - nothing is wrong | critical=0 warning=0 jobs_waiting=0"), "{text}");
@@ -106,7 +106,7 @@ async fn a_trouble_is_told_once_and_once_when_it_is_over() {
     // The first answer is a bad moment.
     here().respond_with(ResponseTemplate::new(503)).up_to_n_times(1).with_priority(1).mount(&hook).await;
     here().respond_with(ResponseTemplate::new(200)).mount(&hook).await;
-    let mut service = Service::start("eu-south-1", super::SPEED).await;
+    let mut service = Service::start("me-south-1", super::SPEED).await;
     service.tell_of_troubles(&format!("{}/{SECRET}", hook.uri()), &program);
 
     token_ends(&service, true).await;
