@@ -35,7 +35,6 @@ const EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
 struct Kept {
-    version: u32,
     ledger: Ledger,
 }
 
@@ -61,7 +60,7 @@ pub fn load(state_dir: &Path) -> Ledger {
     };
     let why = match serde_json::from_slice::<Version>(&bytes) {
         Ok(Version { version: VERSION }) => match serde_json::from_slice::<Kept>(&bytes) {
-            Ok(Kept { version: _, ledger }) => return ledger,
+            Ok(Kept { ledger }) => return ledger,
             Err(error) => error.to_string(),
         },
         Ok(Version { version }) => format!("it is of version {version}, and not {VERSION}"),

@@ -186,6 +186,7 @@ pub(super) mod tests {
             address: None,
             hold: false,
             health: Health::Unknown,
+            ended_at: None,
             runner: RunnerName::new("unknown"),
         };
         (instance, format!("runner-abc-{id}"))

@@ -7,13 +7,16 @@ use std::process::{Command, Output};
 
 use crate::config_file::ConfigFile;
 
-const SUBCOMMANDS: [&str; 23] = [
+const SUBCOMMANDS: [&str; 26] = [
     "run",
     "check",
     "plan",
     "status",
+    "costs",
+    "events",
     "doctor",
     "support-bundle",
+    "trouble-test",
     "drain",
     "pause",
     "resume",

@@ -465,7 +465,8 @@ impl Waiting {
         let outcome = tokio::task::spawn_blocking(move || {
             let mut systemd = SystemdNotifier::to_nobody(clock.now());
             let (control, systemd, wishes) = (&mut asked, &mut systemd, Wishes::default());
-            let starting = Starting { clock, stop: &stop, control, publish: &publish, systemd, wishes };
+            let starting =
+                Starting { clock, stop: &stop, control, publish: &publish, systemd, wishes, missing_since: None };
             let regions = Regions::default();
             let attempt = async |config: Config| Setup::prepare(config, None, &regions, 1).await;
             runtime.block_on(starting.until_it_works(config, &path, &mut reload_asked, attempt))

@@ -43,6 +43,7 @@ fn note(kind: NoteKind, worker: &str, job: Option<u64>) -> Note {
         lasted: None,
         jobs: None,
         usd: None,
+        trouble: None,
         reason: None,
         text: format!("{worker} {}", kind.as_str()),
     }

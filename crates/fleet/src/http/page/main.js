@@ -11,6 +11,8 @@ import { brief, when } from "./words.js";
 
 const STATE_EVERY_MS = 2000;
 const PAST_EVERY_MS = 30000;
+// Of a simulation, in which half a minute may be hours.
+const SIMULATED_EVERY_MS = 2000;
 const EVENTS_EVERY_MS = 5000;
 // A hidden page needs nothing but its title.
 const HIDDEN_FACTOR = 5;
@@ -32,7 +34,8 @@ async function ask(address) {
 function again(every, work) {
   const once = async () => {
     await work();
-    setTimeout(once, document.hidden ? every * HIDDEN_FACTOR : every);
+    const pause = about !== null && about.simulated ? Math.min(every, SIMULATED_EVERY_MS) : every;
+    setTimeout(once, document.hidden ? pause * HIDDEN_FACTOR : pause);
   };
   once();
 }
