@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::failure::Failure;
+use super::ids::JobId;
 use super::job::{Knowledge, PendingJob, QueueSnapshot};
 use super::time::since;
 
@@ -72,6 +73,12 @@ impl Queue {
     /// All jobs of the last good poll.
     pub(crate) fn jobs(&self) -> impl Iterator<Item = &PendingJob> {
         self.snapshot.iter().flat_map(|snapshot| &snapshot.jobs)
+    }
+
+    /// A job of the last good poll, which is in order of ids.
+    pub(crate) fn job(&self, id: JobId) -> Option<&PendingJob> {
+        let jobs = &self.snapshot.as_ref()?.jobs;
+        jobs.binary_search_by_key(&id, |job| job.id).ok().and_then(|at| jobs.get(at))
     }
 
     /// Projects whose jobs nobody here sees.
