@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -23,8 +22,6 @@ use url::form_urlencoded;
 use runner_fleet_engine::ledger::{By, CostCounter, CostQuery, CostReport, Day, Label};
 use runner_fleet_engine::{FleetSnapshot, RunnerName};
 
-use super::pages::Site;
-
 type Answering = Pin<Box<dyn Future<Output = Result<CostReport, String>> + Send>>;
 /// Answers questions about costs, or says what is wrong with them.
 pub type Costs = Arc<dyn Fn(CostQuery) -> Answering + Send + Sync>;
@@ -37,12 +34,13 @@ where
     Arc::new(move |query| Box::pin(answer(query)))
 }
 
-pub(super) async fn costs(State(site): State<Site>, RawQuery(asked): RawQuery) -> Response {
-    let query = match query(asked.as_deref().unwrap_or_default(), (site.now)()) {
+/// The answer to what stands behind the `?`.
+pub(super) async fn answer(costs: Costs, asked: Option<String>, now: Timestamp) -> Response {
+    let query = match query(asked.as_deref().unwrap_or_default(), now) {
         Ok(query) => query,
         Err(why) => return refused(&why),
     };
-    match (site.costs)(query).await {
+    match costs(query).await {
         Ok(report) => Json(report).into_response(),
         Err(why) => refused(&why),
     }
