@@ -141,10 +141,7 @@ impl Engine {
                 let server = server.map(|section| &section.server);
                 let label = |job| {
                     let left = || job_names.find(server?, job).cloned();
-                    let waits = || {
-                        let mut jobs = queues.get(server?)?.jobs();
-                        jobs.find(|waiting| waiting.id == job).map(|job| Label::of(job.project, &job.name))
-                    };
+                    let waits = || queues.get(server?)?.job(job).map(|job| Label::of(job.project, &job.name));
                     let project = || report.and_then(|report| report.projects.get(&job)).copied();
                     let nameless = || project().map(|project| Label::Job { project: Some(project), name: None });
                     left().or_else(waits).or_else(nameless)

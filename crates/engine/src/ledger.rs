@@ -58,6 +58,8 @@ const DAY_HELD: i64 = 26 * 3_600_000;
 const LISTING_LAG: i64 = 30_000;
 /// A worker that no listing has shown for so long is not taken to live in a balance.
 const MISSING: i64 = 10 * 60_000;
+/// Between two times of letting go what is over.
+const TIDY_EVERY: u64 = 10_000;
 /// So long after its beginning a ledger waits for the first prices before it books time as of unknown price.
 const FIRST_PRICES: i64 = 120_000;
 
@@ -89,6 +91,9 @@ pub struct Ledger {
     /// When this manager began to book.
     #[serde(skip)]
     begun: Option<i64>,
+    /// When what is over was let go last.
+    #[serde(skip)]
+    tidied_at: i64,
     /// The worker that was brought up to date last, and when.
     #[serde(skip)]
     swept: (Option<WorkerId>, i64),
@@ -267,14 +272,17 @@ impl Ledger {
         balanced
     }
 
-    /// Lets go what is over: closed workers that EC2 shows no more, days that the keeper has, months before the last.
+    /// It is up to date. Now and then what is over is let go: closed workers that EC2 shows no more, days that the keeper has,
+    /// months before the last.
     pub(crate) fn tidy(&mut self, now: Timestamp) {
         let now = now.as_millisecond();
         self.kept_at = now;
-        if self.closed.values().any(|seen| now.saturating_sub(*seen) > CLOSED_KEPT) || self.closed.len() > CLOSED_MAX {
-            self.closed.retain(|_, seen| now.saturating_sub(*seen) <= CLOSED_KEPT);
-            bound::newest(&mut self.closed, CLOSED_MAX);
+        if now.abs_diff(self.tidied_at) < TIDY_EVERY {
+            return;
         }
+        self.tidied_at = now;
+        self.closed.retain(|_, seen| now.saturating_sub(*seen) <= CLOSED_KEPT);
+        bound::newest(&mut self.closed, CLOSED_MAX);
         let open = self.meters.values().map(Meter::booked_until).min().unwrap_or(now).min(now);
         let month = Month::of(open).before();
         self.months.retain(|kept, _| *kept >= month);

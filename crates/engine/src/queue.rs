@@ -94,6 +94,12 @@ impl Queue {
         (self.departed, self.is_untimed) = (Departed::default(), true);
     }
 
+    /// A job of the last good poll, which is in order of ids.
+    pub(crate) fn job(&self, id: JobId) -> Option<&PendingJob> {
+        let jobs = &self.snapshot.as_ref()?.jobs;
+        jobs.binary_search_by_key(&id, |job| job.id).ok().and_then(|at| jobs.get(at))
+    }
+
     /// Projects whose jobs nobody here sees.
     pub(crate) fn blind(&self) -> u32 {
         self.snapshot.as_ref().map_or(0, |snapshot| snapshot.blind)

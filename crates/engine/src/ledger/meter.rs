@@ -95,6 +95,8 @@ pub(super) struct Meter {
     booked_ms: i64,
     /// When the newest listing that shows it was asked for.
     seen: i64,
+    /// What was booked last.
+    last: Option<(Use, Rates)>,
     /// Never empty; the first one contains `booked_until`.
     spans: VecDeque<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,6 +125,7 @@ impl Meter {
             booked_until: from,
             booked_ms: 0,
             seen: from,
+            last: None,
             spans,
             cause,
             disks: extras.disks,
@@ -220,6 +223,9 @@ impl Meter {
             if let Some(first) = self.spans.front_mut() {
                 first.from = first.from.max(end.min(next));
             }
+            if let Some(first) = self.spans.front() {
+                self.last = Some((first.does.clone(), first.rates));
+            }
             booked.extend(self.entries(at, ms));
         }
         booked
@@ -237,17 +243,19 @@ impl Meter {
         booked
     }
 
-    /// So much time of the first span, on the lines that it belongs to.
+    /// So much time as what was booked last, on the lines that it belongs to.
     fn entries(&mut self, at: i64, ms: i64) -> Vec<Booking> {
         self.booked_ms += ms;
-        let Some(span) = self.spans.front() else { return Vec::new() };
-        let payers = match &span.does {
-            Use::Jobs(jobs) => jobs.clone(),
+        let first = || self.spans.front().map(|span| (span.does.clone(), span.rates));
+        let Some((does, rates)) = self.last.clone().or_else(first) else { return Vec::new() };
+        let account = does.account();
+        let payers = match does {
+            Use::Jobs(jobs) => jobs,
             Use::Boot => self.cause.iter().cloned().collect(),
             Use::Idle | Use::Drain | Use::Unknown | Use::Before => Vec::new(),
         };
         let parts = [
-            (span.does.account(), span.rates, payers),
+            (account, rates, payers),
             (Account::Disks, self.disks, Vec::new()),
             (Account::Addresses, self.address, Vec::new()),
         ];

@@ -201,7 +201,8 @@ fn doubts(report: &CostReport) -> Vec<String> {
     match report.since {
         None => doubts.push("Nothing has been booked yet.".to_owned()),
         Some(since) if since > report.query.from.begins() => {
-            doubts.push(format!("The ledger begins at {since:.0}: what workers cost before is told only as far as EC2 still showed them then."));
+            let known = "what workers cost before is told only as far as EC2 still showed them then";
+            doubts.push(format!("The ledger begins at {since:.0}: {known}."));
         }
         Some(_) => {}
     }

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -16,13 +15,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use serde::Deserialize;
 use tokio::sync::watch;
+use url::form_urlencoded;
 
 use runner_fleet_engine::ledger::{By, CostCounter, CostQuery, CostReport, Day, Label};
 use runner_fleet_engine::{FleetSnapshot, RunnerName};
 
-use super::site::Site;
 use crate::metrics::{Described, catalogue};
 
 type Answering = Pin<Box<dyn Future<Output = Result<CostReport, String>> + Send>>;
@@ -37,35 +35,34 @@ where
     Arc::new(move |query| Box::pin(answer(query)))
 }
 
-/// What may stand behind the `?`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Asked {
-    from: Option<Date>,
-    to: Option<Date>,
-    #[serde(default)]
-    by: By,
-    runner: Option<RunnerName>,
-}
-
-impl Asked {
-    /// Without days it is about this month so far.
-    fn query(self, now: Timestamp) -> CostQuery {
-        let to = self.to.map_or(Day::at(now), Day::on);
-        let from = self.from.map_or_else(|| Day::on(to.date().first_of_month()), Day::on);
-        CostQuery { from, to, by: self.by, runner: self.runner }
-    }
-}
-
-pub(super) async fn costs(State(site): State<Site>, asked: Result<Query<Asked>, impl fmt::Display>) -> Response {
-    let asked = match asked {
-        Ok(Query(asked)) => asked,
-        Err(error) => return refused(&error.to_string()),
+/// The answer to what stands behind the `?`.
+pub(super) async fn answer(costs: Costs, asked: Option<String>, now: Timestamp) -> Response {
+    let query = match query(asked.as_deref().unwrap_or_default(), now) {
+        Ok(query) => query,
+        Err(why) => return refused(&why),
     };
-    match (site.costs)(asked.query((site.now)())).await {
+    match costs(query).await {
         Ok(report) => Json(report).into_response(),
         Err(why) => refused(&why),
     }
+}
+
+/// What stands behind the `?`. Without days it is about this month so far.
+fn query(asked: &str, now: Timestamp) -> Result<CostQuery, String> {
+    let (mut from, mut to, mut by, mut runner) = (None, Day::at(now), By::default(), None);
+    for (key, value) in form_urlencoded::parse(asked.as_bytes()) {
+        let wrong = |what: &str| format!("{key} is no {what}");
+        let day = || value.parse::<Date>().map(Day::on).map_err(|_| wrong("date like 2026-12-01"));
+        match &*key {
+            "from" => from = Some(day()?),
+            "to" => to = day()?,
+            "by" => by = value.parse().map_err(|_| wrong("project, runner, job, account, day or line"))?,
+            "runner" => runner = Some(RunnerName::new(value)),
+            _ => return Err("there is from, to, by and runner to ask with".to_owned()),
+        }
+    }
+    let from = from.unwrap_or_else(|| Day::on(to.date().first_of_month()));
+    Ok(CostQuery { from, to, by, runner })
 }
 
 fn refused(why: &str) -> Response {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -26,7 +26,7 @@ pub fn router(site: Site) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/api/v1/state", get(state))
-        .route("/api/v1/costs", get(super::costs::costs))
+        .route("/api/v1/costs", get(costs))
         .route("/api/v1/history", get(past::history))
         .route("/api/v1/events", get(past::events))
         .fallback(|| async {
@@ -123,6 +123,10 @@ fn unready(snapshot: &FleetSnapshot, now: Timestamp) -> Vec<String> {
         }
     }
     lines
+}
+
+async fn costs(State(site): State<Site>, RawQuery(asked): RawQuery) -> Response {
+    super::costs::answer(site.costs, asked, (site.now)()).await
 }
 
 async fn state(State(site): State<Site>) -> Response {

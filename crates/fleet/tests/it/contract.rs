@@ -279,6 +279,6 @@ fn the_page_has_every_event_of_the_log() {
     let promised: BTreeSet<String> = rows.iter().flat_map(|row| names(&row[0])).collect();
     let mut exported: BTreeSet<String> = NoteKind::VARIANTS.iter().map(|kind| kind.as_str().to_owned()).collect();
     // Told by the service itself.
-    exported.extend(set(&["started", "reloaded"]));
+    exported.extend(set(&["started", "reloaded", "ledger_lost"]));
     assert_eq!(exported, promised);
 }
