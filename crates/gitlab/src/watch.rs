@@ -57,7 +57,7 @@ impl fmt::Debug for Watch {
 /// The operation without the names in it: `GET /projects/:id/jobs`. As many as there are in this crate, whatever a server says
 /// of the next page.
 fn operation(method: &Method, url: &Url) -> String {
-    let segments: Vec<&str> = url.path_segments().into_iter().flatten().collect();
+    let segments: Vec<&str> = url.path_segments().into_iter().flatten().filter(|segment| !segment.is_empty()).collect();
     let below = segments.iter().rposition(|segment| *segment == "api").map_or(0, |at| at + 2);
     let below = segments.get(below..).unwrap_or_default();
     if segments.ends_with(&["api", "graphql"]) {

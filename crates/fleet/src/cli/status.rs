@@ -32,7 +32,7 @@ pub(super) use show::show;
 #[command(after_help = "Examples:\n  runner-fleet status\n  runner-fleet status --watch\n  \
                         runner-fleet status --runner spot --all\n  \
                         runner-fleet status --job 7231\n  \
-                        runner-fleet status --check          # for Nagios and others: 0, 1, 2, or 3 for unknown\n  \
+                        runner-fleet status --check    # for monitoring: 0, 1, 2, or 3\n  \
                         runner-fleet status --history --from 7d\n  \
                         runner-fleet status --json | jq '.workers[] | select(.state == \"busy\") | .id'")]
 pub(super) struct StatusArgs {

@@ -3,7 +3,8 @@
 import { byId, make, rows, say } from "./dom.js";
 import { when } from "./words.js";
 
-const KINDS = ["launching", "launched", "launch_short", "launch_full", "adopted", "ready", "boot_failed", "breaker_open", "breaker_closed", "job_started", "job_found", "job_ended", "fenced", "serving", "hard_stop", "terminating", "terminate_failed", "ended", "interrupted", "rebalance", "unfit", "job_quarantined", "job_retry", "operator", "another_manager", "law_broken"];
+const KINDS = ["launching", "launched", "launch_short", "launch_full", "adopted", "ready", "boot_failed", "breaker_open", "breaker_closed", "job_started", "job_found", "job_ended", "fenced", "serving", "hard_stop", "terminating", "terminate_failed", "ended", "interrupted", "rebalance", "unfit", "job_quarantined", "job_retry", "operator", "another_manager", "law_broken",
+  "trouble_began", "trouble_worse", "trouble_over"];
 const LIMIT = 50;
 const FIELDS = { runner: "event-runner", worker: "event-worker", job: "event-job", kind: "event-kind" };
 

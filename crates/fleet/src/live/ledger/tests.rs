@@ -82,7 +82,7 @@ async fn a_worker_that_outlives_services_and_days_is_booked_once() {
 }
 
 #[tokio::test]
-async fn a_lost_or_foreign_file_is_told_and_put_aside_and_stops_nothing() {
+async fn a_lost_or_foreign_file_is_put_aside_and_stops_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let kept = after(30, engine(), 0);
