@@ -21,7 +21,7 @@ use crate::http::{self, About, DoorLimits, Site};
 use crate::otlp::{Collector, Source};
 use crate::ssh::ManagerKey;
 use runner_fleet_config::Config;
-use runner_fleet_engine::{Engine, Ledger};
+use runner_fleet_engine::{Engine, Event, FleetSnapshot, Ledger, Orders};
 
 use super::clock::Clock;
 use super::connection::{Dial, Tcp};
@@ -135,32 +135,10 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     let history = History::new(move || clock.now());
     let operators = tokio::spawn(socket.serve(requests, history.clone(), stop.clone()));
     if let Some(listener) = listener {
-        let hosts = config.fleet.page_hosts.clone().into();
-        let about = Arc::new(About::this(&config.fleet.manager, clock.now(), false));
-        let site = Site {
-            snapshot,
-            history: history.clone(),
-            about,
-            registry,
-            hosts,
-            costs: http::costs_from({
-                let costs = costs.clone();
-                move |query| costs.clone().answer(query)
-            }),
-            now: Arc::new(move || clock.now()),
-        };
+        let site = site(&config, snapshot, history.clone(), registry, costs.clone(), clock);
         tokio::spawn(http::serve(listener, http::router(site), DoorLimits::default(), stop.clone()));
     }
-    let (wish, wished) = watch::channel(Wish::of(&config));
-    let teller = Teller {
-        manager: config.fleet.manager.clone(),
-        state_dir: config.fleet.state_dir.clone(),
-        wish: wished,
-        snapshot: publish.subscribe(),
-        regions: regions.clone(),
-        clock,
-    };
-    let telling = tokio::spawn(on_trouble::run(teller, stop.clone()));
+    let (wish, telling) = tell_of_troubles(&config, publish.subscribe(), &regions, clock, &stop);
     let mut systemd = SystemdNotifier::to_systemd(clock.now());
     let starting = Starting {
         clock,
@@ -181,15 +159,9 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     let mut engine = Engine::new(setup.manager(), seed, clock.now());
     engine.resume_ledger(Ledger::clone(&ledger.borrow()));
     tell_start(&path, &setup);
-    let standing = orders::load(&state_dir);
-    for order in standing.events() {
-        // Before anything else that the engine hears; the channel is empty, so that there is room.
-        let _ = events.try_send(order);
-    }
-    let (order, ordered) = watch::channel(standing);
+    let (order, keeping) = keep_orders(&state_dir, &events);
     let (recorder, heard) = recording::recorder();
     let remembering = tokio::spawn(recording::remember(history, heard, Some(state_dir.clone()), clock));
-    let keeping = tokio::spawn(orders::keep(state_dir.clone(), ordered));
     let booking = tokio::spawn(ledger::keep(state_dir, ledger));
     let (replace_setup, setup) = watch::channel(Arc::new(setup));
     tokio::spawn(hand_on(setup.clone(), wish));
@@ -210,19 +182,68 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
         costs,
     };
     drive(engine, world, clock, channels).await;
-    if timeout(GOODBYE_MAX, keeping).await.is_err() {
-        warn!("the last pauses and drains may not be kept for the next start");
-    }
-    if timeout(GOODBYE_MAX, telling).await.is_err() {
-        warn!("a message of a trouble was on its way; the next start sends it again");
-    }
-    if timeout(GOODBYE_MAX, booking).await.is_err() {
-        warn!("the last minute of the ledger may not be kept for the next start");
-    }
-    if timeout(GOODBYE_MAX, remembering).await.is_err() {
-        warn!("the last minute of the history may not be kept for the next start");
-    }
+    goodbye([
+        (keeping, "the last pauses and drains may not be kept for the next start"),
+        (telling, "a message of a trouble was on its way; the next start sends it again"),
+        (booking, "the last minute of the ledger may not be kept for the next start"),
+        (remembering, "the last minute of the history may not be kept for the next start"),
+    ])
+    .await;
     leave(operators).await
+}
+
+/// What the pages are made from.
+fn site(
+    config: &Config,
+    snapshot: watch::Receiver<Arc<FleetSnapshot>>,
+    history: History,
+    registry: Arc<Registry>,
+    costs: CostsReader,
+    clock: Clock,
+) -> Site {
+    Site {
+        snapshot,
+        history,
+        about: Arc::new(About::this(&config.fleet.manager, clock.now(), false)),
+        registry,
+        hosts: config.fleet.page_hosts.clone().into(),
+        costs: http::costs_from(move |query| costs.clone().answer(query)),
+        now: Arc::new(move || clock.now()),
+    }
+}
+
+/// The operators' orders of before are told to the engine before anything else, and kept as they change from now on.
+fn keep_orders(state_dir: &Path, events: &mpsc::Sender<Event>) -> (watch::Sender<Orders>, JoinHandle<()>) {
+    let standing = orders::load(state_dir);
+    for order in standing.events() {
+        // The channel is empty, so that there is room.
+        let _ = events.try_send(order);
+    }
+    let (order, ordered) = watch::channel(standing);
+    (order, tokio::spawn(orders::keep(state_dir.to_owned(), ordered)))
+}
+
+/// Gives each a moment for the last that it has to write; else says what may be lost.
+async fn goodbye(tasks: [(JoinHandle<()>, &str); 4]) {
+    for (task, lost) in tasks {
+        if timeout(GOODBYE_MAX, task).await.is_err() {
+            warn!("{lost}");
+        }
+    }
+}
+
+/// Tells whom the configuration names, and after it the wishes that are sent here, of all troubles.
+fn tell_of_troubles(
+    config: &Config,
+    snapshot: watch::Receiver<Arc<FleetSnapshot>>,
+    regions: &Regions,
+    clock: Clock,
+    stop: &CancellationToken,
+) -> (watch::Sender<Wish>, JoinHandle<()>) {
+    let (change, wish) = watch::channel(Wish::of(config));
+    let (manager, state_dir) = (config.fleet.manager.clone(), config.fleet.state_dir.clone());
+    let teller = Teller { manager, state_dir, wish, snapshot, regions: regions.clone(), clock };
+    (change, tokio::spawn(on_trouble::run(teller, stop.clone())))
 }
 
 /// Who is to be told of troubles is another one with each setup.

@@ -92,6 +92,8 @@ pub(crate) fn catalogued() -> Families {
 pub(crate) fn registry(runner: &RunnerName) -> Registry {
     let mut snapshot = contract::full();
     snapshot.runners[0].name = runner.clone();
+    snapshot.ledger.totals.iter_mut().for_each(|counter| counter.line.runner = runner.clone());
+    snapshot.verdict.troubles.iter_mut().for_each(|trouble| trouble.runner = Some(runner.clone()));
     let (_, receiver) = watch::channel(Arc::new(snapshot));
     let calls = Calls::default();
     calls.begin("ec2", "DescribeInstances").ended(Ok(()));

@@ -142,9 +142,9 @@ async fn a_test_says_who_has_heard_it() {
     let (hook, folder) = (MockServer::start().await, tempfile::tempdir().unwrap());
     let (program, at) = listener(folder.path());
     let address = format!("{}/{SECRET}", hook.uri());
-    let on_trouble = toml::toml! { url = "env:HOOK" command = [] };
-    let mut on_trouble = on_trouble;
-    on_trouble.insert("command".into(), vec![program.to_str().unwrap().to_owned()].into());
+    let mut on_trouble = toml::Table::new();
+    on_trouble.insert("url".to_owned(), "env:HOOK".into());
+    on_trouble.insert("command".to_owned(), vec![program.to_str().unwrap().to_owned()].into());
     let config =
         crate::config_file::ConfigFile::new(folder.path()).fleet("on_trouble", on_trouble).write(folder.path());
     let call = async || {
