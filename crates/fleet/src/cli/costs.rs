@@ -32,7 +32,7 @@ const DAYS_AT_ONCE: i64 = 30;
 #[command(after_help = "Examples:\n  \
     runner-fleet costs                                  # this month, by project\n  \
     runner-fleet costs --by day --from 7d --runner spot\n  \
-    runner-fleet costs --csv --from 2026-11-01 --to 2026-11-30 > november.csv   # in FOCUS columns")]
+    runner-fleet costs --csv --from 2026-11-01 --to 2026-11-30 > november.csv")]
 pub(super) struct CostsArgs {
     /// What the rows are told apart by.
     #[arg(long, value_enum, default_value = "project", conflicts_with = "csv")]

