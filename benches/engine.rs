@@ -76,6 +76,7 @@ fn instance(number: u32, now: Timestamp) -> Instance {
         address: Some(std::net::Ipv4Addr::from(0x0a00_0000 + number).into()),
         hold: false,
         health: Health::Ok,
+        ended_at: None,
     }
 }
 

@@ -47,9 +47,10 @@ fn told(change: Change) -> Note {
     };
     let Trouble { severity, runner, reason, advice, .. } = trouble;
     let of = runner.as_ref().map(|runner| format!("{runner}: ")).unwrap_or_default();
-    let text = match kind {
-        NoteKind::TroubleOver => format!("no trouble any more: {of}{reason}"),
-        _ => format!("{}: {of}{reason}; {advice}", severity.as_str()),
+    let text = if kind == NoteKind::TroubleOver {
+        format!("no trouble any more: {of}{reason}")
+    } else {
+        format!("{}: {of}{reason}; {advice}", severity.as_str())
     };
     Note { runner, trouble: Some((severity, reason.reason.kind())), ..Note::new(kind, text) }
 }

@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::{CeilingKey, TroubleReason};
+use super::TroubleReason;
 use crate::explained::Sentence;
 use crate::failure::{Failure, FailureClass};
 use crate::ids::RunnerName;
 use crate::job::{Knowledge, TokenEnd};
 use crate::reason::Brief;
 use crate::time::since;
+use crate::waits::Mismatch;
 
 impl Sentence for TroubleReason {
     fn sentence(&self, now: Timestamp) -> String {
@@ -36,13 +37,7 @@ impl Sentence for TroubleReason {
             Self::Throttled { until } => format!("EC2 keeps asking for patience with launches{}", next_try(until)),
             Self::QueueUnreadable { server, queue } => format!("the queue of {server} cannot be read{}", why(queue)),
             Self::TokenRefused { failure } => format!("its workers cannot ask for jobs: {failure}"),
-            Self::TokenEnds { until, token } => {
-                let end = TokenEnd { at: *until, token: *token };
-                match since(*until, now) {
-                    left if left.is_zero() => format!("its {} has ended", end.key()),
-                    left => format!("its {} ends in {}", end.key(), Brief(left)),
-                }
-            }
+            Self::TokenEnds { until, token } => token_ends(TokenEnd { at: *until, token: *token }, now),
             Self::FactsUnknown { facts } => format!("what GitLab knows of it cannot be read{}", why(facts)),
             Self::LaunchPlanUnknown { launch_plan } => {
                 format!("image, subnets and launch template cannot be prepared{}", why(launch_plan))
@@ -56,9 +51,7 @@ impl Sentence for TroubleReason {
             }
             Self::JobsUnmatched { jobs, oldest, longest, mismatches } => {
                 let which = if *jobs == 1 { format!("job {oldest}") } else { format!("{jobs} jobs, first {oldest},") };
-                let no_runner = "no runner here is configured for their server".to_owned();
-                let why: Vec<String> = mismatches.iter().map(|mismatch| mismatch.sentence(now)).collect();
-                let why = if why.is_empty() { no_runner } else { why.join("; ") };
+                let why = why_unmatched(mismatches, now);
                 format!("no runner here may take {which} waiting for {}: {why}", Brief(*longest))
             }
             Self::JobsWait { jobs, oldest, longest, limit, mostly, of_those } => {
@@ -88,6 +81,20 @@ impl Sentence for TroubleReason {
             }
         }
     }
+}
+
+fn token_ends(end: TokenEnd, now: Timestamp) -> String {
+    match since(end.at, now) {
+        left if left.is_zero() => format!("its {} has ended", end.key()),
+        left => format!("its {} ends in {}", end.key(), Brief(left)),
+    }
+}
+
+fn why_unmatched(mismatches: &[Mismatch], now: Timestamp) -> String {
+    if mismatches.is_empty() {
+        return "no runner here is configured for their server".to_owned();
+    }
+    mismatches.iter().map(|mismatch| mismatch.sentence(now)).collect::<Vec<_>>().join("; ")
 }
 
 /// Why something is not known, and since when.
@@ -127,10 +134,8 @@ pub(super) fn advice(reason: &TroubleReason, runner: Option<&RunnerName>) -> Str
             format!("{doctor} finds the right, quota or parameter{}", at_once("when it is mended", "retry"))
         }
         TroubleReason::BudgetSpent { per, .. } => {
-            format!(
-                "raise budget, or let the jobs wait for the next {}; runner-fleet costs shows what it went to",
-                per.as_str()
-            )
+            let per = per.as_str();
+            format!("raise budget, or let the jobs wait for the next {per}; `runner-fleet costs` shows what it went to")
         }
         TroubleReason::Throttled { .. } => format!(
             "find what else calls EC2 in this account and region, or have its API limits raised; {status} shows how it goes"
@@ -168,11 +173,7 @@ pub(super) fn advice(reason: &TroubleReason, runner: Option<&RunnerName>) -> Str
             None => "`runner-fleet resume RUNNER` lets it launch again".into(),
         },
         TroubleReason::Ceiling { key, .. } => {
-            let key = match key {
-                CeilingKey::MaxWorkers => "max_workers",
-                CeilingKey::Limit => "limit",
-                CeilingKey::Concurrent => "concurrent",
-            };
+            let key: &str = key.into();
             format!("raise {key} if that may cost what it does, then `runner-fleet reload`; else let them wait")
         }
     }

@@ -122,8 +122,7 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     let seed = rand::random();
     let socket = control::bind(&config.fleet.control_socket).await?;
     let listener = listen(config.listen_address).await?;
-    let unborn = Engine::new(&config.fleet.manager, seed, clock.now());
-    let (publish, snapshot) = watch::channel(Arc::new(unborn.snapshot()));
+    let (publish, snapshot) = watch::channel(Arc::new(unborn(&config, clock)));
     let (events, from_world) = mpsc::channel(EVENTS_MAX);
     let (give_ledger, ledger) = watch::channel(Arc::new(ledger::load(&config.fleet.state_dir)));
     let costs = CostsReader::new(config.fleet.state_dir.clone(), ledger.clone());
@@ -151,10 +150,9 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     };
     let state_dir = config.fleet.state_dir.clone();
     let attempt = |config| Prepared::attempt(config, regions.clone(), seed);
-    let Some(prepared) = starting.until_it_works(config, &path, &mut reload, attempt).await else {
+    let Some(Prepared { key, setup }) = starting.until_it_works(config, &path, &mut reload, attempt).await else {
         return leave(operators).await;
     };
-    let Prepared { key, setup } = prepared;
 
     let mut engine = Engine::new(setup.manager(), seed, clock.now());
     engine.resume_ledger(Ledger::clone(&ledger.borrow()));
@@ -190,6 +188,11 @@ pub async fn serve_until_stopped(path: PathBuf, config: Config, outside: Outside
     ])
     .await;
     leave(operators).await
+}
+
+/// What is seen before the first step.
+fn unborn(config: &Config, clock: Clock) -> FleetSnapshot {
+    Engine::new(&config.fleet.manager, 0, clock.now()).snapshot()
 }
 
 /// What the pages are made from.
