@@ -10,6 +10,7 @@ use runner_fleet_engine::ledger::{Account, Amount, Day, Sums, usd};
 
 use super::check::Violation;
 use super::event_log::Ending;
+use super::faults::CLOCK_OFF_MS;
 use super::figures::between;
 use super::world::{Machine, World, later};
 
@@ -130,7 +131,10 @@ impl Bill {
         let (usd, _) = machine.cost(world.now(), world.scenario().price_seed);
         self.ms += i64::try_from(lived.as_millis()).unwrap_or(i64::MAX);
         self.usd += usd;
-        let unsure = if machine.ending == Some(Ending::Interrupted) { UNTOLD_MS } else { ROUNDING_MS };
+        let ending = if machine.ending == Some(Ending::Interrupted) { UNTOLD_MS } else { ROUNDING_MS };
+        // Nobody can know how long it was between two looks at a clock that was set between them.
+        let clock_is_set = world.scenario().faults.clock_set_per_hour > 0.0;
+        let unsure = ending + if clock_is_set { CLOCK_OFF_MS as i64 } else { 0 };
         self.unsure_ms += unsure;
         // A price that changes is heard of at the next look.
         self.unsure_usd += usd * unsure as f64 / lived.as_millis() as f64 + usd * 0.01;

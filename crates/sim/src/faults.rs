@@ -6,6 +6,10 @@
 
 use std::time::Duration;
 
+/// How far apart two readings of the manager's clock may be: four minutes, so that it is at most two off. EC2 refuses
+/// requests that were signed by a clock five minutes off.
+pub(crate) const CLOCK_OFF_MS: u64 = 240_000;
+
 /// The switches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {

@@ -12,6 +12,7 @@ use super::books::Books;
 use super::check::{Check, Violation};
 use super::clock::HostClock;
 use super::event_log::Fact;
+use super::faults::CLOCK_OFF_MS;
 use super::rng::{Rng, Stream};
 use super::scenario::Scenario;
 use super::summary::{Summary, transcript};
@@ -19,9 +20,6 @@ use super::world::{World, later};
 
 /// How long everything must stay at rest: a fleet that comes back after a minute had found no rest.
 const REST: Duration = Duration::from_secs(90);
-/// How far apart two readings of the manager's clock may be: four minutes, so that it is at most two off. EC2 refuses
-/// requests that were signed by a clock five minutes off.
-const CLOCK_OFF_MS: u64 = 240_000;
 /// Lines of the transcript that a failure shows: the last minutes of a small world.
 const TRANSCRIPT_LINES: usize = 250;
 

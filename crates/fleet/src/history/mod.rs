@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`number`] (what a row says), [`row`], [`sample`] and [`tally`] (how a row comes to be), [`ring`] and
 //! [`track`] (how many there are), [`event`], [`past`] (all of it), [`question`] and [`answer`] (how it is asked),
-//! [`file`] (its copy on disk).
+//! [`mod@file`] (its copy on disk).
 
 mod answer;
 mod event;

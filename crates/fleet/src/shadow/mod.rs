@@ -2,8 +2,8 @@
 //! jobs waited, which machines nothing explains, and what the same jobs would have met here. It launches nothing, ends
 //! nothing, and sends GitLab nothing but GET.
 //!
-//! Reading order: what was [`seen`], the [`watch`] that sees it, machines that no job explains ([`orphans`]), and the
-//! [`report`].
+//! Reading order: what was [`seen`], the [`mod@watch`] that sees it, machines that no job explains ([`orphans`]), and the
+//! [`mod@report`].
 
 pub mod orphans;
 pub mod report;
