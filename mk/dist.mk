@@ -5,10 +5,11 @@
 GLIBC_FLOOR := 2.28
 DIST := target/dist
 DIST_PYTHON := $(DIST)/tools/bin/python
-SHIPPED = $(IDENTITY) GLIBC_FLOOR=$(GLIBC_FLOOR) PROFILE=$(PROFILE)
+SHIPPED = $(IDENTITY) GLIBC_FLOOR=$(GLIBC_FLOOR)
 HOLD_FLOOR := $(DIST_PYTHON) packaging/dist/floor.py $(GLIBC_FLOOR)
-# How it is optimised: release, or trial, which takes a third of the time, for machines that only prove that it can be made.
-PROFILE ?= release
+# What the arm64 binary depends on (config: its examples are part of it), and the commit to compare that with.
+DIST_SOURCES := crates config Cargo.toml Cargo.lock rust-toolchain.toml packaging mk
+BASE ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 
 .PHONY: release
 release: dist ## the same as dist
@@ -38,6 +39,15 @@ amd64-test: amd64 ## --version, check and a demo with the x86-64 binary
 .PHONY: arm64-test
 arm64-test: arm64 ## the same with the arm64 binary, under qemu
 	@$(SHIPPED) packaging/dist/try arm64
+
+.PHONY: arm64-if-changed
+arm64-if-changed: ## arm64-test, unless all that it depends on is as in BASE (a commit; default: the last tag)
+	@if git diff --quiet "$(BASE)" -- $(DIST_SOURCES) 2>/dev/null; then \
+		echo "arm64: not built, because $(DIST_SOURCES) are as in $(BASE)"; \
+	else \
+		echo "arm64: built, because $(if $(BASE),something it depends on is not as in $(BASE),there is no BASE to compare with)"; \
+		$(MAKE) --no-print-directory arm64-test; \
+	fi
 
 .PHONY: floor
 floor: dist-tools ## whether the binaries that are there start on the oldest glibc that is promised
