@@ -115,7 +115,7 @@ locals {
 
   fleet_tables = {
     for name, runner in var.runners : name => merge(
-      { for key, value in runner.fleet : key => jsonencode(value) if !contains(["idle_count", "schedule", "root_volume", "proxy", "ecr", "setup_script", "docker_daemon"], key) },
+      { for key, value in runner.fleet : key => jsonencode(value) if !contains(["idle_count", "schedule", "root_volume", "budget", "proxy", "ecr", "setup_script", "docker_daemon"], key) },
       {
         api_token        = local.gitlab[name].api_token == null ? "null" : jsonencode("ssm:${local.gitlab[name].api_token}")
         region           = jsonencode(coalesce(runner.fleet.region, local.region))
@@ -128,7 +128,7 @@ locals {
         idle_count       = local.idle_counts[coalesce(runner.fleet.idle_count, "-")]
         tags             = length(local.worker_tags[name]) == 0 ? "null" : jsonencode(local.worker_tags[name])
       },
-      { for key in ["root_volume", "proxy", "ecr"] : key => runner.fleet[key] == null ? "null" : jsonencode({ for inner, value in runner.fleet[key] : inner => value if value != null }) },
+      { for key in ["root_volume", "budget", "proxy", "ecr"] : key => runner.fleet[key] == null ? "null" : jsonencode({ for inner, value in runner.fleet[key] : inner => value if value != null }) },
       {
         schedule = runner.fleet.schedule == null ? "null" : "[${join(",", [
           for entry in runner.fleet.schedule : "{${join(",", [

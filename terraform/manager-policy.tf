@@ -22,8 +22,10 @@ locals {
   is_image_free = anytrue([for name in local.image_parameters : !anytrue([for path in keys(local.publishers) : startswith(name, path)])])
   image_ids     = local.is_image_free ? ["*"] : distinct([for name, fleet in local.fleet_tables : jsondecode(fleet.ami) if !startswith(jsondecode(fleet.ami), "ssm:")])
 
+  trouble_url = try(local.manager_extra.fleet.on_trouble.url, "")
   token_parameters = distinct(flatten([
-    for gitlab in values(local.gitlab) : [for name in [gitlab.token, gitlab.api_token] : name if name != null]
+    [for gitlab in values(local.gitlab) : [for name in [gitlab.token, gitlab.api_token] : name if name != null]],
+    [for url in [local.trouble_url] : trimprefix(url, "ssm:") if startswith(url, "ssm:")],
   ]))
   image_parameters = distinct([
     for name, fleet in local.fleet_tables : trimprefix(jsondecode(fleet.ami), "ssm:") if startswith(jsondecode(fleet.ami), "ssm:")

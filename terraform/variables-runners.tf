@@ -156,6 +156,10 @@ variable "runners" {
         kms_key_id = optional(string)
         device     = optional(string)
       }))
+      budget = optional(object({
+        usd = number
+        per = optional(string)
+      }))
       proxy = optional(object({
         http     = optional(string)
         https    = optional(string)
