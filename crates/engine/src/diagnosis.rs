@@ -45,13 +45,12 @@ fn told(change: Change) -> Note {
         Change::Worse(trouble) => (NoteKind::TroubleWorse, trouble),
         Change::Over(trouble) => (NoteKind::TroubleOver, trouble),
     };
-    let Trouble { severity, runner, reason, advice, .. } = trouble;
-    let of = runner.as_ref().map(|runner| format!("{runner}: ")).unwrap_or_default();
     let text = if kind == NoteKind::TroubleOver {
-        format!("no trouble any more: {of}{reason}")
+        format!("no trouble any more: {trouble}")
     } else {
-        format!("{}: {of}{reason}; {advice}", severity.as_str())
+        format!("{}: {trouble}; {}", trouble.severity.as_str(), trouble.advice)
     };
+    let Trouble { severity, runner, reason, .. } = trouble;
     Note { runner, trouble: Some((severity, reason.reason.kind())), ..Note::new(kind, text) }
 }
 

@@ -6,6 +6,7 @@
 mod patience;
 mod words;
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -306,6 +307,16 @@ impl Verdict {
         });
         let severity = troubles.first().map_or(Severity::Ok, |worst| worst.severity);
         Self { severity, troubles }
+    }
+}
+
+impl fmt::Display for Trouble {
+    /// Whose it is, and what is wrong.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(runner) = &self.runner {
+            write!(f, "{runner}: ")?;
+        }
+        write!(f, "{}", self.reason)
     }
 }
 

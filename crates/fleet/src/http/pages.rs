@@ -88,10 +88,7 @@ async fn readyz(State(site): State<Site>) -> Response {
 
 /// A line for each trouble. A service that is ready may have some: that boots fail is no reason to restart it.
 fn troubles(snapshot: &FleetSnapshot) -> String {
-    let line = |trouble: &Trouble| {
-        let of = trouble.runner.as_ref().map(|runner| format!("{runner}: ")).unwrap_or_default();
-        format!("{}: {of}{} (since {:.0})\n", trouble.severity.as_str(), trouble.reason, trouble.since)
-    };
+    let line = |trouble: &Trouble| format!("{}: {trouble} (since {:.0})\n", trouble.severity.as_str(), trouble.since);
     snapshot.verdict.troubles.iter().map(line).collect()
 }
 

@@ -34,15 +34,14 @@ pub(super) fn verdict(snapshot: &FleetSnapshot, style: OutputStyle, out: &mut dy
 
 /// What is wrong, for how long, and how many jobs wait.
 pub(super) fn sentence(trouble: &Trouble, now: Timestamp) -> String {
-    let whose = trouble.runner.as_ref().map(|runner| format!("{runner}: ")).unwrap_or_default();
     let lasted = Brief(now.duration_since(trouble.since).try_into().unwrap_or_default());
     let waiting = match trouble.jobs_waiting {
         None => "how many jobs wait is not known".to_owned(),
-        Some(0) => return format!("{whose}{}, for {lasted}", trouble.reason),
+        Some(0) => return format!("{trouble}, for {lasted}"),
         Some(1) => "1 job waits".to_owned(),
         Some(jobs) => format!("{jobs} jobs wait"),
     };
-    format!("{whose}{}, for {lasted}; {waiting}", trouble.reason)
+    format!("{trouble}, for {lasted}; {waiting}")
 }
 
 fn color_of(severity: Severity) -> Color {

@@ -47,13 +47,11 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     pub(super) fn of(manager: &'a str, at: Timestamp, news: &'a News) -> Self {
         let News { event, trouble } = news;
-        let Trouble { severity, runner, since, reason, advice, .. } = trouble;
-        let whose = runner.as_ref().map(|runner| format!("{runner}: ")).unwrap_or_default();
-        let lasted = || Brief(at.duration_since(*since).try_into().unwrap_or_default()).to_string();
+        let lasted = || Brief(at.duration_since(trouble.since).try_into().unwrap_or_default()).to_string();
         let text = match event {
-            Occasion::Over => format!("[over] {manager}: {whose}{reason} (it lasted {})", lasted()),
+            Occasion::Over => format!("[over] {manager}: {trouble} (it lasted {})", lasted()),
             Occasion::Began | Occasion::Worse | Occasion::Test => {
-                format!("[{}] {manager}: {whose}{reason}. To do: {advice}", severity.as_str())
+                format!("[{}] {manager}: {trouble}. To do: {}", trouble.severity.as_str(), trouble.advice)
             }
         };
         Self { version: 1, manager, event: *event, at, trouble: Some(trouble), text: for_chat(&text) }
