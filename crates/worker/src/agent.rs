@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::helper_log;
+use runner_fleet_engine::text::one_line;
 use runner_fleet_engine::{JobId, Phase, ProjectId, Report, RunnerState, Unfit, WorkerId};
 
 /// Where user-data installs the agent on a worker.
@@ -161,7 +162,7 @@ fn malformed(error: serde_json::Error) -> AgentLineError {
 
 /// Cuts a text and blanks its control characters, so that a worker cannot forge log lines.
 fn clip(text: &str) -> String {
-    text.chars().take(TEXT_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    one_line(text, TEXT_MAX)
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use runner_fleet_engine::text::one_line;
 use runner_fleet_engine::{FleetSnapshot, Severity};
 
 use super::super::CliError;
@@ -51,8 +52,7 @@ fn judged(snapshot: &FleetSnapshot) -> (&'static str, u8, String, String) {
 
 /// One line, in which nothing is taken for the figures.
 fn line(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_MAX).collect();
-    text.replace('|', "/")
+    one_line(text, TEXT_MAX).replace('|', "/")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use strum::IntoStaticStr;
 
+use runner_fleet_engine::text::one_line;
 use runner_fleet_engine::{Brief, Trouble};
 
 /// Characters of `text` at most: chat programs cut what is longer, or refuse it.
@@ -71,8 +72,7 @@ impl<'a> Message<'a> {
 /// One line, in which nothing calls a person or a channel: job names and what EC2 says are anybody's words.
 /// Source: Slack, "Formatting text for app surfaces", "Escaping text".
 fn for_chat(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_MAX).collect();
-    line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    one_line(text, TEXT_MAX).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
