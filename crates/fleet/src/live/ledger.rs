@@ -44,12 +44,6 @@ struct Keeping<'a> {
     ledger: &'a Ledger,
 }
 
-/// The version of a file, whatever else it holds.
-#[derive(Deserialize)]
-struct Version {
-    version: u32,
-}
-
 /// The ledger as the service before has left it. One that cannot be read is put aside, and told.
 pub fn load(state_dir: &Path) -> Ledger {
     let path = state_dir.join(NAME);
@@ -58,13 +52,9 @@ pub fn load(state_dir: &Path) -> Ledger {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return begun_anew(state_dir, None),
         Err(error) => return begun_anew(state_dir, Some(&error.to_string())),
     };
-    let why = match serde_json::from_slice::<Version>(&bytes) {
-        Ok(Version { version: VERSION }) => match serde_json::from_slice::<Kept>(&bytes) {
-            Ok(Kept { ledger }) => return ledger,
-            Err(error) => error.to_string(),
-        },
-        Ok(Version { version }) => format!("it is of version {version}, and not {VERSION}"),
-        Err(error) => error.to_string(),
+    let why = match state_file::parse(&bytes, VERSION) {
+        Ok(Kept { ledger }) => return ledger,
+        Err(why) => why,
     };
     // What a newer release has written is of use to it when it comes back.
     let aside = state_dir.join(format!("{NAME}.unreadable"));

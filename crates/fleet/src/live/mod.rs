@@ -40,7 +40,7 @@ pub mod setup;
 mod signals;
 pub mod ssh_key;
 pub mod starting;
-mod state_file;
+pub(crate) mod state_file;
 pub mod systemd;
 pub mod telemetry;
 pub mod worker_spec;

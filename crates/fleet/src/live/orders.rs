@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::info;
 
 use runner_fleet_engine::{Failure, FailureClass, Orders};
 
@@ -26,29 +26,13 @@ struct Kept {
 
 /// What stood when the service ended; nothing where that is not known, which the log is told.
 pub fn load(state_dir: &Path) -> Orders {
-    let path = state_dir.join(NAME);
-    let read = match std::fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Orders::default(),
-        Err(error) => Err(error.to_string()),
-        Ok(bytes) => serde_json::from_slice::<Kept>(&bytes).map_err(|error| error.to_string()),
-    };
-    match read {
-        Ok(Kept { version: VERSION, orders }) => {
-            if orders != Orders::default() {
-                let Orders { paused, drained } = &orders;
-                info!("operators' orders stand: {} runners paused, {} workers drained", paused.len(), drained.len());
-            }
-            orders
-        }
-        Ok(Kept { version, .. }) => {
-            warn!("{} is of version {version}, and not {VERSION}: pauses and drains are forgotten", path.display());
-            Orders::default()
-        }
-        Err(why) => {
-            warn!("cannot read {}: {why}; pauses and drains are forgotten", path.display());
-            Orders::default()
-        }
+    let kept = state_file::load(state_dir, NAME, VERSION, "pauses and drains are forgotten");
+    let orders = kept.map(|Kept { orders, .. }| orders).unwrap_or_default();
+    if orders != Orders::default() {
+        let Orders { paused, drained } = &orders;
+        info!("operators' orders stand: {} runners paused, {} workers drained", paused.len(), drained.len());
     }
+    orders
 }
 
 /// Writes the orders whenever they change, until nobody can change them any more and the last ones are written.

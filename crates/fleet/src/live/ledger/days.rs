@@ -19,7 +19,6 @@ const BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 #[derive(Deserialize)]
 struct Kept {
-    version: u32,
     sums: Sums,
 }
 
@@ -76,8 +75,8 @@ impl Days {
             Ok(file) if file.len() > BYTES_MAX => return Err(io::Error::other("it is too large")),
             Ok(_) => {}
         }
-        let kept: Kept = serde_json::from_slice(&std::fs::read(&path)?)?;
-        if kept.version == VERSION { Ok(Some(kept.sums)) } else { Err(io::Error::other("it is of another version")) }
+        let Kept { sums } = state_file::parse(&std::fs::read(&path)?, VERSION).map_err(io::Error::other)?;
+        Ok(Some(sums))
     }
 
     fn drop_before(&self, first: Day) -> io::Result<()> {

@@ -4,7 +4,6 @@ use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tracing::warn;
 
 use runner_fleet_engine::Trouble;
 
@@ -24,23 +23,8 @@ struct Kept {
 
 /// What was told when the service ended; nothing where that is not known, which the log is told.
 pub(super) fn load(state_dir: &Path) -> Told {
-    let path = state_dir.join(NAME);
-    let read = match std::fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Told::default(),
-        Err(error) => Err(error.to_string()),
-        Ok(bytes) => serde_json::from_slice::<Kept>(&bytes).map_err(|error| error.to_string()),
-    };
-    match read {
-        Ok(Kept { version: VERSION, told }) => Told::before(told),
-        Ok(Kept { version, .. }) => {
-            warn!("{} is of version {version}, and not {VERSION}: troubles may be told again", path.display());
-            Told::default()
-        }
-        Err(why) => {
-            warn!("cannot read {}: {why}; troubles may be told again", path.display());
-            Told::default()
-        }
-    }
+    let kept = state_file::load(state_dir, NAME, VERSION, "troubles may be told again");
+    kept.map(|Kept { told, .. }| Told::before(told)).unwrap_or_default()
 }
 
 pub(super) fn write(state_dir: &Path, told: Vec<Trouble>) -> io::Result<()> {
