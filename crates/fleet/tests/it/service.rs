@@ -12,11 +12,11 @@ use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use runner_fleet::control::{self, Answer, ClientError, ControlError, RefusalKind, Request};
 use runner_fleet::history::History;
-use runner_fleet::http::{self, About, CostCollector, DoorLimits, FleetCollector, Site};
+use runner_fleet::http::{self, About, DoorLimits, Site};
 use runner_fleet::live::clock::Clock;
 use runner_fleet::live::edge::Edge;
 use runner_fleet::live::ledger::{CostsReader, LedgerOut};
-use runner_fleet::live::metrics::LoopMetrics;
+use runner_fleet::live::metrics;
 use runner_fleet::live::recording;
 use runner_fleet::live::regions::Regions;
 use runner_fleet::live::reload::{attempt, reload_when_asked};
@@ -24,6 +24,7 @@ use runner_fleet::live::setup::{Setup, Unready};
 use runner_fleet::live::starting::{Starting, Wishes};
 use runner_fleet::live::systemd::SystemdNotifier;
 use runner_fleet::live::{self, Channels};
+use runner_fleet::metrics::Calls;
 use runner_fleet_config::Config;
 use runner_fleet_engine::failure::chain;
 use runner_fleet_engine::ledger::{By, CostQuery, CostReport, Day};
@@ -657,9 +658,7 @@ impl Service {
         let (events, from_world) = mpsc::channel(64);
         let (control, from_operators) = mpsc::channel(64);
         let (record, commands) = mpsc::unbounded_channel();
-        let mut registry = Registry::with_prefix("runner_fleet");
-        registry.register_collector(Box::new(FleetCollector::new(service.snapshot.clone())));
-        registry.register_collector(Box::new(CostCollector::new(service.snapshot.clone())));
+        let (registry, metrics) = metrics::registry(service.snapshot.clone(), &Calls::default());
         let (recorder, heard) = recording::recorder();
         let remembering = tokio::spawn(recording::remember(service.history.clone(), heard, None, clock));
         service.tasks.get_mut().unwrap().push(remembering);
@@ -668,7 +667,7 @@ impl Service {
             control: from_operators,
             publish,
             stop: service.stop.clone(),
-            metrics: LoopMetrics::new(&mut registry),
+            metrics,
             systemd: SystemdNotifier::to_nobody(clock.now()),
             orders,
             ledger: LedgerOut::new(give_ledger),
