@@ -200,7 +200,7 @@ fn wait_figures(recording: &Recording) -> WaitFigures {
 }
 
 /// The smallest value that at least this share of the sorted values does not exceed; 0 where there is none.
-pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
+pub fn percentile(sorted: &[f64], share: f64) -> f64 {
     let rank = (sorted.len() as f64 * share).ceil().max(1.0) as usize - 1;
     sorted.get(rank).copied().unwrap_or_default()
 }

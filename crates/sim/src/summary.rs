@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::event_log::{Ending, Fact};
+use super::figures::percentile;
 use super::world::{JobState, World};
 
 /// The sums, in the JSON form that `demo --json` prints; version 1.
@@ -128,12 +129,6 @@ fn waits(world: &World) -> WaitSums {
         world.jobs().filter_map(|(_, job)| job.taken_at.map(|taken| seconds(job.queued_at, taken))).collect();
     waits.sort_by(f64::total_cmp);
     WaitSums { p50: percentile(&waits, 0.50), p95: percentile(&waits, 0.95), max: percentile(&waits, 1.0) }
-}
-
-/// The smallest value that at least this share of the sorted values does not exceed; 0 where there is none.
-fn percentile(sorted: &[f64], share: f64) -> f64 {
-    let rank = (sorted.len() as f64 * share).ceil().max(1.0) as usize - 1;
-    sorted.get(rank).copied().unwrap_or_default()
 }
 
 /// The lines of a log that people read: everything but the engine's routine listings.

@@ -15,6 +15,7 @@ mod names;
 mod operate;
 mod output;
 mod plan;
+mod progress;
 mod record;
 mod render;
 mod run;
@@ -198,7 +199,7 @@ fn dispatch(
         Command::Render(args) => render::run(global, args, out),
         Command::Simulate(args) => simulate::run(global, args, out, err),
         Command::Record(args) => record::run(global, args, out),
-        Command::Shadow(args) => shadow::run(global, args, out),
+        Command::Shadow(args) => shadow::run(global, args, out, err),
         Command::Demo(args) => demo::run(args, out, err),
         Command::Migrate(args) => migrate::run(args, out, err).map(ExitCode::from).map_err(CliError::from),
         Command::Schema(_) => schema::run(out),

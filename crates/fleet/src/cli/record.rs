@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
 use crate::live::past;
 use runner_fleet_gitlab::history::PastJob;
 
+use super::progress::{jobs_read, spinner};
 use super::when::time;
 use super::{CliError, Global, service};
 
@@ -45,14 +45,8 @@ pub(super) fn run(global: &Global, args: &RecordArgs, out: &mut dyn Write) -> Re
         return Err(CliError::BadUsage(format!("--output {} must end in .json", args.output.display())));
     }
     let config = service::load(global)?.config;
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-        bar.set_style(style);
-    }
-    let mut heard = |project, (number, count), jobs| {
-        bar.set_message(format!("project {project}, {number} of {count}: {jobs} jobs"));
-        bar.tick();
-    };
+    let bar = spinner();
+    let mut heard = jobs_read(&bar);
     let jobs = service::block_on(past::read(config, &past::RunnerIds::Asked, args.from, args.to, &mut heard))?
         .map_err(|error| CliError::failed("read past jobs", &error))?;
     bar.finish_and_clear();

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +27,7 @@ use runner_fleet_sim::figures::Figures;
 use runner_fleet_sim::workloads::Workload;
 
 use super::output::{OutputStyle, write_json, write_table};
+use super::progress::{jobs_read, spinner};
 use super::{CliError, Global, service};
 
 /// Boots, removals and looks that are late take no longer: a surplus of machines that lasts as long beyond the idle time is
@@ -100,7 +100,12 @@ fn length(text: &str) -> Result<Duration, String> {
 }
 
 /// Watches, then tells.
-pub(super) fn run(global: &Global, args: &ShadowArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+pub(super) fn run(
+    global: &Global,
+    args: &ShadowArgs,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
     let config = service::load(global)?.config;
     for (name, _) in &args.runner {
         service::runner_named(&config, name)?;
@@ -108,11 +113,12 @@ pub(super) fn run(global: &Global, args: &ShadowArgs, out: &mut dyn Write) -> Re
     let failed = |what: &str, error: &dyn std::error::Error| CliError::failed(what, error);
     std::fs::create_dir_all(&args.folder)
         .map_err(|error| failed(&format!("make the folder {}", args.folder.display()), &error))?;
-    let file = args.folder.join("machines.json");
+    let file = args.folder.join(Watch::FILE);
     let seen = service::block_on(async {
-        let former = Watch::kept(&file).map_err(|error| failed(&format!("go on with {}", file.display()), &error))?;
+        let former =
+            Watch::kept(&args.folder).map_err(|error| failed(&format!("go on with {}", file.display()), &error))?;
         let regions = regions(&config, args).await.map_err(|error| failed("ask AWS", &error))?;
-        let seen = observe(former, regions.clone(), &file, args).await?;
+        let seen = observe(former, regions.clone(), args, err).await?;
         let prices = prices(&seen, &regions, Clock::real()).await;
         Ok::<_, CliError>((seen, prices))
     })?;
@@ -142,7 +148,12 @@ async fn regions(config: &Config, args: &ShadowArgs) -> Result<Vec<Aws>, AwsErro
     Ok(regions.all().await)
 }
 
-async fn observe(former: Option<Watch>, regions: Vec<Aws>, file: &Path, args: &ShadowArgs) -> Result<Watch, CliError> {
+async fn observe(
+    former: Option<Watch>,
+    regions: Vec<Aws>,
+    args: &ShadowArgs,
+    err: &mut dyn Write,
+) -> Result<Watch, CliError> {
     let clock = Clock::real();
     let begun = former.unwrap_or_else(|| Watch::new(clock.now()));
     let lasts = if args.now { Duration::ZERO } else { args.lasts };
@@ -155,27 +166,19 @@ async fn observe(former: Option<Watch>, regions: Vec<Aws>, file: &Path, args: &S
             ended.cancel();
         }
     });
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-        bar.set_style(style);
-    }
-    let plan = Plan { regions, patterns: args.machines.clone(), every: args.every, until, file, stop };
+    let bar = spinner();
+    let plan = Plan { regions, patterns: args.machines.clone(), every: args.every, until, folder: &args.folder, stop };
     let mut heard = |seen: &Watch, news: Option<&str>| {
         if let Some(news) = news {
-            bar.suspend(|| eprint_line(news));
+            // Without a standard error nobody hears it, and the watch goes on.
+            let _ = bar.suspend(|| writeln!(err, "{news}"));
         }
         bar.set_message(format!("{} machines since {}; until {until}, or Ctrl-C", seen.machines.len(), seen.since));
         bar.tick();
     };
     let seen = watch(begun, &plan, clock, &mut heard).await;
     bar.finish_and_clear();
-    seen.map_err(|error| CliError::failed(&format!("keep the watch in {}", file.display()), &error))
-}
-
-/// What happens while a watch goes on is for the person who left it there.
-fn eprint_line(news: &str) {
-    // Without a standard error nobody hears it, and the watch goes on.
-    let _ = writeln!(std::io::stderr(), "{news}");
+    seen.map_err(|error| CliError::failed(&format!("keep the watch in {}", args.folder.display()), &error))
 }
 
 /// As of the end: the prices of a week's every hour are not kept.
@@ -195,10 +198,7 @@ async fn prices(seen: &Watch, regions: &[Aws], clock: Clock) -> Prices {
                 Market::Spot => spot.get(&(machine.instance_type.clone(), machine.zone.clone())),
                 Market::OnDemand => listed.get(&machine.instance_type),
             };
-            if let Some(usd) = usd {
-                let place = (machine.region.clone(), machine.instance_type.clone(), machine.zone.clone());
-                prices.insert((place.0, place.1, place.2, machine.market), *usd);
-            }
+            prices.extend(usd.map(|usd| (machine.offer(), *usd)));
         }
     }
     prices
@@ -207,11 +207,8 @@ async fn prices(seen: &Watch, regions: &[Aws], clock: Clock) -> Prices {
 /// The jobs that those runners took within the watch; left in the folder as a recording.
 fn jobs(config: &Config, args: &ShadowArgs, seen: &Watch) -> Result<Vec<PastJob>, CliError> {
     let ids: BTreeMap<RunnerName, u64> = args.runner.iter().map(|(name, id)| (RunnerName::new(name), *id)).collect();
-    let bar = ProgressBar::new_spinner();
-    let mut heard = |project, (number, count), jobs| {
-        bar.set_message(format!("project {project}, {number} of {count}: {jobs} jobs"));
-        bar.tick();
-    };
+    let bar = spinner();
+    let mut heard = jobs_read(&bar);
     let ids = RunnerIds::Given(ids);
     let read = past::read(config.clone(), &ids, seen.since, seen.until, &mut heard);
     let jobs = service::block_on(read)?.map_err(|error| CliError::failed("read the jobs of the watch", &error))?;

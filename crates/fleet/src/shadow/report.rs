@@ -6,15 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use runner_fleet_engine::{InstanceType, Market, Zone};
 use runner_fleet_gitlab::history::PastJob;
-use runner_fleet_sim::figures::Figures;
+use runner_fleet_sim::figures::{Figures, percentile};
 
 use super::orphans::{Explained, Span, unexplained};
-use super::seen::{Machine, Seen, Watch};
+use super::seen::{Machine, Offer, Seen, Watch};
 
 /// What a machine costs in USD per hour; absent where nobody knows.
-pub type Prices = BTreeMap<(String, InstanceType, Zone, Market), f64>;
+pub type Prices = BTreeMap<Offer, f64>;
 
 /// What the other manager is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,8 +134,8 @@ fn theirs(watch: &Watch, jobs: &[PastJob], prices: &Prices) -> Theirs {
         jobs: waits.len() as u64,
         wait_seconds: Waits {
             mean: waits.iter().sum::<f64>() / waits.len().max(1) as f64,
-            p50: at_share(&waits, 0.5),
-            p95: at_share(&waits, 0.95),
+            p50: percentile(&waits, 0.5),
+            p95: percentile(&waits, 0.95),
         },
         machines: watch.machines.len() as u64,
         ..Theirs::default()
@@ -144,8 +143,7 @@ fn theirs(watch: &Watch, jobs: &[PastJob], prices: &Prices) -> Theirs {
     for machine in watch.machines.values() {
         let hours = hours(machine.alive(watch));
         found.machine_hours += hours;
-        let Machine { region, instance_type, zone, market, .. } = machine;
-        match prices.get(&(region.clone(), instance_type.clone(), zone.clone(), *market)) {
+        match prices.get(&machine.offer()) {
             Some(usd) => found.usd += usd * hours,
             None => found.unpriced_hours += hours,
         }
@@ -195,17 +193,11 @@ fn hours((from, until): Span) -> f64 {
     until.duration_since(from).as_secs_f64().max(0.0) / 3600.0
 }
 
-/// The smallest value that at least this share of the sorted values does not exceed; 0 where there is none.
-fn at_share(sorted: &[f64], share: f64) -> f64 {
-    let rank = (sorted.len() as f64 * share).ceil().max(1.0) as usize - 1;
-    sorted.get(rank).copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::seen::tests::{at, instance};
     use super::*;
-    use runner_fleet_engine::InstanceState;
+    use runner_fleet_engine::{InstanceState, InstanceType, Market, Zone};
     use runner_fleet_gitlab::history::PastPipeline;
 
     fn job(queued: i64, waited: i64, took: i64) -> PastJob {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::live::state_file;
 use runner_fleet_engine::{Instance, InstanceState, InstanceType, Market, WorkerId, Zone};
 
 /// Of the file's form.
@@ -78,17 +79,20 @@ pub enum KeptError {
 }
 
 impl Watch {
+    /// Where it is kept, in its folder.
+    pub const FILE: &str = "machines.json";
+
     /// Begins now.
     pub fn new(now: Timestamp) -> Self {
         Self { version: VERSION, since: now, until: now, looks: 0, gaps: Vec::new(), machines: BTreeMap::new() }
     }
 
-    /// Goes on with what was kept at this path; `None` where there is nothing yet.
+    /// Goes on with what was kept in this folder; `None` where there is nothing yet.
     ///
     /// # Errors
     /// There is a file, and it cannot be gone on with: nobody loses a week's watch by a new one over it.
-    pub fn kept(path: &Path) -> Result<Option<Self>, KeptError> {
-        let bytes = match std::fs::read(path) {
+    pub fn kept(folder: &Path) -> Result<Option<Self>, KeptError> {
+        let bytes = match std::fs::read(folder.join(Self::FILE)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -101,10 +105,8 @@ impl Watch {
     ///
     /// # Errors
     /// The folder cannot be written to.
-    pub fn keep(&self, path: &Path) -> Result<(), KeptError> {
-        let beside = path.with_extension("json.new");
-        std::fs::write(&beside, serde_json::to_vec(self)?)?;
-        Ok(std::fs::rename(&beside, path)?)
+    pub fn keep(&self, folder: &Path) -> Result<(), KeptError> {
+        Ok(state_file::replace(folder, Self::FILE, &serde_json::to_vec(self)?)?)
     }
 
     /// Takes in one look at every region; looks are `every` apart.
@@ -150,7 +152,15 @@ impl Watch {
     }
 }
 
+/// What EC2 puts a price on: a type, in a zone of a region, on a market.
+pub type Offer = (String, InstanceType, Zone, Market);
+
 impl Machine {
+    /// What it was bought as.
+    pub fn offer(&self) -> Offer {
+        (self.region.clone(), self.instance_type.clone(), self.zone.clone(), self.market)
+    }
+
     /// From when until when it was alive within the watch.
     pub fn alive(&self, watch: &Watch) -> (Timestamp, Timestamp) {
         let from = self.launched_at.max(watch.since);
@@ -227,18 +237,18 @@ pub(super) mod tests {
     #[test]
     fn a_watch_goes_on_after_a_restart_and_never_over_another_file() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("machines.json");
-        assert!(Watch::kept(&path).unwrap().is_none());
+        let (folder, path) = (folder.path(), folder.path().join(Watch::FILE));
+        assert!(Watch::kept(folder).unwrap().is_none());
         let mut watch = Watch::new(at(0));
         look(&mut watch, 0, vec![instance("i-1", at(-60), InstanceState::Running)]);
-        watch.keep(&path).unwrap();
-        assert_eq!(Watch::kept(&path).unwrap().as_ref(), Some(&watch));
+        watch.keep(folder).unwrap();
+        assert_eq!(Watch::kept(folder).unwrap().as_ref(), Some(&watch));
         for other in ["", "{}", "[]"] {
             std::fs::write(&path, other).unwrap();
-            assert!(Watch::kept(&path).is_err(), "{other}");
+            assert!(Watch::kept(folder).is_err(), "{other}");
         }
         watch.version = 2;
-        watch.keep(&path).unwrap();
-        assert!(matches!(Watch::kept(&path), Err(KeptError::Version(2))));
+        watch.keep(folder).unwrap();
+        assert!(matches!(Watch::kept(folder), Err(KeptError::Version(2))));
     }
 }

@@ -34,7 +34,7 @@ pub struct Plan<'p> {
     /// When it is over.
     pub until: Timestamp,
     /// Where it is kept.
-    pub file: &'p Path,
+    pub folder: &'p Path,
     /// Ends it at once.
     pub stop: CancellationToken,
 }
@@ -56,7 +56,7 @@ pub async fn watch(
         match plan.look().await {
             Ok(found) => {
                 watch.look(now, plan.every, &found);
-                watch.keep(plan.file)?;
+                watch.keep(plan.folder)?;
                 heard(&watch, failing.then_some("EC2 answers again"));
                 failing = false;
             }
@@ -105,7 +105,7 @@ mod tests {
             patterns: vec![Pattern { key: "Name".to_owned(), value: "runner-*".to_owned() }],
             every: Duration::from_millis(1),
             until: Timestamp::MAX,
-            file: &folder.path().join("machines.json"),
+            folder: folder.path(),
             stop: stop.clone(),
         };
         let (mut told, mut looks) = (Vec::new(), 0);
@@ -119,6 +119,6 @@ mod tests {
         let seen = watch(Watch::new(Timestamp::UNIX_EPOCH), &plan, Clock::real(), &mut heard).await.unwrap();
         assert_eq!(told, ["cannot look", "EC2 answers again"]);
         assert_eq!((seen.looks, seen.machines.len()), (2, 1));
-        assert_eq!(Watch::kept(plan.file).unwrap(), Some(seen), "what was seen is kept");
+        assert_eq!(Watch::kept(plan.folder).unwrap(), Some(seen), "what was seen is kept");
     }
 }
