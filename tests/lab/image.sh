@@ -72,10 +72,13 @@ systemctl enable --quiet docker.service ssh.service
 LAYER
 }
 
+# Every file of a directory, one after the other; what an interpreter keeps beside them (__pycache__) is none of it.
+contents() { find "$1" -maxdepth 1 -type f -print0 | sort -z | xargs -0 cat; }
+
 import() {
     build_base
     local base=runner-fleet-lab-base:$base_hash lab container
-    lab=runner-fleet-lab:$( (echo "$base_hash"; lab_layer; cat "$here"/files/*) | sha256sum | cut -c1-12)
+    lab=runner-fleet-lab:$( (echo "$base_hash"; lab_layer; contents "$here/files") | sha256sum | cut -c1-12)
     if ! docker image inspect "$base" >/dev/null 2>&1; then
         say "importing the base"
         docker import "$base_tar" "$base" >/dev/null
