@@ -28,7 +28,7 @@ fn week(seed: u64) -> Scenario {
         })
         .collect();
     scenario.price_seed = Some(seed);
-    scenario.step_every = Duration::from_secs(5);
+    scenario.step_every = Duration::from_secs(10);
     if let Some(runner) = scenario.runner_mut() {
         runner.idle.count = IdleCount::Fixed(1);
     }
