@@ -3,7 +3,7 @@
 //! The promise: 95 of 100 jobs wait no longer than `target_wait` for a slot, at the boot time that is measured, with as few
 //! slots kept ready as that takes. The way there, in the order of the files: who came ([`arrivals`]); how deep in
 //! its burst, given how long before a job a worker must be launched ([`bursts`], [`lead`]); what each time of the week
-//! brings ([`pattern`]); what a slot must be worth to be kept, so that those jobs wait that are dear to serve ([`worth`]);
+//! brings ([`pattern`], [`bucket`]); what of that was known when it could still help ([`foresight`]); what a slot must be worth to be kept, so that those jobs wait that are dear to serve ([`worth`]);
 //! and the reason in words ([`words`]).
 //!
 //! Only limits, shortages and failures are left out of the promise: nobody can keep ready what may not or cannot be
@@ -11,7 +11,9 @@
 //! Only runners with `"auto"` cost anything.
 
 mod arrivals;
+mod bucket;
 mod bursts;
+mod foresight;
 mod lead;
 mod pattern;
 mod words;
@@ -30,8 +32,9 @@ use super::time::{after, since};
 
 use arrivals::Arrivals;
 use bursts::Bursts;
+use foresight::Foresight;
 use lead::Boots;
-use pattern::Pattern;
+use pattern::{Depths, Pattern};
 use words::Grounds;
 use worth::Worth;
 
@@ -40,7 +43,7 @@ const MAY_WAIT: f64 = 0.05;
 /// Expectations fade with this time constant: those of the first days, when little was known, are gone within two weeks.
 const WORTH_HOURS: f64 = 84.0;
 /// How long an answer holds when nothing comes.
-const ANSWER_KEPT: Duration = Duration::from_secs(20);
+const ANSWER_KEPT: Duration = Duration::from_secs(5);
 
 /// The forecasts of all runners that have one.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +60,7 @@ pub(crate) struct Forecast {
     boots: Boots,
     bursts: Bursts,
     pattern: Pattern,
+    foresight: Foresight,
     worth: Worth,
     faded_at: Timestamp,
     answer: Option<Answer>,
@@ -191,6 +195,7 @@ impl Forecast {
             boots: Boots::default(),
             bursts: Bursts::default(),
             pattern: Pattern::default(),
+            foresight: Foresight::default(),
             worth: Worth::default(),
             faded_at: now,
             answer: None,
@@ -206,12 +211,14 @@ impl Forecast {
         }
     }
 
-    /// A job came: first what was expected of it is judged, then it is learned from.
+    /// A job came: first what was expected of it is judged, by what was known when a worker for it had to be launched; then
+    /// it is learned from.
     fn came(&mut self, at: Timestamp) {
         let lead = self.lead();
         let depth = if lead.is_zero() { 0 } else { self.bursts.came(at, lead, self.terms.idle_time) };
-        self.worth.came(depth, &self.pattern.at(at));
-        self.pattern.came(depth);
+        let expected = self.foresight.of(at, lead, depth).unwrap_or_else(|| self.pattern.at(at).worth(depth));
+        self.worth.came(depth, expected);
+        self.pattern.came(depth, at);
         self.answer = None;
     }
 
@@ -220,16 +227,15 @@ impl Forecast {
         (self.boots.p95() + self.terms.notice).saturating_sub(self.terms.target)
     }
 
-    fn answer_at(&self, now: Timestamp) -> Answer {
+    fn answer_at(&mut self, now: Timestamp) -> Answer {
         let lead = self.lead();
         let price = self.worth.price(MAY_WAIT);
-        // What is decided now is there one boot later: the slots must suit both times.
-        let (present, coming) = (self.pattern.at(now), self.pattern.at(after(now, lead + self.terms.notice)));
-        let (slots, depths) = [present, coming]
-            .into_iter()
-            .map(|depths| (if lead.is_zero() { 0 } else { depths.slots(price) }, depths))
-            .max_by_key(|(slots, _)| *slots)
-            .unwrap_or_default();
+        // What is decided now, or until the next answer, is there one boot later: the slots must suit both times.
+        let reached = after(now, lead + self.terms.notice + ANSWER_KEPT);
+        let (present, coming) = (self.pattern.at(now), self.pattern.at(reached));
+        let slots = |depths: &Depths| if lead.is_zero() { 0 } else { depths.slots(price) };
+        let (slots, at) = [(slots(&present), now), (slots(&coming), reached)].into_iter().max().unwrap_or((0, now));
+        let depths = if at == now { &present } else { &coming };
         let grounds = Grounds {
             at: now,
             slots,
@@ -238,12 +244,13 @@ impl Forecast {
             boot_is_guess: self.boots.is_guess(),
             target: self.terms.target,
             price,
-            jobs_per_hour: depths.jobs_per_hour(),
+            jobs_per_hour: self.pattern.jobs_per_hour(at),
             next_worth: depths.worth(slots as usize + 1),
             trend: self.pattern.trend(),
             hours_of_week: self.pattern.hours_of_week(now),
             watched_hours: self.pattern.watched_hours(),
         };
+        self.foresight.saw(now, lead, coming);
         Answer { at: now, slots, grounds }
     }
 }

@@ -9,6 +9,9 @@
 //! not known yet, the day stands for it; where the day is not, the last hour. What is old fades. The whole of it is the
 //! recent past's deviation: a holiday is noticed within the hour.
 //!
+//! What comes once a day at its minute, as a pipeline does that a schedule starts, is expected around that minute, and not
+//! again when it has come (see [`super::bucket`]).
+//!
 //! Times are UTC: daylight-saving time moves an office's day by an hour, which fades in like any other change.
 
 use std::time::Duration;
@@ -16,6 +19,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::time::since;
+
+use super::bucket::{Bucket, Window};
 
 /// Deeper bursts are counted as of this depth: no fleet keeps more slots than this ready for what might come.
 pub(crate) const DEPTH_MAX: usize = 256;
@@ -33,6 +38,9 @@ const WEEK_KEPT: f64 = 0.75;
 /// Hours of a bucket's own past that weigh as much as what stands for it.
 const DAY_PRIOR_HOURS: f64 = 0.15;
 const WEEK_PRIOR_HOURS: f64 = 0.25;
+/// A depth that came so often, old days faded, and each time once, is expected at its minute.
+const DAYS_OFTEN: f64 = 2.5;
+const WEEKS_OFTEN: f64 = 1.7;
 /// How many jobs more or less than expected within the last hour are chance.
 const CHANCE_JOBS: f64 = 3.0;
 /// The present may be this much busier or quieter than the past.
@@ -42,13 +50,6 @@ const PORTION: Duration = Duration::from_secs(30);
 /// Between two moments further apart than this nobody has watched.
 const GAP_MAX: Duration = Duration::from_secs(60);
 
-/// How often each depth occurred within some hours; index 0 are jobs that needed nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Bucket {
-    hours: f64,
-    depths: Vec<f32>,
-}
-
 /// The three memories.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
@@ -57,6 +58,8 @@ pub(crate) struct Pattern {
     week: Vec<Bucket>,
     /// What the present quarter of an hour has brought so far.
     now: Bucket,
+    /// What the quarter of an hour before it brought.
+    last: Bucket,
     /// The quarter of an hour that `now` is of, counted from 1970.
     quarter: Option<i64>,
     /// Watched until then.
@@ -74,11 +77,6 @@ pub(crate) struct Pattern {
 pub(crate) struct Depths(Vec<f64>);
 
 impl Depths {
-    /// Jobs an hour in all.
-    pub(crate) fn jobs_per_hour(&self) -> f64 {
-        self.0.iter().fold(0.0, |sum, jobs| sum + jobs)
-    }
-
     /// Jobs an hour that the `depth`-th slot serves, or one that cannot serve without it, if that serves more.
     pub(crate) fn worth(&self, depth: usize) -> f64 {
         self.0.iter().skip(depth.max(1)).copied().fold(0.0, f64::max)
@@ -91,6 +89,21 @@ impl Depths {
     }
 }
 
+/// Jobs an hour that a depth typically brings: as the days and weeks say, and what the last hour adds where they say little.
+#[derive(Clone, Copy, Debug)]
+struct Typical {
+    past: f64,
+    lately: f64,
+}
+
+impl Window {
+    /// What comes once within the quarter of an hour comes within the window: how much more often there, and nothing elsewhere.
+    fn density(self, offset: f64) -> f64 {
+        let Self { from, until } = self;
+        if (from..until).contains(&offset) { BUCKET_SECONDS as f64 / (until - from) } else { 0.0 }
+    }
+}
+
 impl Default for Pattern {
     fn default() -> Self {
         Self {
@@ -98,6 +111,7 @@ impl Default for Pattern {
             day: vec![Bucket::default(); BUCKETS_OF_DAY],
             week: vec![Bucket::default(); BUCKETS_OF_WEEK],
             now: Bucket::default(),
+            last: Bucket::default(),
             quarter: None,
             until: None,
             portion: Duration::ZERO,
@@ -129,7 +143,7 @@ impl Pattern {
     fn reckon(&mut self) {
         let hours = std::mem::take(&mut self.portion).as_secs_f64() / 3600.0;
         let fades = (-hours / RECENT_HOURS).exp();
-        let rate: f64 = self.quarter.map_or(0.0, |quarter| self.typical(quarter).iter().sum());
+        let rate = self.quarter.map_or(0.0, |quarter| self.typically(quarter));
         self.expected = self.expected * fades + rate * hours;
         self.recent.fade(fades);
         self.recent.hours += hours;
@@ -138,17 +152,64 @@ impl Pattern {
     }
 
     /// A job came that would have needed `depth` slots.
-    pub(crate) fn came(&mut self, depth: usize) {
-        self.recent.count(depth);
-        self.now.count(depth);
+    pub(crate) fn came(&mut self, depth: usize, at: Timestamp) {
+        self.recent.count(depth, 0.0);
+        self.now.count(depth, at.as_second().rem_euclid(BUCKET_SECONDS) as f32);
     }
 
     /// What that time brings, as the past and the present say.
     pub(crate) fn at(&self, time: Timestamp) -> Depths {
         let trend = self.trend();
-        let mut depths = self.typical(time.as_second().div_euclid(BUCKET_SECONDS));
-        depths.iter_mut().for_each(|jobs| *jobs *= trend);
-        Depths(depths)
+        let quarter = time.as_second().div_euclid(BUCKET_SECONDS);
+        let offset = time.as_second().rem_euclid(BUCKET_SECONDS) as f64;
+        let length = BUCKET_SECONDS as f64;
+        let mut jobs = Vec::new();
+        for (depth, typical) in self.typical(quarter).enumerate() {
+            let is_stream = depth == 0 || self.window(quarter, depth).is_none();
+            jobs.push(typical.lately + if is_stream { typical.past } else { 0.0 });
+        }
+        // What is regular comes around its minute, which may reach over into the neighbouring quarters of an hour.
+        for (quarter, offset) in [(quarter, offset), (quarter - 1, offset + length), (quarter + 1, offset - length)] {
+            for (depth, typical) in self.typical(quarter).enumerate().skip(1) {
+                let Some(window) = self.window(quarter, depth).filter(|_| !self.has_come(quarter, depth)) else {
+                    continue;
+                };
+                if jobs.len() <= depth {
+                    jobs.resize(depth + 1, 0.0);
+                }
+                if let Some(jobs) = jobs.get_mut(depth) {
+                    *jobs += typical.past * window.density(offset);
+                }
+            }
+        }
+        jobs.iter_mut().for_each(|jobs| *jobs *= trend);
+        Depths(jobs)
+    }
+
+    /// Jobs an hour in all that such a quarter of an hour brings, as the past and the present say.
+    pub(crate) fn jobs_per_hour(&self, time: Timestamp) -> f64 {
+        self.typically(time.as_second().div_euclid(BUCKET_SECONDS)) * self.trend()
+    }
+
+    /// Jobs an hour at all depths in such a quarter of an hour, trend aside.
+    fn typically(&self, quarter: i64) -> f64 {
+        self.typical(quarter).map(|typical| typical.past + typical.lately).sum()
+    }
+
+    /// Whether such a job came in this quarter of an hour, the present one or the one before it.
+    fn has_come(&self, quarter: i64, depth: usize) -> bool {
+        let brought = match self.quarter.map(|present| present - quarter) {
+            Some(0) => &self.now,
+            Some(1) => &self.last,
+            Some(_) | None => return false,
+        };
+        brought.jobs(depth) > 0.0
+    }
+
+    /// When in such a quarter of an hour this depth comes, if it comes there once.
+    fn window(&self, quarter: i64, depth: usize) -> Option<Window> {
+        let of_day = self.day.get(of_day(quarter)).and_then(|day| day.window(depth, DAYS_OFTEN));
+        of_day.or_else(|| self.week.get(of_week(quarter)).and_then(|week| week.window(depth, WEEKS_OFTEN)))
     }
 
     /// How the last hour compares with what was expected of it.
@@ -174,26 +235,26 @@ impl Pattern {
     }
 
     /// Jobs an hour at each depth in such a quarter of an hour, trend aside.
-    fn typical(&self, quarter: i64) -> Vec<f64> {
-        let none = Bucket::default();
-        let day = self.day.get(of_day(quarter)).unwrap_or(&none);
-        let week = self.week.get(of_week(quarter)).unwrap_or(&none);
-        let length = [&self.recent, day, week].iter().map(|bucket| bucket.depths.len()).max().unwrap_or(0);
+    fn typical(&self, quarter: i64) -> impl Iterator<Item = Typical> {
+        static NONE: Bucket = Bucket::EMPTY;
+        let day = self.day.get(of_day(quarter)).unwrap_or(&NONE);
+        let week = self.week.get(of_week(quarter)).unwrap_or(&NONE);
+        let length = [&self.recent, day, week].iter().map(|bucket| bucket.len()).max().unwrap_or(0);
         // The last hour fades into nothing while nothing was watched; its own length then is what it has seen.
         let recent_hours = self.recent.hours.max(BUCKET_HOURS);
-        (0..length)
-            .map(|depth| {
-                let recent = self.recent.jobs(depth) / recent_hours;
-                let of_day = (day.jobs(depth) + DAY_PRIOR_HOURS * recent) / (day.hours + DAY_PRIOR_HOURS);
-                (week.jobs(depth) + WEEK_PRIOR_HOURS * of_day) / (week.hours + WEEK_PRIOR_HOURS)
-            })
-            .collect()
+        let by_day = |jobs: f64| jobs / (day.hours + DAY_PRIOR_HOURS);
+        let by_week = move |jobs: f64| jobs / (week.hours + WEEK_PRIOR_HOURS);
+        (0..length).map(move |depth| Typical {
+            past: by_week(week.jobs(depth) + WEEK_PRIOR_HOURS * by_day(day.jobs(depth))),
+            lately: by_week(WEEK_PRIOR_HOURS * by_day(DAY_PRIOR_HOURS * self.recent.jobs(depth) / recent_hours)),
+        })
     }
 
     /// A quarter of an hour is over: what it brought goes into the memories.
     fn close(&mut self, next: i64) {
         let over = std::mem::take(&mut self.now);
-        if let Some(quarter) = self.quarter.replace(next)
+        let closed = self.quarter.replace(next);
+        if let Some(quarter) = closed
             && over.hours > 0.0
         {
             if let Some(day) = self.day.get_mut(of_day(quarter)) {
@@ -203,46 +264,7 @@ impl Pattern {
                 week.add(&over, WEEK_KEPT);
             }
         }
-    }
-}
-
-impl Bucket {
-    fn count(&mut self, depth: usize) {
-        let depth = depth.min(DEPTH_MAX);
-        if self.depths.len() <= depth {
-            self.depths.resize(depth + 1, 0.0);
-        }
-        if let Some(jobs) = self.depths.get_mut(depth) {
-            *jobs += 1.0;
-        }
-    }
-
-    fn jobs(&self, depth: usize) -> f64 {
-        self.depths.get(depth).copied().map_or(0.0, f64::from)
-    }
-
-    fn total(&self) -> f64 {
-        self.depths.iter().copied().map(f64::from).sum()
-    }
-
-    fn fade(&mut self, kept: f64) {
-        self.hours *= kept;
-        self.depths.iter_mut().for_each(|jobs| *jobs *= kept as f32);
-        // What has faded to less than a thousandth of a job is forgotten, so that the memory shrinks again.
-        while self.depths.last().is_some_and(|jobs| *jobs < 0.001) {
-            self.depths.pop();
-        }
-    }
-
-    fn add(&mut self, other: &Self, kept: f64) {
-        self.fade(kept);
-        self.hours += other.hours;
-        if self.depths.len() < other.depths.len() {
-            self.depths.resize(other.depths.len(), 0.0);
-        }
-        for (jobs, more) in self.depths.iter_mut().zip(&other.depths) {
-            *jobs += more;
-        }
+        self.last = if closed == Some(next - 1) { over } else { Bucket::default() };
     }
 }
 

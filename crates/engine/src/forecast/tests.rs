@@ -50,6 +50,8 @@ struct Watch {
     forecasts: Forecasts,
     settings: Settings,
     second: i64,
+    /// Seconds between two polls.
+    every: i64,
     jobs: u64,
 }
 
@@ -59,13 +61,13 @@ impl Watch {
         let mut forecasts = Forecasts::default();
         forecasts.configured(&settings, at(0));
         forecasts.booted(&name(), boot);
-        Self { forecasts, settings, second: 0, jobs: 0 }
+        Self { forecasts, settings, second: 0, every: 3, jobs: 0 }
     }
 
     /// Looks until that second; `bursts` are jobs per moment, in order.
     fn until(&mut self, end: i64, bursts: impl Fn(i64) -> u64) {
         while self.second < end {
-            self.second += 3;
+            self.second += self.every;
             let now = at(self.second);
             let came = bursts(self.second);
             let jobs = (0..came).map(|number| job(self.jobs + number, now, now)).collect();
@@ -135,6 +137,48 @@ fn what_yesterday_brought_is_ready_before_it_comes() {
     assert_eq!(watch.slots(), 20, "{}", watch.why());
     watch.until(6 * 24 * HOUR + 4 * HOUR, nightly);
     assert_eq!(watch.slots(), 0, "{}", watch.why());
+}
+
+/// Nights out of forty, the first ones left out, for which fewer slots than jobs were ready when the last moment to launch
+/// them had come; and the most that were ready just after the burst, or a quarter of an hour before it.
+fn nights(size: u64, background: impl Fn(i64) -> u64) -> (u32, u32) {
+    const NIGHT: i64 = 24 * HOUR;
+    const BURST: i64 = 2 * HOUR;
+    let mut watch = Watch::new(TARGET, BOOT);
+    let jobs = |second: i64| background(second) + if second % NIGHT == BURST { size } else { 0 };
+    let (mut missed, mut wasted) = (0, 0);
+    for night in 0..40 {
+        // By day nobody looks closely, for speed.
+        watch.every = 30;
+        watch.until(night * NIGHT + BURST - 16 * 60, jobs);
+        watch.every = 3;
+        let before = watch.slots();
+        watch.until(night * NIGHT + BURST - 60, jobs);
+        let ready = watch.slots();
+        watch.until(night * NIGHT + BURST + 12, jobs);
+        if night >= 7 {
+            missed += u32::from(u64::from(ready) < size);
+            wasted = wasted.max(before).max(watch.slots());
+        }
+    }
+    (missed, wasted)
+}
+
+#[test]
+fn a_burst_every_night_and_nothing_else_is_kept_ready_for() {
+    for size in [1, 10, 30, 120] {
+        assert_eq!(nights(size, |_| 0), (0, 0), "{size} jobs");
+    }
+}
+
+#[test]
+fn a_nightly_burst_beside_work_by_day_is_kept_ready_for() {
+    let by_day = |every: i64| move |second: i64| bursts(1, every)(second) * u64::from(second % (24 * HOUR) > 7 * HOUR);
+    for size in [20, 60] {
+        for every in [180, 900] {
+            assert_eq!(nights(size, by_day(every)), (0, 0), "{size} jobs, one every {every} s by day");
+        }
+    }
 }
 
 #[test]

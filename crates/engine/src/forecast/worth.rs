@@ -3,11 +3,9 @@
 //! Some of the jobs may wait. They had better be those that are dear to serve: the night's single job, the last one of the
 //! month's largest burst. So one price holds for the whole week: a slot is kept ready when the pattern expects it to serve at
 //! least so many jobs an hour. The price follows from the past: for every job that came, what the pattern had expected of
-//! the slot that would have served it is kept, and the price is the value that all but the allowed share reach. The
-//! pattern is asked before it learns of the job, so that its errors count too: a pattern that expects badly lowers the
-//! price, and more slots are kept.
-
-use super::pattern::Depths;
+//! the slot that would have served it is kept, and the price is the value that all but the allowed share reach. What
+//! counts is what the pattern said when a worker for the job had to be launched, so that its errors count too: a pattern that
+//! expects badly lowers the price, and more slots are kept.
 
 /// Bins an octave of jobs per hour.
 const BINS_PER_OCTAVE: f64 = 4.0;
@@ -37,11 +35,11 @@ impl Default for Worth {
 }
 
 impl Worth {
-    /// A job came of that depth, when these were expected.
-    pub(crate) fn came(&mut self, depth: usize, expected: &Depths) {
+    /// A job came of that depth, of whose slot so many jobs an hour were expected.
+    pub(crate) fn came(&mut self, depth: usize, expected: f64) {
         if depth == 0 {
             self.free += 1.0;
-        } else if let Some(jobs) = self.bins.get_mut(bin(expected.worth(depth))) {
+        } else if let Some(jobs) = self.bins.get_mut(bin(expected)) {
             *jobs += 1.0;
         }
     }
