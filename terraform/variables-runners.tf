@@ -137,6 +137,7 @@ variable "runners" {
       target_wait        = optional(string)
       idle_time          = optional(string)
       idle_count_min     = optional(number)
+      idle_count_max     = optional(number)
       idle_scale_factor  = optional(number)
       max_booting        = optional(number)
       boot_timeout       = optional(string)

@@ -57,6 +57,7 @@ fn settings_follow_the_file() {
     assert_eq!((runner.limit, runner.max_workers, runner.capacity, runner.max_jobs), (20, 8, 2, 100));
     assert_eq!((runner.max_age.as_secs(), runner.max_booting, runner.boot_timeout.as_secs()), (43_200, 10, 420));
     assert_eq!((runner.idle.count.fixed(), runner.idle.count_min, runner.idle.time.as_secs()), (Some(4), 1, 600));
+    assert_eq!(runner.idle.count_max, Some(40));
     assert_eq!(
         (runner.idle.target_wait.as_secs(), runner.spot_max_price.as_ref().map(UsdPerHour::value)),
         (45, Some(0.05))

@@ -10,7 +10,7 @@ const SHOWN_MAX: usize = 120;
 const BEHIND: usize = 20;
 
 /// Keys of ours whose values are no secrets.
-const PLAIN: [&str; 36] = [
+const PLAIN: [&str; 37] = [
     "manager",
     "state_dir",
     "control_socket",
@@ -39,6 +39,7 @@ const PLAIN: [&str; 36] = [
     "idle_time",
     "target_wait",
     "idle_count_min",
+    "idle_count_max",
     "idle_scale_factor",
     "boot_timeout",
     "orphan_timeout",

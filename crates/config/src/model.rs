@@ -163,6 +163,8 @@ pub struct RunnerFleet {
     pub target_wait: Duration,
     /// The floor with a factor or a forecast. Default 0; at most `idle_count`.
     pub idle_count_min: u32,
+    /// The ceiling of a forecast; `None`: what `max_workers` hold.
+    pub idle_count_max: Option<u32>,
     /// Wanted idle = clamp(in use × factor, min, idle_count); 0: off.
     pub idle_scale_factor: f64,
     /// Workers booting at one time; 0: no limit.

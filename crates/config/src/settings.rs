@@ -39,6 +39,7 @@ fn runner(runner: &Runner) -> RunnerSettings {
         idle: IdlePolicy {
             count: fleet.idle_count,
             count_min: fleet.idle_count_min,
+            count_max: fleet.idle_count_max,
             scale_factor: fleet.idle_scale_factor,
             time: fleet.idle_time,
             target_wait: fleet.target_wait,

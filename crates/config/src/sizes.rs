@@ -18,6 +18,7 @@ pub(crate) struct Sizes {
     pub(crate) idle_time: Duration,
     pub(crate) target_wait: Duration,
     pub(crate) idle_count_min: u32,
+    pub(crate) idle_count_max: Option<u32>,
     pub(crate) idle_scale_factor: f64,
     pub(crate) max_booting: u32,
     pub(crate) schedule: Vec<ScheduleEntry>,
@@ -47,6 +48,7 @@ pub(crate) fn read(reader: &Reader<'_>, around: Around, report: &mut Report) -> 
     let idle_time = reader.or("idle_time", DEFAULT_IDLE_TIME, report, duration::any);
     let target_wait = reader.or("target_wait", DEFAULT_TARGET_WAIT, report, duration::any);
     let idle_count_min = reader.or("idle_count_min", 0, report, values::count);
+    let idle_count_max = reader.or("idle_count_max", None, report, |node| values::count(node).map(Some));
     let idle_scale_factor = reader.or("idle_scale_factor", 0.0, report, values::factor);
     let max_booting = reader.or("max_booting", 0, report, values::count);
     let schedule = schedule_entries(reader, report);
@@ -61,6 +63,7 @@ pub(crate) fn read(reader: &Reader<'_>, around: Around, report: &mut Report) -> 
         idle_time: idle_time?,
         target_wait: target_wait?,
         idle_count_min: idle_count_min?,
+        idle_count_max: idle_count_max?,
         idle_scale_factor: idle_scale_factor?,
         max_booting: max_booting?,
         schedule: schedule?,
@@ -120,8 +123,17 @@ fn check(sizes: &Sizes, reader: &Reader<'_>, around: Around, report: &mut Report
         check_idle(&in_force, sizes, reader, around, report);
     }
     let counts = sizes.schedule.iter().filter_map(|entry| entry.idle_count).chain([sizes.idle_count]);
-    if reader.has("target_wait") && counts.into_iter().all(|count| count != IdleCount::Auto) {
-        report.warn(&reader.at("target_wait"), "has no effect without idle_count = \"auto\"");
+    if counts.into_iter().all(|count| count != IdleCount::Auto) {
+        for key in ["target_wait", "idle_count_max"].into_iter().filter(|key| reader.has(key)) {
+            report.warn(&reader.at(key), "has no effect without idle_count = \"auto\"");
+        }
+    }
+    if let Some(max) = sizes.idle_count_max.filter(|max| *max < sizes.idle_count_min) {
+        let min = sizes.idle_count_min;
+        report.warn(
+            &reader.at("idle_count_max"),
+            format!("idle_count_max = {max} is below idle_count_min = {min}, which holds; write {min} or more"),
+        );
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::reason::Brief;
 use super::snapshot::Promise;
 
 /// A week: jobs come by the week as well as by the day.
@@ -45,6 +46,15 @@ impl Kept {
     }
 }
 
+impl Promise {
+    /// What came of the promise, as the end of a sentence; `None` before the first job.
+    pub(crate) fn reached(&self) -> Option<String> {
+        let percent = (self.kept.saturating_mul(1000).checked_div(self.jobs)?) as f64 / 10.0;
+        let (jobs, target) = (self.jobs, Brief(self.target_wait));
+        Some(format!("of the last week's {jobs} jobs {percent} % waited no longer than {target}"))
+    }
+}
+
 fn hour(at: Timestamp) -> i64 {
     at.as_second().div_euclid(SECONDS_PER_HOUR)
 }
@@ -63,9 +73,12 @@ mod tests {
             (promise.jobs, promise.kept, promise.since)
         };
         assert_eq!(told(&kept, 0), (0, 0, None));
+        assert_eq!(kept.told(Duration::from_secs(30), at(0)).reached(), None);
         kept.began(true, at(0));
         kept.began(false, at(100));
         assert_eq!(told(&kept, 100), (2, 1, Some(at(0))));
+        let said = kept.told(Duration::from_secs(30), at(100)).reached();
+        assert_eq!(said.unwrap(), "of the last week's 2 jobs 50 % waited no longer than 30s");
         assert_eq!(told(&kept, 168), (1, 0, Some(at(0))));
         kept.began(true, at(500));
         assert_eq!((told(&kept, 500), kept.hours.len()), ((1, 1, Some(at(0))), 1));

@@ -44,7 +44,7 @@ impl IdlePolicy {
     pub fn wanted(&self, in_use: u32, forecast: u32) -> u32 {
         let count = match self.count {
             IdleCount::Fixed(count) => count,
-            IdleCount::Auto => return forecast.max(self.count_min),
+            IdleCount::Auto => return forecast.min(self.count_max.unwrap_or(u32::MAX)).max(self.count_min),
         };
         if self.scale_factor <= 0.0 {
             return count;
@@ -64,7 +64,7 @@ mod tests {
 
     fn idle(count: IdleCount, count_min: u32, scale_factor: f64) -> IdlePolicy {
         let time = Duration::from_secs(300);
-        IdlePolicy { count, count_min, scale_factor, time, target_wait: Duration::from_secs(30) }
+        IdlePolicy { count, count_min, count_max: None, scale_factor, time, target_wait: Duration::from_secs(30) }
     }
 
     fn runner(schedule: Vec<ScheduleEntry>) -> RunnerSettings {
@@ -102,6 +102,14 @@ mod tests {
         for (at, expected) in table {
             assert_eq!(count_at(&office, at), expected, "{at}");
         }
+    }
+
+    #[test]
+    fn a_forecast_stays_between_its_floor_and_its_ceiling() {
+        let auto = IdlePolicy { count_max: Some(6), ..idle(IdleCount::Auto, 2, 0.0) };
+        assert_eq!([0, 4, 90].map(|forecast| auto.wanted(50, forecast)), [2, 4, 6]);
+        let above = IdlePolicy { count_min: 8, ..auto };
+        assert_eq!(above.wanted(0, 90), 8, "what must stand ready does");
     }
 
     #[test]

@@ -118,6 +118,7 @@ impl RunnerSettings {
             idle: IdlePolicy {
                 count: IdleCount::Fixed(0),
                 count_min: 0,
+                count_max: None,
                 scale_factor: 0.0,
                 time: Duration::from_secs(5 * 60),
                 target_wait: Duration::from_secs(30),
@@ -143,6 +144,8 @@ pub struct IdlePolicy {
     pub count: IdleCount,
     /// The floor when a factor is set, or when the forecast says how many.
     pub count_min: u32,
+    /// The most that the forecast keeps ready, whatever it expects; `None`: as many as `max_workers` hold.
+    pub count_max: Option<u32>,
     /// Wanted idle = clamp(slots in use × factor, min, count); 0: `count` alone.
     pub scale_factor: f64,
     /// How long a worker above the policy stays idle before it is retired.

@@ -110,6 +110,8 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
         });
     let there = engine.fleet.workers.values().filter(|worker| worker.instance.runner == runner.name).count();
     let there = u32::try_from(there).unwrap_or(u32::MAX);
+    let kept = engine.promises.get(&runner.name).cloned().unwrap_or_default();
+    let promise = kept.told(runner.idle.target_wait, engine.now);
     RunnerSnapshot {
         name: runner.name.clone(),
         queue: queue.clone(),
@@ -126,16 +128,17 @@ fn runner_snapshot(engine: &Engine, runner: &RunnerSettings, demand: &Demand) ->
         max_workers: policy.max_workers,
         held_back: engine.held_back.get(&runner.name).map(|why| Explained::at(engine.now, why.clone())),
         paused: known.is_some_and(|known| known.paused),
-        forecast: (policy.idle.count == IdleCount::Auto).then(|| engine.forecasts.why(&runner.name)).flatten(),
+        forecast: (policy.idle.count == IdleCount::Auto).then(|| forecast(engine, runner, &promise)).flatten(),
         over_price_cap: over_price_cap(engine, runner),
         outlook: outlook(engine, runner),
-        promise: engine
-            .promises
-            .get(&runner.name)
-            .cloned()
-            .unwrap_or_default()
-            .told(runner.idle.target_wait, engine.now),
+        promise,
     }
+}
+
+/// How many slots are kept ready, why, and whether that was enough so far: a forecast cannot reach everything.
+fn forecast(engine: &Engine, runner: &RunnerSettings, promise: &Promise) -> Option<String> {
+    let why = engine.forecasts.why(&runner.name)?;
+    Some(promise.reached().map_or_else(|| why.clone(), |reached| format!("{why}; {reached}")))
 }
 
 /// What a launch would meet now.

@@ -58,6 +58,7 @@ pub const OTHERS: &[Other] = &[
     other("runners.fleet", "idle_time", "7"),
     other("runners.fleet", "target_wait", "'20s'"),
     other("runners.fleet", "idle_count_min", "2"),
+    other("runners.fleet", "idle_count_max", "9"),
     other("runners.fleet", "idle_scale_factor", "0.7"),
     other("runners.fleet", "max_booting", "7"),
     other("runners.fleet", "boot_timeout", "'9m'"),
