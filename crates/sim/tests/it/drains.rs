@@ -96,9 +96,9 @@ fn a_worker_is_fenced_for_the_last_50_s_of_its_idle_time() {
         let workers = bench.with_ready_workers(2);
         (1..=400).find(|second| {
             bench.pass(1);
-            bench.list();
             let mut commands = bench.report(&workers[0], idle_for(*second));
             commands.extend(bench.report(&workers[1], serving(1)));
+            commands.extend(bench.list());
             commands.extend(bench.queue(&[]));
             !words(&commands).is_empty()
         })
