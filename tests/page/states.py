@@ -49,6 +49,11 @@ def trouble(severity, runner, ago, kind, text, advice, waiting=None):
             "reason": {"kind": kind, "text": text}, "advice": advice}
 
 
+def spent(usd, below=0.58, **changes):
+    return {"usd": usd, "usd_at_most": usd, "on_demand_usd": usd / 0.42, "below_on_demand": below, "hours": 99.0,
+            "unpriced_hours": 0.0} | changes
+
+
 def state(runners, workers, jobs=(), troubles=(), **changes):
     severities = [one["severity"] for one in troubles]
     worst = "critical" if "critical" in severities else "warning" if severities else "ok"
@@ -63,6 +68,8 @@ def state(runners, workers, jobs=(), troubles=(), **changes):
                                  "jobs_retried", "laws_broken"), 3),
         "costs": {"usd_per_hour": 0.0312 * len(workers), "unpriced_workers": 0, "usd_per_hour_at_most": 0.08 * len(workers)},
         "prices": {"eu-central-1": KNOWN},
+        "ledger": {"since": time(9 * 86400), "today_total": spent(4.1), "month_total": spent(31.2, 0.55), "today": [],
+                   "month": [], "projects": [], "totals": []},
     } | changes
 
 

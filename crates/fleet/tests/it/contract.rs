@@ -134,6 +134,8 @@ fn ledger() -> LedgerSnapshot {
     let line = Line { runner: runner.clone(), market: Market::Spot, account: Account::Jobs };
     LedgerSnapshot {
         since: Some(NOW),
+        today_total: Some(cost),
+        month_total: Some(cost),
         today: vec![costs()],
         month: vec![costs()],
         projects: vec![ProjectCosts { payer: Label::UNKNOWN, cost }],

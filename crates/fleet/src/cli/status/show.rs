@@ -12,6 +12,7 @@ use super::super::fit::{Field, Fit, FitTable};
 use super::super::output::{brief, color_of, write_table};
 use super::View;
 use super::groups::groups;
+use super::spent::spent;
 use super::verdict::verdict;
 
 /// Rows of jobs and decisions that fit beside the rest on one screen.
@@ -27,6 +28,7 @@ pub(in crate::cli) fn show(snapshot: &FleetSnapshot, view: View, out: &mut dyn W
     }
     runners(snapshot, view, out)?;
     workers(snapshot, view, out)?;
+    writeln!(out, "{}", spent(&snapshot.ledger, snapshot.at))?;
     jobs(snapshot, view, out)?;
     if !snapshot.decisions.is_empty() {
         writeln!(out, "\nLast decisions")?;
