@@ -39,8 +39,9 @@ def booting(number, step="docker: pulling images"):
 
 def job(number, runner="spot", kind="next-step", text="a worker is asked for in the next step", **changes):
     return {
-        "id": 7500 + number, "project": 40 + number % 3, "name": ("rspec", "lint", "build")[number % 3],
-        "waited_seconds": 12.0 + number, "runner": runner, "reason": {"kind": kind, "text": text},
+        "id": 7500 + number, "project": 40 + number % 3, "project_path": f"acme/p{number % 3}",
+        "url": f"https://gitlab.example.com/acme/p{number % 3}/-/jobs/{7500 + number}",
+        "name": ("rspec", "lint", "build")[number % 3], "waited_seconds": 12.0 + number, "runner": runner, "reason": {"kind": kind, "text": text},
     } | changes
 
 
