@@ -104,6 +104,7 @@ fn poll(jobs: u64, now: Timestamp) -> Event {
     let job = |number: u64| PendingJob {
         id: JobId(1_000_000 + number),
         project: ProjectId(number % 500),
+        project_path: None,
         name: "test".into(),
         tags: BTreeSet::from(["docker".to_owned(), format!("pool-{}", number % u64::from(RUNNERS))]),
         protected: None,

@@ -39,14 +39,20 @@ def booting(number, step="docker: pulling images"):
 
 def job(number, runner="spot", kind="next-step", text="a worker is asked for in the next step", **changes):
     return {
-        "id": 7500 + number, "project": 40 + number % 3, "name": ("rspec", "lint", "build")[number % 3],
-        "waited_seconds": 12.0 + number, "runner": runner, "reason": {"kind": kind, "text": text},
+        "id": 7500 + number, "project": 40 + number % 3, "project_path": f"acme/p{number % 3}",
+        "url": f"https://gitlab.example.com/acme/p{number % 3}/-/jobs/{7500 + number}",
+        "name": ("rspec", "lint", "build")[number % 3], "waited_seconds": 12.0 + number, "runner": runner, "reason": {"kind": kind, "text": text},
     } | changes
 
 
 def trouble(severity, runner, ago, kind, text, advice, waiting=None):
     return {"severity": severity, "runner": runner, "since": time(ago), "jobs_waiting": waiting,
             "reason": {"kind": kind, "text": text}, "advice": advice}
+
+
+def spent(usd, below=0.58, **changes):
+    return {"usd": usd, "usd_at_most": usd, "on_demand_usd": usd / 0.42, "below_on_demand": below, "hours": 99.0,
+            "unpriced_hours": 0.0} | changes
 
 
 def state(runners, workers, jobs=(), troubles=(), **changes):
@@ -63,6 +69,8 @@ def state(runners, workers, jobs=(), troubles=(), **changes):
                                  "jobs_retried", "laws_broken"), 3),
         "costs": {"usd_per_hour": 0.0312 * len(workers), "unpriced_workers": 0, "usd_per_hour_at_most": 0.08 * len(workers)},
         "prices": {"eu-central-1": KNOWN},
+        "ledger": {"since": time(9 * 86400), "today_total": spent(4.1), "month_total": spent(31.2, 0.55), "today": [],
+                   "month": [], "projects": [], "totals": []},
     } | changes
 
 

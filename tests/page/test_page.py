@@ -101,6 +101,31 @@ def test_an_unpriced_fleet_costs_no_zero(browser):
     browser.until(lambda: "≤ $1.12" in browser.text("#tiles"))
 
 
+def test_today_and_the_month_are_told_beside_on_demand(browser):
+    tiles = lambda: browser.run("Object.fromEntries([...document.querySelectorAll('#tiles div')].map(d => [d.querySelector('dt').innerText, [...d.querySelectorAll('dd *:not(svg, path)')].map(e => e.innerText)]))")
+    browser.open("well")
+    assert tiles()["today (UTC)"] == ["$4.10", "58 % below on demand"]
+    assert tiles()["this month"] == ["$31.20", "55 % below on demand"]
+    later = states.all_well()
+    later["ledger"] |= {"since": states.time(3600), "today_total": None,
+                        "month_total": states.spent(2.0, -0.02, usd_at_most=3.5)}
+    browser.service.state = later
+    browser.until(lambda: tiles()["today (UTC)"] == ["?", "not known yet"])
+    assert tiles()["this month"] == ["$2.00", "2 % above on demand, at most $3.50, since Mar 2"]
+
+
+def test_jobs_and_projects_are_links(browser):
+    links = lambda: browser.run("[...document.querySelectorAll('#waiting td.names > div > a')].map(a => [a.innerText, a.getAttribute('href'), a.rel])")
+    browser.open("breaker")
+    host = "https://gitlab.example.com/acme/p0"
+    assert links()[:2] == [["rspec #7500", host + "/-/jobs/7500", "noopener noreferrer"], ["acme/p0", host, "noopener noreferrer"]]
+    later = states.breaker()
+    later["jobs"] = [states.job(0, url="javascript:alert(1)//-/jobs/1"), states.job(1, url=None, project_path=None)]
+    browser.service.state = later
+    browser.until(lambda: links() == [])
+    assert "rspec #7500 of acme/p0, lint #7501 of project 41" in browser.text("#waiting")
+
+
 def test_names_with_markup_are_text(browser):
     browser.open("thousand")
     browser.driver.find_element(By.CSS_SELECTOR, "#waiting summary").click()

@@ -9,6 +9,7 @@ use strum::IntoStaticStr;
 
 use super::failure::Failure;
 use super::ids::{JobId, ProjectId, RunnerName};
+use super::project_path::ProjectPath;
 use super::time::since;
 
 /// A job that waits for a runner: `pending`, and claimed by nobody.
@@ -18,6 +19,9 @@ pub struct PendingJob {
     pub id: JobId,
     /// Its project.
     pub project: ProjectId,
+    /// The project's path, for people; `None` where the server does not tell it, or not under its own address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_path: Option<ProjectPath>,
     /// Its name in the pipeline (`rspec`), for people.
     pub name: String,
     /// The tags that a runner must all have.

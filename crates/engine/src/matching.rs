@@ -48,6 +48,7 @@ mod tests {
         PendingJob {
             id: JobId(1),
             project: ProjectId(7),
+            project_path: None,
             name: "test".into(),
             tags: tags(tagged),
             protected: None,

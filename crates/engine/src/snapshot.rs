@@ -15,6 +15,7 @@ use super::json::seconds;
 use super::ledger::LedgerSnapshot;
 use super::offering::Market;
 use super::prices::OverPriceCap;
+use super::project_path::ProjectPath;
 use super::reason::Reason;
 use super::verdict::Verdict;
 use super::waits::{JobReason, WorkerReason};
@@ -226,6 +227,10 @@ pub struct JobSnapshot {
     pub id: JobId,
     /// Its project.
     pub project: ProjectId,
+    /// The project's path; absent where the server does not tell it.
+    pub project_path: Option<ProjectPath>,
+    /// Where the server shows the job, always under the configured address; absent where the path is.
+    pub url: Option<String>,
     /// Its name in the pipeline.
     pub name: String,
     /// For how long it has been pending.

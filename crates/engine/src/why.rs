@@ -40,6 +40,8 @@ pub(super) fn jobs(engine: &Engine) -> (Vec<JobSnapshot>, Waiting) {
                 views.push(JobSnapshot {
                     id: job.id,
                     project: job.project,
+                    project_path: job.project_path.clone(),
+                    url: job.project_path.as_ref().map(|path| path.job_url(server, job.id)),
                     name: job.name.clone(),
                     waited,
                     runner,

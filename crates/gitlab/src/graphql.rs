@@ -17,7 +17,7 @@ use super::answer;
 use super::client::GitLab;
 use super::error::{ErrorKind, GitLabError, Says};
 use super::http::{Answer, Request};
-use runner_fleet_engine::{JobId, PendingJob, ProjectId, RunnerName};
+use runner_fleet_engine::{JobId, PendingJob, ProjectId, ProjectPath, RunnerName};
 
 /// Pages of 100 jobs: as many as of one project.
 const PAGES_MAX: usize = 20;
@@ -25,7 +25,7 @@ const PAGES_MAX: usize = 20;
 const QUERY: &str = "query($runner: CiRunnerID!, $after: String) { \
     jobs(statuses: [PENDING], compatibleRunnerId: $runner, first: 100, after: $after) { \
     pageInfo { hasNextPage endCursor } \
-    nodes { id name tags queuedAt runner { id } project { id } } } }";
+    nodes { id name tags queuedAt runner { id } project { id fullPath } } } }";
 
 /// How long an error is taken for "not on this server, not for this token": an upgrade or a new role comes rarely.
 const REFUSED_FOR: Duration = Duration::from_secs(3600);
@@ -49,6 +49,7 @@ const BELIEVED_FOR: Duration = Duration::from_secs(900);
 pub(crate) struct Offered {
     pub(crate) project: ProjectId,
     pub(crate) id: JobId,
+    project_path: Option<ProjectPath>,
     name: String,
     tags: BTreeSet<String>,
     queued_at: Timestamp,
@@ -58,8 +59,9 @@ pub(crate) struct Offered {
 impl Offered {
     /// The engine's job, offered to nobody yet.
     pub(crate) fn into_job(self) -> PendingJob {
-        let Self { project, id, name, tags, queued_at, seen_at } = self;
-        PendingJob { id, project, name, tags, protected: None, offered_to: Some(BTreeSet::new()), queued_at, seen_at }
+        let Self { project, id, project_path, name, tags, queued_at, seen_at } = self;
+        let offered_to = Some(BTreeSet::new());
+        PendingJob { id, project, project_path, name, tags, protected: None, offered_to, queued_at, seen_at }
     }
 }
 
@@ -156,12 +158,15 @@ struct Node {
     queued_at: Option<Timestamp>,
     #[serde(default)]
     runner: Option<IgnoredAny>,
-    project: IdNode,
+    project: ProjectNode,
 }
 
 #[derive(Deserialize)]
-struct IdNode {
+#[serde(rename_all = "camelCase")]
+struct ProjectNode {
     id: String,
+    #[serde(default)]
+    full_path: Option<String>,
 }
 
 impl Node {
@@ -173,6 +178,7 @@ impl Node {
         Some(Offered {
             id: JobId(number(&self.id, "gid://gitlab/Ci::Build/")?),
             project: ProjectId(number(&self.project.id, "gid://gitlab/Project/")?),
+            project_path: self.project.full_path.and_then(|path| ProjectPath::new(&path)),
             name: self.name.unwrap_or_default(),
             tags: self.tags.into_iter().flatten().collect(),
             // The server's clock: never let it run ahead of ours.

@@ -9,6 +9,7 @@
 
 mod project_poll;
 mod row;
+mod shown_at;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,14 +35,15 @@ const PAGES_MAX: usize = 20;
 /// The present, read whenever a request is sent or answered.
 pub type ReadClock<'a> = &'a (dyn Fn() -> Timestamp + Sync);
 
-/// The jobs on a page of `GET /projects/:id/jobs` that wait for a runner, as [`QueueReader`] reads them.
+/// The jobs on a page of `GET /projects/:id/jobs` that wait for a runner, as [`QueueReader`] reads them; without the
+/// projects' paths, for which one must know the server.
 ///
 /// # Errors
 ///
 /// When the body is no such page.
 pub fn pending_jobs(page: &[u8], project: ProjectId, answered_at: Timestamp) -> serde_json::Result<Vec<PendingJob>> {
     let rows: Vec<JobRow> = serde_json::from_slice(page)?;
-    let asked = Asked { at: answered_at, answered_at };
+    let asked = Asked { at: answered_at, answered_at, base: None };
     Ok(row::waiting(rows, project, asked).into_values().map(|waiting| waiting.job).collect())
 }
 
@@ -325,7 +327,8 @@ async fn pending(
     let list: page::List<JobRow> =
         page::up_to(gitlab.http(), url, &doing, credential, PAGES_MAX, Some(gitlab.budget())).await?;
     let any = !list.rows.is_empty();
-    let waiting = row::waiting(list.rows, project, Asked { at, answered_at: clock() });
+    let waiting =
+        row::waiting(list.rows, project, Asked { at, answered_at: clock(), base: Some(gitlab.http().base()) });
     Ok(Page { waiting, any, whole: list.whole })
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn job_waits(now: Timestamp) -> Event {
     let job = PendingJob {
         id: JobId(4711),
         project: ProjectId(1),
+        project_path: None,
         name: "rspec".into(),
         tags: BTreeSet::new(),
         protected: None,

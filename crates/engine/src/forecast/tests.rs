@@ -32,6 +32,7 @@ fn job(id: u64, queued_at: Timestamp, seen_at: Timestamp) -> PendingJob {
     PendingJob {
         id: JobId(id),
         project: ProjectId(1),
+        project_path: None,
         name: "test".into(),
         tags: BTreeSet::new(),
         protected: None,

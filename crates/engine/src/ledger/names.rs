@@ -65,6 +65,7 @@ mod tests {
         PendingJob {
             id: JobId(id),
             project: ProjectId(7),
+            project_path: None,
             name: format!("test {id}"),
             tags: BTreeSet::new(),
             protected: None,

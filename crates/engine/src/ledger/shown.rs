@@ -22,6 +22,10 @@ const PROJECTS_MAX: usize = 20;
 pub struct LedgerSnapshot {
     /// Since when the books are kept without a loss; absent before the first start has come so far.
     pub since: Option<Timestamp>,
+    /// All of today (UTC); absent while nothing is known.
+    pub today_total: Option<Cost>,
+    /// All of this month (UTC) so far; absent while nothing is known.
+    pub month_total: Option<Cost>,
     /// Today (UTC), by runner.
     pub today: Vec<RunnerCosts>,
     /// This month (UTC) so far, by runner.
@@ -96,7 +100,9 @@ impl Counted {
 impl Ledger {
     /// What there is to show.
     pub(crate) fn snapshot(&self, now: Timestamp) -> LedgerSnapshot {
-        let month = self.months.get(&Month::at(now));
+        let (today, month) = (self.days.get(&Day::at(now)), self.months.get(&Month::at(now)));
+        // A day of which nothing is booked has cost nothing, once there are books.
+        let total = |sums: Option<&Sums>| self.since.map(|_| Cost::of(&sums.map(whole).unwrap_or_default()));
         let counter = |(line, (_, highest)): (&Line, &(Amount, Amount))| CostCounter {
             line: line.clone(),
             usd: usd(highest.pico),
@@ -106,12 +112,35 @@ impl Ledger {
         };
         LedgerSnapshot {
             since: self.since(),
-            today: self.days.get(&Day::at(now)).map(runners).unwrap_or_default(),
+            today_total: total(today),
+            month_total: total(month),
+            today: today.map(runners).unwrap_or_default(),
             month: month.map(runners).unwrap_or_default(),
             projects: month.map(projects).unwrap_or_default(),
             totals: self.counted.lines.iter().map(counter).collect(),
         }
     }
+}
+
+impl LedgerSnapshot {
+    /// What the books say of this runner alone; projects are not told by runner, and are left out.
+    #[must_use]
+    pub fn of_runner(mut self, name: &RunnerName) -> Self {
+        let known = self.since.is_some();
+        let only = |costs: &mut Vec<RunnerCosts>| {
+            costs.retain(|costs| costs.runner == *name);
+            known.then(|| costs.first().map_or_else(|| Cost::of(&Amount::default()), |costs| costs.cost))
+        };
+        self.today_total = only(&mut self.today);
+        self.month_total = only(&mut self.month);
+        self.projects.clear();
+        self.totals.retain(|counter| counter.line.runner == *name);
+        self
+    }
+}
+
+fn whole(sums: &Sums) -> Amount {
+    sums.lines().map(|(line, amount)| in_sum(line.account, *amount)).sum()
 }
 
 fn runners(sums: &Sums) -> Vec<RunnerCosts> {

@@ -243,3 +243,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn totals_are_those_of_all_runners_and_of_one() {
+    assert_eq!(Ledger::default().snapshot(at(0)).today_total, None, "nothing is known before there are books");
+    let mut ledger = with_worker(0, false);
+    ledger.note(&id(), Use::Idle, Some(RATES), at(0));
+    ledger.is_listed(&id(), at(0), Some(at(7_200_000)));
+    ledger.close(&id(), Some(at(3_600_000)), at(7_200_000));
+    let books = ledger.snapshot(at(7_200_000));
+    let total = books.today_total.unwrap();
+    assert_eq!((total.usd, total.below_on_demand), (0.036, Some(0.6)));
+    assert_eq!(books.month_total, books.today_total);
+    assert_eq!(books.clone().of_runner(&RunnerName::new("spot")).today_total, books.today_total);
+    let other = books.of_runner(&RunnerName::new("large"));
+    assert_eq!(other.today_total.map(|cost| (cost.usd, cost.usd_at_most)), Some((0.0, Some(0.0))));
+    assert!(other.today.is_empty() && other.totals.is_empty());
+    let next_month = ledger.snapshot(at(32 * 86_400_000));
+    assert_eq!(next_month.month_total.map(|cost| cost.usd), Some(0.0), "another month begins with nothing");
+}

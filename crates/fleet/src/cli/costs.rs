@@ -17,6 +17,7 @@ use runner_fleet_engine::RunnerName;
 use runner_fleet_engine::ledger::{By, Cost, CostQuery, CostReport, Day, Label, RowKey};
 
 use super::fit::{Fit, FitTable};
+use super::money::{beside, money, percent};
 use super::output::{OutputStyle, write_json, write_table};
 use super::{CliError, Global, service};
 
@@ -169,29 +170,12 @@ pub(crate) fn show(report: &CostReport, style: OutputStyle, out: &mut dyn Write)
     Ok(())
 }
 
-/// What is known, and what more it may be.
-fn money(cost: &Cost) -> String {
-    let known = format!("{:.2}", cost.usd);
-    match cost.usd_at_most {
-        Some(at_most) if at_most > cost.usd => format!("{known} (at most {at_most:.2})"),
-        Some(_) => known,
-        None => format!("{known} and ?"),
-    }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.0} %", share * 100.0)
-}
-
 fn total(report: &CostReport) -> String {
     let CostQuery { from, to, .. } = &report.query;
     let days = if from == to { from.to_string() } else { format!("{from} to {to}") };
-    let Cost { on_demand_usd, below_on_demand, hours, .. } = report.total;
-    let beside = match below_on_demand {
-        Some(share) if share >= 0.0 => format!(", {} below on demand ({on_demand_usd:.2} USD)", percent(share)),
-        Some(share) => format!(", {} above on demand ({on_demand_usd:.2} USD)", percent(-share)),
-        None => String::new(),
-    };
+    let Cost { on_demand_usd, hours, .. } = report.total;
+    let beside =
+        beside(&report.total).map_or_else(String::new, |beside| format!(", {beside} ({on_demand_usd:.2} USD)"));
     format!("{days}: {} USD for {hours:.1} hours of workers{beside}", money(&report.total))
 }
 

@@ -11,6 +11,7 @@ mod iam_policy;
 mod logging;
 mod manual;
 pub mod migrate;
+mod money;
 mod names;
 mod operate;
 mod output;

@@ -5,6 +5,7 @@ mod groups;
 mod history;
 mod only;
 mod show;
+mod spent;
 mod verdict;
 mod watch;
 

@@ -214,6 +214,8 @@ mod tests {
         snapshot.jobs.push(JobSnapshot {
             id: JobId(1),
             project: ProjectId(2),
+            project_path: None,
+            url: None,
             name: "test".into(),
             waited: Duration::from_secs(61),
             runner: None,

@@ -188,6 +188,7 @@ fn both(one: QueueSnapshot, two: QueueSnapshot) -> QueueSnapshot {
                 // Both tokens see it: what either knows counts.
                 known.protected = known.protected.or(job.protected);
                 known.seen_at = known.seen_at.max(job.seen_at);
+                known.project_path = known.project_path.take().or(job.project_path);
                 known.offered_to = match (known.offered_to.take(), job.offered_to) {
                     (Some(one), Some(two)) => Some(one.union(&two).cloned().collect()),
                     // The other view knows no names: then we must match.
@@ -217,6 +218,7 @@ mod tests {
         let job = |id: &u64| PendingJob {
             id: JobId(*id),
             project: ProjectId(1),
+            project_path: None,
             name: "build".into(),
             tags: BTreeSet::new(),
             protected: None,

@@ -14,8 +14,8 @@ use runner_fleet_engine::snapshot::{
 };
 use runner_fleet_engine::{
     EcrError, Engine, Explained, Failure, FailureClass, FleetSnapshot, HeldBack, InstanceType, JobId, JobReason,
-    Knowledge, LedgerSnapshot, Market, NoteKind, Offering, OverPriceCap, Phase, ProjectId, RunnerName, Severity,
-    SubnetId, TokenEnd, TokenKind, Trouble, TroubleReason, Verdict, WorkerId, WorkerReason, Zone,
+    Knowledge, LedgerSnapshot, Market, NoteKind, Offering, OverPriceCap, Phase, ProjectId, ProjectPath, RunnerName,
+    Severity, SubnetId, TokenEnd, TokenKind, Trouble, TroubleReason, Verdict, WorkerId, WorkerReason, Zone,
 };
 use serde_json::Value;
 use strum::VariantArray as _;
@@ -134,6 +134,8 @@ fn ledger() -> LedgerSnapshot {
     let line = Line { runner: runner.clone(), market: Market::Spot, account: Account::Jobs };
     LedgerSnapshot {
         since: Some(NOW),
+        today_total: Some(cost),
+        month_total: Some(cost),
         today: vec![costs()],
         month: vec![costs()],
         projects: vec![ProjectCosts { payer: Label::UNKNOWN, cost }],
@@ -145,6 +147,8 @@ fn job() -> JobSnapshot {
     JobSnapshot {
         id: JobId(1),
         project: ProjectId(2),
+        project_path: ProjectPath::new("acme/tools/build"),
+        url: Some("https://gitlab.example.com/acme/tools/build/-/jobs/7231000001".into()),
         name: "test".into(),
         waited: Duration::from_secs(61),
         runner: None,

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use reqwest::Url;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::super::protected::Ref;
-use runner_fleet_engine::{JobId, PendingJob, ProjectId};
+use super::shown_at::project_path;
+use runner_fleet_engine::{JobId, PendingJob, ProjectId, ProjectPath};
 
 /// Longest believable wait; GitLab itself drops jobs that have been pending for a day.
 const QUEUED_SECONDS_MAX: f64 = 30.0 * 86_400.0;
@@ -25,6 +27,8 @@ pub(super) struct JobRow {
     tag_list: Vec<String>,
     #[serde(default)]
     name: Option<String>,
+    #[serde(default)]
+    web_url: Option<String>,
     #[serde(default)]
     r#ref: Option<String>,
     #[serde(default)]
@@ -50,28 +54,42 @@ pub(super) struct Waiting {
     pub(super) on: Ref,
 }
 
-/// When a request was sent, and when its answer was there.
+/// When a request was sent, when its answer was there, and of which server.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct Asked<'a> {
     pub(super) at: Timestamp,
     pub(super) answered_at: Timestamp,
+    /// The configured address; without it no path is known.
+    pub(super) base: Option<&'a Url>,
 }
 
 /// The jobs of these rows that wait for a runner.
-pub(super) fn waiting(rows: Vec<JobRow>, project: ProjectId, asked: Asked) -> BTreeMap<JobId, Waiting> {
+pub(super) fn waiting(rows: Vec<JobRow>, project: ProjectId, asked: Asked<'_>) -> BTreeMap<JobId, Waiting> {
     let free = rows.into_iter().filter(|row| row.status == "pending" && row.runner.is_none());
-    free.map(|row| (JobId(row.id), read(row, project, asked))).collect()
+    // One text for all jobs of the project.
+    let mut path: Option<ProjectPath> = None;
+    let mut read = |row| {
+        let mut waiting = read(row, project, asked);
+        if path.is_some() && path == waiting.job.project_path {
+            waiting.job.project_path.clone_from(&path);
+        }
+        path.clone_from(&waiting.job.project_path);
+        (waiting.job.id, waiting)
+    };
+    free.map(&mut read).collect()
 }
 
-fn read(row: JobRow, project: ProjectId, asked: Asked) -> Waiting {
+fn read(row: JobRow, project: ProjectId, asked: Asked<'_>) -> Waiting {
+    let id = JobId(row.id);
     let on = Ref {
         name: row.r#ref.unwrap_or_default(),
         tag: row.tag.unwrap_or(false),
         merge_request: row.pipeline.and_then(|p| p.source).as_deref() == Some("merge_request_event"),
     };
     let job = PendingJob {
-        id: JobId(row.id),
+        id,
         project,
+        project_path: row.web_url.zip(asked.base).and_then(|(url, base)| project_path(&url, id, base)),
         name: row.name.unwrap_or_default(),
         tags: row.tag_list.into_iter().collect(),
         protected: None,
@@ -93,9 +111,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn asked() -> Asked {
+    fn asked() -> Asked<'static> {
         let at: Timestamp = "2026-08-22T10:00:00Z".parse().unwrap();
-        Asked { at, answered_at: at + Duration::from_secs(1) }
+        Asked { at, answered_at: at + Duration::from_secs(1), base: None }
     }
 
     fn ids(body: &str) -> Vec<u64> {
@@ -145,7 +163,7 @@ mod tests {
             prop_assert!(queued_at(Some(duration), at) <= at);
             let body = format!(r#"[{{"id":{id},"status":"pending","tag_list":["a"],"queued_duration":{duration:?}}}]"#);
             if let Ok(rows) = answer::json::<Vec<JobRow>>(body.as_bytes()) {
-                waiting(rows, ProjectId(1), Asked { at, answered_at: at });
+                waiting(rows, ProjectId(1), Asked { at, answered_at: at, base: None });
             }
         }
     }

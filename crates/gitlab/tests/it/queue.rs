@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runner_fleet_engine::{JobId, ProjectId, QueueSnapshot};
+use runner_fleet_engine::{JobId, ProjectId, ProjectPath, QueueSnapshot};
 use runner_fleet_gitlab::{GitLab, GitLabError, QueueReader, QueueScope};
 use wiremock::matchers::{header, method, path, path_regex, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -59,10 +59,21 @@ async fn only_unclaimed_pending_jobs_are_waiting() {
     assert_eq!(snapshot.as_of, clock.now());
     let rspec = snapshot.jobs.iter().find(|job| job.id == JobId(7231)).unwrap();
     assert_eq!(rspec.project, ProjectId(1));
+    assert_eq!(rspec.project_path, None, "its address is on another host than the server's");
     assert_eq!(rspec.name, "rspec");
     assert_eq!(rspec.tags, ["arm64", "docker"].map(str::to_owned).into());
     assert_eq!(clock.now().duration_since(rspec.queued_at).as_secs_f64(), 12.345);
     assert_eq!((rspec.seen_at, rspec.protected, &rspec.offered_to), (clock.now(), None, &None));
+}
+
+#[tokio::test]
+async fn a_jobs_address_tells_its_projects_path() {
+    let server = MockServer::start().await;
+    let own = recorded!("jobs.json").replace("https://gitlab.example.com", &server.uri());
+    get(&server, &jobs_of(1), json(200, &own)).await;
+    let snapshot = poll(&mut reader(&server, [1]), &Clock::start()).await.unwrap();
+    let rspec = snapshot.jobs.iter().find(|job| job.id == JobId(7231)).unwrap();
+    assert_eq!(rspec.project_path.as_ref().map(ProjectPath::as_str), Some("g/p"));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runner_fleet_engine::{ProjectId, QueueSnapshot, RunnerName};
+use runner_fleet_engine::{ProjectId, ProjectPath, QueueSnapshot, RunnerName};
 use runner_fleet_gitlab::{GitLabError, QueueReader, QueueScope, RunnerInQueue};
 use wiremock::matchers::{body_string_contains, header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -63,6 +63,9 @@ async fn after_showing_a_job_it_replaces_the_projects() {
 
     assert_eq!(asked(&server).await, [REST, GRAPHQL, GRAPHQL, GRAPHQL, GRAPHQL]);
     assert!(second.complete);
+    let paths: Vec<_> =
+        second.jobs.iter().filter_map(|job| job.project_path.as_ref()).map(ProjectPath::as_str).collect();
+    assert_eq!(paths, ["acme/new", "acme/p"]);
     let offers: Vec<_> = second
         .jobs
         .iter()

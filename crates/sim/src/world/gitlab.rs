@@ -285,6 +285,7 @@ impl World {
             .map(|(id, job)| PendingJob {
                 id,
                 project: job.spec.project,
+                project_path: None,
                 name: job.spec.name.clone(),
                 tags: job.spec.tags.clone(),
                 protected: Some(job.spec.protected),

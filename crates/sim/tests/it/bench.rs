@@ -179,6 +179,7 @@ impl TestBench {
         PendingJob {
             id: JobId(id),
             project: ProjectId(1),
+            project_path: None,
             name: format!("job {id}"),
             tags: BTreeSet::new(),
             protected: None,

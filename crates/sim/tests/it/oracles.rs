@@ -213,6 +213,7 @@ fn decided(sections: &[Section], jobs: &[Waiting], concurrent: u32) -> Vec<u32> 
     let jobs = jobs.iter().enumerate().map(|(id, job)| PendingJob {
         id: JobId(id as u64 + 1),
         project: ProjectId(job.project),
+        project_path: None,
         name: "job".into(),
         tags: job.tags.clone(),
         protected: job.protected,

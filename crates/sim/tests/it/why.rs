@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use runner_fleet_engine::snapshot::JobState;
 use runner_fleet_engine::{
-    Event, FailureClass, FleetSnapshot, JobId, PendingJob, QueueSnapshot, Report, RunnerName, RunnerSettings, Server,
+    Event, FailureClass, FleetSnapshot, JobId, PendingJob, ProjectPath, QueueSnapshot, Report, RunnerName,
+    RunnerSettings, Server,
 };
 
 use super::bench::{RUNNER, SERVER, TestBench, bad_gateway, facts, launches, runner, serving};
@@ -82,4 +83,13 @@ fn an_unknown_queue_alone_holds_nothing_back() {
     assert_eq!(snapshot.runners[0].held_back, None);
     let failure = snapshot.runners[0].queue.failure().unwrap();
     assert_eq!(failure.class, FailureClass::ServerError);
+}
+
+#[test]
+fn a_waiting_job_is_linked_where_its_path_is_known() {
+    let mut bench = TestBench::with(vec![runner()]);
+    let told = PendingJob { project_path: ProjectPath::new("acme/build"), ..bench.job(7) };
+    bench.queue_of(vec![told, bench.job(8)]);
+    let links: Vec<_> = bench.engine.snapshot().jobs.into_iter().map(|job| job.url).collect();
+    assert_eq!(links, [Some(format!("{SERVER}/acme/build/-/jobs/7")), None]);
 }

@@ -70,6 +70,8 @@ mod tests {
         JobSnapshot {
             id: JobId(id),
             project: ProjectId(1),
+            project_path: None,
+            url: None,
             name: "build".into(),
             waited: Duration::from_secs(id),
             runner: Some(RunnerName::new("spot")),

@@ -41,5 +41,6 @@ pub(super) fn only(mut snapshot: FleetSnapshot, name: &str) -> Result<FleetSnaps
         // The prices on demand are not part of the snapshot.
         usd_per_hour_at_most: (unpriced == 0).then_some(usd_per_hour),
     };
+    snapshot.ledger = snapshot.ledger.of_runner(name);
     Ok(snapshot)
 }

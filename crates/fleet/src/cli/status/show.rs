@@ -4,7 +4,7 @@ use std::io::Write;
 
 use jiff::Timestamp;
 
-use runner_fleet_engine::snapshot::RunnerSnapshot;
+use runner_fleet_engine::snapshot::{JobSnapshot, RunnerSnapshot};
 use runner_fleet_engine::{FleetSnapshot, Knowledge, TokenEnd};
 
 use super::super::CliError;
@@ -12,6 +12,7 @@ use super::super::fit::{Field, Fit, FitTable};
 use super::super::output::{brief, color_of, write_table};
 use super::View;
 use super::groups::groups;
+use super::spent::spent;
 use super::verdict::verdict;
 
 /// Rows of jobs and decisions that fit beside the rest on one screen.
@@ -27,6 +28,7 @@ pub(in crate::cli) fn show(snapshot: &FleetSnapshot, view: View, out: &mut dyn W
     }
     runners(snapshot, view, out)?;
     workers(snapshot, view, out)?;
+    writeln!(out, "{}", spent(&snapshot.ledger, snapshot.at))?;
     jobs(snapshot, view, out)?;
     if !snapshot.decisions.is_empty() {
         writeln!(out, "\nLast decisions")?;
@@ -209,7 +211,7 @@ fn by_reason(snapshot: &FleetSnapshot) -> (FitTable, usize) {
 fn one_by_one(snapshot: &FleetSnapshot) -> (FitTable, usize) {
     let mut table = FitTable::new([
         ("JOB", Fit::Whole),
-        ("PROJECT", Fit::Dropped(0)),
+        ("PROJECT", Fit::Name { least: 8, most: 40 }),
         ("NAME", Fit::Name { least: 10, most: 40 }),
         ("WAITS", Fit::Whole),
         ("RUNNER", NAME),
@@ -218,7 +220,7 @@ fn one_by_one(snapshot: &FleetSnapshot) -> (FitTable, usize) {
     for job in &snapshot.jobs {
         table.add([
             job.id.into(),
-            job.project.into(),
+            project(job).into(),
             job.name.as_str().into(),
             brief(Some(job.waited)).into(),
             job.runner.as_ref().map_or_else(|| "-".into(), ToString::to_string).into(),
@@ -226,6 +228,10 @@ fn one_by_one(snapshot: &FleetSnapshot) -> (FitTable, usize) {
         ]);
     }
     (table, snapshot.jobs.len())
+}
+
+fn project(job: &JobSnapshot) -> String {
+    job.project_path.as_ref().map_or_else(|| job.project.to_string(), |path| path.as_str().to_owned())
 }
 
 fn count(number: u32, of: &str) -> String {
@@ -255,10 +261,10 @@ fn stale(of: &str, known: &Knowledge) -> Option<String> {
 mod tests {
     use super::*;
     use crate::cli::output::OutputStyle;
-    use runner_fleet_engine::snapshot::{Costs, JobSnapshot, WorkerSnapshot, WorkerState};
+    use runner_fleet_engine::snapshot::{Costs, WorkerSnapshot, WorkerState};
     use runner_fleet_engine::{
         Engine, Explained, Failure, FailureClass, HeldBack, InstanceType, JobId, JobReason, Market, ProjectId,
-        RunnerName, WorkerId, WorkerReason, Zone,
+        ProjectPath, RunnerName, WorkerId, WorkerReason, Zone,
     };
     use std::time::Duration;
 
@@ -317,6 +323,8 @@ mod tests {
             snapshot.jobs.push(JobSnapshot {
                 id: JobId(id),
                 project: ProjectId(2),
+                project_path: ProjectPath::new(&format!("acme/{}", "p".repeat(255))),
+                url: None,
                 name: "x".repeat(255),
                 waited: Duration::from_secs(61),
                 runner: Some(name.clone()),

@@ -51,7 +51,8 @@ export function reconcile(parent, items, create, fill) {
   known.set(parent, after);
 }
 
-// A cell is a text, or { text, kind, title, parts }. `parts` are texts, { code } and { more, items }.
+// A cell is a text, or { text, kind, title, parts }. `parts` are texts, { code }, { link, text } and { more, items },
+// of which each item is a list of parts.
 export function fillRow(tr, item) {
   const heads = [...tr.closest("table").tHead.rows[0].cells];
   const cells = item.cells.map((cell, index) => {
@@ -67,7 +68,14 @@ export function fillRow(tr, item) {
 export function part(piece) {
   if (typeof piece === "string") return piece;
   if (piece.code) return make("code", {}, piece.code);
-  return make("details", {}, make("summary", {}, piece.more), make("ul", {}, ...piece.items.map((item) => make("li", {}, item))));
+  if (piece.link) return link(piece);
+  return make("details", {}, make("summary", {}, piece.more), make("ul", {}, ...piece.items.map((item) => make("li", {}, ...item.map(part)))));
+}
+
+// Nothing but an address of the web becomes a link; whatever else it is stays text.
+function link(piece) {
+  if (!/^https?:[/][/]/.test(piece.link)) return piece.text;
+  return make("a", { href: piece.link, rel: "noopener noreferrer" }, piece.text);
 }
 
 // The rows of a table; one that says why there are none where there are none.

@@ -1,7 +1,7 @@
 // The numbers of now, with the trend of the last hour.
 
 import { byId, draw, make, reconcile } from "./dom.js";
-import { brief, isKnown, round, usd } from "./words.js";
+import { brief, dayOf, isKnown, round, usd } from "./words.js";
 
 const TREND = { width: 100, height: 20 };
 
@@ -23,6 +23,8 @@ export function showTiles(state, lastHour, day) {
     { name: "workers", value: round(workers(state.workers.length)), note: of("booting") > 0 ? of("booting") + " booting" : of("draining", "terminating") > 0 ? of("draining", "terminating") + " leaving" : null, kind: of("booting") > 0 ? "booting" : "", trend: trend("slots_paid") },
     { name: "unreachable", value: round(gone), note: null, kind: gone > 0 ? "bad" : "", trend: [] },
     { name: "cost an hour", ...cost(state.costs), kind: "", trend: lastHour ? lastHour.rows.map(hourly) : [] },
+    spent("today (UTC)", state.ledger.today_total, null),
+    spent("this month", state.ledger.month_total, begun(state)),
     { name: "failed boots, 24 h", value: round(total("boots_failed")), note: isKnown(total("interruptions")) ? total("interruptions") + " interruptions" : null, kind: total("boots_failed") > 0 ? "bad" : "", trend: [] },
     promise,
   ];
@@ -39,6 +41,23 @@ function cost(costs) {
   if (costs.unpriced_workers === 0) return { value: usd(costs.usd_per_hour), note: "instances, estimated" };
   if (isKnown(costs.usd_per_hour_at_most)) return { value: "≤ " + usd(costs.usd_per_hour_at_most), note: costs.unpriced_workers + " of unknown price" };
   return { value: "?", note: costs.unpriced_workers + " of unknown price" };
+}
+
+// What the ledger knows of a day or month; what time of unknown price costs at most is said beside it.
+function spent(name, sum, begun) {
+  const tile = { name, kind: "", trend: [] };
+  if (!isKnown(sum)) return { ...tile, value: "?", note: "not known yet" };
+  const share = sum.below_on_demand;
+  const beside = isKnown(share) ? Math.round(100 * Math.abs(share)) + " % " + (share < 0 ? "above" : "below") + " on demand" : null;
+  const doubt = !isKnown(sum.usd_at_most) ? "and what is not known" : sum.usd_at_most > sum.usd ? "at most " + usd(sum.usd_at_most) : null;
+  return { ...tile, value: usd(sum.usd), note: [beside, doubt, begun].filter(isKnown).join(", ") || null };
+}
+
+// Since when the ledger is whole, where that is not the whole month.
+function begun(state) {
+  const since = state.ledger.since;
+  const isWhole = !isKnown(since) || Date.parse(since) <= Date.parse(state.at.slice(0, 7) + "-01T00:00:00Z");
+  return isWhole ? null : "since " + dayOf(Date.parse(since));
 }
 
 // The share of jobs that waited no longer than was promised, where anything is promised.

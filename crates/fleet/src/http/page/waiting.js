@@ -55,14 +55,17 @@ function grouped(jobs) {
 
 // By name.
 function names(jobs) {
-  const pieces = jobs.slice(0, NAMED).flatMap((j, index) => [...(index > 0 ? [", "] : []), named(j, NAME_MAX)]);
+  const pieces = jobs.slice(0, NAMED).flatMap((j, index) => [...(index > 0 ? [", "] : []), ...named(j, NAME_MAX)]);
   if (jobs.length <= NAMED && jobs.every((j) => j.name.length <= NAME_MAX)) return pieces;
   const listed = jobs.slice(0, LISTED).map((j) => named(j, Infinity));
-  if (jobs.length > LISTED) listed.push((jobs.length - LISTED) + " more");
+  if (jobs.length > LISTED) listed.push([(jobs.length - LISTED) + " more"]);
   return [...pieces, { more: "all " + jobs.length, items: listed }];
 }
 
+// In pieces: job and project are links where GitLab shows them.
 function named(j, most) {
-  const name = [...(j.name || "job")];
-  return (name.length > most ? name.slice(0, most - 1).join("") + "…" : name.join("")) + " #" + j.id + " of project " + j.project;
+  const long = [...(j.name || "job")];
+  const name = (long.length > most ? long.slice(0, most - 1).join("") + "…" : long.join("")) + " #" + j.id;
+  if (!j.url) return [name + " of " + (j.project_path || "project " + j.project)];
+  return [{ link: j.url, text: name }, " of ", { link: j.url.split("/-/jobs/")[0], text: j.project_path }];
 }
