@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 
@@ -65,6 +65,27 @@ pub(super) struct SimulateArgs {
     /// Spot interruptions for each machine and hour.
     #[arg(long, value_name = "RATE", default_value_t = 0.005, value_parser = rate)]
     interruptions: f64,
+    /// What a job request that hangs when a job is queued brings: nothing (GitLab's way; asked again within 3 s), or the job.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = HeldRequests::Empty)]
+    held_requests: HeldRequests,
+    /// docker+machine and docker-autoscaler: job requests that a section has open at one time.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    request_concurrency: u32,
+    /// docker-autoscaler: ask for jobs only with a free slot, or not; unset: on where slots are kept idle, tuned the better.
+    #[arg(long, value_name = "MODE", value_enum)]
+    preemptive_mode: Option<PreemptiveMode>,
+    /// docker+machine: from a booted machine to one that takes jobs; a prepared image needs about 13s.
+    #[arg(long, value_name = "TIME", default_value = "64s", value_parser = length)]
+    machine_provisioning: Duration,
+    /// docker-autoscaler: from a changed desired capacity to the group's launch, as LEAST,MOST.
+    #[arg(long, value_name = "TIMES", default_value = "5s,15s", value_parser = lengths)]
+    group_delay: (Duration, Duration),
+    /// Count waits and money only from then on, the same forms as --from: what lies before is warm-up.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    count_from: Option<Timestamp>,
+    /// Also tell what each policy costs at waits of 5, 15, 30, 60 and 120 s: many runs.
+    #[arg(long)]
+    curve: bool,
     /// Print the numbers as JSON.
     #[arg(long)]
     json: bool,
@@ -74,6 +95,28 @@ pub(super) struct SimulateArgs {
     /// Write the plots as SVG files into this directory.
     #[arg(long, value_name = "DIR")]
     svg: Option<PathBuf>,
+}
+
+/// What a hanging job request brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum HeldRequests {
+    Empty,
+    Job,
+}
+
+/// docker-autoscaler's `preemptive_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PreemptiveMode {
+    On,
+    Off,
+}
+
+/// Two lengths of time, the shorter one first.
+fn lengths(text: &str) -> Result<(Duration, Duration), String> {
+    let why = "write two times, the shorter one first: \"5s,15s\"";
+    let (least, most) = text.split_once(',').ok_or(why)?;
+    let (least, most) = (length(least)?, length(most)?);
+    if least <= most { Ok((least, most)) } else { Err(why.into()) }
 }
 
 /// Up to a day: `"30s"`, `"2m"`.
@@ -105,7 +148,7 @@ pub(super) fn run(
     }
     let bar = bar(&comparison.workload);
     let start = comparison.workload.span().map_or(Timestamp::UNIX_EPOCH, |(first, _)| first);
-    let (report, runs) = comparison.run_all(&policies, &mut |name, turn, at| {
+    let (report, runs) = comparison.run_all(&policies, &|name, turn, at| {
         bar.set_message(format!("{name}, run {turn}"));
         bar.set_position(at.duration_since(start).as_secs().unsigned_abs());
     });
@@ -150,9 +193,36 @@ fn prepare(global: &Global, args: &SimulateArgs) -> Result<(Comparison, Vec<Poli
         let list = list.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned);
         tags.entry(RunnerName::new(runner)).or_default().extend(list);
     }
-    let assumed = Assumptions { boot: args.boot, interruptions_per_hour: args.interruptions, ..Assumptions::default() };
-    let comparison = Comparison { workload, config, tags, assumed, seed: args.seed, equal_wait: args.equal_wait };
+    if let (Some(from), Some((_, last))) = (args.count_from, workload.span())
+        && from > last
+    {
+        return Err(CliError::BadUsage(format!("--count-from {from}: no job was queued from then on")));
+    }
+    let comparison = Comparison {
+        workload,
+        config,
+        tags,
+        assumed: assumed(args),
+        seed: args.seed,
+        equal_wait: args.equal_wait,
+        curve: args.curve,
+        count_from: args.count_from,
+    };
     Ok((comparison, policies))
+}
+
+/// What is taken for granted, with what the arguments say.
+fn assumed(args: &SimulateArgs) -> Assumptions {
+    Assumptions {
+        boot: args.boot,
+        interruptions_per_hour: args.interruptions,
+        held_end_empty: args.held_requests == HeldRequests::Empty,
+        request_concurrency: args.request_concurrency,
+        preemptive: args.preemptive_mode.map(|mode| mode == PreemptiveMode::On),
+        machine_provisioning: args.machine_provisioning,
+        group_delay: args.group_delay,
+        ..Assumptions::default()
+    }
 }
 
 /// Virtual time as a bar, on terminals only.

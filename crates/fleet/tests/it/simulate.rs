@@ -249,7 +249,7 @@ fn the_program_tells_numbers_and_draws_plots() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
     for expected in
-        ["runner-fleet: as configured", "docker+machine: as configured", "wait p95", "60 of 60", "Assumed were:"]
+        ["runner-fleet: idle 0 for 5m", "docker+machine: idle 0 for 5m", "wait p95", "60 of 60", "Assumed were:"]
     {
         assert!(said.contains(expected), "{expected} is missing:\n{said}");
     }
@@ -271,10 +271,11 @@ fn comparison(seed: u64) -> String {
         assumed: Assumptions { interruptions_per_hour: 0.5, ..Assumptions::default() },
         seed,
         equal_wait: None,
+        curve: false,
+        count_from: None,
     };
     let ours = Policy::Fleet("runner-fleet".into(), Box::new(config));
-    let (report, runs) =
-        comparison.run_all(&[ours, Policy::DockerMachine, Policy::DockerAutoscaler], &mut |_, _, _| ());
+    let (report, runs) = comparison.run_all(&[ours, Policy::DockerMachine, Policy::DockerAutoscaler], &|_, _, _| ());
     assert_eq!(runs.len(), 3);
     assert_eq!(report::charts(&report, &runs).unwrap().len(), 4);
     serde_json::to_string(&report).unwrap()

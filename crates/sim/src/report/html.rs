@@ -79,10 +79,12 @@ pub fn rows() -> Vec<Row> {
         ("lost, without a machine, open", |one| {
             format!("{}, {}, {}", one.jobs.lost, one.jobs.no_machine, one.jobs.open)
         }),
+        ("wait, mean", |one| format!("{:.1} s", one.wait_seconds.mean)),
         ("wait p50", |one| format!("{:.1} s", one.wait_seconds.p50)),
         ("wait p95", |one| format!("{:.1} s", one.wait_seconds.p95)),
         ("wait p99", |one| format!("{:.1} s", one.wait_seconds.p99)),
         ("longest wait", |one| format!("{:.0} s", one.wait_seconds.max)),
+        ("job-hours waited", |one| format!("{:.1}", one.wait_seconds.job_hours)),
         ("cost", |one| format!("${:.2}", one.cost_usd.total)),
         ("  spot", |one| format!("${:.2}", one.cost_usd.spot)),
         ("  on demand", |one| format!("${:.2}", one.cost_usd.on_demand)),

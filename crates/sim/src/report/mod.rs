@@ -5,12 +5,15 @@ mod gantt;
 mod html;
 mod paint;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::assumptions::Assumed;
 use super::figures::Figures;
 use super::recording::Recording;
+use super::tuning::Tuned;
 
 pub use charts::{Chart, all as charts};
 pub use html::{page, rows};
@@ -28,8 +31,42 @@ pub struct Report {
     pub equal_wait_seconds: Option<f64>,
     /// The policies, runner-fleet's own first.
     pub policies: Vec<Figures>,
+    /// What each policy costs at several waits, where that was asked.
+    pub curves: Vec<Curve>,
     /// What was taken for granted; all else was measured in the simulation.
     pub assumed: Vec<Assumed>,
+}
+
+/// What one policy costs, tuned to each of several waits.
+#[derive(Clone, Debug, Serialize)]
+pub struct Curve {
+    /// The policy.
+    pub policy: String,
+    /// By the target, shortest first.
+    pub points: Vec<CurvePoint>,
+}
+
+/// The cheapest that was found for one wait.
+#[derive(Clone, Debug, Serialize)]
+pub struct CurvePoint {
+    /// The wait that 95 of 100 jobs were not to exceed, in seconds.
+    pub target_seconds: f64,
+    /// Whether they did not; else this is the run that came nearest.
+    pub met: bool,
+    /// Its numbers and settings.
+    pub figures: Figures,
+}
+
+impl Curve {
+    /// One found setting for each target.
+    pub(crate) fn of(policy: &str, targets: &[Duration], found: Vec<Tuned>) -> Self {
+        let point = |(target, found): (&Duration, Tuned)| CurvePoint {
+            target_seconds: target.as_secs_f64(),
+            met: found.met,
+            figures: found.figures,
+        };
+        Self { policy: policy.to_owned(), points: targets.iter().zip(found).map(point).collect() }
+    }
 }
 
 /// What was replayed.
