@@ -11,10 +11,11 @@ use runner_fleet_engine::{Brief, IdleCount, IdlePolicy, RunnerName};
 
 use super::assumptions::Assumptions;
 use super::baselines;
+use super::bound::bound;
 use super::configured::{Setting, setting};
 use super::figures::{Figures, Span, Tariff, end_of, figures};
 use super::recording::Recording;
-use super::report::{Curve, Report, Run, WorkloadFacts};
+use super::report::{self, Curve, Report, Run, WorkloadFacts};
 use super::tuning::{self, IDLE_TIMES, Idle, Tuned};
 use super::workloads::Workload;
 
@@ -83,7 +84,7 @@ impl Comparison {
         }
         let (from, to) = self.workload.span().unwrap_or_default();
         let gib = self.setting(&self.config).root_volume_gib;
-        let report = Report {
+        let mut report = Report {
             version: 1,
             workload: WorkloadFacts {
                 name: self.workload.name.clone(),
@@ -95,10 +96,21 @@ impl Comparison {
             seed: self.seed,
             equal_wait_seconds: self.equal_wait.map(|wait| wait.as_secs_f64()),
             policies: measured,
+            result: None,
+            warnings: report::warnings(self.configs(policies)),
             curves,
             assumed: self.assumed.list(gib),
         };
+        report.result = report::result(&report);
         (report, runs)
+    }
+
+    /// The configurations that run, each once, with their names.
+    fn configs<'a>(&'a self, policies: &'a [Policy]) -> impl Iterator<Item = (&'a str, &'a Config)> {
+        policies.iter().filter_map(|policy| match policy {
+            Policy::Fleet(name, config) => Some((name.as_str(), config.as_ref())),
+            Policy::DockerMachine | Policy::DockerAutoscaler => None,
+        })
     }
 
     pub(crate) fn setting(&self, config: &Config) -> Setting {
@@ -181,7 +193,10 @@ impl Comparison {
         let end = end_of(&recording, end);
         let tariff = Tariff { root_volume_gib, price_seed: Some(self.seed) };
         let span = Span { from: self.count_from.unwrap_or(Timestamp::MIN), to: end };
-        (figures(told(name, config, trial), &recording, span, tariff), recording, end)
+        let mut figures = figures(told(name, config, trial), &recording, span, tariff);
+        let wait = Duration::from_secs_f64(figures.wait_seconds.p95);
+        figures.bound = Some(bound(&self.workload, &self.assumed, self.count_from, wait));
+        (figures, recording, end)
     }
 
     /// One run of the whole workload.

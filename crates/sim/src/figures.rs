@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use runner_fleet_engine::{Market, prices::cost as billed};
 
+use super::bound::Bound;
 use super::prices::{self, GIB_HOUR};
 use super::recording::{JobOutcome, JobRun, MachineRun, Recording};
 
@@ -27,6 +28,8 @@ pub struct Figures {
     pub cost_usd: CostFigures,
     /// Hours that machines were paid for.
     pub machine_hours: HourFigures,
+    /// What a clairvoyant would have paid for, with this policy's p95 of the wait.
+    pub bound: Option<Bound>,
     /// Machines and what became of them.
     pub machines: MachineFigures,
     /// Calls to EC2 and GitLab, by kind.
@@ -165,6 +168,7 @@ pub fn figures(policy: String, recording: &Recording, span: Span, tariff: Tariff
         wait_seconds: wait_figures(recording),
         cost_usd: cost.rounded(),
         machine_hours: hours.rounded(),
+        bound: None,
         machines: machine_figures(recording, end),
         calls: recording.calls.clone(),
     }

@@ -139,6 +139,7 @@ mod tests {
             wait_seconds: WaitFigures { p95, ..WaitFigures::default() },
             cost_usd: CostFigures { total, ..CostFigures::default() },
             machine_hours: HourFigures::default(),
+            bound: None,
             machines: MachineFigures::default(),
             calls: std::collections::BTreeMap::new(),
         }

@@ -14,7 +14,9 @@ use runner_fleet_config as config;
 use runner_fleet_engine::RunnerName;
 use runner_fleet_sim::assumptions::Assumptions;
 use runner_fleet_sim::comparison::{Comparison, Policy};
-use runner_fleet_sim::report::{self, Report, Run};
+use runner_fleet_sim::figures::Figures;
+use runner_fleet_sim::recommend::Recommendation;
+use runner_fleet_sim::report::{self, Curve, Report, Run};
 use runner_fleet_sim::workloads::Workload;
 
 use super::output::{OutputStyle, write_json, write_table};
@@ -36,7 +38,8 @@ use super::{CliError, Global, service};
     runner-fleet simulate --config now.toml --workload march.csv \\\n      \
     --compare cheaper.toml --html report.html\n  \
     runner-fleet simulate --config config.toml --workload office-hours \\\n      \
-    --equal-wait 30s --compare docker+machine --json")]
+    --equal-wait 30s --compare docker+machine --json\n  \
+    runner-fleet simulate --config config.toml --workload march.csv --recommend 30s")]
 pub(super) struct SimulateArgs {
     /// A bundled workload, or a .csv, .json or .toml file.
     #[arg(long, value_name = "W")]
@@ -56,6 +59,10 @@ pub(super) struct SimulateArgs {
     /// Tune everyone's idle count and idle time: the cheapest with which 95 of 100 jobs wait no longer than this.
     #[arg(long, value_name = "TIME", value_parser = length)]
     equal_wait: Option<Duration>,
+    /// Search the cheapest idle policy with which 95 of 100 jobs wait no longer than this, and print it: many runs.
+    #[arg(long, value_name = "TIME", value_parser = length,
+        conflicts_with_all = ["compare", "equal_wait", "curve", "json", "html", "svg"])]
+    recommend: Option<Duration>,
     /// A runner's tags in GitLab, as RUNNER=TAG,TAG; a runner without may take every job.
     #[arg(long, value_name = "RUNNER=TAGS")]
     tags: Vec<String>,
@@ -148,10 +155,16 @@ pub(super) fn run(
     }
     let bar = bar(&comparison.workload);
     let start = comparison.workload.span().map_or(Timestamp::UNIX_EPOCH, |(first, _)| first);
-    let (report, runs) = comparison.run_all(&policies, &|name, turn, at| {
+    let progress = |name: &str, turn: u32, at: Timestamp| {
         bar.set_message(format!("{name}, run {turn}"));
         bar.set_position(at.duration_since(start).as_secs().unsigned_abs());
-    });
+    };
+    if let Some(target) = args.recommend {
+        let found = comparison.recommend(target, &progress);
+        bar.finish_and_clear();
+        return recommend(&comparison, found, target, out);
+    }
+    let (report, runs) = comparison.run_all(&policies, &progress);
     bar.finish_and_clear();
     draw(args, &report, &runs)?;
     if args.json {
@@ -276,9 +289,60 @@ fn show(report: &Report, style: OutputStyle, out: &mut dyn Write) -> Result<(), 
         table.add_row(std::iter::once(name.to_owned()).chain(report.policies.iter().map(cell)));
     }
     write_table(out, &table)?;
+    show_curves(&report.curves, style, out)?;
+    for sentence in report.result.iter().chain(&report.warnings) {
+        writeln!(out, "\n{sentence}")?;
+    }
     writeln!(out, "\nAll of this was measured in a simulated world. Assumed were:")?;
     for one in &report.assumed {
         writeln!(out, "  {}: {} ({})", one.what, one.value, one.source)?;
     }
     Ok(())
+}
+
+/// What was found, as a comment around the keys, so that the whole may stand in a file.
+fn recommend(
+    comparison: &Comparison,
+    found: Option<Recommendation>,
+    target: Duration,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    let found = found.ok_or_else(|| CliError::BadUsage("the configuration has no runner".into()))?;
+    let told = |figures: &Figures| {
+        let waits = &figures.wait_seconds;
+        format!("${:.2}, wait p95 {:.1} s, mean {:.1} s", figures.cost_usd.total, waits.p95, waits.mean)
+    };
+    if !found.met {
+        return Err(CliError::Failed(format!(
+            "no idle policy that was tried ({} runs) lets 95 of 100 jobs wait no longer than {} s; nearest came {} ({})",
+            found.runs,
+            target.as_secs_f64(),
+            found.figures.policy,
+            told(&found.figures)
+        )));
+    }
+    writeln!(out, "# {}: 95 of 100 jobs wait no longer than {} s.", comparison.workload.name, target.as_secs_f64())?;
+    writeln!(out, "# This:  {}", told(&found.figures))?;
+    writeln!(out, "# As the file is:  {} ({})", told(&found.as_it_is), found.as_it_is.policy)?;
+    writeln!(out, "# The cheapest of {} runs, simulated; for every runner, without schedule.", found.runs)?;
+    write!(out, "{}", found.toml())?;
+    writeln!(out, "# What fixed idle counts cost, where 95 of 100 jobs wait at most")?;
+    for one in &found.curve.points {
+        writeln!(out, "#   {} s: {}", one.target_seconds, report::point(one))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What each policy costs at each wait.
+fn show_curves(curves: &[Curve], style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
+    let Some(first) = curves.first() else { return Ok(()) };
+    let names = curves.iter().map(|one| one.policy.as_str());
+    let header: Vec<&str> = std::iter::once("95 of 100 jobs wait at most").chain(names).collect();
+    let mut table = style.table(&header);
+    for (at, target) in first.points.iter().enumerate() {
+        let cells = curves.iter().map(|one| one.points.get(at).map(report::point).unwrap_or_default());
+        table.add_row(std::iter::once(format!("{} s", target.target_seconds)).chain(cells));
+    }
+    writeln!(out)?;
+    write_table(out, &table)
 }

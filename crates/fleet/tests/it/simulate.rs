@@ -258,6 +258,28 @@ fn the_program_tells_numbers_and_draws_plots() {
     assert!(page.contains("currentColor") && !page.contains("src=") && !page.contains("href="), "it needs other files");
 }
 
+#[test]
+fn what_is_recommended_is_accepted_by_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let workload = folder.path().join("day.csv");
+    std::fs::write(&workload, day(60)).unwrap();
+    let workload = workload.to_str().unwrap();
+
+    let output = simulate(&["--workload", workload, "--recommend", "20s"]);
+
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let whole = std::fs::read_to_string(runner_fleet_testing::repository().join(CONFIG)).unwrap();
+    let (kept, _) = whole.split_once("  idle_count").unwrap();
+    let merged = format!("{kept}{}", said.replace("  [runners.fleet]\n", ""));
+    let settings = config::parse(&merged, "merged.toml").unwrap().config.settings();
+    assert!(settings.runners[0].idle.count.fixed() != Some(0), "20 s are less than a boot: {said}");
+
+    let output = simulate(&["--workload", workload, "--recommend", "0s"]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nearest came"), "{output:?}");
+}
+
 /// The report of a small comparison, as JSON.
 fn comparison(seed: u64) -> String {
     let folder = tempfile::tempdir().unwrap();

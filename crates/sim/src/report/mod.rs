@@ -4,6 +4,7 @@ mod charts;
 mod gantt;
 mod html;
 mod paint;
+mod words;
 
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use super::tuning::Tuned;
 
 pub use charts::{Chart, all as charts};
 pub use html::{page, rows};
+pub use words::point;
+pub(crate) use words::{result, warnings};
 
 /// The whole report. Its JSON form is what `simulate --json` prints: stable, and versioned.
 #[derive(Clone, Debug, Serialize)]
@@ -31,6 +34,10 @@ pub struct Report {
     pub equal_wait_seconds: Option<f64>,
     /// The policies, runner-fleet's own first.
     pub policies: Vec<Figures>,
+    /// What the comparison shows, in one sentence that claims no more than its least favourable row.
+    pub result: Option<String>,
+    /// What makes numbers look better than they are.
+    pub warnings: Vec<String>,
     /// What each policy costs at several waits, where that was asked.
     pub curves: Vec<Curve>,
     /// What was taken for granted; all else was measured in the simulation.
@@ -82,6 +89,11 @@ pub struct WorkloadFacts {
     pub to: Timestamp,
     /// What was left out, and why.
     pub notes: Vec<String>,
+}
+
+/// A policy's name without its settings.
+fn short(policy: &str) -> &str {
+    policy.split(':').next().unwrap_or(policy)
 }
 
 /// One policy's run, for the plots.
