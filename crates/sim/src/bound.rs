@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn one_slot_is_kept_for_short_gaps_and_booted_again_after_long_ones() {
+    fn a_slot_is_kept_for_short_gaps_and_booted_after_long_ones() {
         // 100 s each; gaps of 20 and 900 s; boots of 50 s: 50 + 300 + 20 + 50.
         assert_eq!(no_wait(&jobs(&[(0.0, 100.0), (120.0, 100.0), (1120.0, 100.0)]), 50.0), 420.0);
     }

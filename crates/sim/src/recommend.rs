@@ -116,8 +116,8 @@ mod tests {
 
     const CONFIG: &str = include_str!("../../../config/workloads/runner.toml");
 
-    /// A job every ten minutes for half a day.
-    fn comparison() -> Comparison {
+    /// So many jobs, one every ten minutes.
+    fn comparison(jobs: i64) -> Comparison {
         let job = |number: i64| WorkloadJob {
             queued_at: Timestamp::from_second(number * 600).unwrap(),
             takes: Duration::from_secs(90),
@@ -125,7 +125,7 @@ mod tests {
             project: "p".into(),
         };
         Comparison {
-            workload: Workload { name: "tiny".into(), jobs: (1..72).map(job).collect(), notes: Vec::new() },
+            workload: Workload { name: "tiny".into(), jobs: (0..jobs).map(job).collect(), notes: Vec::new() },
             config: runner_fleet_config::parse(CONFIG, "runner.toml").unwrap().config,
             tags: BTreeMap::new(),
             assumed: Assumptions { interruptions_per_hour: 0.0, ..Assumptions::default() },
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_is_recommended_meets_the_target_when_it_is_configured() {
-        let mut comparison = comparison();
+        let mut comparison = comparison(72);
         let target = Duration::from_secs(20);
         let found = comparison.recommend(target, &|_, _, _| ()).unwrap();
         assert!(found.met && !meets(&found.as_it_is, target), "{found:?}");
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_target_that_nothing_reaches_is_told_with_the_nearest() {
-        let found = comparison().recommend(Duration::from_millis(1), &|_, _, _| ()).unwrap();
+        let found = comparison(2).recommend(Duration::from_millis(1), &|_, _, _| ()).unwrap();
         assert!(!found.met);
         assert!(found.figures.wait_seconds.p95 < found.as_it_is.wait_seconds.p95);
     }

@@ -39,7 +39,7 @@ use super::{CliError, Global, service};
     --compare cheaper.toml --html report.html\n  \
     runner-fleet simulate --config config.toml --workload office-hours \\\n      \
     --equal-wait 30s --compare docker+machine --json\n  \
-    runner-fleet simulate --config config.toml --workload march.csv --recommend 30s")]
+    runner-fleet simulate --config now.toml --workload week.csv --recommend 30s")]
 pub(super) struct SimulateArgs {
     /// A bundled workload, or a .csv, .json or .toml file.
     #[arg(long, value_name = "W")]

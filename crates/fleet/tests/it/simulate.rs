@@ -275,6 +275,8 @@ fn what_is_recommended_is_accepted_by_check() {
     let settings = config::parse(&merged, "merged.toml").unwrap().config.settings();
     assert!(settings.runners[0].idle.count.fixed() != Some(0), "20 s are less than a boot: {said}");
 
+    let two = "2026-03-02T08:00:00Z,60,,shop\n2026-03-02T08:01:00Z,60,,shop\n";
+    std::fs::write(workload, format!("{HEADER}{two}")).unwrap();
     let output = simulate(&["--workload", workload, "--recommend", "0s"]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     assert!(String::from_utf8_lossy(&output.stderr).contains("nearest came"), "{output:?}");

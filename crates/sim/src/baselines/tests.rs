@@ -170,7 +170,7 @@ fn several_open_requests_bring_a_burst_sooner() {
 }
 
 #[test]
-fn a_request_that_hangs_when_a_job_comes_brings_it_a_round_later() {
+fn a_hanging_request_brings_its_job_a_round_later() {
     let mut setting = keeping(1, jobs(&[31]));
     setting.scenario.held_end_empty = true;
     for run in [docker_machine, docker_autoscaler] {
