@@ -2,8 +2,8 @@
 //!
 //! An approximation: taskscaler's inner loops are followed in what they decide, not in how. Sources: gitlab-runner
 //! `executors/internal/autoscaler/provider.go`, `common/config.go` and `docs/configuration/advanced-configuration.md`
-//! (`idle_count` counts jobs, `idle_time` from the last job's end, `preemptive_mode` = `idle_count > 0`,
-//! `instance_acquire_timeout` 15 min), the inputs that its log line "required scaling change" names.
+//! (`idle_count` counts jobs, `idle_time` from the last job's end, `preemptive_mode` = `idle_count > 0` unless it is
+//! written, `instance_acquire_timeout` 15 min), the inputs that its log line "required scaling change" names.
 //!
 //! The rules that matter: `Reserve` before every poll, so with a preemptive mode no job is asked for unless a slot is ready;
 //! wanted instances = (slots acquired, reserved or waited for + `idle_count`) / capacity, whatever waits in GitLab. A
