@@ -115,11 +115,11 @@ SIMULATED := target/simulations
 .PHONY: simulations
 simulations: native ## the tables of docs/simulator.md: bundled workloads, everyone tuned to the same waits
 	@mkdir -p $(SIMULATED)
-	@for pair in office-hours:2m merge-trains:2m nightly-bursts:2m office-hours:41s merge-trains:66s nightly-bursts:66s; do \
+	@for pair in office-hours:41s merge-trains:66s nightly-bursts:66s; do for requests in 1 10; do \
 		target/release/runner-fleet simulate --config config/workloads/runner.toml --workload $${pair%:*} \
-			--equal-wait $${pair#*:} --compare docker+machine docker-autoscaler \
-			--html $(SIMULATED)/$${pair/:/-}.html; \
-	done | tee $(SIMULATED)/tables.txt
+			--equal-wait $${pair#*:} --curve --request-concurrency $$requests \
+			--compare docker+machine docker-autoscaler --html $(SIMULATED)/$${pair/:/-}-$$requests.html; \
+	done; 	done | tee $(SIMULATED)/tables.txt
 
 .PHONY: golden
 golden: tools ## rewrite all golden files; review the difference like code

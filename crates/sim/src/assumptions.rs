@@ -19,6 +19,14 @@ pub struct Assumptions {
     pub no_capacity: f64,
     /// The share of EC2 calls that are throttled.
     pub throttled: f64,
+    /// Whether a job request that hangs when a job is queued comes back empty, and its runner asks again on its next round, up
+    /// to 3 s later; otherwise it brings the job at once. True: GitLab Workhorse answers 204 when the queue has changed.
+    pub held_end_empty: bool,
+    /// The others only: job requests that a section has open at one time. 1: gitlab-runner's default.
+    pub request_concurrency: u32,
+    /// docker-autoscaler only: whether jobs are asked for only with a free slot. None: as its `idle_count` says, or, where
+    /// policies are tuned, the better of both.
+    pub preemptive: Option<bool>,
     /// docker+machine only: what it does on a booted machine over ssh before that takes a job, in about 20 connections one
     /// after the other: `apt-get update`, certificates, two restarts of Docker.
     pub machine_provisioning: Duration,
@@ -37,6 +45,9 @@ impl Default for Assumptions {
             boot: seconds(45),
             interruptions_per_hour: 0.005,
             retries: 1,
+            held_end_empty: true,
+            request_concurrency: 1,
+            preemptive: None,
             no_capacity: 0.02,
             throttled: 0.002,
             machine_provisioning: seconds(64),
@@ -91,17 +102,34 @@ impl Assumptions {
                 "0.6 to 5 s on its machine".into(),
                 "the same for all policies; pulling its image",
             ),
+            one(
+                "a job request that hangs when a job is queued",
+                if self.held_end_empty { "comes back empty; asked again within 3 s" } else { "brings the job at once" }
+                    .into(),
+                "--held-requests; GitLab Workhorse answers 204 when the queue has changed; the same for all policies",
+            ),
+            one("requests that collide (409)", "none".into(), "no rule is known; the same for all policies"),
             one("zones", "every subnet lies in a zone of its own".into(), "a configuration names no zones"),
             one("tags", "every runner may take every job".into(), "unless --tags says otherwise"),
             one(
+                "the others: job requests open at one time",
+                self.request_concurrency.to_string(),
+                "--request-concurrency; request_concurrency of a section, 1 unless it is written",
+            ),
+            one(
                 "docker+machine: provisioning over ssh",
                 seconds(self.machine_provisioning),
-                "109 s from create to ready reported on AWS (gitlab-runner issue 28840), less the boot of 45 s",
+                "--machine-provisioning; 109 s from create to ready reported on AWS (gitlab-runner issue 28840), less the boot of 45 s",
             ),
             one(
                 "docker+machine: from taking a job to beginning",
                 seconds(self.machine_use),
                 "8 docker-machine processes: config, url, inspect",
+            ),
+            one(
+                "docker+machine: jobs at one time on a machine",
+                "1, whatever capacity says".into(),
+                "its executor knows no more",
             ),
             one(
                 "docker+machine: type and zone",
@@ -116,7 +144,17 @@ impl Assumptions {
             one(
                 "docker-autoscaler: the group launches after",
                 between(self.group_delay),
-                "assumed; EC2 Auto Scaling promises no time",
+                "--group-delay; no source: EC2 Auto Scaling promises no time",
+            ),
+            one(
+                "docker-autoscaler: preemptive_mode",
+                match self.preemptive {
+                    None => "on where idle slots are kept; tuned: the better of both",
+                    Some(true) => "on",
+                    Some(false) => "off",
+                }
+                .into(),
+                "--preemptive-mode; PreemptiveModeEnabled in gitlab-runner's common/config.go",
             ),
             one(
                 "docker-autoscaler: seen and reached after",

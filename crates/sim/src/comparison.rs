@@ -1,6 +1,7 @@
 //! Several ways of scaling over one workload: as they are configured, or each tuned to the same wait.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,12 +11,22 @@ use runner_fleet_engine::{Brief, IdleCount, IdlePolicy, RunnerName};
 
 use super::assumptions::Assumptions;
 use super::baselines;
+use super::bound::bound;
 use super::configured::{Setting, setting};
-use super::figures::{Figures, Tariff, end_of, figures};
+use super::figures::{Figures, Span, Tariff, end_of, figures};
 use super::recording::Recording;
-use super::report::{Report, Run, WorkloadFacts};
-use super::tuning::{self, Idle};
+use super::report::{self, Curve, Report, Run, WorkloadFacts};
+use super::tuning::{self, IDLE_TIMES, Idle, Tuned};
 use super::workloads::Workload;
+
+/// The waits of a curve.
+pub const CURVE: [Duration; 5] = [
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+    Duration::from_secs(120),
+];
 
 /// One way of scaling.
 #[derive(Clone, Debug)]
@@ -43,23 +54,37 @@ pub struct Comparison {
     pub seed: u64,
     /// Tune every policy's idle policy to this wait of 95 of 100 jobs.
     pub equal_wait: Option<Duration>,
+    /// Tune every policy to each wait of [`CURVE`] too.
+    pub curve: bool,
+    /// Waits and money count from then on: what lies before is warm-up.
+    pub count_from: Option<Timestamp>,
 }
 
-/// Where a long comparison is: a policy, its run, and the virtual time of it.
-pub type Progress<'a> = dyn FnMut(&str, u32, Timestamp) + 'a;
+/// Where a long comparison is: a policy, its runs so far, and the virtual time of one that is under way.
+pub type Progress<'a> = dyn Fn(&str, u32, Timestamp) + Sync + 'a;
+
+/// What one run is made with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trial {
+    /// An idle policy for all sections instead of theirs.
+    pub(crate) idle: Option<IdlePolicy>,
+    /// docker-autoscaler's `preemptive_mode`.
+    pub(crate) preemptive: Option<bool>,
+}
 
 impl Comparison {
     /// Runs every policy, in this order.
-    pub fn run_all(&self, policies: &[Policy], progress: &mut Progress<'_>) -> (Report, Vec<Run>) {
-        let (mut measured, mut runs) = (Vec::new(), Vec::new());
+    pub fn run_all(&self, policies: &[Policy], progress: &Progress<'_>) -> (Report, Vec<Run>) {
+        let (mut measured, mut runs, mut curves) = (Vec::new(), Vec::new(), Vec::new());
         for policy in policies {
-            let (figures, run) = self.run(policy, progress);
+            let (figures, run, curve) = self.run(policy, progress);
             measured.push(figures);
             runs.push(run);
+            curves.extend(curve);
         }
         let (from, to) = self.workload.span().unwrap_or_default();
         let gib = self.setting(&self.config).root_volume_gib;
-        let report = Report {
+        let mut report = Report {
             version: 1,
             workload: WorkloadFacts {
                 name: self.workload.name.clone(),
@@ -71,73 +96,165 @@ impl Comparison {
             seed: self.seed,
             equal_wait_seconds: self.equal_wait.map(|wait| wait.as_secs_f64()),
             policies: measured,
+            result: None,
+            warnings: report::warnings(self.configs(policies)),
+            curves,
             assumed: self.assumed.list(gib),
         };
+        report.result = report::result(&report);
         (report, runs)
     }
 
-    fn setting(&self, config: &Config) -> Setting {
+    /// The configurations that run, each once, with their names.
+    fn configs<'a>(&'a self, policies: &'a [Policy]) -> impl Iterator<Item = (&'a str, &'a Config)> {
+        policies.iter().filter_map(|policy| match policy {
+            Policy::Fleet(name, config) => Some((name.as_str(), config.as_ref())),
+            Policy::DockerMachine | Policy::DockerAutoscaler => None,
+        })
+    }
+
+    pub(crate) fn setting(&self, config: &Config) -> Setting {
         setting(config, &self.workload, &self.tags, &self.assumed, self.seed)
     }
 
-    fn run(&self, policy: &Policy, progress: &mut Progress<'_>) -> (Figures, Run) {
+    fn run(&self, policy: &Policy, progress: &Progress<'_>) -> (Figures, Run, Option<Curve>) {
         let (name, config) = match policy {
             Policy::Fleet(name, config) => (name.as_str(), config.as_ref()),
             Policy::DockerMachine => ("docker+machine", &self.config),
             Policy::DockerAutoscaler => ("docker-autoscaler", &self.config),
         };
-        let setting = self.setting(config);
-        let mut turn = 0;
-        let mut once = |idle: Option<Idle>| {
-            turn += 1;
-            let recording = self.play(policy, setting.clone(), idle, &mut |at| progress(name, turn, at));
-            let end = end_of(&recording, setting.end());
-            let tariff = Tariff { root_volume_gib: setting.root_volume_gib, price_seed: Some(self.seed) };
-            (figures(told(name, idle), &recording, end, tariff), (recording, end))
+        let targets: Vec<Duration> =
+            self.equal_wait.into_iter().chain(CURVE.into_iter().filter(|_| self.curve)).collect();
+        let turns = AtomicU32::new(1);
+        let tell = |at| progress(name, turns.load(Ordering::Relaxed), at);
+        let mut tuned = Vec::new();
+        if !targets.is_empty() {
+            tuned = self.tuned(policy, config, &targets, &|trial| {
+                let figures = self.measured(policy, config, name, &trial, &tell).0;
+                turns.fetch_add(1, Ordering::Relaxed);
+                figures
+            });
+        }
+        let equal = self.equal_wait.and_then(|_| (!tuned.is_empty()).then(|| tuned.remove(0)));
+        let trial = equal.as_ref().map(|(trial, _)| trial.clone()).unwrap_or_default();
+        let (mut figures, recording, end) = self.measured(policy, config, name, &trial, &tell);
+        if equal.is_some_and(|(_, tuned)| !tuned.met) {
+            figures.policy.push_str(" (target not met)");
+        }
+        let curve = self.curve.then(|| Curve::of(name, &CURVE, tuned.into_iter().map(|(_, tuned)| tuned).collect()));
+        (figures, Run { name: name.to_owned(), recording, end }, curve)
+    }
+
+    /// The best for each target, of all idle times and modes.
+    fn tuned(
+        &self,
+        policy: &Policy,
+        config: &Config,
+        targets: &[Duration],
+        run: &(dyn Fn(Trial) -> Figures + Sync),
+    ) -> Vec<(Trial, Tuned)> {
+        let modes: &[Option<bool>] = match (policy, self.assumed.preemptive) {
+            (Policy::DockerAutoscaler, None) => &[None, Some(false)],
+            (Policy::DockerAutoscaler, Some(true)) => &[Some(true)],
+            (Policy::DockerAutoscaler, Some(false)) => &[Some(false)],
+            (Policy::Fleet(..) | Policy::DockerMachine, _) => &[None],
         };
-        let tuned = self.equal_wait.and_then(|wait| tuning::cheapest(wait, |idle| once(Some(idle))));
-        let (figures, (recording, end)) = match tuned {
-            Some(tuned) => {
-                let mut figures = tuned.figures;
-                if !tuned.met {
-                    figures.policy.push_str(" (target not met)");
+        let base = config.settings().runners.first().map(|runner| runner.idle.clone());
+        let Some(base) = base else { return Vec::new() };
+        let trial = |idle: Idle, preemptive| Trial { idle: Some(fixed(&base, idle)), preemptive };
+        let pieces: Vec<(Option<bool>, Duration)> =
+            modes.iter().flat_map(|mode| IDLE_TIMES.map(|time| (*mode, time))).collect();
+        let found = tuning::on_all_cores(&pieces, |(mode, time)| {
+            tuning::smallest_counts(targets, *time, |idle| run(trial(idle, *mode)))
+        });
+        let mut best: Vec<Option<(Trial, Tuned)>> = vec![None; targets.len()];
+        for ((mode, _), found) in pieces.iter().zip(found) {
+            for (best, one) in best.iter_mut().zip(found) {
+                if best.as_ref().is_none_or(|(_, best)| one.is_better_than(best)) {
+                    *best = Some((trial(one.idle, *mode), one));
                 }
-                (figures, tuned.rest)
             }
-            None => once(None),
-        };
-        (figures, Run { name: name.to_owned(), recording, end })
+        }
+        best.into_iter().flatten().collect()
+    }
+
+    /// One run, and its numbers.
+    pub(crate) fn measured(
+        &self,
+        policy: &Policy,
+        config: &Config,
+        name: &str,
+        trial: &Trial,
+        progress: &dyn Fn(Timestamp),
+    ) -> (Figures, Recording, Timestamp) {
+        let setting = self.setting(config);
+        let (end, root_volume_gib) = (setting.end(), setting.root_volume_gib);
+        let recording = self.play(policy, setting, trial, progress);
+        let end = end_of(&recording, end);
+        let tariff = Tariff { root_volume_gib, price_seed: Some(self.seed) };
+        let span = Span { from: self.count_from.unwrap_or(Timestamp::MIN), to: end };
+        let mut figures = figures(told(name, config, trial), &recording, span, tariff);
+        let wait = Duration::from_secs_f64(figures.wait_seconds.p95);
+        figures.bound = Some(bound(&self.workload, &self.assumed, self.count_from, wait));
+        (figures, recording, end)
     }
 
     /// One run of the whole workload.
-    fn play(
-        &self,
-        policy: &Policy,
-        mut setting: Setting,
-        idle: Option<Idle>,
-        progress: &mut dyn FnMut(Timestamp),
-    ) -> Recording {
-        if let Some(idle) = idle {
+    fn play(&self, policy: &Policy, mut setting: Setting, trial: &Trial, progress: &dyn Fn(Timestamp)) -> Recording {
+        if let Some(idle) = &trial.idle {
             for runner in &mut setting.scenario.settings.runners {
-                let count = IdleCount::Fixed(idle.count);
-                runner.idle = IdlePolicy { count, count_min: 0, scale_factor: 0.0, time: idle.time, ..runner.idle };
+                runner.idle = idle.clone();
                 runner.schedule.clear();
             }
         }
+        let assumed = Assumptions { preemptive: trial.preemptive.or(self.assumed.preemptive), ..self.assumed.clone() };
         let baseline = |run: fn(&Setting, &Assumptions, u64) -> Recording| {
-            baselines::section_by_section(&setting, |part| run(part, &self.assumed, self.seed))
+            baselines::section_by_section(&setting, |part| run(part, &assumed, self.seed))
         };
         match policy {
-            Policy::Fleet(..) => setting.replay(self.seed, progress),
+            Policy::Fleet(..) => setting.replay(self.seed, &mut |at| progress(at)),
             Policy::DockerMachine => baseline(baselines::docker_machine),
             Policy::DockerAutoscaler => baseline(baselines::docker_autoscaler),
         }
     }
 }
 
-fn told(name: &str, idle: Option<Idle>) -> String {
-    match idle {
-        Some(idle) => format!("{name}: idle {} for {}", idle.count, Brief(idle.time)),
-        None => format!("{name}: as configured"),
+/// A number of idle slots, and nothing else of an idle policy.
+pub(crate) fn fixed(base: &IdlePolicy, idle: Idle) -> IdlePolicy {
+    IdlePolicy { count: IdleCount::Fixed(idle.count), count_min: 0, scale_factor: 0.0, time: idle.time, ..base.clone() }
+}
+
+/// A policy's name and the settings of its run.
+fn told(name: &str, config: &Config, trial: &Trial) -> String {
+    let mode = match trial.preemptive {
+        None => "",
+        Some(true) => ", preemptive_mode on",
+        Some(false) => ", preemptive_mode off",
+    };
+    if let Some(idle) = &trial.idle {
+        return format!("{name}: {}{mode}", idle_told(idle));
+    }
+    let settings = config.settings();
+    let one = settings.runners.len() == 1;
+    let sections: Vec<String> = settings
+        .runners
+        .iter()
+        .map(|runner| {
+            let whose = if one { String::new() } else { format!("{} ", runner.name) };
+            let schedule = if runner.schedule.is_empty() { "" } else { ", by schedule" };
+            format!("{whose}{}{schedule}", idle_told(&runner.idle))
+        })
+        .collect();
+    format!("{name}: {}{mode}", sections.join("; "))
+}
+
+fn idle_told(idle: &IdlePolicy) -> String {
+    let time = Brief(idle.time);
+    match idle.count {
+        IdleCount::Auto => format!("idle auto, target {}, for {time}", Brief(idle.target_wait)),
+        IdleCount::Fixed(count) if idle.scale_factor > 0.0 => {
+            format!("idle {} × in use, {} to {count}, for {time}", idle.scale_factor, idle.count_min)
+        }
+        IdleCount::Fixed(count) => format!("idle {count} for {time}"),
     }
 }

@@ -75,6 +75,7 @@ pub fn setting(
         ..Faults::default()
     };
     scenario.lean = true;
+    scenario.held_end_empty = assumed.held_end_empty;
     scenario.price_seed = Some(seed);
     let root_volume_gib = config.runners.first().map_or(30, |runner| runner.fleet.root_volume.size_gib);
     Setting { scenario, root_volume_gib }

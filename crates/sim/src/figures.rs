@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use runner_fleet_engine::{Market, prices::cost as billed};
 
+use super::bound::Bound;
 use super::prices::{self, GIB_HOUR};
 use super::recording::{JobOutcome, JobRun, MachineRun, Recording};
 
@@ -27,6 +28,8 @@ pub struct Figures {
     pub cost_usd: CostFigures,
     /// Hours that machines were paid for.
     pub machine_hours: HourFigures,
+    /// What a clairvoyant would have paid for, with this policy's p95 of the wait.
+    pub bound: Option<Bound>,
     /// Machines and what became of them.
     pub machines: MachineFigures,
     /// Calls to EC2 and GitLab, by kind.
@@ -63,6 +66,8 @@ pub struct WaitFigures {
     pub p99: f64,
     /// The longest.
     pub max: f64,
+    /// All of them together, in hours.
+    pub job_hours: f64,
     /// Runs for each of [`CLASSES`], and those above the last.
     pub histogram: Vec<u64>,
 }
@@ -119,10 +124,21 @@ pub struct Tariff {
     pub price_seed: Option<u64>,
 }
 
-/// The numbers of `recording`, of a run that ended at `end`.
-pub fn figures(policy: String, recording: &Recording, end: Timestamp, tariff: Tariff) -> Figures {
+/// What counts of a run: jobs queued from `from` on, and what machines cost from then until the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// What lies before was warm-up.
+    pub from: Timestamp,
+    /// The run's end.
+    pub to: Timestamp,
+}
+
+/// The numbers of what counts of `recording`.
+pub fn figures(policy: String, recording: &Recording, span: Span, tariff: Tariff) -> Figures {
+    let end = span.to;
+    let busy = busy_hours(recording, span);
+    let recording = &counted(recording, span.from);
     let jobs = job_figures(recording);
-    let busy = busy_hours(recording, end);
     let mut hours = HourFigures { busy: busy.iter().sum(), ..HourFigures::default() };
     let mut cost = CostFigures::default();
     for (machine, busy) in recording.machines.iter().zip(&busy) {
@@ -152,7 +168,22 @@ pub fn figures(policy: String, recording: &Recording, end: Timestamp, tariff: Ta
         wait_seconds: wait_figures(recording),
         cost_usd: cost.rounded(),
         machine_hours: hours.rounded(),
+        bound: None,
         machines: machine_figures(recording, end),
+        calls: recording.calls.clone(),
+    }
+}
+
+/// The jobs queued from then on, and the machines with what they lived from then on; those that had ended before keep their
+/// places and cost nothing. Calls count from the beginning.
+fn counted(recording: &Recording, from: Timestamp) -> Recording {
+    let clipped = |machine: &MachineRun| {
+        let last = machine.ended_at.unwrap_or(Timestamp::MAX).max(machine.launched_at);
+        MachineRun { launched_at: machine.launched_at.max(from).min(last), ..machine.clone() }
+    };
+    Recording {
+        jobs: recording.jobs.iter().filter(|job| job.queued_at >= from).cloned().collect(),
+        machines: recording.machines.iter().map(clipped).collect(),
         calls: recording.calls.clone(),
     }
 }
@@ -194,9 +225,19 @@ fn wait_figures(recording: &Recording) -> WaitFigures {
             *count += 1;
         }
     }
-    let mean = if waits.is_empty() { 0.0 } else { waits.iter().sum::<f64>() / waits.len() as f64 };
+    // Not `sum`, whose nothing is -0.
+    let sum = waits.iter().fold(0.0, |sum, wait| sum + wait);
+    let mean = if waits.is_empty() { 0.0 } else { sum / waits.len() as f64 };
     let at = |share| rounded(percentile(&waits, share), 1000.0);
-    WaitFigures { mean: rounded(mean, 1000.0), p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1.0), histogram }
+    WaitFigures {
+        mean: rounded(mean, 1000.0),
+        p50: at(0.5),
+        p95: at(0.95),
+        p99: at(0.99),
+        max: at(1.0),
+        job_hours: rounded(sum / 3600.0, 100.0),
+        histogram,
+    }
 }
 
 /// The smallest value that at least this share of the sorted values does not exceed; 0 where there is none.
@@ -206,11 +247,11 @@ pub fn percentile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// The hours that each machine's slots ran jobs.
-fn busy_hours(recording: &Recording, end: Timestamp) -> Vec<f64> {
+fn busy_hours(recording: &Recording, span: Span) -> Vec<f64> {
     let mut busy = vec![0.0; recording.machines.len()];
     for job in &recording.jobs {
         if let (Some(machine), Some(started_at)) = (job.machine.and_then(|at| busy.get_mut(at)), job.started_at) {
-            *machine += in_hours(between(started_at, job.ended_at.unwrap_or(end)));
+            *machine += in_hours(between(started_at.max(span.from), job.ended_at.unwrap_or(span.to)));
         }
     }
     busy
@@ -316,7 +357,7 @@ mod tests {
         let jobs = vec![job(0, 0, [0, 60, 960], JobOutcome::Lost), job(0, 1, [970, 1000, 1900], JobOutcome::Done)];
         let recording = Recording { jobs, machines: vec![machine(0, 3600)], calls: BTreeMap::new() };
         let tariff = Tariff { root_volume_gib: 73, price_seed: None };
-        let figures = figures("x".into(), &recording, at(3600), tariff);
+        let figures = figures("x".into(), &recording, Span { from: at(0), to: at(3600) }, tariff);
 
         assert_eq!(figures.jobs, JobFigures { queued: 1, done: 1, again: 1, ..JobFigures::default() });
         assert_eq!((figures.machine_hours.busy, figures.machine_hours.utilisation), (0.5, 0.5));
@@ -324,8 +365,23 @@ mod tests {
         // 0.0825 an hour and 73 GiB at 0.0952 / 730.
         assert_eq!((figures.cost_usd.on_demand, figures.cost_usd.ebs, figures.cost_usd.not_used), (0.08, 0.01, 0.04));
         assert_eq!((figures.wait_seconds.p50, figures.wait_seconds.p95), (30.0, 60.0));
+        assert_eq!((figures.wait_seconds.mean, figures.wait_seconds.job_hours), (45.0, 0.03));
         assert_eq!(figures.wait_seconds.histogram.iter().sum::<u64>(), 2);
         assert_eq!((figures.machines.peak, figures.machines.lost_hours), (1, 0.25));
+    }
+
+    #[test]
+    fn what_lies_before_the_count_is_neither_waited_nor_paid_for() {
+        let jobs = vec![job(0, 0, [0, 60, 960], JobOutcome::Done), job(1, 0, [1900, 1910, 2700], JobOutcome::Done)];
+        let machines = vec![machine(0, 3600), machine(0, 900)];
+        let recording = Recording { jobs, machines, calls: BTreeMap::new() };
+        let tariff = Tariff { root_volume_gib: 0, price_seed: None };
+        let figures = figures("x".into(), &recording, Span { from: at(900), to: at(3600) }, tariff);
+
+        assert_eq!((figures.jobs.queued, figures.wait_seconds.max), (1, 10.0));
+        // Three quarters of an hour of one machine; a minute of the first job's work, and the second's.
+        assert_eq!((figures.machine_hours.paid, figures.machines.launched), (0.75, 1));
+        assert_eq!((figures.machine_hours.busy, figures.cost_usd.on_demand), (0.24, 0.06));
     }
 
     #[test]

@@ -17,7 +17,8 @@
 //! ([`summary`]). Then what `simulate` is made of: the jobs ([`workloads`]), a configuration as a scenario
 //! ([`configured`], with its [`assumptions`]), the production engine over it ([`mod@replay`]) and models of other
 //! autoscalers ([`baselines`]), what each leaves behind ([`recording`], [`mod@figures`]), equal waits ([`tuning`],
-//! [`comparison`]), and the [`report`].
+//! [`comparison`]), what a clairvoyant would pay ([`mod@bound`]), the cheapest
+//! setting for a wait ([`recommend`]), and the [`report`].
 //!
 //! Deliberately absent, but in the programs of `bin/`: real time and threads. In all of it: the network; HTTP, SSH and
 //! shell scripts, which are the lab's; and a way of scaling of its own: what decides for runner-fleet here is the
@@ -27,6 +28,7 @@ mod agenda;
 pub mod assumptions;
 pub mod baselines;
 mod books;
+pub mod bound;
 pub mod check;
 mod clock;
 pub mod comparison;
@@ -37,6 +39,7 @@ pub mod event_log;
 pub mod faults;
 pub mod figures;
 pub mod prices;
+pub mod recommend;
 pub mod recording;
 pub mod replay;
 pub mod report;

@@ -44,6 +44,9 @@ pub struct Scenario {
     /// For weeks of jobs: nothing is noted but counts, what has ended is put away, and a poll of the queue that would show
     /// nothing new is made less often. Checks and transcripts need `false`.
     pub lean: bool,
+    /// What GitLab does: a job request that hangs when a job is queued comes back empty, and its runner asks again within 3 s.
+    /// Otherwise it brings the job at once.
+    pub held_end_empty: bool,
     /// Feeds the differences between the spot prices of types, zones and days, which the manager is told; none: all get the
     /// same discount, and nobody speaks of prices.
     pub price_seed: Option<u64>,
@@ -130,6 +133,7 @@ impl Scenario {
             faults: Faults::default(),
             step_every: Duration::from_secs(1),
             lean: false,
+            held_end_empty: false,
             price_seed: None,
         };
         scenario.add_runner(runner("spot"), &["arm"]);

@@ -233,9 +233,11 @@ fn simulated(config: &Config, args: &ShadowArgs, jobs: &[PastJob]) -> Result<Opt
         assumed: Assumptions::default(),
         seed: 1,
         equal_wait: None,
+        curve: false,
+        count_from: None,
     };
     let policy = Policy::Fleet("runner-fleet".to_owned(), Box::new(here));
-    let (report, _) = comparison.run_all(&[policy], &mut |_, _, _| {});
+    let (report, _) = comparison.run_all(&[policy], &|_, _, _| {});
     Ok(report.policies.into_iter().next())
 }
 

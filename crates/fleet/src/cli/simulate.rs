@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,7 +14,9 @@ use runner_fleet_config as config;
 use runner_fleet_engine::RunnerName;
 use runner_fleet_sim::assumptions::Assumptions;
 use runner_fleet_sim::comparison::{Comparison, Policy};
-use runner_fleet_sim::report::{self, Report, Run};
+use runner_fleet_sim::figures::Figures;
+use runner_fleet_sim::recommend::Recommendation;
+use runner_fleet_sim::report::{self, Curve, Report, Run};
 use runner_fleet_sim::workloads::Workload;
 
 use super::output::{OutputStyle, write_json, write_table};
@@ -36,7 +38,8 @@ use super::{CliError, Global, service};
     runner-fleet simulate --config now.toml --workload march.csv \\\n      \
     --compare cheaper.toml --html report.html\n  \
     runner-fleet simulate --config config.toml --workload office-hours \\\n      \
-    --equal-wait 30s --compare docker+machine --json")]
+    --equal-wait 30s --compare docker+machine --json\n  \
+    runner-fleet simulate --config now.toml --workload week.csv --recommend 30s")]
 pub(super) struct SimulateArgs {
     /// A bundled workload, or a .csv, .json or .toml file.
     #[arg(long, value_name = "W")]
@@ -56,6 +59,10 @@ pub(super) struct SimulateArgs {
     /// Tune everyone's idle count and idle time: the cheapest with which 95 of 100 jobs wait no longer than this.
     #[arg(long, value_name = "TIME", value_parser = length)]
     equal_wait: Option<Duration>,
+    /// Search the cheapest idle policy with which 95 of 100 jobs wait no longer than this, and print it: many runs.
+    #[arg(long, value_name = "TIME", value_parser = length,
+        conflicts_with_all = ["compare", "equal_wait", "curve", "json", "html", "svg"])]
+    recommend: Option<Duration>,
     /// A runner's tags in GitLab, as RUNNER=TAG,TAG; a runner without may take every job.
     #[arg(long, value_name = "RUNNER=TAGS")]
     tags: Vec<String>,
@@ -65,6 +72,27 @@ pub(super) struct SimulateArgs {
     /// Spot interruptions for each machine and hour.
     #[arg(long, value_name = "RATE", default_value_t = 0.005, value_parser = rate)]
     interruptions: f64,
+    /// What a job request that hangs when a job is queued brings: nothing (GitLab's way; asked again within 3 s), or the job.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = HeldRequests::Empty)]
+    held_requests: HeldRequests,
+    /// docker+machine and docker-autoscaler: job requests that a section has open at one time.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    request_concurrency: u32,
+    /// docker-autoscaler: ask for jobs only with a free slot, or not; unset: on where slots are kept idle, tuned the better.
+    #[arg(long, value_name = "MODE", value_enum)]
+    preemptive_mode: Option<PreemptiveMode>,
+    /// docker+machine: from a booted machine to one that takes jobs; a prepared image needs about 13s.
+    #[arg(long, value_name = "TIME", default_value = "64s", value_parser = length)]
+    machine_provisioning: Duration,
+    /// docker-autoscaler: from a changed desired capacity to the group's launch, as LEAST,MOST.
+    #[arg(long, value_name = "TIMES", default_value = "5s,15s", value_parser = lengths)]
+    group_delay: (Duration, Duration),
+    /// Count waits and money only from then on, the same forms as --from: what lies before is warm-up.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    count_from: Option<Timestamp>,
+    /// Also tell what each policy costs at waits of 5, 15, 30, 60 and 120 s: many runs.
+    #[arg(long)]
+    curve: bool,
     /// Print the numbers as JSON.
     #[arg(long)]
     json: bool,
@@ -74,6 +102,28 @@ pub(super) struct SimulateArgs {
     /// Write the plots as SVG files into this directory.
     #[arg(long, value_name = "DIR")]
     svg: Option<PathBuf>,
+}
+
+/// What a hanging job request brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum HeldRequests {
+    Empty,
+    Job,
+}
+
+/// docker-autoscaler's `preemptive_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PreemptiveMode {
+    On,
+    Off,
+}
+
+/// Two lengths of time, the shorter one first.
+fn lengths(text: &str) -> Result<(Duration, Duration), String> {
+    let why = "write two times, the shorter one first: \"5s,15s\"";
+    let (least, most) = text.split_once(',').ok_or(why)?;
+    let (least, most) = (length(least)?, length(most)?);
+    if least <= most { Ok((least, most)) } else { Err(why.into()) }
 }
 
 /// Up to a day: `"30s"`, `"2m"`.
@@ -105,10 +155,16 @@ pub(super) fn run(
     }
     let bar = bar(&comparison.workload);
     let start = comparison.workload.span().map_or(Timestamp::UNIX_EPOCH, |(first, _)| first);
-    let (report, runs) = comparison.run_all(&policies, &mut |name, turn, at| {
+    let progress = |name: &str, turn: u32, at: Timestamp| {
         bar.set_message(format!("{name}, run {turn}"));
         bar.set_position(at.duration_since(start).as_secs().unsigned_abs());
-    });
+    };
+    if let Some(target) = args.recommend {
+        let found = comparison.recommend(target, &progress);
+        bar.finish_and_clear();
+        return recommend(&comparison, found, target, out);
+    }
+    let (report, runs) = comparison.run_all(&policies, &progress);
     bar.finish_and_clear();
     draw(args, &report, &runs)?;
     if args.json {
@@ -150,9 +206,36 @@ fn prepare(global: &Global, args: &SimulateArgs) -> Result<(Comparison, Vec<Poli
         let list = list.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned);
         tags.entry(RunnerName::new(runner)).or_default().extend(list);
     }
-    let assumed = Assumptions { boot: args.boot, interruptions_per_hour: args.interruptions, ..Assumptions::default() };
-    let comparison = Comparison { workload, config, tags, assumed, seed: args.seed, equal_wait: args.equal_wait };
+    if let (Some(from), Some((_, last))) = (args.count_from, workload.span())
+        && from > last
+    {
+        return Err(CliError::BadUsage(format!("--count-from {from}: no job was queued from then on")));
+    }
+    let comparison = Comparison {
+        workload,
+        config,
+        tags,
+        assumed: assumed(args),
+        seed: args.seed,
+        equal_wait: args.equal_wait,
+        curve: args.curve,
+        count_from: args.count_from,
+    };
     Ok((comparison, policies))
+}
+
+/// What is taken for granted, with what the arguments say.
+fn assumed(args: &SimulateArgs) -> Assumptions {
+    Assumptions {
+        boot: args.boot,
+        interruptions_per_hour: args.interruptions,
+        held_end_empty: args.held_requests == HeldRequests::Empty,
+        request_concurrency: args.request_concurrency,
+        preemptive: args.preemptive_mode.map(|mode| mode == PreemptiveMode::On),
+        machine_provisioning: args.machine_provisioning,
+        group_delay: args.group_delay,
+        ..Assumptions::default()
+    }
 }
 
 /// Virtual time as a bar, on terminals only.
@@ -206,9 +289,60 @@ fn show(report: &Report, style: OutputStyle, out: &mut dyn Write) -> Result<(), 
         table.add_row(std::iter::once(name.to_owned()).chain(report.policies.iter().map(cell)));
     }
     write_table(out, &table)?;
+    show_curves(&report.curves, style, out)?;
+    for sentence in report.result.iter().chain(&report.warnings) {
+        writeln!(out, "\n{sentence}")?;
+    }
     writeln!(out, "\nAll of this was measured in a simulated world. Assumed were:")?;
     for one in &report.assumed {
         writeln!(out, "  {}: {} ({})", one.what, one.value, one.source)?;
     }
     Ok(())
+}
+
+/// What was found, as a comment around the keys, so that the whole may stand in a file.
+fn recommend(
+    comparison: &Comparison,
+    found: Option<Recommendation>,
+    target: Duration,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    let found = found.ok_or_else(|| CliError::BadUsage("the configuration has no runner".into()))?;
+    let told = |figures: &Figures| {
+        let waits = &figures.wait_seconds;
+        format!("${:.2}, wait p95 {:.1} s, mean {:.1} s", figures.cost_usd.total, waits.p95, waits.mean)
+    };
+    if !found.met {
+        return Err(CliError::Failed(format!(
+            "no idle policy that was tried ({} runs) lets 95 of 100 jobs wait no longer than {} s; nearest came {} ({})",
+            found.runs,
+            target.as_secs_f64(),
+            found.figures.policy,
+            told(&found.figures)
+        )));
+    }
+    writeln!(out, "# {}: 95 of 100 jobs wait no longer than {} s.", comparison.workload.name, target.as_secs_f64())?;
+    writeln!(out, "# This:  {}", told(&found.figures))?;
+    writeln!(out, "# As the file is:  {} ({})", told(&found.as_it_is), found.as_it_is.policy)?;
+    writeln!(out, "# The cheapest of {} runs, simulated; for every runner, without schedule.", found.runs)?;
+    write!(out, "{}", found.toml())?;
+    writeln!(out, "# What fixed idle counts cost, where 95 of 100 jobs wait at most")?;
+    for one in &found.curve.points {
+        writeln!(out, "#   {} s: {}", one.target_seconds, report::point(one))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What each policy costs at each wait.
+fn show_curves(curves: &[Curve], style: OutputStyle, out: &mut dyn Write) -> Result<(), CliError> {
+    let Some(first) = curves.first() else { return Ok(()) };
+    let names = curves.iter().map(|one| one.policy.as_str());
+    let header: Vec<&str> = std::iter::once("95 of 100 jobs wait at most").chain(names).collect();
+    let mut table = style.table(&header);
+    for (at, target) in first.points.iter().enumerate() {
+        let cells = curves.iter().map(|one| one.points.get(at).map(report::point).unwrap_or_default());
+        table.add_row(std::iter::once(format!("{} s", target.target_seconds)).chain(cells));
+    }
+    writeln!(out)?;
+    write_table(out, &table)
 }

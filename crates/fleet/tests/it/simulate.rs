@@ -249,13 +249,37 @@ fn the_program_tells_numbers_and_draws_plots() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
     for expected in
-        ["runner-fleet: as configured", "docker+machine: as configured", "wait p95", "60 of 60", "Assumed were:"]
+        ["runner-fleet: idle 0 for 5m", "docker+machine: idle 0 for 5m", "wait p95", "60 of 60", "Assumed were:"]
     {
         assert!(said.contains(expected), "{expected} is missing:\n{said}");
     }
     let page = std::fs::read_to_string(html).unwrap();
     assert_eq!(page.matches("<svg").count(), 4);
     assert!(page.contains("currentColor") && !page.contains("src=") && !page.contains("href="), "it needs other files");
+}
+
+#[test]
+fn what_is_recommended_is_accepted_by_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let workload = folder.path().join("day.csv");
+    std::fs::write(&workload, day(60)).unwrap();
+    let workload = workload.to_str().unwrap();
+
+    let output = simulate(&["--workload", workload, "--recommend", "20s"]);
+
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let whole = std::fs::read_to_string(runner_fleet_testing::repository().join(CONFIG)).unwrap();
+    let (kept, _) = whole.split_once("  idle_count").unwrap();
+    let merged = format!("{kept}{}", said.replace("  [runners.fleet]\n", ""));
+    let settings = config::parse(&merged, "merged.toml").unwrap().config.settings();
+    assert!(settings.runners[0].idle.count.fixed() != Some(0), "20 s are less than a boot: {said}");
+
+    let two = "2026-03-02T08:00:00Z,60,,shop\n2026-03-02T08:01:00Z,60,,shop\n";
+    std::fs::write(workload, format!("{HEADER}{two}")).unwrap();
+    let output = simulate(&["--workload", workload, "--recommend", "0s"]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nearest came"), "{output:?}");
 }
 
 /// The report of a small comparison, as JSON.
@@ -271,10 +295,11 @@ fn comparison(seed: u64) -> String {
         assumed: Assumptions { interruptions_per_hour: 0.5, ..Assumptions::default() },
         seed,
         equal_wait: None,
+        curve: false,
+        count_from: None,
     };
     let ours = Policy::Fleet("runner-fleet".into(), Box::new(config));
-    let (report, runs) =
-        comparison.run_all(&[ours, Policy::DockerMachine, Policy::DockerAutoscaler], &mut |_, _, _| ());
+    let (report, runs) = comparison.run_all(&[ours, Policy::DockerMachine, Policy::DockerAutoscaler], &|_, _, _| ());
     assert_eq!(runs.len(), 3);
     assert_eq!(report::charts(&report, &runs).unwrap().len(), 4);
     serde_json::to_string(&report).unwrap()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::agenda::Agenda;
+use crate::assumptions::Assumptions;
 use crate::configured::Setting;
 use crate::prices;
 use crate::recording::{JobOutcome, JobRun, MachineRun, Recording};
@@ -27,11 +28,22 @@ pub(super) type MachineIndex = usize;
 /// The place of a job's run in [`Recording::jobs`].
 pub(super) type RunIndex = usize;
 
-/// The open job request.
+/// An open job request.
 struct Poll {
     number: u64,
-    /// Whether GitLab is about to answer it with a job.
+    opened_at: Timestamp,
+    /// Whether GitLab is about to answer it.
     answered: bool,
+}
+
+/// What GitLab answers to a job request.
+pub(super) enum Answer {
+    /// A job.
+    Job(RunIndex),
+    /// Nothing: the runner asks again on its next round.
+    Empty,
+    /// Nothing yet, or the request is over already.
+    None,
 }
 
 /// One runner section's world, without a policy.
@@ -51,12 +63,17 @@ pub(super) struct BaseModel<'a, T> {
     limit: Timestamp,
     offerings: Vec<Offering>,
     pub(super) market: Market,
-    poll: Option<Poll>,
+    open_polls: Vec<Poll>,
+    /// Requests that may be open at one time.
+    polls_max: usize,
     polls: u64,
+    /// When the last job was queued.
+    queued_at: Timestamp,
+    held_end_empty: bool,
 }
 
 impl<'a, T> BaseModel<'a, T> {
-    pub(super) fn new(setting: &'a Setting, seed: u64) -> Self {
+    pub(super) fn new(setting: &'a Setting, assumed: &Assumptions, seed: u64) -> Self {
         let scenario = &setting.scenario;
         let market = scenario.settings.runners.first().map_or(Market::Spot, |runner| runner.market);
         let first = scenario.settings.runners.first().and_then(|runner| scenario.plans.get(&runner.name));
@@ -72,8 +89,11 @@ impl<'a, T> BaseModel<'a, T> {
             limit: later(scenario.start, scenario.limit()),
             offerings: first.iter().flat_map(|plan| &plan.places).map(|place| place.on(market)).collect(),
             market,
-            poll: None,
+            open_polls: Vec::new(),
+            polls_max: assumed.request_concurrency.max(1) as usize,
             polls: 0,
+            queued_at: scenario.start,
+            held_end_empty: scenario.held_end_empty,
         }
     }
 
@@ -114,6 +134,7 @@ impl<'a, T> BaseModel<'a, T> {
 
     fn enqueue(&mut self, index: usize, attempt: u32) {
         self.queue.push_back(self.recording.jobs.len());
+        self.queued_at = self.now;
         self.open += 1;
         self.recording.jobs.push(JobRun {
             index,
@@ -222,40 +243,65 @@ impl<'a, T> BaseModel<'a, T> {
         }
     }
 
-    pub(super) fn is_polling(&self) -> bool {
-        self.poll.is_some()
+    /// Job requests that are open.
+    pub(super) fn open_polls(&self) -> u32 {
+        self.open_polls.len() as u32
     }
 
-    /// The runner asks GitLab for a job; where there is none, the request `ends` after a while.
-    pub(super) fn ask(&mut self, ends: impl FnOnce(u64) -> T) {
+    /// Whether `request_concurrency` allows no more.
+    pub(super) fn asks_enough(&self) -> bool {
+        self.open_polls.len() >= self.polls_max
+    }
+
+    /// The runner asks GitLab for a job; where there is none, the request `ends` after a while. Returns its number.
+    pub(super) fn ask(&mut self, ends: impl FnOnce(u64) -> T) -> u64 {
         self.polls += 1;
         self.call("gitlab request", 1);
-        self.poll = Some(Poll { number: self.polls, answered: false });
+        self.open_polls.push(Poll { number: self.polls, opened_at: self.now, answered: false });
         self.soon(LONG_POLL, ends(self.polls));
+        self.polls
     }
 
-    /// Where a job waits and a request is open, GitLab `answers` it in a moment.
-    pub(super) fn plan_answer(&mut self, answers: impl FnOnce(u64) -> T) {
+    /// Where a job waits, GitLab `answers` every open request in a moment.
+    pub(super) fn plan_answers(&mut self, answers: impl Fn(u64) -> T) {
         if self.queue.is_empty() {
             return;
         }
-        if let Some(poll) = self.poll.as_mut().filter(|poll| !poll.answered) {
+        let mut planned = Vec::new();
+        for poll in self.open_polls.iter_mut().filter(|poll| !poll.answered) {
             poll.answered = true;
-            let number = poll.number;
-            let after = self.rng.millis(Stream::Jobs, 20, 400);
+            planned.push((self.rng.millis(Stream::Jobs, 20, 400), poll.number));
+        }
+        for (after, number) in planned {
             self.soon(after, answers(number));
         }
     }
 
-    /// The job that answers this request.
-    pub(super) fn answer(&mut self, number: u64) -> Option<RunIndex> {
-        self.poll.take_if(|poll| poll.number == number)?;
-        self.queue.pop_front()
+    /// What this request brings. One that hung when the job was queued brings nothing, where such requests end empty.
+    pub(super) fn answer(&mut self, number: u64) -> Answer {
+        let Some(at) = self.open_polls.iter().position(|poll| poll.number == number) else { return Answer::None };
+        let mut poll = self.open_polls.swap_remove(at);
+        let first = self.queue.front().copied();
+        let queued_at = first.and_then(|run| self.recording.jobs.get(run)).map(|job| job.queued_at);
+        let brings = queued_at.is_some_and(|at| !self.held_end_empty || at <= poll.opened_at);
+        match first.filter(|_| brings) {
+            Some(run) => {
+                self.queue.pop_front();
+                Answer::Job(run)
+            }
+            None if self.held_end_empty && self.queued_at > poll.opened_at => Answer::Empty,
+            None => {
+                poll.answered = false;
+                self.open_polls.push(poll);
+                Answer::None
+            }
+        }
     }
 
     /// The request's time is over; whether it ends empty now.
     pub(super) fn ends_empty(&mut self, number: u64) -> bool {
-        self.poll.take_if(|poll| poll.number == number && !poll.answered).is_some()
+        let ends = |poll: &mut Poll| poll.number == number && !poll.answered;
+        self.open_polls.extract_if(.., ends).count() > 0
     }
 
     pub(super) fn call(&mut self, kind: &'static str, count: u64) {

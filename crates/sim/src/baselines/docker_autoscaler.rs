@@ -2,8 +2,8 @@
 //!
 //! An approximation: taskscaler's inner loops are followed in what they decide, not in how. Sources: gitlab-runner
 //! `executors/internal/autoscaler/provider.go`, `common/config.go` and `docs/configuration/advanced-configuration.md`
-//! (`idle_count` counts jobs, `idle_time` from the last job's end, `preemptive_mode` = `idle_count > 0`,
-//! `instance_acquire_timeout` 15 min), the inputs that its log line "required scaling change" names.
+//! (`idle_count` counts jobs, `idle_time` from the last job's end, `preemptive_mode` = `idle_count > 0` unless it is
+//! written, `instance_acquire_timeout` 15 min), the inputs that its log line "required scaling change" names.
 //!
 //! The rules that matter: `Reserve` before every poll, so with a preemptive mode no job is asked for unless a slot is ready;
 //! wanted instances = (slots acquired, reserved or waited for + `idle_count`) / capacity, whatever waits in GitLab. A
@@ -22,7 +22,7 @@ use crate::configured::Setting;
 use crate::recording::{JobOutcome, Recording};
 use crate::rng::Stream;
 
-use super::base::{BaseModel, MachineIndex, RunIndex};
+use super::base::{Answer, BaseModel, MachineIndex, RunIndex};
 
 /// How long a job that was taken waits for an instance.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
@@ -37,13 +37,14 @@ pub fn docker_autoscaler(setting: &Setting, assumed: &Assumptions, seed: u64) ->
         check_interval: setting.scenario.settings.check_interval,
         delay: assumed.group_delay,
         ready: assumed.group_ready,
-        base: BaseModel::new(setting, seed),
+        preemptive: assumed.preemptive,
+        base: BaseModel::new(setting, assumed, seed),
         instances: Vec::new(),
         coming: 0,
         waiting: VecDeque::new(),
     };
     model.plan_arrival();
-    model.base.soon(Duration::ZERO, What::Feed);
+    model.base.soon(Duration::ZERO, What::Round);
     model.scale();
     while let Some(what) = model.base.next() {
         model.happen(what);
@@ -53,16 +54,36 @@ pub fn docker_autoscaler(setting: &Setting, assumed: &Assumptions, seed: u64) ->
 
 enum What {
     Arrives,
+    /// The feeder's round: the runner may ask once more.
+    Round,
+    /// A job has come: it may ask again at once.
     Feed,
-    HandOut { poll: u64 },
-    PollEnds { poll: u64 },
+    HandOut {
+        poll: u64,
+    },
+    PollEnds {
+        poll: u64,
+    },
     Launches,
-    Ready { instance: MachineIndex },
-    JobEnds { instance: MachineIndex, run: RunIndex },
-    IdleOver { instance: MachineIndex },
-    GivesUp { run: RunIndex },
-    Reclaimed { instance: MachineIndex },
-    Requeued { run: RunIndex },
+    Ready {
+        instance: MachineIndex,
+    },
+    JobEnds {
+        instance: MachineIndex,
+        run: RunIndex,
+    },
+    IdleOver {
+        instance: MachineIndex,
+    },
+    GivesUp {
+        run: RunIndex,
+    },
+    Reclaimed {
+        instance: MachineIndex,
+    },
+    Requeued {
+        run: RunIndex,
+    },
 }
 
 struct Instance {
@@ -80,6 +101,8 @@ struct Model<'a> {
     /// Jobs at one time.
     concurrent: u32,
     check_interval: Duration,
+    /// `preemptive_mode`, where it is written.
+    preemptive: Option<bool>,
     delay: (Duration, Duration),
     ready: (Duration, Duration),
     base: BaseModel<'a, What>,
@@ -97,14 +120,17 @@ impl Model<'_> {
             What::Arrives => {
                 self.base.arrive();
                 self.plan_arrival();
-                self.base.plan_answer(|poll| What::HandOut { poll });
+                self.base.plan_answers(|poll| What::HandOut { poll });
+            }
+            What::Round => {
+                self.feed();
+                self.base.soon(self.check_interval, What::Round);
             }
             What::Feed => self.feed(),
             What::HandOut { poll } => self.hand_out(poll),
             What::PollEnds { poll } => {
                 if self.base.ends_empty(poll) {
                     self.scale();
-                    self.base.soon(self.check_interval, What::Feed);
                 }
             }
             What::Launches => self.launches(),
@@ -129,7 +155,7 @@ impl Model<'_> {
             What::Reclaimed { instance } => self.reclaimed(instance),
             What::Requeued { run } => {
                 self.base.requeue(run);
-                self.base.plan_answer(|poll| What::HandOut { poll });
+                self.base.plan_answers(|poll| What::HandOut { poll });
             }
         }
     }
@@ -166,27 +192,35 @@ impl Model<'_> {
         self.base.idle(self.taken())
     }
 
+    /// Whether a job is asked for only with a free slot: `preemptive_mode`, else as the idle count says.
     fn is_preemptive(&self) -> bool {
-        self.idle().0 > 0
+        self.preemptive.unwrap_or_else(|| self.idle().0 > 0)
+    }
+
+    /// Slots that open job requests hold.
+    fn reserved(&self) -> u32 {
+        if self.is_preemptive() { self.base.open_polls() } else { 0 }
     }
 
     fn feed(&mut self) {
-        if self.base.is_polling() {
+        let full = self.taken() + self.base.open_polls() >= self.concurrent;
+        let without_slot = self.is_preemptive() && self.free() <= self.reserved();
+        if self.base.asks_enough() || full || without_slot {
             return;
         }
-        let full = self.taken() >= self.concurrent;
-        if full || (self.is_preemptive() && self.free() == 0) {
-            return self.base.soon(self.check_interval, What::Feed);
-        }
         self.base.ask(|poll| What::PollEnds { poll });
-        self.base.plan_answer(|poll| What::HandOut { poll });
+        self.base.plan_answers(|poll| What::HandOut { poll });
         if self.is_preemptive() {
             self.scale();
         }
     }
 
     fn hand_out(&mut self, poll: u64) {
-        let Some(run) = self.base.answer(poll) else { return };
+        let run = match self.base.answer(poll) {
+            Answer::Job(run) => run,
+            Answer::Empty => return self.scale(),
+            Answer::None => return,
+        };
         self.waiting.push_back(run);
         self.base.soon(ACQUIRE_TIMEOUT, What::GivesUp { run });
         self.assign();
@@ -219,9 +253,7 @@ impl Model<'_> {
     /// Instances wanted: for what is taken or reserved, and the idle slots.
     fn wanted(&self) -> u32 {
         let (idle_count, _) = self.idle();
-        // The open job request holds a slot.
-        let reserved = u32::from(self.base.is_polling() && idle_count > 0);
-        let wanted = (self.taken() + reserved + idle_count).div_ceil(self.capacity);
+        let wanted = (self.taken() + self.reserved() + idle_count).div_ceil(self.capacity);
         if self.max_instances > 0 { wanted.min(self.max_instances) } else { wanted }
     }
 

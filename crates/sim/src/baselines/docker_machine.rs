@@ -1,16 +1,16 @@
 //! docker+machine: gitlab-runner's autoscaling executor, as its source defines it.
 //!
 //! Sources: gitlab-runner `executors/docker/machine/{provider,idle_limit_strategy,data,coordinator}.go`,
-//! `commands/{multi,builds_helper}.go`. One `[[runners]]` section, `request_concurrency = 1`, `check_interval` as configured.
+//! `commands/{multi,builds_helper}.go`. One `[[runners]]` section, `check_interval` as configured.
 //! A schedule counts as its autoscaling periods.
 //!
 //! The rules that matter: scaling happens only in [`Model::acquire`], before a poll of GitLab; the queue's length is no
 //! input; with `IdleCount` above 0 no job is asked for unless an idle machine is in hand, and while that machine's poll
 //! hangs (50 s) nothing scales; removal looks at the machines listed before; jobs go to the newest idle machine.
 //!
-//! In its favour: GitLab hands a job to a hanging poll at once (in truth the poll comes back empty and the next one, up to 3 s
-//! later, brings it); `config` checks and the global lock cost no time; no SDK throttling; no machine fails to be removed.
+//! In its favour: `config` checks and the global lock cost no time; no SDK throttling; no machine fails to be removed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,7 +19,7 @@ use crate::assumptions::Assumptions;
 use crate::configured::Setting;
 use crate::recording::{JobOutcome, Recording};
 
-use super::base::{BaseModel, MachineIndex, RunIndex};
+use super::base::{Answer, BaseModel, MachineIndex, RunIndex};
 
 /// `inspect`, a `stop` that fails on spot, `rm`: until the terminate call.
 const REMOVAL: Duration = Duration::from_secs(5);
@@ -38,13 +38,13 @@ pub fn docker_machine(setting: &Setting, assumed: &Assumptions, seed: u64) -> Re
         check_interval: setting.scenario.settings.check_interval,
         provisioning: assumed.machine_provisioning,
         use_time: assumed.machine_use,
-        base: BaseModel::new(setting, seed),
+        base: BaseModel::new(setting, assumed, seed),
         machines: Vec::new(),
-        in_hand: None,
+        in_hand: BTreeMap::new(),
         preparing: Vec::new(),
     };
     model.plan_arrival();
-    model.base.soon(Duration::ZERO, What::Feed);
+    model.base.soon(Duration::ZERO, What::Round);
     while let Some(what) = model.base.next() {
         model.happen(what);
     }
@@ -53,16 +53,38 @@ pub fn docker_machine(setting: &Setting, assumed: &Assumptions, seed: u64) -> Re
 
 enum What {
     Arrives,
+    /// The feeder's round: the runner may ask once more.
+    Round,
+    /// A job has come: it may ask again at once.
     Feed,
-    HandOut { poll: u64 },
-    PollEnds { poll: u64 },
-    Created { machine: MachineIndex },
-    CreateFailed { machine: MachineIndex },
-    CreateAgain { run: RunIndex },
-    JobEnds { machine: MachineIndex, run: RunIndex },
-    Reclaimed { machine: MachineIndex },
-    Removed { machine: MachineIndex },
-    Requeued { run: RunIndex },
+    HandOut {
+        poll: u64,
+    },
+    PollEnds {
+        poll: u64,
+    },
+    Created {
+        machine: MachineIndex,
+    },
+    CreateFailed {
+        machine: MachineIndex,
+    },
+    CreateAgain {
+        run: RunIndex,
+    },
+    JobEnds {
+        machine: MachineIndex,
+        run: RunIndex,
+    },
+    Reclaimed {
+        machine: MachineIndex,
+    },
+    Removed {
+        machine: MachineIndex,
+    },
+    Requeued {
+        run: RunIndex,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +124,8 @@ struct Model<'a> {
     base: BaseModel<'a, What>,
     /// Those that are not gone, the oldest first.
     machines: Vec<Machine>,
-    /// The machine that the open job request has in hand.
-    in_hand: Option<MachineIndex>,
+    /// The machines that open job requests have in hand, by the requests' numbers.
+    in_hand: BTreeMap<u64, MachineIndex>,
     preparing: Vec<Preparing>,
 }
 
@@ -153,11 +175,19 @@ impl Model<'_> {
             What::Arrives => {
                 self.base.arrive();
                 self.plan_arrival();
-                self.base.plan_answer(|poll| What::HandOut { poll });
+                self.base.plan_answers(|poll| What::HandOut { poll });
+            }
+            What::Round => {
+                self.feed();
+                self.base.soon(self.check_interval, What::Round);
             }
             What::Feed => self.feed(),
             What::HandOut { poll } => self.hand_out(poll),
-            What::PollEnds { poll } => self.poll_ends(poll),
+            What::PollEnds { poll } => {
+                if self.base.ends_empty(poll) {
+                    self.release(poll);
+                }
+            }
             What::Created { machine } => self.created(machine),
             What::CreateFailed { machine } => {
                 self.base.ended(machine, false);
@@ -176,7 +206,7 @@ impl Model<'_> {
             }
             What::Requeued { run } => {
                 self.base.requeue(run);
-                self.base.plan_answer(|poll| What::HandOut { poll });
+                self.base.plan_answers(|poll| What::HandOut { poll });
             }
         }
     }
@@ -189,27 +219,32 @@ impl Model<'_> {
 
     /// `multi.go`: the feeder gives the runner to a free worker, which acquires and asks.
     fn feed(&mut self) {
-        if self.base.is_polling() {
+        if self.base.asks_enough() {
             return;
         }
         let running =
             self.machines.iter().filter(|one| matches!(one.state, State::Used(_))).count() + self.preparing.len();
         let most = if self.limit > 0 { self.limit.min(self.concurrent) } else { self.concurrent };
-        if running >= most as usize {
-            return self.base.soon(self.check_interval, What::Feed);
+        if running + self.base.open_polls() as usize >= most as usize {
+            return;
         }
-        self.in_hand = match self.acquire() {
+        let machine = match self.acquire() {
             Acquired::Machine(machine) => Some(machine),
             Acquired::OnDemand => None,
-            Acquired::NoFreeExecutor => return self.base.soon(self.check_interval, What::Feed),
+            Acquired::NoFreeExecutor => return,
         };
-        self.base.ask(|poll| What::PollEnds { poll });
-        self.base.plan_answer(|poll| What::HandOut { poll });
+        let poll = self.base.ask(|poll| What::PollEnds { poll });
+        self.in_hand.extend(machine.map(|machine| (poll, machine)));
+        self.base.plan_answers(|poll| What::HandOut { poll });
     }
 
     fn hand_out(&mut self, poll: u64) {
-        let Some(run) = self.base.answer(poll) else { return };
-        match self.in_hand.take() {
+        let run = match self.base.answer(poll) {
+            Answer::Job(run) => run,
+            Answer::Empty => return self.release(poll),
+            Answer::None => return,
+        };
+        match self.in_hand.remove(&poll) {
             Some(machine) => self.use_machine(machine, run),
             None => {
                 self.preparing.push(Preparing { run, creates: 0 });
@@ -222,17 +257,13 @@ impl Model<'_> {
         self.base.soon(Duration::ZERO, What::Feed);
     }
 
-    fn poll_ends(&mut self, poll: u64) {
-        if !self.base.ends_empty(poll) {
-            return;
-        }
-        // An empty poll leaves the machine's idle time as it was.
-        if let Some(machine) = self.in_hand.take()
+    /// An empty poll gives its machine back, and leaves the machine's idle time as it was.
+    fn release(&mut self, poll: u64) {
+        if let Some(machine) = self.in_hand.remove(&poll)
             && let Some(one) = self.machine_mut(machine)
         {
             one.state = State::Idle;
         }
-        self.base.soon(self.check_interval, What::Feed);
     }
 
     /// `provider.go`: the only place where scaling is decided.

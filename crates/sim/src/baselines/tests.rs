@@ -20,6 +20,7 @@ fn assumed() -> Assumptions {
         boot: Duration::ZERO,
         interruptions_per_hour: 0.0,
         no_capacity: 0.0,
+        held_end_empty: false,
         group_delay: (SECOND * 10, SECOND * 10),
         group_ready: (SECOND * 3, SECOND * 3),
         ..Assumptions::default()
@@ -144,6 +145,42 @@ fn docker_autoscaler_without_idle_takes_jobs_and_waits() {
         assert_between(wait, 13.0, 14.5);
     }
     assert_eq!(recording.machines.len(), 3);
+}
+
+#[test]
+fn without_preemption_jobs_are_taken_before_slots_are_free() {
+    let assumed = Assumptions { preemptive: Some(false), ..assumed() };
+    let waits = waits(&docker_autoscaler(&keeping(1, jobs(&[0, 0, 0])), &assumed, 1));
+    // All three are taken at once; with preemption the last waits for a slot that is asked for after the others.
+    for wait in waits {
+        assert_between(wait, 13.0, 14.5);
+    }
+}
+
+#[test]
+fn several_open_requests_bring_a_burst_sooner() {
+    let last = |request_concurrency| {
+        let assumed = Assumptions { request_concurrency, ..assumed() };
+        let recording = docker_autoscaler(&keeping(0, jobs(&[60; 100])), &assumed, 1);
+        waits(&recording).into_iter().fold(0.0, f64::max)
+    };
+    // One request brings a job each 0.21 s on average; each round of 3 s opens one more.
+    assert_between(last(1), 13.0 + 100.0 * 0.15, 13.0 + 100.0 * 0.27);
+    assert_between(last(10), 13.0, 13.0 + 12.0);
+}
+
+#[test]
+fn a_hanging_request_brings_its_job_a_round_later() {
+    let mut setting = keeping(1, jobs(&[31]));
+    setting.scenario.held_end_empty = true;
+    for run in [docker_machine, docker_autoscaler] {
+        let mut setting = setting.clone();
+        setting.scenario.jobs[0].after = SECOND * 200;
+        let wait = waits(&run(&setting, &assumed(), 1))[0];
+        setting.scenario.held_end_empty = false;
+        let at_once = waits(&run(&setting, &assumed(), 1))[0];
+        assert_between(wait - at_once, 0.5, 3.4);
+    }
 }
 
 #[test]

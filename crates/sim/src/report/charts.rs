@@ -34,9 +34,11 @@ pub fn all(report: &Report, runs: &[Run]) -> Result<Vec<Chart>, Box<dyn Error>> 
     let figures = &report.policies;
     let mut charts = vec![
         chart("waits", "How many jobs waited how long, from pending to begun.".into(), |svg| waits(svg, figures))?,
-        chart("cost", "What it cost: instances at work, instances not at work, disks.".into(), |svg| {
-            cost(svg, figures)
-        })?,
+        chart(
+            "cost",
+            "What it cost, from dark to light: instances at work, instances not at work, disks.".into(),
+            |svg| cost(svg, figures),
+        )?,
         chart("use", "Job slots paid for (line) and at work (area), over time.".into(), |svg| usage(svg, runs))?,
     ];
     if let Some(first) = runs.first() {
@@ -107,12 +109,7 @@ fn cost(svg: &mut String, figures: &[Figures]) -> Drawn {
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..count as f64, 0.0..most)?;
     let names: Vec<String> = figures.iter().map(|one| label(&one.policy)).collect();
-    mesh(
-        &mut plot,
-        count,
-        |at| names.get(at.round() as usize).cloned().unwrap_or_default(),
-        |usd| format!("${usd:.0}"),
-    )?;
+    mesh(&mut plot, count, |at| names.get(at.round() as usize).cloned().unwrap_or_default(), |usd| money(usd, most))?;
     for (index, one) in figures.iter().enumerate() {
         let cost = one.cost_usd;
         let work = (cost.spot + cost.on_demand - cost.not_used).max(0.0);
@@ -246,9 +243,14 @@ fn legend<'a, 'b: 'a>(plot: &mut Plot<'a, 'b>) -> Drawn {
     Ok(())
 }
 
+/// Money on an axis that ends at `most`: with cents where whole dollars would say the same twice.
+fn money(usd: f64, most: f64) -> String {
+    if most < 20.0 { format!("${usd:.2}") } else { format!("${usd:.0}") }
+}
+
 /// The first words of a policy's name: its settings stand in the table.
 fn label(policy: &str) -> String {
-    policy.split(':').next().unwrap_or(policy).to_owned()
+    super::short(policy).to_owned()
 }
 
 fn seconds(number: u32) -> String {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Chart, Report};
+use super::{Chart, Curve, Report, point};
+use crate::bound::{self, Bound};
 use crate::figures::Figures;
 
 const STYLE: &str = "
@@ -11,7 +12,7 @@ const STYLE: &str = "
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
-th:first-child, td:first-child, table.left td { text-align: left; }
+th:first-child, td:first-child, table.left td { text-align: left; white-space: pre-wrap; }
 figure { margin: 2rem 0; } figure svg { width: 100%; height: auto; background: none !important; color: inherit !important; }
 figcaption, .dim { color: var(--dim); }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
@@ -41,7 +42,11 @@ pub fn page(report: &Report, charts: &[Chart]) -> String {
     for note in &workload.notes {
         let _ = writeln!(page, "<p class=\"dim\">{}</p>", escaped(note));
     }
+    for sentence in report.result.iter().chain(&report.warnings) {
+        let _ = writeln!(page, "<p><strong>{}</strong></p>", escaped(sentence));
+    }
     page.push_str(&table(&report.policies));
+    page.push_str(&curves(&report.curves));
     for chart in charts {
         let _ = writeln!(page, "<figure>{}<figcaption>{}</figcaption></figure>", chart.svg, escaped(&chart.caption));
     }
@@ -69,6 +74,23 @@ fn table(policies: &[Figures]) -> String {
     table
 }
 
+/// Cost against waits; empty where no curve was asked for.
+fn curves(curves: &[Curve]) -> String {
+    let Some(first) = curves.first() else { return String::new() };
+    let mut table = String::from("<h2>Cost at equal waits</h2>\n<table>\n<tr><th>95 of 100 jobs wait at most");
+    for one in curves {
+        let _ = write!(table, "<th>{}", escaped(&one.policy));
+    }
+    for (at, target) in first.points.iter().enumerate() {
+        let _ = write!(table, "\n<tr><td>{} s", target.target_seconds);
+        for cell in curves.iter().map(|one| one.points.get(at).map(point)) {
+            let _ = write!(table, "<td>{}", escaped(&cell.unwrap_or_default()));
+        }
+    }
+    table.push_str("\n</table>\n");
+    table
+}
+
 /// A line of the table: its name, and what it says of a policy.
 type Row = (&'static str, fn(&Figures) -> String);
 
@@ -79,10 +101,12 @@ pub fn rows() -> Vec<Row> {
         ("lost, without a machine, open", |one| {
             format!("{}, {}, {}", one.jobs.lost, one.jobs.no_machine, one.jobs.open)
         }),
+        ("wait, mean", |one| format!("{:.1} s", one.wait_seconds.mean)),
         ("wait p50", |one| format!("{:.1} s", one.wait_seconds.p50)),
         ("wait p95", |one| format!("{:.1} s", one.wait_seconds.p95)),
         ("wait p99", |one| format!("{:.1} s", one.wait_seconds.p99)),
         ("longest wait", |one| format!("{:.0} s", one.wait_seconds.max)),
+        ("job-hours waited", |one| format!("{:.1}", one.wait_seconds.job_hours)),
         ("cost", |one| format!("${:.2}", one.cost_usd.total)),
         ("  spot", |one| format!("${:.2}", one.cost_usd.spot)),
         ("  on demand", |one| format!("${:.2}", one.cost_usd.on_demand)),
@@ -91,6 +115,8 @@ pub fn rows() -> Vec<Row> {
         ("cost of 1,000 jobs", |one| format!("${:.2}", one.cost_usd.per_job * 1000.0)),
         ("slot hours paid for", |one| format!("{:.0}", one.machine_hours.paid)),
         ("  at work", |one| format!("{:.1} %", one.machine_hours.utilisation * 100.0)),
+        ("  above a clairvoyant without waits", |one| above(one, |bound| bound.no_wait_hours)),
+        ("  above what nobody undercuts at this p95", |one| above(one, |bound| bound.least_hours)),
         ("machines", |one| one.machines.launched.to_string()),
         ("  most at one time", |one| one.machines.peak.to_string()),
         ("  interrupted by EC2", |one| one.machines.interrupted.to_string()),
@@ -99,6 +125,11 @@ pub fn rows() -> Vec<Row> {
         ("calls to EC2", |one| calls(one, "ec2")),
         ("calls to GitLab", |one| calls(one, "gitlab")),
     ]
+}
+
+fn above(one: &Figures, least: fn(&Bound) -> f64) -> String {
+    let hours = one.machine_hours.paid;
+    one.bound.as_ref().map_or_else(String::new, |bound| format!("{:+.1} %", bound::above(hours, least(bound))))
 }
 
 fn calls(one: &Figures, to: &str) -> String {

@@ -4,6 +4,9 @@ mod charts;
 mod gantt;
 mod html;
 mod paint;
+mod words;
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,9 +14,12 @@ use serde::Serialize;
 use super::assumptions::Assumed;
 use super::figures::Figures;
 use super::recording::Recording;
+use super::tuning::Tuned;
 
 pub use charts::{Chart, all as charts};
 pub use html::{page, rows};
+pub use words::point;
+pub(crate) use words::{result, warnings};
 
 /// The whole report. Its JSON form is what `simulate --json` prints: stable, and versioned.
 #[derive(Clone, Debug, Serialize)]
@@ -28,8 +34,46 @@ pub struct Report {
     pub equal_wait_seconds: Option<f64>,
     /// The policies, runner-fleet's own first.
     pub policies: Vec<Figures>,
+    /// What the comparison shows, in one sentence that claims no more than its least favourable row.
+    pub result: Option<String>,
+    /// What makes numbers look better than they are.
+    pub warnings: Vec<String>,
+    /// What each policy costs at several waits, where that was asked.
+    pub curves: Vec<Curve>,
     /// What was taken for granted; all else was measured in the simulation.
     pub assumed: Vec<Assumed>,
+}
+
+/// What one policy costs, tuned to each of several waits.
+#[derive(Clone, Debug, Serialize)]
+pub struct Curve {
+    /// The policy.
+    pub policy: String,
+    /// By the target, shortest first.
+    pub points: Vec<CurvePoint>,
+}
+
+/// The cheapest that was found for one wait.
+#[derive(Clone, Debug, Serialize)]
+pub struct CurvePoint {
+    /// The wait that 95 of 100 jobs were not to exceed, in seconds.
+    pub target_seconds: f64,
+    /// Whether they did not; else this is the run that came nearest.
+    pub met: bool,
+    /// Its numbers and settings.
+    pub figures: Figures,
+}
+
+impl Curve {
+    /// One found setting for each target.
+    pub(crate) fn of(policy: &str, targets: &[Duration], found: Vec<Tuned>) -> Self {
+        let point = |(target, found): (&Duration, Tuned)| CurvePoint {
+            target_seconds: target.as_secs_f64(),
+            met: found.met,
+            figures: found.figures,
+        };
+        Self { policy: policy.to_owned(), points: targets.iter().zip(found).map(point).collect() }
+    }
 }
 
 /// What was replayed.
@@ -45,6 +89,11 @@ pub struct WorkloadFacts {
     pub to: Timestamp,
     /// What was left out, and why.
     pub notes: Vec<String>,
+}
+
+/// A policy's name without its settings.
+fn short(policy: &str) -> &str {
+    policy.split(':').next().unwrap_or(policy)
 }
 
 /// One policy's run, for the plots.

@@ -186,10 +186,20 @@ impl World {
                 .iter()
                 .copied()
                 .find(|id| self.gitlab.jobs.get(id).is_some_and(|job| hands_out(facts, &job.spec)));
-            if let Some(job) = first {
-                self.take(job, &worker);
+            match first {
+                Some(job) if self.hung_before(&worker, job) => self.held_request_ends(&worker),
+                Some(job) => self.take(job, &worker),
+                None => {}
             }
         }
+    }
+
+    /// Whether the worker's request hung already when the job was queued, in a world where such a request brings nothing.
+    fn hung_before(&self, worker: &WorkerId, job: JobId) -> bool {
+        let request = self.hosts.get(worker).and_then(|host| host.request);
+        let job = self.gitlab.jobs.get(&job);
+        let hung = request.zip(job).is_some_and(|(request, job)| request.opened_at < job.queued_at);
+        self.scenario.held_end_empty && hung
     }
 
     fn take(&mut self, id: JobId, worker: &WorkerId) {

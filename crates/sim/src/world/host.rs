@@ -22,6 +22,8 @@ pub(super) const LONG_POLL_SECONDS: u64 = 50;
 const ORPHAN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// So many jobs in a row that fail for the worker's own reasons make it unfit.
 const FAILURES_MAX: u32 = 3;
+/// A runner's round, `check_interval`: it asks again within that time.
+const ASKS_EVERY: Duration = Duration::from_secs(3);
 
 /// The insides of a worker.
 #[derive(Clone, Debug, PartialEq)]
@@ -178,6 +180,8 @@ pub struct Shown {
 pub struct Request {
     /// Tells it from the earlier ones.
     pub number: u64,
+    /// When GitLab got it.
+    pub opened_at: Timestamp,
     /// The job that it has brought, until the runner counts that job as running.
     pub brings: Option<JobId>,
 }
@@ -357,7 +361,7 @@ impl World {
     pub(super) fn runner_asks(&mut self, worker: &WorkerId) {
         let Some(host) = self.hosts.get_mut(worker).filter(|host| host.asks_on()) else { return };
         host.requests_made += 1;
-        host.request = Some(Request { number: host.requests_made, brings: None });
+        host.request = Some(Request { number: host.requests_made, opened_at: self.now, brings: None });
         let row = SystemId::of(worker);
         if self.gitlab.rows.insert(row.clone(), worker.clone()).is_none() {
             self.log.note(self.now, Fact::RowMade(row));
@@ -369,8 +373,21 @@ impl World {
     pub(super) fn request_ends(&mut self, worker: &WorkerId, request: u64) {
         let Some(host) = self.hosts.get_mut(worker) else { return };
         let ends = host.runner_state != RunnerState::Serving && host.lie != Some(Lie::StuckRequest);
-        if ends && host.request == Some(Request { number: request, brings: None }) {
+        let hangs = host.request.is_some_and(|open| open.number == request && open.brings.is_none());
+        if ends && hangs {
             host.request = None;
+            self.tell(worker);
+        }
+    }
+
+    /// A request that hung when a job was queued comes back empty; a runner that serves asks again on its next round.
+    pub(super) fn held_request_ends(&mut self, worker: &WorkerId) {
+        let Some(host) = self.hosts.get_mut(worker) else { return };
+        host.request = None;
+        if host.runner_state == RunnerState::Serving {
+            let after = self.rng.between(Stream::Jobs, Duration::ZERO, ASKS_EVERY);
+            self.soon(after, Happening::Asks(worker.clone()));
+        } else {
             self.tell(worker);
         }
     }
