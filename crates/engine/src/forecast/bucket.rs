@@ -4,8 +4,8 @@
 //! comes at its minute. A stream of single jobs has no memory. The two are told apart by what the days brought: a depth that
 //! came on most of them, and hardly ever twice within its quarter of an hour, is *regular* there.
 
-use super::pattern::DEPTH_MAX;
-
+/// Deeper bursts are counted as of this depth: no fleet keeps more slots than this ready for what might come.
+pub(super) const DEPTH_MAX: usize = 256;
 /// Of a regular depth no more than this share of the jobs came a second time within the quarter of an hour.
 const AGAIN_MAX: f32 = 0.1;
 /// Around the earliest and the latest minute at which a regular depth came, in seconds: a clock is read to the minute.

@@ -22,8 +22,6 @@ use crate::time::since;
 
 use super::bucket::{Bucket, Window};
 
-/// Deeper bursts are counted as of this depth: no fleet keeps more slots than this ready for what might come.
-pub(crate) const DEPTH_MAX: usize = 256;
 /// The memory of the last hour fades with this time constant.
 const RECENT_HOURS: f64 = 1.0;
 /// Length of a bucket.
