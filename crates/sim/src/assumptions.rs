@@ -72,9 +72,10 @@ pub struct Assumed {
 impl Assumptions {
     /// All of them, in words.
     pub fn list(&self, root_volume_gib: u32) -> Vec<Assumed> {
-        let one = |what, value: String, source| Assumed { what, value, source };
-        let seconds = |duration: Duration| format!("{} s", duration.as_secs_f64());
-        let between = |(least, most): (Duration, Duration)| format!("{} to {} s", least.as_secs(), most.as_secs());
+        [self.of_ec2(root_volume_gib), self.of_gitlab(), self.of_docker_machine(), self.of_docker_autoscaler()].concat()
+    }
+
+    fn of_ec2(&self, root_volume_gib: u32) -> Vec<Assumed> {
         vec![
             one("middle boot, all policies", seconds(self.boot), "--boot; others take 0.7 to 2 times as long"),
             one("interruptions per spot machine and hour", self.interruptions_per_hour.to_string(), "--interruptions"),
@@ -96,6 +97,11 @@ impl Assumptions {
                 "the usual discount; the same for all policies",
             ),
             one("EBS", format!("{root_volume_gib} GiB gp3 at 0.0952 USD a month"), "aws.amazon.com/ebs/pricing"),
+        ]
+    }
+
+    fn of_gitlab(&self) -> Vec<Assumed> {
+        vec![
             one("GitLab hands out a job", "20 to 400 ms after a free slot asks".into(), "the same for all policies"),
             one(
                 "a job's own overhead",
@@ -116,6 +122,11 @@ impl Assumptions {
                 self.request_concurrency.to_string(),
                 "--request-concurrency; request_concurrency of a section, 1 unless it is written",
             ),
+        ]
+    }
+
+    fn of_docker_machine(&self) -> Vec<Assumed> {
+        vec![
             one(
                 "docker+machine: provisioning over ssh",
                 seconds(self.machine_provisioning),
@@ -141,6 +152,11 @@ impl Assumptions {
                 "15 to create, 3 to use, 4 to remove".into(),
                 "docker-machine's amazonec2 driver, GitLab's fork",
             ),
+        ]
+    }
+
+    fn of_docker_autoscaler(&self) -> Vec<Assumed> {
+        vec![
             one(
                 "docker-autoscaler: the group launches after",
                 between(self.group_delay),
@@ -163,6 +179,18 @@ impl Assumptions {
             ),
         ]
     }
+}
+
+fn one(what: &'static str, value: String, source: &'static str) -> Assumed {
+    Assumed { what, value, source }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+fn between((least, most): (Duration, Duration)) -> String {
+    format!("{} to {} s", least.as_secs(), most.as_secs())
 }
 
 fn percent(share: f64) -> String {
