@@ -154,8 +154,8 @@ REGIONS ?= us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 eu-central-1 eu-
 	ap-northeast-1 ap-south-1 ap-southeast-1 ap-southeast-2 sa-east-1 us-gov-east-1 us-gov-west-1
 
 .PHONY: forecast-table
-forecast-table: ## the table of docs/forecast.md: idle_count = "auto" against fixed numbers (minutes)
-	$(CARGO) run --profile soak $(SIM) --bin forecast-table
+forecast-table: ## the table of docs/forecast.md: idle_count = "auto" against fixed numbers (minutes; WORKLOAD=storm for one)
+	$(CARGO) run --profile soak $(SIM) --bin forecast-table -- "$(WORKLOAD)"
 
 .PHONY: prices
 prices: ## rewrite the table of on-demand prices from AWS's public price lists (some 300 MB per region)

@@ -70,19 +70,27 @@ pub(crate) struct Pattern {
     watched_hours: f64,
 }
 
-/// Jobs an hour at each depth; index 0 is depth 0.
+/// What is expected of a time.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Depths(Vec<f64>);
+pub(crate) struct Depths {
+    /// Jobs an hour at each depth; index 0 is depth 0.
+    jobs: Vec<f64>,
+    /// Of these, those of a stream, which may come again at once.
+    stream: Vec<f64>,
+    /// Jobs of a burst that has begun: they have their slots, and only the rest of it is still to come.
+    begun: usize,
+}
 
 impl Depths {
     /// Jobs an hour that the `depth`-th slot serves, or one that cannot serve without it, if that serves more.
     pub(crate) fn worth(&self, depth: usize) -> f64 {
-        self.0.iter().skip(depth.max(1)).copied().fold(0.0, f64::max)
+        self.jobs.iter().skip(depth.max(1)).copied().fold(0.0, f64::max)
     }
 
-    /// Slots that are worth this price each.
+    /// Free slots that are worth this price each.
     pub(crate) fn slots(&self, price: f64) -> u32 {
-        let slots = self.0.iter().skip(1).rposition(|jobs| *jobs >= price).map_or(0, |index| index + 1);
+        let deepest = |jobs: &[f64]| jobs.iter().skip(1).rposition(|jobs| *jobs >= price).map_or(0, |index| index + 1);
+        let slots = deepest(&self.jobs).saturating_sub(self.begun).max(deepest(&self.stream));
         u32::try_from(slots).unwrap_or(u32::MAX)
     }
 }
@@ -161,27 +169,30 @@ impl Pattern {
         let quarter = time.as_second().div_euclid(BUCKET_SECONDS);
         let offset = time.as_second().rem_euclid(BUCKET_SECONDS) as f64;
         let length = BUCKET_SECONDS as f64;
-        let mut jobs = Vec::new();
-        for (depth, typical) in self.typical(quarter).enumerate() {
+        let stream_of = |(depth, typical): (usize, Typical)| {
             let is_stream = depth == 0 || self.window(quarter, depth).is_none();
-            jobs.push(typical.lately + if is_stream { typical.past } else { 0.0 });
-        }
+            (typical.lately + if is_stream { typical.past } else { 0.0 }) * trend
+        };
+        let stream: Vec<f64> = self.typical(quarter).enumerate().map(stream_of).collect();
+        let (mut jobs, mut begun) = (stream.clone(), 0);
         // What is regular comes around its minute, which may reach over into the neighbouring quarters of an hour.
-        for (quarter, offset) in [(quarter, offset), (quarter - 1, offset + length), (quarter + 1, offset - length)] {
+        let present = quarter;
+        for (quarter, offset) in [(present, offset), (present - 1, offset + length), (present + 1, offset - length)] {
             for (depth, typical) in self.typical(quarter).enumerate().skip(1) {
-                let Some(window) = self.window(quarter, depth).filter(|_| !self.has_come(quarter, depth)) else {
+                let Some(density) = self.window(quarter, depth).map(|window| window.density(offset)) else { continue };
+                if self.has_come(quarter, depth) {
+                    begun += usize::from(quarter == present || density > 0.0);
                     continue;
-                };
+                }
                 if jobs.len() <= depth {
                     jobs.resize(depth + 1, 0.0);
                 }
                 if let Some(jobs) = jobs.get_mut(depth) {
-                    *jobs += typical.past * window.density(offset);
+                    *jobs += typical.past * density * trend;
                 }
             }
         }
-        jobs.iter_mut().for_each(|jobs| *jobs *= trend);
-        Depths(jobs)
+        Depths { jobs, stream, begun }
     }
 
     /// Jobs an hour in all that such a quarter of an hour brings, as the past and the present say.

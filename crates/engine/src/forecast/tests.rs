@@ -173,6 +173,28 @@ fn a_burst_every_night_and_nothing_else_is_kept_ready_for() {
 }
 
 #[test]
+fn of_a_burst_that_has_begun_only_the_rest_is_expected() {
+    const NIGHT: i64 = 24 * HOUR;
+    const BURST: i64 = 2 * HOUR;
+    let mut watch = Watch::new(TARGET, BOOT);
+    // Four jobs every three seconds, forty in all.
+    let jobs = |second: i64| if (BURST..BURST + 30).contains(&(second % NIGHT)) { 4 } else { 0 };
+    for night in 0..20 {
+        watch.every = 60;
+        watch.until(night * NIGHT + BURST - 300, jobs);
+        watch.every = 3;
+        let mut slots = Vec::new();
+        for second in [-60, 0, 12, 27, 40] {
+            watch.until(night * NIGHT + BURST + second, jobs);
+            slots.push(watch.slots());
+        }
+        if night >= 7 {
+            assert_eq!(slots, [40, 36, 20, 0, 0], "night {night}");
+        }
+    }
+}
+
+#[test]
 fn a_nightly_burst_beside_work_by_day_is_kept_ready_for() {
     let by_day = |every: i64| move |second: i64| bursts(1, every)(second) * u64::from(second % (24 * HOUR) > 7 * HOUR);
     for (size, every) in [(20, 900), (60, 180)] {
