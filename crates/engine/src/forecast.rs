@@ -3,8 +3,9 @@
 //! The promise: 95 of 100 jobs wait no longer than `target_wait` for a slot, at the boot time that is measured, with as few
 //! slots kept ready as that takes. The way there, in the order of the files: who came ([`arrivals`]); how deep in
 //! its burst, given how long before a job a worker must be launched ([`bursts`], [`lead`]); what each time of the week
-//! brings ([`pattern`], [`bucket`]); what of that was known when it could still help ([`foresight`]); what a slot must be worth to be kept, so that those jobs wait that are dear to serve ([`worth`]);
-//! and the reason in words ([`words`]).
+//! brings ([`pattern`], [`quarter`], [`bucket`]); what of that was known when it could still help ([`foresight`]); what a
+//! slot must be worth to be kept, so that those jobs wait that are dear to serve ([`worth`]); and the reason in words
+//! ([`words`]).
 //!
 //! Only limits, shortages and failures are left out of the promise: nobody can keep ready what may not or cannot be
 //! launched. Nothing here is stored; after a restart the last hours are all there is, until the week has been seen again.
@@ -16,6 +17,7 @@ mod bursts;
 mod foresight;
 mod lead;
 mod pattern;
+mod quarter;
 mod words;
 mod worth;
 

@@ -4,6 +4,8 @@
 //! comes at its minute. A stream of single jobs has no memory. The two are told apart by what the days brought: a depth that
 //! came on most of them, and hardly ever twice within its quarter of an hour, is *regular* there.
 
+/// Length of a bucket.
+pub(super) const BUCKET_SECONDS: i64 = 900;
 /// Deeper bursts are counted as of this depth: no fleet keeps more slots than this ready for what might come.
 pub(super) const DEPTH_MAX: usize = 256;
 /// Of a regular depth no more than this share of the jobs came a second time within the quarter of an hour.
@@ -126,6 +128,14 @@ impl Seen {
         let is_first = self.jobs <= 0.0;
         self.earliest = if is_first { earliest } else { self.earliest.min(earliest) };
         self.latest = if is_first { latest } else { self.latest.max(latest) };
+    }
+}
+
+impl Window {
+    /// What comes once within the quarter of an hour comes within the window: how much more often there, and nothing elsewhere.
+    pub(super) fn density(self, offset: f64) -> f64 {
+        let Self { from, until } = self;
+        if (from..until).contains(&offset) { BUCKET_SECONDS as f64 / (until - from) } else { 0.0 }
     }
 }
 

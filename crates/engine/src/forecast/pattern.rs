@@ -20,12 +20,11 @@ use jiff::Timestamp;
 
 use crate::time::since;
 
-use super::bucket::{Bucket, Window};
+use super::bucket::{BUCKET_SECONDS, Bucket};
+use super::quarter::Quarter;
 
 /// The memory of the last hour fades with this time constant.
 const RECENT_HOURS: f64 = 1.0;
-/// Length of a bucket.
-const BUCKET_SECONDS: i64 = 900;
 const BUCKET_HOURS: f64 = 0.25;
 const BUCKETS_OF_DAY: usize = 96;
 const BUCKETS_OF_WEEK: usize = 7 * BUCKETS_OF_DAY;
@@ -33,12 +32,6 @@ const BUCKETS_OF_WEEK: usize = 7 * BUCKETS_OF_DAY;
 const DAY_KEPT: f64 = 0.85;
 /// About a month of weeks counts.
 const WEEK_KEPT: f64 = 0.75;
-/// Hours of a bucket's own past that weigh as much as what stands for it.
-const DAY_PRIOR_HOURS: f64 = 0.15;
-const WEEK_PRIOR_HOURS: f64 = 0.25;
-/// A depth that came so often, old days faded, and each time once, is expected at its minute.
-const DAYS_OFTEN: f64 = 2.5;
-const WEEKS_OFTEN: f64 = 1.7;
 /// How many jobs more or less than expected within the last hour are chance.
 const CHANCE_JOBS: f64 = 3.0;
 /// The present may be this much busier or quieter than the past.
@@ -95,21 +88,6 @@ impl Depths {
     }
 }
 
-/// Jobs an hour that a depth typically brings: as the days and weeks say, and what the last hour adds where they say little.
-#[derive(Clone, Copy, Debug)]
-struct Typical {
-    past: f64,
-    lately: f64,
-}
-
-impl Window {
-    /// What comes once within the quarter of an hour comes within the window: how much more often there, and nothing elsewhere.
-    fn density(self, offset: f64) -> f64 {
-        let Self { from, until } = self;
-        if (from..until).contains(&offset) { BUCKET_SECONDS as f64 / (until - from) } else { 0.0 }
-    }
-}
-
 impl Default for Pattern {
     fn default() -> Self {
         Self {
@@ -135,7 +113,7 @@ impl Pattern {
         if gap <= GAP_MAX {
             self.portion += gap;
         }
-        let quarter = now.as_second().div_euclid(BUCKET_SECONDS);
+        let quarter = number(now);
         let is_next = self.quarter != Some(quarter);
         if is_next || self.portion >= PORTION {
             self.reckon();
@@ -149,7 +127,7 @@ impl Pattern {
     fn reckon(&mut self) {
         let hours = std::mem::take(&mut self.portion).as_secs_f64() / 3600.0;
         let fades = (-hours / RECENT_HOURS).exp();
-        let rate = self.quarter.map_or(0.0, |quarter| self.typically(quarter));
+        let rate = self.quarter.map_or(0.0, |number| self.quarter(number).jobs_per_hour());
         self.expected = self.expected * fades + rate * hours;
         self.recent.fade(fades);
         self.recent.hours += hours;
@@ -165,30 +143,28 @@ impl Pattern {
 
     /// What that time brings, as the past and the present say.
     pub(crate) fn at(&self, time: Timestamp) -> Depths {
-        let trend = self.trend();
-        let quarter = time.as_second().div_euclid(BUCKET_SECONDS);
-        let offset = time.as_second().rem_euclid(BUCKET_SECONDS) as f64;
-        let length = BUCKET_SECONDS as f64;
-        let stream_of = |(depth, typical): (usize, Typical)| {
-            let is_stream = depth == 0 || self.window(quarter, depth).is_none();
+        let (trend, present) = (self.trend(), number(time));
+        let own = self.quarter(present);
+        let stream_of = |depth| {
+            let (typical, is_stream) = (own.typical(depth), own.window(depth).is_none());
             (typical.lately + if is_stream { typical.past } else { 0.0 }) * trend
         };
-        let stream: Vec<f64> = self.typical(quarter).enumerate().map(stream_of).collect();
+        let stream: Vec<f64> = (0..own.len()).map(stream_of).collect();
         let (mut jobs, mut begun) = (stream.clone(), 0);
         // What is regular comes around its minute, which may reach over into the neighbouring quarters of an hour.
-        let present = quarter;
-        for (quarter, offset) in [(present, offset), (present - 1, offset + length), (present + 1, offset - length)] {
-            for (depth, typical) in self.typical(quarter).enumerate().skip(1) {
-                let Some(density) = self.window(quarter, depth).map(|window| window.density(offset)) else { continue };
-                if self.has_come(quarter, depth) {
-                    begun += usize::from(quarter == present || density > 0.0);
-                    continue;
-                }
-                if jobs.len() <= depth {
-                    jobs.resize(depth + 1, 0.0);
-                }
-                if let Some(jobs) = jobs.get_mut(depth) {
-                    *jobs += typical.past * density * trend;
+        for number in [present, present - 1, present + 1] {
+            let (quarter, offset) = (self.quarter(number), (time.as_second() - number * BUCKET_SECONDS) as f64);
+            for depth in 1..quarter.len() {
+                let Some(density) = quarter.window(depth).map(|window| window.density(offset)) else { continue };
+                if quarter.has_come(depth) {
+                    begun += usize::from(number == present || density > 0.0);
+                } else if density > 0.0 {
+                    if jobs.len() <= depth {
+                        jobs.resize(depth + 1, 0.0);
+                    }
+                    if let Some(jobs) = jobs.get_mut(depth) {
+                        *jobs += quarter.typical(depth).past * density * trend;
+                    }
                 }
             }
         }
@@ -197,28 +173,7 @@ impl Pattern {
 
     /// Jobs an hour in all that such a quarter of an hour brings, as the past and the present say.
     pub(crate) fn jobs_per_hour(&self, time: Timestamp) -> f64 {
-        self.typically(time.as_second().div_euclid(BUCKET_SECONDS)) * self.trend()
-    }
-
-    /// Jobs an hour at all depths in such a quarter of an hour, trend aside.
-    fn typically(&self, quarter: i64) -> f64 {
-        self.typical(quarter).map(|typical| typical.past + typical.lately).sum()
-    }
-
-    /// Whether such a job came in this quarter of an hour, the present one or the one before it.
-    fn has_come(&self, quarter: i64, depth: usize) -> bool {
-        let brought = match self.quarter.map(|present| present - quarter) {
-            Some(0) => &self.now,
-            Some(1) => &self.last,
-            Some(_) | None => return false,
-        };
-        brought.jobs(depth) > 0.0
-    }
-
-    /// When in such a quarter of an hour this depth comes, if it comes there once.
-    fn window(&self, quarter: i64, depth: usize) -> Option<Window> {
-        let of_day = self.day.get(of_day(quarter)).and_then(|day| day.window(depth, DAYS_OFTEN));
-        of_day.or_else(|| self.week.get(of_week(quarter)).and_then(|week| week.window(depth, WEEKS_OFTEN)))
+        self.quarter(number(time)).jobs_per_hour() * self.trend()
     }
 
     /// How the last hour compares with what was expected of it.
@@ -235,7 +190,7 @@ impl Pattern {
 
     /// Hours of this time of the week that were watched, faded: 0 where it is new.
     pub(crate) fn hours_of_week(&self, time: Timestamp) -> f64 {
-        self.week.get(of_week(time.as_second().div_euclid(BUCKET_SECONDS))).map_or(0.0, |bucket| bucket.hours)
+        self.week.get(of_week(number(time))).map_or(0.0, |bucket| bucket.hours)
     }
 
     /// Hours watched in all.
@@ -243,20 +198,21 @@ impl Pattern {
         self.watched_hours
     }
 
-    /// Jobs an hour at each depth in such a quarter of an hour, trend aside.
-    fn typical(&self, quarter: i64) -> impl Iterator<Item = Typical> {
+    /// What is known of the quarter of an hour of this number.
+    fn quarter(&self, number: i64) -> Quarter<'_> {
         static NONE: Bucket = Bucket::EMPTY;
-        let day = self.day.get(of_day(quarter)).unwrap_or(&NONE);
-        let week = self.week.get(of_week(quarter)).unwrap_or(&NONE);
-        let length = [&self.recent, day, week].iter().map(|bucket| bucket.len()).max().unwrap_or(0);
-        // The last hour fades into nothing while nothing was watched; its own length then is what it has seen.
-        let recent_hours = self.recent.hours.max(BUCKET_HOURS);
-        let by_day = |jobs: f64| jobs / (day.hours + DAY_PRIOR_HOURS);
-        let by_week = move |jobs: f64| jobs / (week.hours + WEEK_PRIOR_HOURS);
-        (0..length).map(move |depth| Typical {
-            past: by_week(week.jobs(depth) + WEEK_PRIOR_HOURS * by_day(day.jobs(depth))),
-            lately: by_week(WEEK_PRIOR_HOURS * by_day(DAY_PRIOR_HOURS * self.recent.jobs(depth) / recent_hours)),
-        })
+        Quarter {
+            day: self.day.get(of_day(number)).unwrap_or(&NONE),
+            week: self.week.get(of_week(number)).unwrap_or(&NONE),
+            recent: &self.recent,
+            // The last hour fades into nothing while nothing was watched; its own length then is what it has seen.
+            recent_hours: self.recent.hours.max(BUCKET_HOURS),
+            brought: match self.quarter.map(|present| present - number) {
+                Some(0) => Some(&self.now),
+                Some(1) => Some(&self.last),
+                Some(_) | None => None,
+            },
+        }
     }
 
     /// A quarter of an hour is over: what it brought goes into the memories.
@@ -275,6 +231,11 @@ impl Pattern {
         }
         self.last = if closed == Some(next - 1) { over } else { Bucket::default() };
     }
+}
+
+/// The quarter of an hour that a time lies in, counted from 1970.
+fn number(time: Timestamp) -> i64 {
+    time.as_second().div_euclid(BUCKET_SECONDS)
 }
 
 fn of_day(quarter: i64) -> usize {
