@@ -164,18 +164,11 @@ impl Comparison {
         let trial = |idle: Idle, preemptive| Trial { idle: Some(fixed(&base, idle)), preemptive };
         let pieces: Vec<(Option<bool>, Duration)> =
             modes.iter().flat_map(|mode| IDLE_TIMES.map(|time| (*mode, time))).collect();
-        let found = tuning::on_all_cores(&pieces, |(mode, time)| {
-            tuning::smallest_counts(targets, *time, |idle| run(trial(idle, *mode)))
+        let found: Vec<Vec<(Trial, Tuned)>> = tuning::on_all_cores(&pieces, |(mode, time)| {
+            let tuned = tuning::smallest_counts(targets, *time, |idle| run(trial(idle, *mode)));
+            tuned.into_iter().map(|tuned| (trial(tuned.idle, *mode), tuned)).collect()
         });
-        let mut best: Vec<Option<(Trial, Tuned)>> = vec![None; targets.len()];
-        for ((mode, _), found) in pieces.iter().zip(found) {
-            for (best, one) in best.iter_mut().zip(found) {
-                if best.as_ref().is_none_or(|(_, best)| one.is_better_than(best)) {
-                    *best = Some((trial(one.idle, *mode), one));
-                }
-            }
-        }
-        best.into_iter().flatten().collect()
+        (0..targets.len()).filter_map(|at| tuning::best_at(&found, at)).collect()
     }
 
     /// One run, and its numbers.

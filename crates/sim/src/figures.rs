@@ -16,7 +16,7 @@ use super::recording::{JobOutcome, JobRun, MachineRun, Recording};
 pub const CLASSES: [u32; 11] = [1, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600];
 
 /// The numbers of one run under one policy. In JSON as in [`super::report::Report`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Figures {
     /// The policy's name and the settings that it ran with.
     pub policy: String,

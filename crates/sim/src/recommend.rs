@@ -65,8 +65,8 @@ impl Comparison {
                 vec![(policy, Tuned { idle, met: meets(&figures, target), figures })]
             }
         });
-        let (idle, best) = best(found.iter().filter_map(|one| one.first()))?;
-        let points = (1..targets.len()).filter_map(|at| best_at(&found, at)).collect();
+        let (idle, best) = tuning::best_at(&found, 0)?;
+        let points = (1..targets.len()).filter_map(|at| tuning::best_at(&found, at)).map(|(_, tuned)| tuned).collect();
         Some(Recommendation {
             as_it_is: run(&Trial::default()),
             met: best.met,
@@ -76,15 +76,6 @@ impl Comparison {
             runs: runs.load(Ordering::Relaxed),
         })
     }
-}
-
-fn best<'a>(tried: impl Iterator<Item = &'a Tried>) -> Option<Tried> {
-    let better = |best: &'a Tried, one: &'a Tried| if one.1.is_better_than(&best.1) { one } else { best };
-    tried.reduce(better).cloned()
-}
-
-fn best_at(found: &[Vec<Tried>], at: usize) -> Option<Tuned> {
-    best(found.iter().filter_map(|one| one.get(at))).map(|(_, tuned)| tuned)
 }
 
 impl Recommendation {

@@ -88,6 +88,13 @@ fn smallest(attempt: &mut impl FnMut(u32) -> Tuned) -> Tuned {
     }
 }
 
+/// The best for the target at this place, of what was found for each idle time (and mode): with what it was run, and how it
+/// went. The first of equals.
+pub fn best_at<T: Clone>(found: &[Vec<(T, Tuned)>], at: usize) -> Option<(T, Tuned)> {
+    let tried = found.iter().filter_map(|one| one.get(at));
+    tried.reduce(|best, one| if one.1.is_better_than(&best.1) { one } else { best }).cloned()
+}
+
 impl Tuned {
     /// Cheaper, if both meet the target; nearer to it, if neither does.
     pub fn is_better_than(&self, other: &Self) -> bool {
@@ -128,20 +135,16 @@ pub fn on_all_cores<I: Sync, O: Send>(pieces: &[I], work: impl Fn(&I) -> O + Syn
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::{CostFigures, HourFigures, JobFigures, MachineFigures, WaitFigures};
+    use crate::figures::{CostFigures, JobFigures, WaitFigures};
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn figures(p95: f64, total: f64) -> Figures {
         Figures {
-            policy: String::new(),
             jobs: JobFigures { queued: 100, done: 100, ..JobFigures::default() },
             wait_seconds: WaitFigures { p95, ..WaitFigures::default() },
             cost_usd: CostFigures { total, ..CostFigures::default() },
-            machine_hours: HourFigures::default(),
-            bound: None,
-            machines: MachineFigures::default(),
-            calls: std::collections::BTreeMap::new(),
+            ..Figures::default()
         }
     }
 

@@ -97,19 +97,15 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::figures::{CostFigures, HourFigures, JobFigures, MachineFigures, WaitFigures};
+    use crate::figures::{CostFigures, WaitFigures};
     use crate::report::WorkloadFacts;
 
     fn figures(policy: &str, p95: f64, total: f64) -> Figures {
         Figures {
             policy: policy.into(),
-            jobs: JobFigures::default(),
             wait_seconds: WaitFigures { p95, ..WaitFigures::default() },
             cost_usd: CostFigures { total, ..CostFigures::default() },
-            machine_hours: HourFigures::default(),
-            bound: None,
-            machines: MachineFigures::default(),
-            calls: std::collections::BTreeMap::new(),
+            ..Figures::default()
         }
     }
 
