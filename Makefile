@@ -119,7 +119,7 @@ simulations: native ## the tables of docs/simulator.md: bundled workloads, every
 		target/release/runner-fleet simulate --config config/workloads/runner.toml --workload $${pair%:*} \
 			--equal-wait $${pair#*:} --curve --request-concurrency $$requests \
 			--compare docker+machine docker-autoscaler --html $(SIMULATED)/$${pair/:/-}-$$requests.html; \
-	done; 	done | tee $(SIMULATED)/tables.txt
+	done; done | tee $(SIMULATED)/tables.txt
 
 .PHONY: golden
 golden: tools ## rewrite all golden files; review the difference like code
