@@ -130,7 +130,7 @@ pub(crate) fn assess(scene: Scene<'_>, now: Timestamp) -> Assessment {
         scene.settings.runners.iter().map(|section| One::of(scene, section, offers, now)).collect();
     let waiting = waiting_jobs(scene, &runners, now);
     let needs: Vec<Need> = runners.iter().zip(waiting).map(|(one, waiting)| need(scene, one, waiting)).collect();
-    let replacements = replacements(scene.settings, &runners, &needs);
+    let replacements = replacements(scene, &runners, &needs);
     let shares = shares(scene, &runners, &needs, now);
     let check_interval = scene.settings.check_interval;
     let demands = runners.into_iter().zip(needs).zip(replacements.into_iter().zip(shares));
@@ -350,14 +350,15 @@ fn need(scene: Scene<'_>, one: &One<'_>, mut waiting: u32) -> Need {
 }
 
 /// Replacements come before what they replace, where the idle policy needs it and the ceilings leave room for both, beside
-/// those that finish their jobs and may take hours for it.
-fn replacements(settings: &Settings, runners: &[One<'_>], needs: &[Need]) -> Vec<u32> {
+/// those that finish their jobs and may take hours for it, also of runners that are no longer configured.
+fn replacements(scene: Scene<'_>, runners: &[One<'_>], needs: &[Need]) -> Vec<u32> {
     let workers = |one: &One<'_>, need: &Need| {
         let slots = one.supply.running.saturating_add(need.waiting).saturating_add(need.idle);
         slots.div_ceil(one.size()).saturating_add(one.supply.leaving)
     };
     let needed = runners.iter().zip(needs).map(|(one, need)| workers(one, need).saturating_mul(one.size()));
-    let mut room = settings.concurrent.saturating_sub(needed.fold(0, u32::saturating_add));
+    let strays = scene.fleet.stray_slots(scene.settings, |_| true);
+    let mut room = scene.settings.concurrent.saturating_sub(needed.fold(strays, u32::saturating_add));
     let wanted = runners.iter().zip(needs).map(|(one, need)| {
         if one.supply.outdated == 0 || need.idle == 0 {
             return 0;
@@ -374,14 +375,8 @@ fn replacements(settings: &Settings, runners: &[One<'_>], needs: &[Need]) -> Vec
 /// Every runner's fair share of `concurrent`: what it would get if all that can be moved were handed out anew, for the
 /// jobs that run and wait.
 fn shares(scene: Scene<'_>, runners: &[One<'_>], needs: &[Need], now: Timestamp) -> Vec<u32> {
-    let is_stray = |worker: &&Worker| {
-        let configured = scene.settings.section(&worker.instance.runner).is_some();
-        !configured && is_fixed(worker.instance.hold, worker.status(now))
-    };
-    let strays = scene.fleet.workers.values().filter(is_stray);
-    let strays: u32 = strays
-        .map(|worker| scene.fleet.capacity_of(scene.settings, &worker.instance.runner))
-        .fold(0, u32::saturating_add);
+    let is_stuck = |worker: &Worker| is_fixed(worker.instance.hold, worker.status(now));
+    let strays = scene.fleet.stray_slots(scene.settings, is_stuck);
     let fixed = runners.iter().map(|one| one.supply.fixed).fold(strays, u32::saturating_add);
     let budget = scene.settings.concurrent.saturating_sub(fixed);
     let claim = |(one, need): (&One<'_>, &Need)| {

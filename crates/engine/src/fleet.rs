@@ -217,6 +217,13 @@ impl Fleet {
         there.saturating_add(coming)
     }
 
+    /// Slots of the workers whose runner is no longer configured, of those that `which` takes.
+    pub(crate) fn stray_slots(&self, settings: &Settings, which: impl Fn(&Worker) -> bool) -> u32 {
+        let strays = self.workers.values().filter(|worker| settings.section(&worker.instance.runner).is_none());
+        let slots = strays.filter(|worker| which(worker)).map(|worker| self.capacity_of(settings, &worker.instance.runner));
+        slots.fold(0, u32::saturating_add)
+    }
+
     /// The most jobs at one time that a worker of this runner may have been made for.
     pub(crate) fn slots_at_most(&self, settings: &Settings, runner: &RunnerName) -> u32 {
         let former = self.former_capacities.get(runner).copied().unwrap_or(1);

@@ -63,9 +63,11 @@ impl Retirement<'_> {
             else {
                 continue;
             };
+            let slots = surplus.slots;
             self.drain_idle(runner, demand, surplus);
             self.drain_emptiest(runner, demand, surplus);
-            if self.may_retire(demand) {
+            // Both are judged by the demand before the other, which may need a worker now that the other lets go.
+            if surplus.slots == slots && self.may_retire(demand) {
                 let plan = self.runners.get(&runner.name).and_then(|known| known.plan.known());
                 roll(self.fleet, runner, demand, plan.map(|plan| &plan.config), self.now);
             }

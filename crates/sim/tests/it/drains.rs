@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use runner_fleet_engine::{
     Command, ConfigHash, DrainReason, Event, Health, IdleCount, IdlePolicy, LaunchPlan, OperatorRequest, Report,
-    RunnerName, RunnerSettings, RunnerState, Want, WorkerEvent, WorkerId, WorkerReason,
+    RunnerName, RunnerSettings, RunnerState, Settings, Want, WorkerEvent, WorkerId, WorkerReason,
 };
 
 use super::bench::{RUNNER, TestBench, launches, plan, runner, serving, settings, words};
@@ -239,6 +239,58 @@ fn a_finished_job_leaves_no_room_for_a_successor() {
     let commands = bench.report(&other, serving(0));
 
     assert_eq!(words(&commands), [format!("fence {other}")], "its successor has room only when it has gone");
+}
+
+#[test]
+fn none_is_rolled_in_a_step_that_lets_an_idle_one_go() {
+    let mut bench = TestBench::with(vec![idle_count(3)]);
+    let workers = idle_workers(&mut bench);
+    bench.pass(400);
+    bench.queue(&[]);
+    bench.list();
+    for worker in &workers[..2] {
+        bench.report(worker, serving(1)).iter().for_each(|command| assert!(matches!(command, Command::Launch(_))));
+    }
+    bench.report(&workers[2], idle_for(400));
+    // Two places for two jobs: the idle one goes. With the first as outdated gone as well, there would be room for one.
+    bench.instances[1].config = ConfigHash::new("c2");
+    bench.instances[2].config = ConfigHash::new("c2");
+    let few = RunnerSettings { max_workers: 2, ..idle_count(1) };
+    let plan = LaunchPlan { config: ConfigHash::new("c2"), ..plan() };
+    let commands = bench.step(vec![
+        Event::Configured(settings(vec![few])),
+        Event::LaunchPlan { runner: RunnerName::new(RUNNER), plan: Ok(plan) },
+        Event::Instances { asked_at: bench.now, listing: Ok(bench.instances.clone()) },
+    ]);
+    assert_eq!(words(&commands), [format!("fence {}", workers[2])]);
+
+    bench.pass(1);
+    assert_eq!(words(&bench.queue(&[])), [format!("fence {}", workers[0])], "it finishes its job");
+}
+
+#[test]
+fn no_successor_is_awaited_where_a_removed_runner_fills_all() {
+    let other = RunnerSettings { name: RunnerName::new("other"), capacity: 2, ..idle_count(1) };
+    let one = RunnerSettings { capacity: 2, ..idle_count(1) };
+    let few = |runners| Settings { concurrent: 5, ..settings(runners) };
+    let mut bench = TestBench::with(vec![one.clone(), other]);
+    let mut workers = Vec::new();
+    for launch in launches(&bench.opening.clone()) {
+        workers.extend(bench.grant(&launch));
+    }
+    bench.list();
+    workers.iter().for_each(|worker| drop(bench.report(worker, serving(0))));
+    bench.queue(&[]);
+    let of = |bench: &TestBench, name: &str| {
+        let instance = bench.instances.iter().find(|instance| instance.runner.as_str() == name);
+        instance.unwrap().id.clone()
+    };
+    let (old, stray) = (of(&bench, RUNNER), of(&bench, "other"));
+    bench.report(&stray, serving(1));
+    let commands = bench.step(vec![Event::Configured(few(vec![one]))]);
+    assert_eq!(words(&commands), [format!("fence {stray}")], "it has a job, which may take hours");
+
+    assert_eq!(words(&new_template(&mut bench)), [format!("fence {old}")], "no successor would find room beside it");
 }
 
 #[test]
