@@ -12,6 +12,8 @@ pub(crate) struct Drain {
     pub(crate) reason: DrainReason,
     /// When it was begun.
     pub(crate) begun_at: Timestamp,
+    /// Its runner is not stopped before this: until then it may still be needed.
+    pub(crate) stops_from: Timestamp,
     pub(crate) step: DrainStep,
 }
 
@@ -42,7 +44,12 @@ pub(crate) enum DrainStep {
 impl Drain {
     /// One that nobody has been told of yet.
     pub(crate) fn begun(reason: DrainReason, now: Timestamp) -> Self {
-        Self { reason, begun_at: now, step: DrainStep::Begun }
+        Self { reason, begun_at: now, stops_from: now, step: DrainStep::Begun }
+    }
+
+    /// Whether it may still be needed as it is, without anybody asking for it.
+    pub(crate) fn is_early(&self, now: Timestamp) -> bool {
+        now < self.stops_from && self.step.can_be_taken_back()
     }
 
     /// What is wanted of the worker.
@@ -58,6 +65,7 @@ impl Drain {
     /// The clock has moved by `gap` without anybody listening.
     pub(crate) fn was_not_listened_to(&mut self, gap: SignedDuration) {
         moved(&mut self.begun_at, gap);
+        moved(&mut self.stops_from, gap);
         match &mut self.step {
             DrainStep::Begun => {}
             DrainStep::Fencing { since } | DrainStep::Stopping { since } | DrainStep::HardStopping { since, .. } => {

@@ -1,6 +1,6 @@
 //! How far a drain is, read from the worker's last report, and what is wanted of the worker next: that it is fenced, and,
 //! once it is seen fenced and empty, that it stops; then it is terminated. A job that a worker took while it was being
-//! fenced ends there.
+//! fenced ends there, and if that was before the worker's idle time was over, the worker stays.
 //!
 //! Obedience has a deadline: a worker that does not do as it is told is stopped hard, and, if that does not help either,
 //! terminated as it is, once it has shown no job for long enough. A deadline counts only time in which it was heard.
@@ -75,7 +75,7 @@ pub(crate) fn next(worker: &Worker, single_use: bool, now: Timestamp) -> Option<
             (quiet_for(worker, *wanted_since)? >= HARD_STOPPED_BY).then(|| disobeyed(because.clone()))
         }
         (RunnerState::Fenced, DrainStep::Begun | DrainStep::Fencing { .. }) if heard.report.is_empty() => {
-            Some(Next::Want(Want::Stop { reason: reason.clone() }))
+            (!drain.is_early(now)).then(|| Next::Want(Want::Stop { reason: as_of(now, worker, reason) }))
         }
         (RunnerState::Fenced, DrainStep::Begun | DrainStep::Fencing { .. }) => request_stuck(worker, drain, single_use),
         (RunnerState::Serving | RunnerState::Absent, DrainStep::Begun) => fence(),
@@ -100,6 +100,14 @@ pub(crate) fn next(worker: &Worker, single_use: bool, now: Timestamp) -> Option<
             stop_failed(worker, drain.begun_at).map(disobeyed)
         }
         (RunnerState::Absent, DrainStep::Stopping { .. }) => None,
+    }
+}
+
+/// The reason of a drain, as long as it has lasted until now.
+fn as_of(now: Timestamp, worker: &Worker, reason: &DrainReason) -> DrainReason {
+    match (reason, worker.idle(now)) {
+        (DrainReason::Idle { surplus, .. }, Some(idle)) => DrainReason::Idle { idle, surplus: *surplus },
+        (other, _) => other.clone(),
     }
 }
 

@@ -23,7 +23,7 @@ use super::rolling::roll;
 use super::runner::Runner;
 use super::settings::{RunnerSettings, Settings};
 use super::snapshot::DecisionKind;
-use super::time::since;
+use super::time::{after, since};
 use super::worker::{Instance, Phase, RunnerState};
 use super::workers::{Worker, WorkerStatus};
 use super::yielding::Yielding;
@@ -32,6 +32,12 @@ use super::yielding::Yielding;
 /// asked GitLab itself for as long: a token that ends on Friday must not keep the peak until Monday.
 const BLIND_MIN: Duration = Duration::from_secs(3600);
 const BLIND_IDLE_TIMES: u32 = 6;
+
+/// A worker is fenced so long before its idle time is over: a job request that is open then is answered within 50 s, and
+/// a runner that had to wait for that afterwards would be paid for nothing.
+const FENCED_AHEAD: Duration = Duration::from_secs(50);
+/// But not sooner than so long after a job, or each pause between two would cost a fence, and its end.
+const FENCED_FROM: Duration = Duration::from_secs(10);
 
 /// For how long GitLab must have shown no job of a worker that says it has one, until it is trusted with no more of them.
 const JOB_UNKNOWN: Duration = Duration::from_secs(10 * 60);
@@ -111,7 +117,9 @@ impl Retirement<'_> {
             let Some(section) = self.settings.section(&worker.instance.runner) else { continue };
             let Some(surplus) = surpluses.get_mut(&section.name) else { continue };
             let is_paused = self.runners.get(&section.name).is_some_and(|known| known.paused);
-            if surplus.missing == 0 || is_paused {
+            // Its open request has brought it a job while it might still be needed: it was.
+            let was_needed = worker.jobs() > 0 && worker.drain().is_some_and(|drain| drain.is_early(self.now));
+            if (surplus.missing == 0 && !was_needed) || is_paused {
                 // Fenced by a manager before us, or by itself while no manager was there.
                 if matches!(prospect, Prospect::FencedByAnother) {
                     let reason = DrainReason::Idle { idle: worker.idle(self.now).unwrap_or_default(), surplus: 0 };
@@ -151,7 +159,12 @@ impl Retirement<'_> {
             }
             let reason = outdated.unwrap_or(DrainReason::Idle { idle: since, surplus: surplus.slots });
             surplus.slots = surplus.slots.saturating_sub(runner.capacity);
-            worker.begin_drain(reason, now);
+            let ahead = demand.policy.idle.time.saturating_sub(since);
+            if evidence == Evidence::Queue && matches!(reason, DrainReason::Idle { .. }) {
+                worker.begin_drain_ahead(reason, now, after(now, ahead));
+            } else {
+                worker.begin_drain(reason, now);
+            }
         }
     }
 
@@ -269,7 +282,7 @@ impl Idle<'_> {
     /// Whether it has been idle for long enough, by this evidence.
     fn is_enough(&self, evidence: Evidence, idle_time: Duration) -> bool {
         match evidence {
-            Evidence::Queue => self.outdated.is_some() || self.since >= idle_time,
+            Evidence::Queue => self.outdated.is_some() || self.since >= fenced_from(idle_time),
             Evidence::Workers { patience } => {
                 let asks = self.worker.report().is_some_and(|report| report.open_requests > 0);
                 asks && self.since >= patience
@@ -282,6 +295,11 @@ impl Idle<'_> {
         let Instance { market, id, .. } = &self.worker.instance;
         (self.outdated.is_none(), Reverse(*market), Reverse(self.since), id)
     }
+}
+
+/// How long a worker is idle when it is fenced.
+fn fenced_from(idle_time: Duration) -> Duration {
+    idle_time.saturating_sub(FENCED_AHEAD).max(FENCED_FROM).min(idle_time)
 }
 
 /// Slots missing and slots too many, counted down while drains are begun and taken back.

@@ -244,10 +244,21 @@ impl Worker {
     /// It takes no more jobs from now on, for this reason. A drain that is under way goes on, and for this reason.
     pub(crate) fn begin_drain(&mut self, reason: DrainReason, now: Timestamp) {
         if let Some(drain) = self.drain_mut() {
-            drain.reason = reason;
+            (drain.reason, drain.stops_from) = (reason, drain.stops_from.min(now));
             return;
         }
-        let begun = Drain::begun(reason, now);
+        self.drain_as(Drain::begun(reason, now));
+    }
+
+    /// A retirement is begun ahead of its time, if none was: it takes no more jobs from now on, and stops when that time has
+    /// come.
+    pub(crate) fn begin_drain_ahead(&mut self, reason: DrainReason, now: Timestamp, stops_from: Timestamp) {
+        if self.drain().is_none() {
+            self.drain_as(Drain { stops_from, ..Drain::begun(reason, now) });
+        }
+    }
+
+    fn drain_as(&mut self, begun: Drain) {
         match &mut self.life {
             Life::Ending { drain, .. } => *drain = Some(begun),
             Life::Active { .. } | Life::Draining(_) => self.life = Life::Draining(begun),
@@ -264,6 +275,10 @@ impl Worker {
         };
         if let Some(drain) = self.drain_mut() {
             drain.step = step;
+            // For how long it was idle is known better by now.
+            if let Want::Fence { reason } | Want::Stop { reason } = want {
+                drain.reason = reason.clone();
+            }
         }
     }
 

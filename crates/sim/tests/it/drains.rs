@@ -72,15 +72,51 @@ fn a_worker_is_kept_for_idle_time_and_a_busy_one_for_ever() {
     let idle = IdlePolicy { time: Duration::from_secs(60), ..runner().idle };
     let mut bench = TestBench::with(vec![RunnerSettings { idle, ..runner() }]);
     let workers = bench.with_ready_workers(2);
-    for second in (0..58).step_by(2) {
-        bench.pass(2);
-        bench.report(&workers[0], idle_for(second + 2));
-        bench.report(&workers[1], serving(1));
+    let mut said = Vec::new();
+    for second in 1..=62 {
+        bench.pass(1);
+        let (open_requests, is_fenced) = (u32::from(second < 30), !said.is_empty());
+        let runner = if is_fenced { RunnerState::Fenced } else { RunnerState::Serving };
+        let mut commands = bench.report(&workers[0], Report { runner, open_requests, ..idle_for(second) });
+        commands.extend(bench.report(&workers[1], serving(1)));
         bench.list();
-        assert!(words(&bench.queue(&[])).is_empty(), "after {second} s");
+        commands.extend(bench.queue(&[]));
+        said.extend(words(&commands).into_iter().map(|word| (second, word)));
     }
-    bench.pass(4);
-    assert_eq!(words(&bench.report(&workers[1], serving(1))), [format!("fence {}", workers[0])]);
+    // Its request ends while it might still be needed, and nobody waits for that afterwards.
+    let worker = &workers[0];
+    assert_eq!(said, [(10, format!("fence {worker}")), (60, format!("stop {worker}"))]);
+}
+
+#[test]
+fn a_worker_is_fenced_for_the_last_50_s_of_its_idle_time() {
+    let fenced_after = |idle_time: u64| {
+        let idle = IdlePolicy { time: Duration::from_secs(idle_time), ..runner().idle };
+        let mut bench = TestBench::with(vec![RunnerSettings { idle, ..runner() }]);
+        let workers = bench.with_ready_workers(2);
+        (1..=400).find(|second| {
+            bench.pass(1);
+            let mut commands = bench.report(&workers[0], idle_for(*second));
+            commands.extend(bench.report(&workers[1], serving(1)));
+            commands.extend(bench.list());
+            commands.extend(bench.queue(&[]));
+            !words(&commands).is_empty()
+        })
+    };
+    assert_eq!([5, 30, 60, 100, 300].map(fenced_after), [5, 10, 10, 50, 250].map(Some));
+}
+
+#[test]
+fn a_job_that_an_early_fence_lets_in_keeps_the_worker() {
+    let idle = IdlePolicy { time: Duration::from_secs(60), ..runner().idle };
+    let mut bench = TestBench::with(vec![RunnerSettings { idle, ..runner() }]);
+    let worker = bench.with_ready_workers(1).remove(0);
+    bench.pass(20);
+    bench.report(&worker, idle_for(20));
+    bench.list();
+    assert_eq!(words(&bench.queue(&[])), [format!("fence {worker}")]);
+    bench.pass(5);
+    assert_eq!(words(&bench.report(&worker, fenced(1, 0))), [format!("unfence {worker}")]);
 }
 
 #[test]

@@ -79,6 +79,6 @@ fn a_single_witness_is_replaced_and_the_next_one_decides() {
 fn who_does_not_ask_is_no_witness() {
     let mut waiting = Waiting::beside(2);
     let deaf = |passed| Report { open_requests: 0, ..idle(passed) };
-    assert_eq!(fences(&waiting.for_seconds(280, &deaf)), []);
+    assert_eq!(fences(&waiting.for_seconds(240, &deaf)), []);
     assert!(!waiting.is_quarantined());
 }
