@@ -321,12 +321,12 @@ variable "runners" {
     condition = alltrue(flatten([
       for runner in values(var.runners) : [
         for time in concat(
-          [runner.fleet.max_age, runner.fleet.target_wait, runner.fleet.idle_time, runner.fleet.boot_timeout, runner.fleet.orphan_timeout],
-          [for entry in coalesce(runner.fleet.schedule, []) : entry.idle_time],
+          [runner.fleet.max_age, runner.fleet.target_wait, runner.fleet.boot_timeout, runner.fleet.orphan_timeout],
+          [for time in concat([runner.fleet.idle_time], [for entry in coalesce(runner.fleet.schedule, []) : entry.idle_time]) : time if time != "auto"],
         ) : time == null || can(regex("^([0-9]+h)?([0-9]+m)?([0-9]+s)?$|^[0-9]+$", time)) && time != ""
       ]
     ]))
-    error_message = "runners: times are written like \"90s\", \"5m\", \"2h\" or \"1h30m\"; days are not a unit."
+    error_message = "runners: times are written like \"90s\", \"5m\", \"2h\" or \"1h30m\"; days are not a unit. Of them only fleet.idle_time may be \"auto\"."
   }
   validation {
     condition = alltrue(flatten([

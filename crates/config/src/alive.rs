@@ -1,9 +1,11 @@
 //! Every key of our tables is read: another value gives another configuration, and the complete example explains it. What
 //! comes of another configuration, a test of `fleet` looks at.
 
+use std::time::Duration;
+
 use super::legacy::Surroundings;
-use runner_fleet_engine::IdleCount;
 use runner_fleet_engine::UsdPerHour;
+use runner_fleet_engine::{IdleCount, IdleTime};
 use runner_fleet_testing::other_values::OTHERS;
 
 use super::{Checksum, Config, budget, ecr, fleet, key, load, on_trouble, parse_in, proxy, schedule, volume};
@@ -56,8 +58,8 @@ fn settings_follow_the_file() {
     assert_eq!((settings.concurrent, settings.check_interval.as_secs()), (50, 5));
     assert_eq!((runner.limit, runner.max_workers, runner.capacity, runner.max_jobs), (20, 8, 2, 100));
     assert_eq!((runner.max_age.as_secs(), runner.max_booting, runner.boot_timeout.as_secs()), (43_200, 10, 420));
-    assert_eq!((runner.idle.count.fixed(), runner.idle.count_min, runner.idle.time.as_secs()), (Some(4), 1, 600));
-    assert_eq!(runner.idle.count_max, Some(40));
+    assert_eq!((runner.idle.count.fixed(), runner.idle.count_min), (Some(4), 1));
+    assert_eq!((runner.idle.count_max, runner.idle.time), (Some(40), IdleTime::Fixed(Duration::from_secs(600))));
     assert_eq!(
         (runner.idle.target_wait.as_secs(), runner.spot_max_price.as_ref().map(UsdPerHour::value)),
         (45, Some(0.05))
@@ -80,7 +82,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.check_interval.as_secs(), 3);
     assert_eq!(config.listen_address.unwrap().to_string(), "127.0.0.1:9252");
     assert_eq!((fleet.max_workers, fleet.capacity, fleet.max_jobs, fleet.max_booting), (10, 1, 0, 0));
-    assert_eq!((fleet.idle_count.fixed(), fleet.idle_time.as_secs(), fleet.idle_count_min), (Some(0), 300, 0));
+    assert_eq!((fleet.idle_count.fixed(), fleet.idle_time, fleet.idle_count_min), (Some(0), IdleTime::Auto, 0));
     assert_eq!(fleet.target_wait.as_secs(), 30);
     assert_eq!(
         (fleet.max_age.as_secs(), fleet.boot_timeout.as_secs(), fleet.orphan_timeout.as_secs()),

@@ -46,7 +46,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::optional("max_jobs", values::COUNT),
     Key::optional("max_age", Kind::Time),
     Key::optional("idle_count", Kind::IdleCount),
-    Key::optional("idle_time", Kind::Time),
+    Key::optional("idle_time", Kind::IdleTime),
     Key::optional("target_wait", Kind::Time),
     Key::optional("idle_count_min", values::COUNT),
     Key::optional("idle_count_max", values::COUNT),

@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     IdleCount,
     /// "90s", "5m", "2h", "1h30m", or whole seconds.
     Time,
+    /// The same, or "auto".
+    IdleTime,
     /// A project or group.
     IdOrPath,
     /// A list, perhaps empty.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{Ami, Ecr, OnTrouble, Proxy, RootVolume, Secret, SshKey, SshKeyParameter, Tool};
 use runner_fleet_engine::{
-    Arch, Budget, IdleCount, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId, UsdPerHour,
+    Arch, Budget, IdleCount, IdleTime, InstanceType, Market, RunnerName, ScheduleEntry, Server, SubnetId, UsdPerHour,
 };
 
 /// The whole file, checked.
@@ -157,8 +157,8 @@ pub struct RunnerFleet {
     pub max_age: Duration,
     /// Free job slots kept ready, or as many as the forecast says. Default 0.
     pub idle_count: IdleCount,
-    /// How long a worker above that stays. Default 5 min.
-    pub idle_time: Duration,
+    /// How long a worker above that stays, or as long as a boot takes. Default that.
+    pub idle_time: IdleTime,
     /// With a forecast: 95 of 100 jobs are to wait no longer than this for a slot. Default 30 s.
     pub target_wait: Duration,
     /// The floor with a factor or a forecast. Default 0; at most `idle_count`.

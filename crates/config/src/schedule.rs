@@ -9,7 +9,7 @@ use super::key::{Key, Kind};
 use super::node::{Node, Table, shown_text};
 use super::problems::Report;
 use super::reader::Reader;
-use super::{duration, values};
+use super::values;
 use runner_fleet_engine::ScheduleEntry;
 
 /// The keys of the table.
@@ -19,7 +19,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::optional("idle_count", Kind::IdleCount),
     Key::optional("idle_count_min", values::COUNT),
     Key::optional("idle_scale_factor", values::FACTOR),
-    Key::optional("idle_time", Kind::Time),
+    Key::optional("idle_time", Kind::IdleTime),
     Key::optional("max_workers", values::POSITIVE),
 ];
 
@@ -41,7 +41,7 @@ pub(crate) fn read(table: &Table, report: &mut Report) -> Option<ScheduleEntry> 
         idle_count: reader.optional("idle_count", report, values::idle_count),
         idle_count_min: reader.optional("idle_count_min", report, values::count),
         idle_scale_factor: reader.optional("idle_scale_factor", report, values::factor),
-        idle_time: reader.optional("idle_time", report, duration::any),
+        idle_time: reader.optional("idle_time", report, values::idle_time),
         max_workers: reader.optional("max_workers", report, values::positive),
     };
     if !KEYS.iter().skip(2).any(|key| reader.has(key.name)) {

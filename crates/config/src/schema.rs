@@ -22,6 +22,15 @@ const TIME: &str = "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$";
 /// A price in words: digits, and a point among them.
 const PRICE: &str = r"^[0-9]*\.?[0-9]+$";
 
+/// The two ways to write a time.
+fn times() -> Vec<Vec<(&'static str, Json)>> {
+    let of = |name: &'static str| ("type", Json::from(name));
+    vec![
+        vec![of("integer"), ("minimum", Json::from(0))],
+        vec![of("string"), ("minLength", Json::from(2)), ("pattern", Json::from(TIME))],
+    ]
+}
+
 /// Whether a table may hold keys that are not ours.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Others {
@@ -82,10 +91,11 @@ fn value(path: &str, kind: &Kind, explained: &Explained) -> Vec<(&'static str, J
             value(path, &super::values::COUNT, explained),
             vec![of("string"), ("enum", Json::List(vec![Json::from("auto")]))],
         ]),
-        Kind::Time => any_of(vec![
-            vec![of("integer"), ("minimum", Json::from(0))],
-            vec![of("string"), ("minLength", Json::from(2)), ("pattern", Json::from(TIME))],
-        ]),
+        Kind::Time => any_of(times()),
+        Kind::IdleTime => {
+            let auto = vec![of("string"), ("enum", Json::List(vec![Json::from("auto")]))];
+            any_of(times().into_iter().chain([auto]).collect())
+        }
         Kind::IdOrPath => any_of(vec![
             vec![of("integer"), ("minimum", Json::from(1))],
             vec![of("string"), ("minLength", Json::from(1))],

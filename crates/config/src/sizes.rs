@@ -6,7 +6,7 @@ use super::node::Table;
 use super::problems::Report;
 use super::reader::Reader;
 use super::{duration, schedule, values};
-use runner_fleet_engine::{IdleCount, ScheduleEntry};
+use runner_fleet_engine::{IdleCount, IdleTime, ScheduleEntry};
 
 /// The counts of one runner, read and with their defaults.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct Sizes {
     pub(crate) capacity: u32,
     pub(crate) max_jobs: u32,
     pub(crate) idle_count: IdleCount,
-    pub(crate) idle_time: Duration,
+    pub(crate) idle_time: IdleTime,
     pub(crate) target_wait: Duration,
     pub(crate) idle_count_min: u32,
     pub(crate) idle_count_max: Option<u32>,
@@ -35,7 +35,6 @@ pub(crate) struct Around {
     pub(crate) sees_queue: bool,
 }
 
-const DEFAULT_IDLE_TIME: Duration = Duration::from_secs(5 * 60);
 /// What a person who has just pushed hardly notices.
 const DEFAULT_TARGET_WAIT: Duration = Duration::from_secs(30);
 
@@ -45,7 +44,7 @@ pub(crate) fn read(reader: &Reader<'_>, around: Around, report: &mut Report) -> 
     let written_max = reader.or("max_workers", None, report, |node| values::positive(node).map(Some));
     let max_jobs = reader.or("max_jobs", 0, report, values::count);
     let idle_count = reader.or("idle_count", IdleCount::Fixed(0), report, values::idle_count);
-    let idle_time = reader.or("idle_time", DEFAULT_IDLE_TIME, report, duration::any);
+    let idle_time = reader.or("idle_time", IdleTime::Auto, report, values::idle_time);
     let target_wait = reader.or("target_wait", DEFAULT_TARGET_WAIT, report, duration::any);
     let idle_count_min = reader.or("idle_count_min", 0, report, values::count);
     let idle_count_max = reader.or("idle_count_max", None, report, |node| values::count(node).map(Some));

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::Secret;
 use super::key::Kind;
 use super::node::{Item, Node, shown_address};
 use super::secret::TokenOf;
-use runner_fleet_engine::IdleCount;
+use super::{Secret, duration};
 use runner_fleet_engine::UsdPerHour;
 use runner_fleet_engine::money::NoPrice;
+use runner_fleet_engine::{IdleCount, IdleTime};
 
 /// What [`web_address`] takes.
 pub(crate) const WEB_ADDRESS: Kind = Kind::Like("^[ \\t]*[Hh][Tt][Tt][Pp][Ss]?:");
@@ -99,6 +99,20 @@ pub(crate) fn idle_count(node: &Node) -> Result<IdleCount, String> {
         Item::Integer(_) | Item::Float(..) | Item::Boolean(_) | Item::Datetime(_) | Item::Array(_) | Item::Table(_) => {
             count(node).map(IdleCount::Fixed)
         }
+    }
+}
+
+/// A time, or `"auto"`.
+pub(crate) fn idle_time(node: &Node) -> Result<IdleTime, String> {
+    match &node.item {
+        Item::String(text) if text == "auto" => Ok(IdleTime::Auto),
+        Item::String(_)
+        | Item::Integer(_)
+        | Item::Float(..)
+        | Item::Boolean(_)
+        | Item::Datetime(_)
+        | Item::Array(_)
+        | Item::Table(_) => duration::any(node).map(IdleTime::Fixed).map_err(|why| format!("{why}, or \"auto\"")),
     }
 }
 

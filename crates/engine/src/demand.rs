@@ -34,6 +34,8 @@ use super::workers::Worker;
 pub(crate) struct Demand {
     /// The policy in force.
     pub(crate) policy: Policy,
+    /// How long a worker above it stays idle.
+    pub(crate) idle_time: Duration,
     /// What is known of its queue; `Known` for a runner that has none to read.
     pub(crate) queue: Knowledge,
     /// For how long jobs may have been waiting for it that nobody here sees; `None`: what is not seen does not wait.
@@ -138,6 +140,7 @@ pub(crate) fn assess(scene: Scene<'_>, now: Timestamp) -> Assessment {
         let One { section, policy, supply, .. } = one;
         let queue = scene.queues.get(&section.server);
         let demand = Demand {
+            idle_time: policy.idle.time.for_boots_of(scene.forecasts.boot(&section.name)),
             policy,
             queue: match (section.sees_queue, queue) {
                 (false, _) => Knowledge::Known,

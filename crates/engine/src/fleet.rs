@@ -220,7 +220,8 @@ impl Fleet {
     /// Slots of the workers whose runner is no longer configured, of those that `which` takes.
     pub(crate) fn stray_slots(&self, settings: &Settings, which: impl Fn(&Worker) -> bool) -> u32 {
         let strays = self.workers.values().filter(|worker| settings.section(&worker.instance.runner).is_none());
-        let slots = strays.filter(|worker| which(worker)).map(|worker| self.capacity_of(settings, &worker.instance.runner));
+        let slots =
+            strays.filter(|worker| which(worker)).map(|worker| self.capacity_of(settings, &worker.instance.runner));
         slots.fold(0, u32::saturating_add)
     }
 

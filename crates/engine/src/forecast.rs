@@ -51,6 +51,8 @@ const ANSWER_KEPT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forecasts {
     arrivals: Arrivals,
+    /// Of every runner, also of those that have no forecast.
+    boots: BTreeMap<RunnerName, Boots>,
     by_runner: BTreeMap<RunnerName, Forecast>,
 }
 
@@ -59,7 +61,6 @@ pub(crate) struct Forecasts {
 pub(crate) struct Forecast {
     /// What was configured, as far as it matters here.
     terms: Terms,
-    boots: Boots,
     bursts: Bursts,
     pattern: Pattern,
     foresight: Foresight,
@@ -74,6 +75,9 @@ struct Terms {
     target: Duration,
     /// Until a waiting job is seen and its worker asked for.
     notice: Duration,
+    /// 95 of 100 workers boot in so long.
+    boot: Duration,
+    boot_is_guess: bool,
     /// How long a slot that was left behind stays; zero where a worker takes one job and ends.
     idle_time: Duration,
     sees_queue: bool,
@@ -97,12 +101,13 @@ impl Forecasts {
         let wanting: Vec<&RunnerSettings> = settings.runners.iter().filter(|runner| wants(runner)).collect();
         self.by_runner.retain(|name, _| wanting.iter().any(|runner| runner.name == *name));
         for runner in wanting {
-            let terms = Terms::of(runner, settings, now);
+            let terms = Terms::of(runner, settings, self.boots.get(&runner.name), now);
             let forecast = self.by_runner.entry(runner.name.clone()).or_insert_with(|| Forecast::new(terms, now));
             forecast.terms = terms;
             forecast.answer = None;
         }
-        let Self { arrivals, by_runner } = self;
+        let Self { arrivals, boots, by_runner } = self;
+        boots.retain(|name, _| settings.section(name).is_some());
         let serves = |server: &Server| settings.runners.iter().any(|runner| runner.server == *server);
         arrivals.keep(&|name| by_runner.contains_key(name), &serves);
     }
@@ -121,7 +126,7 @@ impl Forecasts {
         servers_runners: &[RunnerName],
         mut whose: impl FnMut(&'a PendingJob) -> Option<RunnerName>,
     ) {
-        let Self { arrivals, by_runner } = self;
+        let Self { arrivals, boots: _, by_runner } = self;
         let has_forecast = |name: &RunnerName| by_runner.contains_key(name);
         let came = arrivals.polled(server, snapshot, now, |job| whose(job).filter(has_forecast));
         for name in servers_runners {
@@ -139,7 +144,7 @@ impl Forecasts {
     /// A worker of this runner has reported: `before` jobs ran at its last report, since when it `started` some, and now
     /// there run `jobs`.
     pub(crate) fn reported(&mut self, runner: &RunnerName, before: u32, started: u32, jobs: u32, now: Timestamp) {
-        let Self { arrivals, by_runner } = self;
+        let Self { arrivals, boots: _, by_runner } = self;
         let Some(forecast) = by_runner.get_mut(runner) else { return };
         let ended = before.saturating_add(started).saturating_sub(jobs);
         if !forecast.terms.sees_queue {
@@ -157,10 +162,15 @@ impl Forecasts {
 
     /// A worker of this runner was ready this long after its launch.
     pub(crate) fn booted(&mut self, runner: &RunnerName, boot: Duration) {
+        self.boots.entry(runner.clone()).or_default().took(boot);
         if let Some(forecast) = self.by_runner.get_mut(runner) {
-            forecast.boots.took(boot);
             forecast.answer = None;
         }
+    }
+
+    /// Half of this runner's last workers booted in so long; a guess while there was none.
+    pub(crate) fn boot(&self, runner: &RunnerName) -> Duration {
+        self.boots.get(runner).map_or(lead::GUESS, Boots::median)
     }
 
     /// Works out the answers that are due. Policies change with the time of day.
@@ -169,7 +179,7 @@ impl Forecasts {
             let Some(forecast) = self.by_runner.get_mut(&runner.name) else { continue };
             let is_due = |answer: &Answer| since(now, answer.at) >= ANSWER_KEPT || answer.at > now;
             if forecast.answer.as_ref().is_none_or(is_due) {
-                forecast.terms = Terms::of(runner, settings, now);
+                forecast.terms = Terms::of(runner, settings, self.boots.get(&runner.name), now);
                 forecast.answer = Some(forecast.answer_at(now));
             }
         }
@@ -194,7 +204,6 @@ impl Forecast {
     fn new(terms: Terms, now: Timestamp) -> Self {
         Self {
             terms,
-            boots: Boots::default(),
             bursts: Bursts::default(),
             pattern: Pattern::default(),
             foresight: Foresight::default(),
@@ -226,7 +235,7 @@ impl Forecast {
 
     /// How long before a job its worker must be launched.
     fn lead(&self) -> Duration {
-        (self.boots.p95() + self.terms.notice).saturating_sub(self.terms.target)
+        (self.terms.boot + self.terms.notice).saturating_sub(self.terms.target)
     }
 
     fn answer_at(&mut self, now: Timestamp) -> Answer {
@@ -242,8 +251,8 @@ impl Forecast {
             at: now,
             slots,
             lead,
-            boot: self.boots.p95(),
-            boot_is_guess: self.boots.is_guess(),
+            boot: self.terms.boot,
+            boot_is_guess: self.terms.boot_is_guess,
             target: self.terms.target,
             price,
             jobs_per_hour: self.pattern.jobs_per_hour(at),
@@ -258,12 +267,15 @@ impl Forecast {
 }
 
 impl Terms {
-    fn of(runner: &RunnerSettings, settings: &Settings, now: Timestamp) -> Self {
+    fn of(runner: &RunnerSettings, settings: &Settings, boots: Option<&Boots>, now: Timestamp) -> Self {
         let policy = policy_at(runner, now);
+        let idle_time = policy.idle.time.for_boots_of(boots.map_or(lead::GUESS, Boots::median));
         Self {
             target: policy.idle.target_wait,
             notice: settings.check_interval,
-            idle_time: if runner.max_jobs == 1 { Duration::ZERO } else { policy.idle.time },
+            idle_time: if runner.max_jobs == 1 { Duration::ZERO } else { idle_time },
+            boot: boots.map_or(lead::GUESS, Boots::p95),
+            boot_is_guess: boots.is_none(),
             sees_queue: runner.sees_queue,
         }
     }

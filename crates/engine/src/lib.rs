@@ -127,7 +127,7 @@ pub use project_path::ProjectPath;
 pub use reason::{Brief, Disobedience, DrainReason, EndReason, LaunchReason, Reason};
 pub use resources::{Inventory, Required, ResourceAction};
 pub use schedule::{Policy, policy_at};
-pub use settings::{Budget, IdleCount, IdlePolicy, RunnerSettings, ScheduleEntry, Settings};
+pub use settings::{Budget, IdleCount, IdlePolicy, IdleTime, RunnerSettings, ScheduleEntry, Settings};
 pub use snapshot::FleetSnapshot;
 pub use state::Engine;
 pub use verdict::{Severity, Trouble, TroubleReason, Verdict};

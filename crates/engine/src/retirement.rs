@@ -150,7 +150,7 @@ impl Retirement<'_> {
                 let (since, outdated) = (worker.idle(now)?, outdated(worker, runner, wants, now));
                 Some(Idle { since, outdated, worker })
             })
-            .filter(|idle| idle.is_enough(evidence, demand.policy.idle.time))
+            .filter(|idle| idle.is_enough(evidence, demand.idle_time))
             .collect();
         idle.sort_by(|one, other| one.rank().cmp(&other.rank()));
         for Idle { since, outdated, worker } in idle {
@@ -159,7 +159,7 @@ impl Retirement<'_> {
             }
             let reason = outdated.unwrap_or(DrainReason::Idle { idle: since, surplus: surplus.slots });
             surplus.slots = surplus.slots.saturating_sub(runner.capacity);
-            let ahead = demand.policy.idle.time.saturating_sub(since);
+            let ahead = demand.idle_time.saturating_sub(since);
             if evidence == Evidence::Queue && matches!(reason, DrainReason::Idle { .. }) {
                 worker.begin_drain_ahead(reason, now, after(now, ahead));
             } else {
@@ -173,7 +173,7 @@ impl Retirement<'_> {
     /// own jobs have. gitlab-runner asks for jobs itself, so that this is the only way to steer them.
     fn drain_emptiest(&mut self, runner: &RunnerSettings, demand: &Demand, surplus: &mut Surplus) {
         let since_spare = self.runners.get(&runner.name).and_then(|known| known.spare_since);
-        let lasted = since_spare.is_some_and(|spare_since| since(self.now, spare_since) >= demand.policy.idle.time);
+        let lasted = since_spare.is_some_and(|spare_since| since(self.now, spare_since) >= demand.idle_time);
         if runner.capacity < 2 || surplus.slots < runner.capacity || !lasted || !self.may_retire(demand) {
             return;
         }
@@ -208,7 +208,7 @@ impl Retirement<'_> {
         if !self.ec2.is_known() {
             return None;
         }
-        let patience = BLIND_MIN.max(demand.policy.idle.time.saturating_mul(BLIND_IDLE_TIMES));
+        let patience = BLIND_MIN.max(demand.idle_time.saturating_mul(BLIND_IDLE_TIMES));
         match demand.doubted_for {
             None => Some(Evidence::Queue),
             Some(doubted_for) => (doubted_for >= patience).then_some(Evidence::Workers { patience }),

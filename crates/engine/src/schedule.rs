@@ -60,10 +60,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{RunnerName, Server};
+    use crate::{IdleTime, RunnerName, Server};
 
     fn idle(count: IdleCount, count_min: u32, scale_factor: f64) -> IdlePolicy {
-        let time = Duration::from_secs(300);
+        let time = IdleTime::Fixed(Duration::from_secs(300));
         IdlePolicy { count, count_min, count_max: None, scale_factor, time, target_wait: Duration::from_secs(30) }
     }
 
@@ -152,7 +152,7 @@ mod tests {
         let schedule = [entry("* * * * * UTC", Some(2), Some(3)), entry("* 9 * * * UTC", Some(7), None)];
         let policy = policy_at(&runner(schedule.to_vec()), "2026-01-01T09:30:00Z".parse().unwrap());
         assert_eq!((policy.idle.count, policy.max_workers), (IdleCount::Fixed(7), 10));
-        assert_eq!(policy.idle.time, Duration::from_secs(300));
+        assert_eq!(policy.idle.time, IdleTime::Fixed(Duration::from_secs(300)));
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl RunnerSettings {
                 count_min: 0,
                 count_max: None,
                 scale_factor: 0.0,
-                time: Duration::from_secs(5 * 60),
+                time: IdleTime::Auto,
                 target_wait: Duration::from_secs(30),
             },
             schedule: Vec::new(),
@@ -149,7 +149,7 @@ pub struct IdlePolicy {
     /// Wanted idle = clamp(slots in use × factor, min, count); 0: `count` alone.
     pub scale_factor: f64,
     /// How long a worker above the policy stays idle before it is retired.
-    pub time: Duration,
+    pub time: IdleTime,
     /// With [`IdleCount::Auto`]: 95 of 100 jobs are to wait no longer than this for a slot.
     pub target_wait: Duration,
 }
@@ -161,6 +161,40 @@ pub enum IdleCount {
     Fixed(u32),
     /// As many as the forecast says: docs/forecast.md.
     Auto,
+}
+
+/// `idle_time`: a length, or `"auto"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum IdleTime {
+    /// So long.
+    Fixed(Duration),
+    /// As long as a worker of this runner takes to boot.
+    Auto,
+}
+
+impl IdleTime {
+    /// A job request that is open when a worker is given up may last nearly as long: less would save next to nothing.
+    pub const AUTO_MIN: Duration = Duration::from_secs(60);
+    /// What boots for longer hangs more often than it works.
+    pub const AUTO_MAX: Duration = Duration::from_secs(5 * 60);
+
+    /// The length where half of the last boots took no longer than `boot`. A worker that is kept for as long as it would take
+    /// to bring it back costs at most twice what anybody could have paid who did not know when the next job comes: the rule
+    /// for renting skis.
+    pub fn for_boots_of(self, boot: Duration) -> Duration {
+        match self {
+            Self::Fixed(time) => time,
+            Self::Auto => boot.clamp(Self::AUTO_MIN, Self::AUTO_MAX),
+        }
+    }
+
+    /// The length that was written; `None` where it follows the boots.
+    pub fn fixed(self) -> Option<Duration> {
+        match self {
+            Self::Fixed(time) => Some(time),
+            Self::Auto => None,
+        }
+    }
 }
 
 impl IdleCount {
@@ -198,7 +232,7 @@ pub struct ScheduleEntry {
     /// Replaces [`IdlePolicy::scale_factor`].
     pub idle_scale_factor: Option<f64>,
     /// Replaces [`IdlePolicy::time`].
-    pub idle_time: Option<Duration>,
+    pub idle_time: Option<IdleTime>,
     /// Replaces [`RunnerSettings::max_workers`].
     pub max_workers: Option<u32>,
 }

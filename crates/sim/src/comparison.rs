@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use runner_fleet_config::Config;
-use runner_fleet_engine::{Brief, IdleCount, IdlePolicy, RunnerName};
+use runner_fleet_engine::{Brief, IdleCount, IdlePolicy, IdleTime, RunnerName};
 
 use super::assumptions::Assumptions;
 use super::baselines;
@@ -214,7 +214,8 @@ impl Comparison {
 
 /// A number of idle slots, and nothing else of an idle policy.
 pub(crate) fn fixed(base: &IdlePolicy, idle: Idle) -> IdlePolicy {
-    IdlePolicy { count: IdleCount::Fixed(idle.count), count_min: 0, scale_factor: 0.0, time: idle.time, ..base.clone() }
+    let (count, time) = (IdleCount::Fixed(idle.count), IdleTime::Fixed(idle.time));
+    IdlePolicy { count, count_min: 0, scale_factor: 0.0, time, ..base.clone() }
 }
 
 /// A policy's name and the settings of its run.
@@ -242,7 +243,10 @@ fn told(name: &str, config: &Config, trial: &Trial) -> String {
 }
 
 fn idle_told(idle: &IdlePolicy) -> String {
-    let time = Brief(idle.time);
+    let time = match idle.time {
+        IdleTime::Fixed(time) => Brief(time).to_string(),
+        IdleTime::Auto => "as long as a boot takes".to_owned(),
+    };
     match idle.count {
         IdleCount::Auto => format!("idle auto, target {}, for {time}", Brief(idle.target_wait)),
         IdleCount::Fixed(count) if idle.scale_factor > 0.0 => {

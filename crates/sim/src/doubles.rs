@@ -180,7 +180,7 @@ impl Plain {
 
     fn tend(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
         let Some(runner) = self.settings.as_ref().and_then(|settings| settings.runners.first()) else { return };
-        let (name, idle_time, vice) = (runner.name.clone(), runner.idle.time, self.vice);
+        let (name, idle_time, vice) = (runner.name.clone(), runner.idle.time.for_boots_of(Duration::ZERO), self.vice);
         for (id, worker) in &mut self.workers {
             if let Some(address) = worker.address.filter(|_| !worker.connected && !worker.gone) {
                 worker.connected = true;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use runner_fleet_engine::{IdleCount, IdlePolicy};
+use runner_fleet_engine::{IdleCount, IdlePolicy, IdleTime};
 
 use super::comparison::{CURVE, Comparison, Policy, Progress, Trial, fixed};
 use super::figures::Figures;
@@ -59,7 +59,12 @@ impl Comparison {
                 .map(|tuned| (fixed(&base, tuned.idle), tuned))
                 .collect(),
             Piece::Auto(time) => {
-                let policy = IdlePolicy { count: IdleCount::Auto, scale_factor: 0.0, time: *time, ..base.clone() };
+                let policy = IdlePolicy {
+                    count: IdleCount::Auto,
+                    scale_factor: 0.0,
+                    time: IdleTime::Fixed(*time),
+                    ..base.clone()
+                };
                 let figures = run(&trial(&policy));
                 let idle = tuning::Idle { count: 0, time: *time };
                 vec![(policy, Tuned { idle, met: meets(&figures, target), figures })]
@@ -90,7 +95,10 @@ impl Recommendation {
             IdleCount::Fixed(count) => writeln!(text, "  idle_count = {count}"),
         };
         let _ = writeln!(text, "  idle_count_min = {}\n  idle_scale_factor = 0.0", self.idle.count_min);
-        let _ = writeln!(text, "  idle_time = \"{}s\"", self.idle.time.as_secs());
+        let _ = match self.idle.time {
+            IdleTime::Fixed(time) => writeln!(text, "  idle_time = \"{}s\"", time.as_secs()),
+            IdleTime::Auto => writeln!(text, "  idle_time = \"auto\""),
+        };
         text
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use runner_fleet_engine::{
-    IdleCount, IdlePolicy, InstanceType, Inventory, KeyPairName, Market, ProjectId, RunnerName, TemplateName,
+    IdleCount, IdlePolicy, IdleTime, InstanceType, Inventory, KeyPairName, Market, ProjectId, RunnerName, TemplateName,
 };
 
 use super::faults::Faults;
@@ -52,7 +52,7 @@ pub fn small(seed: u64) -> Scenario {
         let count = if number(0, 2) == 0 { number(1, 2) as u32 } else { 0 };
         let count = count.min(runner.max_workers * runner.capacity);
         let time = Duration::from_secs(number(10, 600));
-        runner.idle = IdlePolicy { count: IdleCount::Fixed(count), time, ..runner.idle.clone() };
+        runner.idle = IdlePolicy { count: IdleCount::Fixed(count), time: IdleTime::Fixed(time), ..runner.idle.clone() };
     }
     // Now and then `concurrent` is what limits; beside everybody's idle slots it always has room for a worker of each.
     let least = scenario.settings.runners.iter().map(|runner| {
@@ -95,7 +95,7 @@ pub fn morning(start: Timestamp, seed: u64) -> Scenario {
     if let Some(runner) = scenario.runner_mut() {
         runner.max_workers = 24;
         runner.idle.count = IdleCount::Fixed(2);
-        runner.idle.time = Duration::from_secs(5 * 60);
+        runner.idle.time = IdleTime::Fixed(Duration::from_secs(5 * 60));
     }
     scenario.jobs = pipelines(&mut rng);
     let minutes = |minutes: u64| Duration::from_secs(minutes * 60);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{IdlePolicy, JobId, ProjectId};
+use crate::{IdlePolicy, IdleTime, JobId, ProjectId};
 
 /// A Monday, midnight.
 const START: i64 = 1_772_409_600;
@@ -23,7 +23,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn settings(target_wait: Duration) -> Settings {
     let mut runner = RunnerSettings { max_workers: 100, ..RunnerSettings::new(name(), server()) };
-    let (count, time) = (IdleCount::Auto, Duration::from_secs(60));
+    let (count, time) = (IdleCount::Auto, IdleTime::Fixed(Duration::from_secs(60)));
     runner.idle = IdlePolicy { count, time, target_wait, ..runner.idle };
     Settings { concurrent: 100, check_interval: Duration::from_secs(3), runners: vec![runner] }
 }

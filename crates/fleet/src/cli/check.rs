@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use runner_fleet_config as config;
 use runner_fleet_config::{Ami, Loaded, Problem, Runner, Warning};
-use runner_fleet_engine::IdleCount;
+use runner_fleet_engine::{IdleCount, IdleTime};
 use serde_json::{Value, json};
 
 use super::output::write_json;
@@ -141,8 +141,12 @@ fn line(runner: &Runner) -> String {
         IdleCount::Fixed(count) => count.to_string(),
         IdleCount::Auto => "as many as the forecast says".to_owned(),
     };
+    let for_long = match fleet.idle_time {
+        IdleTime::Fixed(time) => format!("{}s", time.as_secs()),
+        IdleTime::Auto => "as long as a boot takes".to_owned(),
+    };
     format!(
-        "{}: {}, token {}, {queue}; {} type{} of {} on {}, image {ami}; up to {} workers of capacity {}, {idle} idle for {}s",
+        "{}: {}, token {}, {queue}; {} type{} of {} on {}, image {ami}; up to {} workers of capacity {}, {idle} idle for {for_long}",
         runner.name,
         runner.server,
         runner.token,
@@ -152,6 +156,5 @@ fn line(runner: &Runner) -> String {
         fleet.market,
         fleet.max_workers,
         fleet.capacity,
-        fleet.idle_time.as_secs(),
     )
 }

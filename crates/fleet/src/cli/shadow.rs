@@ -19,7 +19,7 @@ use crate::shadow::watch::Plan;
 use crate::shadow::{Pattern, Report, Watch, report, watch};
 use runner_fleet_config as config;
 use runner_fleet_config::Config;
-use runner_fleet_engine::{InstanceType, Market, RunnerName};
+use runner_fleet_engine::{IdleTime, InstanceType, Market, RunnerName};
 use runner_fleet_gitlab::history::PastJob;
 use runner_fleet_sim::assumptions::Assumptions;
 use runner_fleet_sim::comparison::{Comparison, Policy};
@@ -249,7 +249,7 @@ fn allowed(config: &Config, args: &ShadowArgs) -> Allowed {
     let (mut idle, mut longest) = (0_u32, Duration::ZERO);
     for runner in watched {
         idle = idle.saturating_add(runner.idle.count.fixed().unwrap_or(runner.idle.count_min));
-        longest = longest.max(runner.idle.time);
+        longest = longest.max(runner.idle.time.fixed().unwrap_or(IdleTime::AUTO_MAX));
     }
     Allowed { idle, patience: longest + PATIENCE }
 }

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use runner_fleet::cli::check::{self, CheckArgs};
 use runner_fleet::cli::migrate::{self, MigrateArgs};
 use runner_fleet_config as config;
 use runner_fleet_config::{Loaded, Surroundings};
+use runner_fleet_engine::IdleTime;
 use runner_fleet_testing::golden;
 
 const MINIMAL: &str = include_str!("../../../../config/minimal.toml");
@@ -92,11 +94,12 @@ fn a_migrated_file_says_the_same_as_the_old_one() {
     assert!(in_place.warnings.len() > 5, "options that mean nothing here are told about");
     let fleet = &new.config.runners[0].fleet;
     let idle_count = fleet.idle_count.fixed();
-    assert_eq!((idle_count, fleet.idle_time.as_secs(), fleet.max_jobs, fleet.max_booting), (Some(2), 600, 100, 5));
+    assert_eq!((idle_count, fleet.max_jobs, fleet.max_booting), (Some(2), 100, 5));
+    assert_eq!(fleet.idle_time, IdleTime::Fixed(Duration::from_secs(600)));
     assert_eq!(fleet.spot_max_price.as_ref().map(ToString::to_string).as_deref(), Some("0.03"));
     assert_eq!(fleet.schedule[0].written, ["* 9-17 * * mon-fri Europe/Berlin"]);
     // What a section of docker+machine omits is 0, not inherited.
-    assert_eq!(fleet.schedule[1].idle_time.map(|time| time.as_secs()), Some(0));
+    assert_eq!(fleet.schedule[1].idle_time, Some(IdleTime::Fixed(Duration::ZERO)));
     assert_eq!(new.config.runners[0].section["executor"].as_str(), Some("docker"));
     assert!(new.config.runners[0].section["docker"].get("tls_verify").is_none());
 }
@@ -170,11 +173,11 @@ fn the_summary_says_between_what_a_factor_keeps_idle() {
         String::from_utf8(out).unwrap()
     };
     let with_factor = summary("idle_count = 5\n  idle_scale_factor = 1.0");
-    assert!(with_factor.contains(", 0 to 5 idle for 300s"), "{with_factor}");
+    assert!(with_factor.contains(", 0 to 5 idle for as long as a boot takes"), "{with_factor}");
     let with_floor = summary("idle_count = 8\n  idle_count_min = 2\n  idle_scale_factor = 0.5");
-    assert!(with_floor.contains(", 2 to 8 idle for 300s"), "{with_floor}");
+    assert!(with_floor.contains(", 2 to 8 idle for as long as a boot takes"), "{with_floor}");
     let without = summary("idle_count = 5");
-    assert!(without.contains(", 5 idle for 300s"), "{without}");
+    assert!(without.contains(", 5 idle for as long as a boot takes"), "{without}");
 }
 
 #[test]

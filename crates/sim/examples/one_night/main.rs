@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use runner_fleet_engine::IdleCount;
+use runner_fleet_engine::{IdleCount, IdleTime};
 use runner_fleet_sim::summary::transcript;
 use runner_fleet_sim::{JobSpec, Scenario, run};
 
@@ -29,7 +29,7 @@ fn night(idle_count: u32, jobs: Vec<JobSpec>) -> Result<Scenario, Box<dyn Error>
     let mut scenario = Scenario::new(start).with_jobs(jobs);
     let runner = scenario.runner_mut().ok_or("a scenario has a runner")?;
     runner.idle.count = IdleCount::Fixed(idle_count);
-    runner.idle.time = 5 * MINUTE;
+    runner.idle.time = IdleTime::Fixed(5 * MINUTE);
     Ok(scenario)
 }
 

@@ -98,11 +98,12 @@ impl<'a, T> BaseModel<'a, T> {
     }
 
     /// Machines or slots that are to be idle while `in_use` are not, and how long one above that stays. The others know
-    /// periods and factors too, but no forecast: they keep nothing ready where a section says `"auto"`.
+    /// periods and factors too, but no forecast: they keep nothing ready where a section says `"auto"`, and are
+    /// given the shortest time of those that ours may follow.
     pub(super) fn idle(&self, in_use: u32) -> (u32, Duration) {
         let runner = self.setting.scenario.settings.runners.first();
         let policy = runner.map(|runner| policy_at(runner, self.now).idle);
-        policy.map_or((0, Duration::ZERO), |idle| (idle.wanted(in_use, 0), idle.time))
+        policy.map_or((0, Duration::ZERO), |idle| (idle.wanted(in_use, 0), idle.time.for_boots_of(Duration::ZERO)))
     }
 
     pub(super) fn soon(&mut self, after: Duration, what: T) {

@@ -10,7 +10,7 @@ use crate::assumptions::Assumptions;
 use crate::configured::{Setting, setting};
 use crate::recording::{JobOutcome, Recording};
 use crate::workloads::{Workload, WorkloadJob};
-use runner_fleet_engine::{IdleCount, RunnerName, ScheduleEntry};
+use runner_fleet_engine::{IdleCount, IdleTime, RunnerName, ScheduleEntry};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -46,7 +46,7 @@ fn keeping(idle_count: u32, mut setting: Setting) -> Setting {
     setting.scenario.settings.concurrent = 100;
     let runner = setting.scenario.runner_mut().unwrap();
     runner.idle.count = IdleCount::Fixed(idle_count);
-    runner.idle.time = SECOND * 60;
+    runner.idle.time = IdleTime::Fixed(SECOND * 60);
     (runner.limit, runner.max_workers, runner.max_jobs) = (0, 0, 0);
     setting
 }

@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::event_log::{Bounds, Fact};
 use crate::rng::Stream;
 use runner_fleet_engine::{
-    ConfigHash, Event, IdleCount, Market, OperatorRequest, RunnerName, RunnerSettings, ScheduleEntry, Settings,
-    TemplateName, WorkerId,
+    ConfigHash, Event, IdleCount, IdleTime, Market, OperatorRequest, RunnerName, RunnerSettings, ScheduleEntry,
+    Settings, TemplateName, WorkerId,
 };
 
 use super::World;
@@ -244,7 +244,7 @@ impl World {
             }
             4 => {
                 runner.idle.count = IdleCount::Fixed(one);
-                runner.idle.time = Duration::from_secs(u64::from(other) * 60);
+                runner.idle.time = IdleTime::Fixed(Duration::from_secs(u64::from(other) * 60));
                 format!("{name} idle_count {one}, idle_time {other} min")
             }
             5 => {
@@ -350,7 +350,7 @@ fn schedule(entries: u32) -> Vec<ScheduleEntry> {
             idle_count: Some(IdleCount::Fixed(idle_count)),
             idle_count_min: None,
             idle_scale_factor: None,
-            idle_time: Some(Duration::from_secs(120)),
+            idle_time: Some(IdleTime::Fixed(Duration::from_secs(120))),
             max_workers: (idle_count == 2).then_some(4),
         })
         .collect()

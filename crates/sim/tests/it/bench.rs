@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runner_fleet_engine::laws::Laws;
 use runner_fleet_engine::{
-    Command, ConfigHash, ConnectionFailure, EndedBy, Engine, Event, Failure, FailureClass, Health, Instance,
-    InstanceState, InstanceType, JobId, Launch, LaunchAnswer, LaunchPlan, LaunchedWorker, Leftover, Market, PendingJob,
-    Phase, Place, ProjectId, QueueSnapshot, Report, RunnerFacts, RunnerName, RunnerSettings, RunnerState, Scope,
-    Server, Settings, StateReason, SubnetId, TemplateName, Want, WorkerEvent, WorkerId, Zone,
+    Command, ConfigHash, ConnectionFailure, EndedBy, Engine, Event, Failure, FailureClass, Health, IdlePolicy,
+    IdleTime, Instance, InstanceState, InstanceType, JobId, Launch, LaunchAnswer, LaunchPlan, LaunchedWorker, Leftover,
+    Market, PendingJob, Phase, Place, ProjectId, QueueSnapshot, Report, RunnerFacts, RunnerName, RunnerSettings,
+    RunnerState, Scope, Server, Settings, StateReason, SubnetId, TemplateName, Want, WorkerEvent, WorkerId, Zone,
 };
 
 pub(crate) const SERVER: &str = "https://gitlab.example.com";
@@ -17,7 +17,9 @@ pub(crate) const RUNNER: &str = "graviton";
 
 /// Dull defaults: one runner, twenty workers at most, one job each, nothing idle, five minutes of idle time.
 pub(crate) fn runner() -> RunnerSettings {
-    RunnerSettings { max_workers: 20, ..RunnerSettings::new(RunnerName::new(RUNNER), Server::new(SERVER)) }
+    let plain = RunnerSettings::new(RunnerName::new(RUNNER), Server::new(SERVER));
+    let idle = IdlePolicy { time: IdleTime::Fixed(Duration::from_secs(300)), ..plain.idle };
+    RunnerSettings { max_workers: 20, idle, ..plain }
 }
 
 pub(crate) fn settings(runners: Vec<RunnerSettings>) -> Settings {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runner_fleet_engine::{
-    Command, ConfigHash, DrainReason, Event, Health, IdleCount, IdlePolicy, LaunchPlan, OperatorRequest, Report,
-    RunnerName, RunnerSettings, RunnerState, Settings, Want, WorkerEvent, WorkerId, WorkerReason,
+    Command, ConfigHash, DrainReason, Event, Health, IdleCount, IdlePolicy, IdleTime, LaunchPlan, OperatorRequest,
+    Report, RunnerName, RunnerSettings, RunnerState, Settings, Want, WorkerEvent, WorkerId, WorkerReason,
 };
 
 use super::bench::{RUNNER, TestBench, launches, plan, runner, serving, settings, words};
@@ -69,7 +69,7 @@ fn returning_demand_unfences_and_launches_nothing() {
 
 #[test]
 fn a_worker_is_kept_for_idle_time_and_a_busy_one_for_ever() {
-    let idle = IdlePolicy { time: Duration::from_secs(60), ..runner().idle };
+    let idle = IdlePolicy { time: IdleTime::Fixed(Duration::from_secs(60)), ..runner().idle };
     let mut bench = TestBench::with(vec![RunnerSettings { idle, ..runner() }]);
     let workers = bench.with_ready_workers(2);
     let mut said = Vec::new();
@@ -91,7 +91,7 @@ fn a_worker_is_kept_for_idle_time_and_a_busy_one_for_ever() {
 #[test]
 fn a_worker_is_fenced_for_the_last_50_s_of_its_idle_time() {
     let fenced_after = |idle_time: u64| {
-        let idle = IdlePolicy { time: Duration::from_secs(idle_time), ..runner().idle };
+        let idle = IdlePolicy { time: IdleTime::Fixed(Duration::from_secs(idle_time)), ..runner().idle };
         let mut bench = TestBench::with(vec![RunnerSettings { idle, ..runner() }]);
         let workers = bench.with_ready_workers(2);
         (1..=400).find(|second| {
@@ -107,8 +107,31 @@ fn a_worker_is_fenced_for_the_last_50_s_of_its_idle_time() {
 }
 
 #[test]
+fn an_idle_time_of_auto_is_as_long_as_a_boot() {
+    let fenced_after = |boot: u64| {
+        let idle = IdlePolicy { time: IdleTime::Auto, ..runner().idle };
+        let mut bench =
+            TestBench::with(vec![RunnerSettings { idle, boot_timeout: Duration::from_secs(900), ..runner() }]);
+        let launch = launches(&bench.queue(&[1])).remove(0);
+        let worker = bench.grant(&launch).remove(0);
+        bench.list();
+        bench.pass(boot);
+        bench.report(&worker, serving(0));
+        (1..=400).find(|second| {
+            bench.pass(1);
+            let mut commands = bench.report(&worker, idle_for(*second));
+            commands.extend(bench.list());
+            commands.extend(bench.queue(&[]));
+            !words(&commands).is_empty()
+        })
+    };
+    // 50 s before it is over, and not within 10 s of a job; a minute is the least, five are the most.
+    assert_eq!([20, 90, 200, 280, 600].map(fenced_after), [10, 40, 150, 230, 250].map(Some));
+}
+
+#[test]
 fn a_job_that_an_early_fence_lets_in_keeps_the_worker() {
-    let idle = IdlePolicy { time: Duration::from_secs(60), ..runner().idle };
+    let idle = IdlePolicy { time: IdleTime::Fixed(Duration::from_secs(60)), ..runner().idle };
     let mut bench = TestBench::with(vec![RunnerSettings { idle, ..runner() }]);
     let worker = bench.with_ready_workers(1).remove(0);
     bench.pass(20);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runner_fleet_engine::laws::Laws;
 use runner_fleet_engine::{
-    Command, Engine, Event, IdleCount, InstanceType, Market, RunnerName, RunnerSettings, Settings, SystemId, WorkerId,
-    Zone,
+    Command, Engine, Event, IdleCount, IdleTime, InstanceType, Market, RunnerName, RunnerSettings, Settings, SystemId,
+    WorkerId, Zone,
 };
 use runner_fleet_sim::check::Check;
 use runner_fleet_sim::event_log::Fact;
@@ -67,7 +67,7 @@ fn set(runner: &mut RunnerSettings, key: &str, value: &str) {
         "max_jobs" => runner.max_jobs = number(),
         "limit" => runner.limit = number(),
         "idle_count" => runner.idle.count = IdleCount::Fixed(number()),
-        "idle_time" => runner.idle.time = duration(value),
+        "idle_time" => runner.idle.time = IdleTime::Fixed(duration(value)),
         "boot_timeout" => runner.boot_timeout = duration(value),
         "fallback" => runner.on_demand_fallback = value == "yes",
         "market" => runner.market = if value == "spot" { Market::Spot } else { Market::OnDemand },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runner_fleet_engine::{
-    Event, HeldBack, IdleCount, IdlePolicy, QueueSnapshot, Report, RunnerName, RunnerSettings, Server,
+    Event, HeldBack, IdleCount, IdlePolicy, IdleTime, QueueSnapshot, Report, RunnerName, RunnerSettings, Server,
 };
 use runner_fleet_sim::run::run;
 use runner_fleet_sim::scenario::{JobSpec, runner as plain};
@@ -71,7 +71,8 @@ fn room_goes_to_the_runner_that_has_least() {
 
 #[test]
 fn a_job_is_counted_for_the_runner_whose_slot_is_free() {
-    let idle = IdlePolicy { count: IdleCount::Fixed(1), time: Duration::from_secs(3600), ..runner().idle };
+    let idle =
+        IdlePolicy { count: IdleCount::Fixed(1), time: IdleTime::Fixed(Duration::from_secs(3600)), ..runner().idle };
     let mut bench = TestBench::with(vec![named("a"), RunnerSettings { idle, ..named("b") }]);
     let launch = launches(&bench.opening).remove(0);
     let worker = bench.grant(&launch).remove(0);

@@ -5,7 +5,7 @@ use runner_fleet_engine::IdleCount;
 
 use crate::old::{Old, autoscaler};
 
-/// The four idle values of a runner and of its entries, in seconds.
+/// The four idle values of a runner and of its entries, in seconds: 0 for a time that follows the boots.
 fn idle(fleet: &RunnerFleet) -> Vec<(u32, u32, f64, u64)> {
     let base = (fleet.idle_count, fleet.idle_count_min, fleet.idle_scale_factor, fleet.idle_time);
     let entries = fleet.schedule.iter().map(|entry| {
@@ -20,7 +20,7 @@ fn idle(fleet: &RunnerFleet) -> Vec<(u32, u32, f64, u64)> {
     let fixed = |count: IdleCount| count.fixed().unwrap();
     std::iter::once(base)
         .chain(entries)
-        .map(|(count, min, factor, time)| (fixed(count), min, factor, time.as_secs()))
+        .map(|(count, min, factor, time)| (fixed(count), min, factor, time.fixed().unwrap_or_default().as_secs()))
         .collect()
 }
 
