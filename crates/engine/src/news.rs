@@ -12,7 +12,7 @@ use super::reason::{Brief, EndReason};
 use super::runner::BreakerNews;
 use super::state::Engine;
 use super::transition::Terminated;
-use super::worker::{Instance, InstanceState, Report};
+use super::worker::{Instance, InstanceState, Report, StateReason};
 
 /// Workers that one line names.
 const NAMED_MAX: usize = 20;
@@ -120,7 +120,7 @@ impl Engine {
                 Note::new(NoteKind::Ended, format!("{id} has ended {life}: {reason}")).because(reason.clone())
             }
             None => {
-                let why = instance.state_reason.as_ref().map_or("EC2 gives no reason", |reason| reason.code.as_str());
+                let why = instance.state_reason.as_ref().map_or("EC2 gives no reason".into(), StateReason::told);
                 let lost = if *jobs > 0 { format!(", with {jobs} running jobs") } else { String::new() };
                 let note = Note::new(NoteKind::Ended, format!("{id} has ended by itself{lost} {life}: {why}"));
                 let level = if *jobs > 0 || *booting { NoteLevel::Warning } else { note.level };

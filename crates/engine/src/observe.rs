@@ -25,7 +25,7 @@ use super::state::Engine;
 use super::step::FORGET_AGAIN;
 use super::time::{after, since};
 use super::transition::{Terminated, WorkerTransition};
-use super::worker::{EndedBy, Instance};
+use super::worker::{EndedBy, Instance, StateReason};
 use super::workers::Worker;
 
 /// A worker that turns out unfit in this time after its launch says something of all that are launched like it.
@@ -320,13 +320,13 @@ impl Engine {
             return;
         }
         let now = self.now;
-        let why = instance.state_reason.as_ref().map_or("EC2 gives no reason", |reason| reason.code.as_str());
+        let why = instance.state_reason.as_ref().map_or("EC2 gives no reason".into(), StateReason::told);
         let taken_back = instance.state_reason.as_ref().is_some_and(|reason| reason.by == EndedBy::Ec2);
         let lost = if *jobs > 0 { format!(", with {jobs} running jobs") } else { String::new() };
         let entry = Entry::new(DecisionKind::Ended, format!("{} has ended by itself{lost}: {why}", instance.id));
         self.journal.note_as(now, entry.of(&instance.runner).on(&instance.id), note);
         if instance.market == Market::Spot && taken_back {
-            self.cooldowns.close_where(instance, why, now);
+            self.cooldowns.close_where(instance, &why, now);
             if let Some(settings) = &self.settings {
                 self.retries.note(settings, &instance.runner, &instance.id, projects, now);
             }

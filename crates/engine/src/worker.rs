@@ -91,6 +91,20 @@ pub struct StateReason {
     pub code: String,
 }
 
+impl StateReason {
+    /// The code of an instance that EC2 could not start, mostly because its volume's key may not be used: no call fails for
+    /// that. Source: EC2 User Guide, "Troubleshoot instance launch issues", "Instance terminates immediately".
+    const CANNOT_START: &str = "Client.InternalError";
+
+    /// The code, and where it says little what it mostly means.
+    pub(crate) fn told(&self) -> String {
+        if self.code == Self::CANNOT_START {
+            return format!("{}, mostly a KMS key of its volume that the manager's role may not use", self.code);
+        }
+        self.code.clone()
+    }
+}
+
 /// Who ended an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

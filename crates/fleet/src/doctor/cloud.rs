@@ -65,8 +65,20 @@ pub(super) async fn examine(context: &CheckContext<'_>, aws: &Aws) -> Vec<Findin
         (Some(image), Some(place)) => findings.extend(launch(context, aws, &spec, image, place, &places).await),
         _ => findings.push(Finding::not_checked(Step::Launch, "needs an image and a subnet")),
     }
+    findings.extend(unseen_key(fleet));
     findings.extend(quota::examine(aws, fleet).await);
     findings
+}
+
+/// EC2 asks KMS only when it starts an instance: a dry run does not.
+fn unseen_key(fleet: &RunnerFleet) -> Option<Finding> {
+    let key = fleet.root_volume.kms_key_id.as_deref()?;
+    let why = format!(
+        "no dry run shows whether the manager's role may use the volume's key {key}: it needs the statements UseKeys and \
+         LetEc2UseKeys that \"runner-fleet iam-policy --manager\" prints, and the key's own policy must let them count; \
+         without them workers end at once with Client.InternalError"
+    );
+    Some(Finding::not_checked(Step::Launch, why))
 }
 
 /// What a launch would be made from; the key is only there for who may read it.

@@ -192,6 +192,16 @@ async fn what_is_wrong_with_aws_is_found() {
 }
 
 #[tokio::test]
+async fn that_no_dry_run_sees_a_volumes_key_is_told() {
+    let env = TestEnv::new().await;
+    env.volume_key("alias/ci");
+    let seen = env.doctor(&[]).await;
+    assert!(seen.says("launch", "ok", "would be allowed"), "{seen}");
+    assert!(seen.says("launch", "not-checked", "the volume's key alias/ci: it needs the statements UseKeys"), "{seen}");
+    assert_eq!(seen.code, 0, "{seen}");
+}
+
+#[tokio::test]
 async fn what_is_wrong_on_a_worker_is_found() {
     let env = TestEnv::new().await;
     let log = "time=2026-02-25T10:11:12.123Z level=ERROR msg=\"Error retrieving credentials\" error=\"api error \

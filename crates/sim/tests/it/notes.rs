@@ -1,7 +1,8 @@
 //! What the log is told: a line for each step of a worker's life, once, with its ids.
 
 use runner_fleet_engine::{
-    Event, HeldBack, JobId, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Note, NoteLevel, Report, WorkerId,
+    EndedBy, Event, HeldBack, JobId, LaunchAnswer, LaunchError, LaunchErrorClass, Leftover, Note, NoteLevel, Report,
+    StateReason, WorkerId,
 };
 
 use super::bench::{TestBench, launches, runner, serving, taken_back};
@@ -94,6 +95,19 @@ fn what_needs_a_person_is_a_warning() {
     end(&mut bench, &worker, Some(taken_back()));
     assert_eq!(told(&bench)[0], format!("WARN ended {worker}"));
     assert!(bench.engine.notes()[0].text.contains("with 1 running jobs"), "{}", bench.engine.notes()[0].text);
+}
+
+/// EC2 takes the call, and ends the instance without a word of the key.
+#[test]
+fn a_volumes_key_that_may_not_be_used_is_told() {
+    let mut bench = TestBench::with_three_out_of_reach();
+    let worker = bench.instances[0].id.clone();
+    let code = "Client.InternalError".to_owned();
+    end(&mut bench, &worker, Some(StateReason { by: EndedBy::Us, code }));
+    let note = bench.engine.notes().iter().find(|note| note.text.contains("has ended by itself")).unwrap();
+    let why = ": Client.InternalError, mostly a KMS key of its volume that the manager's role may not use";
+    assert!(note.text.ends_with(why), "{}", note.text);
+    assert_eq!(note.level, NoteLevel::Warning);
 }
 
 #[test]

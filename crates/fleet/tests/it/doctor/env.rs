@@ -190,6 +190,13 @@ impl TestEnv {
         }
     }
 
+    /// From now on the workers' volumes are encrypted with this key.
+    pub(super) fn volume_key(&self, key: &str) {
+        let config = std::fs::read_to_string(&self.config).unwrap();
+        let with = format!("root_volume = {{ kms_key_id = \"{key}\" }}\ninstance_profile =");
+        std::fs::write(&self.config, config.replacen("instance_profile =", &with, 1)).unwrap();
+    }
+
     /// The key of this host, as it would lie in SSM.
     pub(super) fn key(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("state/manager_ed25519")).unwrap()
