@@ -2,7 +2,7 @@
 # Builds what the ECR cases need beside the machine image, each part named by the hash of its recipe and kept in the cache:
 #   ca       the lab's certificate authority, which workers and job images trust
 #   helper   the real ECR credential helper, built from its own source: statically linked, as AWS releases it
-#   jobs     job images as layers: `musl`, `docker` (the CLI, on glibc) and `dind`
+#   jobs     job images as layers: `musl`, `docker` (the CLI, on glibc), `newer` (that of the next Debian) and `dind`
 #
 # usage: ecr.sh ca | helper | jobs    builds the part if it is missing and prints where it is
 set -euo pipefail
@@ -96,7 +96,7 @@ dind_programs=(
     /usr/bin/docker-proxy /usr/sbin/xtables-nft-multi /usr/bin/openssl
 )
 
-jobs_hash() { hash_of "$("$here/image.sh" base-name)" "$(cat "$ca_dir/ca.crt" "$here/job-images/"*)" "$(declare -f build_jobs root_of programs_into build_musl)" "${cli_programs[@]}" "${dind_programs[@]}"; }
+jobs_hash() { hash_of "$("$here/image.sh" base-name)" "$(cat "$ca_dir/ca.crt" "$here/job-images/"*)" "$(declare -f build_jobs root_of programs_into build_musl newer_into)" "${cli_programs[@]}" "${dind_programs[@]}"; }
 
 # root_of NAME: a root directory with busybox as its userland, and the lab's certificate authority.
 root_of() {
@@ -133,6 +133,13 @@ build_musl() {
     install -D "$loader" "$work/musl/lib/ld-musl-$(uname -m).so.1"
 }
 
+# The CLI of the next Debian in place of the base's: people's job images are newer than their workers.
+newer_into() {
+    "$here/../../packaging/debian-packages" get --suite trixie "$work/newer-package" docker-cli
+    dpkg-deb --extract "$work"/newer-package/docker-cli_*.deb "$work/newer-package/root"
+    install "$work/newer-package/root/usr/bin/docker" "$work/$1/usr/bin/docker"
+}
+
 build_jobs() {
     "$here/image.sh" base
     say "building the job images"
@@ -144,6 +151,8 @@ build_jobs() {
     build_musl
     root_of docker
     programs_into docker "${cli_programs[@]}"
+    cp -a "$work/docker" "$work/newer"
+    newer_into newer
     cp -a "$work/docker" "$work/dind"
     programs_into dind "${dind_programs[@]}"
     ln -s xtables-nft-multi "$work/dind/usr/sbin/iptables"
@@ -153,7 +162,7 @@ build_jobs() {
     cp "$work/base/etc/ssl/openssl.cnf" "$work/dind/usr/lib/ssl/openssl.cnf"
     install "$here/job-images/dockerd-entrypoint.sh" "$work/dind/usr/local/bin/dockerd-entrypoint.sh"
     local name
-    for name in musl docker dind; do
+    for name in musl docker newer dind; do
         tar --sort=name -C "$work/$name" -cf "$work/$name.tar" .
         sha256sum <"$work/$name.tar" | cut -d ' ' -f 1 >"$work/out/$name.diff-id"
         gzip -1 <"$work/$name.tar" >"$work/out/$name.tar.gz"

@@ -12,7 +12,7 @@ from aws import Ecr
 from aws.ecr import REGISTRY, SECOND, SECOND_LOGIN
 from gitlab import GitLab
 from harness import aftermath
-from harness.ecr import CLI, DENIED, DOCKER_IS_UP, HELPER, MUSL, OTHER, PLAIN, SOCKET, TLS, TOKEN_REQUEST, UNWIRED, WEB, WITH_DIND, WORKED, Bench, Table, fail, log_of, succeed
+from harness.ecr import CLI, DENIED, DOCKER_IS_UP, HELPER, MUSL, NEWER, OTHER, PLAIN, SOCKET, TLS, TOKEN_REQUEST, UNWIRED, WEB, WITH_DIND, WORKED, Bench, Table, fail, log_of, succeed
 from harness.host import GATEWAY
 from harness.manager import Manager, Settings
 from harness.world import World
@@ -67,6 +67,18 @@ def test_13_2_docker_in_the_job(bench: Bench) -> None:
     assert all("pushed it" in log_of(job) for job in jobs)
     for name, (variables, services) in ways.items():
         fail(bench.job(f"{name}, without our wiring", UNWIRED, *pull_and_push(MUSL), services=services, variables=variables), DENIED)
+
+
+def test_13_2_a_newer_cli(bench: Bench) -> None:
+    """The CLI of Debian 13 with Debian 12's Docker: by the worker's socket, and with Docker-in-Docker."""
+    newer = "docker --version | grep -q 'version 2[6-9]'"
+    login = f"echo of-another-day | docker login -u AWS --password-stdin {REGISTRY} || true"
+    script = [newer, *pull_and_push(MUSL), login, f"docker logout {REGISTRY}", f"docker pull {MUSL}"]
+    ways = {"socket": (SOCKET, []), "dind": (TLS, WITH_DIND)}
+    jobs = [bench.job(f"{name}, newer CLI", *script, image=NEWER, services=services, variables=variables) for name, (variables, services) in ways.items()]
+    succeed(*jobs)
+    assert all("pushed it" in log_of(job) for job in jobs)
+    fail(bench.job("newer CLI, without our wiring", UNWIRED, *pull_and_push(MUSL), image=NEWER, variables=SOCKET), DENIED)
 
 
 def test_13_3_build_from_a_private_image(bench: Bench) -> None:

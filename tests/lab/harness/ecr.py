@@ -15,8 +15,8 @@ from harness.manager import Manager
 from harness.wait import wait_for
 
 HELPER = "/usr/local/bin/docker-credential-ecr-login"
-#: Private images: the docker CLI on glibc, a userland on musl, Docker-in-Docker, and a service that is there for its port.
-CLI, MUSL, DIND, WEB = (f"{REGISTRY}/team/{name}:1" for name in ("docker", "musl", "dind", "web"))
+#: Private images: the docker CLI on glibc, that of the next Debian, a userland on musl, Docker-in-Docker, and a service that is there for its port.
+CLI, NEWER, MUSL, DIND, WEB = (f"{REGISTRY}/team/{name}:1" for name in ("docker", "newer", "musl", "dind", "web"))
 OTHER = f"{SECOND}/group/other:1"
 TLS = {"DOCKER_HOST": "tcp://docker:2376", "DOCKER_TLS_CERTDIR": "/certs", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/certs/client"}
 PLAIN = {"DOCKER_HOST": "tcp://docker:2375", "DOCKER_TLS_CERTDIR": ""}
@@ -36,6 +36,7 @@ def fill(ecr: Ecr, layers: pathlib.Path, helper: pathlib.Path) -> None:
     private = Uploader(REGISTRY_ADDRESS, ecr.authority, ("AWS", ecr.password))
     path = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
     private.push(layers, "docker", "team/docker", "1", Cmd=["/bin/sh"], **path)
+    private.push(layers, "newer", "team/newer", "1", Cmd=["/bin/sh"], **path)
     private.push(layers, "musl", "team/musl", "1", Cmd=["/bin/sh"], **path)
     private.push(layers, "musl", "team/web", "1", Cmd=["/bin/httpd", "-f", "-p", "80", "-h", "/etc"], ExposedPorts={"80/tcp": {}}, **path)
     private.push(layers, "dind", "team/dind", "1", Entrypoint=["/usr/local/bin/dockerd-entrypoint.sh"], ExposedPorts={"2375/tcp": {}, "2376/tcp": {}},
