@@ -30,10 +30,11 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 pub(super) fn page(command: &Command, program: &Command, out: &mut dyn Write) -> Result<(), CliError> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let man = Man::new(command.clone().after_help("")).manual("runner-fleet manual");
+    let source = concat!("runner-fleet ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command.clone().after_help("")).manual("runner-fleet manual").source(source);
     man.render_title(out)?;
     man.render_name_section(out)?;
-    man.render_synopsis_section(out)?;
+    write_synopsis(command, out)?;
     man.render_description_section(out)?;
     man.render_options_section(out)?;
     if command.has_subcommands() {
@@ -62,6 +63,17 @@ pub(super) fn page(command: &Command, program: &Command, out: &mut dyn Write) ->
     let others = std::iter::once("runner-fleet".to_owned()).chain(pages).filter(|page| *page != name);
     let others: Vec<String> = others.map(|page| format!("\\fB{}\\fR(1)", escaped(&page))).collect();
     writeln!(out, ".SH \"SEE ALSO\"\n{}", others.join(", "))?;
+    Ok(())
+}
+
+/// As `--help` has it: clap's own section names every option, and no value of any.
+fn write_synopsis(command: &Command, out: &mut dyn Write) -> Result<(), CliError> {
+    let usage = command.clone().render_usage().to_string();
+    writeln!(out, ".SH SYNOPSIS\n.nf")?;
+    for line in usage.trim_start_matches("Usage:").lines() {
+        writeln!(out, "{}", escaped(line.trim()))?;
+    }
+    writeln!(out, ".fi")?;
     Ok(())
 }
 

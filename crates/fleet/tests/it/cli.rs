@@ -230,12 +230,20 @@ fn a_worker_gets_each_key_once() {
     }
     assert!(!runner.contains_key("token_expires_at"), "the worker would rotate the token");
     assert_eq!((runner["limit"].as_integer(), runner["request_concurrency"].as_integer()), (Some(1), Some(3)));
-    assert_eq!(runner["environment"][0].as_str(), Some("A=1"));
-    assert!(runner["environment"].as_array().unwrap().len() > 1, "the ECR login adds its own");
+    let strings = |list: &toml::Value| -> Vec<String> {
+        list.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(strings(&runner["environment"]), ["A=1", "AWS_ECR_IGNORE_CREDS_STORAGE=true"]);
     let script = runner["pre_build_script"].as_str().unwrap();
     assert!(script.trim_end().ends_with("echo mine") && script.len() > 100, "{script}");
-    let volumes = runner["docker"]["volumes"].to_string();
-    assert!(volumes.starts_with("[\"/cache\"") && volumes.contains("\"/certs/client\""), "{volumes}");
+    let read_only = [
+        "/usr/local/bin/docker-credential-ecr-login",
+        "/usr/local/bin/docker-credential-runner-fleet-ecr",
+        "/etc/runner-fleet/docker-config.json",
+    ]
+    .map(|path| format!("{path}:{path}:ro"));
+    let [helper, ours, seed] = &read_only;
+    assert_eq!(strings(&runner["docker"]["volumes"]), ["/cache", helper, ours, seed, "/certs/client"]);
 }
 
 #[test]
@@ -347,6 +355,10 @@ fn completions_and_manual_are_printed() {
     }
     assert!(text(&run(&["man"])).contains(".TH runner-fleet 1"));
     let page = text(&run(&["man", "status"]));
+    let title = concat!("\"runner-fleet ", env!("CARGO_PKG_VERSION"), "\"");
+    assert!(page.contains(title), "the page says of which version it is: {page}");
+    let usage = text(&run(&["man", "drain"]));
+    assert!(usage.contains("\nrunner\\-fleet drain [OPTIONS] [WORKER]...\n"), "{usage}");
     for section in ["EXAMPLES", "\"EXIT STATUS\"", "FILES", "ENVIRONMENT", "\"SEE ALSO\""] {
         assert!(page.contains(&format!(".SH {section}\n")), "{section}: {page}");
     }
