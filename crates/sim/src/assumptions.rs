@@ -7,7 +7,7 @@ use serde::Serialize;
 /// The numbers. The defaults are what their doc comments say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assumptions {
-    /// From launch to Docker and gitlab-runner being there, for the middle boot; others take 0.7 to 2 times as long.
+    /// From launch to Docker and gitlab-runner being there, for the median boot; others take 0.7 to 2 times as long.
     /// 45 s: a plain Debian image that installs both, or a large prepared one.
     pub boot: Duration,
     /// Spot interruptions for each machine and hour. 0.005: somewhat above what AWS' Spot Instance Advisor calls the lowest
@@ -77,7 +77,7 @@ impl Assumptions {
 
     fn of_ec2(&self, root_volume_gib: u32) -> Vec<Assumed> {
         vec![
-            one("middle boot, all policies", seconds(self.boot), "--boot; others take 0.7 to 2 times as long"),
+            one("median boot, all policies", seconds(self.boot), "--boot; others take 0.7 to 2 times as long"),
             one("interruptions per spot machine and hour", self.interruptions_per_hour.to_string(), "--interruptions"),
             one(
                 "a job lost with its machine is queued again",

@@ -29,7 +29,7 @@ pub struct Scenario {
     pub inherited: Inventory,
     /// What is queued, when; in any order.
     pub jobs: Vec<JobSpec>,
-    /// From launch to ready, for the middle boot; others take between 0.7 and 2 times as long.
+    /// From launch to ready, for the median boot; others take between 0.7 and 2 times as long.
     pub boot: Duration,
     /// Longest time until a new instance, or a changed state, shows in every listing.
     pub consistency: Duration,

@@ -37,7 +37,7 @@ pub(super) struct DemoArgs {
     speed: f64,
     /// Chance: fixes which jobs come when, how long they run, and what fails. What comes of it differs a little from run to
     /// run: the service is the real one, and lives by the clock.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::simulate::seed)]
     seed: u64,
     /// Print the summary as one JSON object, and all else to stderr.
     #[arg(long)]

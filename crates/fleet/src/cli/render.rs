@@ -24,11 +24,14 @@ use super::{CliError, Global, service};
 /// Asks neither GitLab nor AWS. The instance id, which is part of the worker's name, is only known after a launch: an
 /// example stands for it.
 #[derive(Args, Debug)]
+#[command(
+    override_usage = "runner-fleet render [OPTIONS] <RUNNER>\n       runner-fleet render [OPTIONS] --manager-docker-config"
+)]
 #[command(after_help = "Examples:\n  runner-fleet render graviton-spot\n  \
                         runner-fleet render graviton-spot --json | jq -r .user_data\n  \
                         runner-fleet render --manager-docker-config > /root/.docker/config.json")]
 pub(super) struct RenderArgs {
-    /// The runner's name in the configuration.
+    /// The runner: `name` of its `[[runners]]` section.
     #[arg(required_unless_present = "manager_docker_config")]
     runner: Option<String>,
     /// Print one JSON object instead of text.

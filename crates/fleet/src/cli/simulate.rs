@@ -50,8 +50,8 @@ pub(super) struct SimulateArgs {
     /// Only jobs queued before then; the same forms.
     #[arg(long, value_name = "TIME", value_parser = time)]
     to: Option<Timestamp>,
-    /// Chance: equal seeds give equal reports.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// Fixes what is left to chance (boot times, shortages, interruptions): equal seeds give equal reports.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed)]
     seed: u64,
     /// Run these beside it: docker+machine, docker-autoscaler, or other configurations of runner-fleet.
     #[arg(long, value_name = "POLICY|FILE", num_args = 1..)]
@@ -66,7 +66,7 @@ pub(super) struct SimulateArgs {
     /// A runner's tags in GitLab, as RUNNER=TAG,TAG; a runner without may take every job.
     #[arg(long, value_name = "RUNNER=TAGS")]
     tags: Vec<String>,
-    /// How long half of the boots take at most, from the launch until Docker and gitlab-runner are there.
+    /// The median boot, from the launch until Docker and gitlab-runner are there; single boots take 0.7 to 2 times as long.
     #[arg(long, value_name = "TIME", default_value = "45s", value_parser = length)]
     boot: Duration,
     /// Spot interruptions for each machine and hour.
@@ -116,6 +116,11 @@ enum HeldRequests {
 enum PreemptiveMode {
     On,
     Off,
+}
+
+/// What chance begins with.
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "write a whole number, such as 1 or 42".into())
 }
 
 /// Two lengths of time, the shorter one first.
@@ -179,9 +184,17 @@ pub(super) fn run(
 fn prepare(global: &Global, args: &SimulateArgs) -> Result<(Comparison, Vec<Policy>), CliError> {
     let config = service::load(global)?.config;
     let workload = Workload::load(&args.workload).map_err(|defects| CliError::BadUsage(defects.to_string()))?;
+    let whole = workload.span();
     let workload = workload.between(args.from, args.to);
     if workload.jobs.is_empty() {
-        return Err(CliError::BadUsage(format!("{}: no job was queued between --from and --to", workload.name)));
+        let name = &workload.name;
+        let why = match whole {
+            Some((first, last)) => {
+                format!("no job was queued between --from and --to; its jobs were queued from {first} to {last}")
+            }
+            None => "it has no jobs".into(),
+        };
+        return Err(CliError::BadUsage(format!("{name}: {why}")));
     }
     let mut policies = vec![Policy::Fleet("runner-fleet".into(), Box::new(config.clone()))];
     for other in &args.compare {

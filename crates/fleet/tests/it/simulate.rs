@@ -148,18 +148,19 @@ fn a_defective_description_is_refused_with_line_and_reason() {
     }
     assert!(
         refused("w.txt", b"")
-            .contains("is no workload: name a file that ends in .csv, .json or .toml, or a bundled one (office-hours,")
+            .contains("not a workload: name a file that ends in .csv, .json or .toml, or a bundled one (office-hours,")
     );
 }
 
 #[test]
 fn the_program_refuses_before_it_runs_anything() {
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["--workload", "nothing.csv"], "nothing.csv: No such file"),
         (
             &["--workload", "office-hours", "--from", "2030-01-01T00:00:00Z"],
-            "no job was queued between --from and --to",
+            "no job was queued between --from and --to; its jobs were queued from 20",
         ),
+        (&["--workload", "office-hours", "--seed", "lucky"], "write a whole number, such as 1 or 42"),
         (&["--workload", "office-hours", "--tags", "nobody=a"], "no runner is named nobody"),
         (&["--workload", "office-hours", "--compare", "nothing.toml"], "nothing.toml"),
         (&["--workload", "office-hours", "--boot", "soon"], "write a time up to a day"),

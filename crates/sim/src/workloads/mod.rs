@@ -71,7 +71,7 @@ impl Workload {
             Some(_) | None => {
                 let bundled: Vec<&str> = BUNDLED.iter().map(|(name, _)| *name).collect();
                 let why = format!(
-                    "is no workload: name a file that ends in .csv, .json or .toml, or a bundled one ({})",
+                    "not a workload: name a file that ends in .csv, .json or .toml, or a bundled one ({})",
                     bundled.join(", ")
                 );
                 return Err(Defects::of_file(name_or_path, why));
