@@ -48,7 +48,7 @@ impl Kept {
 
 impl Promise {
     /// What came of the promise, as the end of a sentence; `None` before the first job.
-    pub(crate) fn reached(&self) -> Option<String> {
+    pub fn reached(&self) -> Option<String> {
         let percent = (self.kept.saturating_mul(1000).checked_div(self.jobs)?) as f64 / 10.0;
         let (jobs, target) = (self.jobs, Brief(self.target_wait));
         Some(format!("of the last week's {jobs} jobs {percent} % waited no longer than {target}"))

@@ -3,6 +3,7 @@
 use crate::control::{self, Answer, ClientError, Request};
 use crate::live::systemd;
 use runner_fleet_config::{Config, Warning};
+use runner_fleet_engine::snapshot::Promise;
 use runner_fleet_engine::{FleetSnapshot, Knowledge};
 
 use super::finding::{Finding, Step};
@@ -61,8 +62,26 @@ fn judge(snapshot: &FleetSnapshot) -> Vec<Finding> {
             let advice = format!("runner-fleet resume {}", runner.name);
             findings.push(about(Finding::warning(Step::Service, "paused by an operator", advice)));
         }
+        if runner.forecast.is_some() {
+            findings.extend(promised(runner.promise).map(about));
+        }
     }
     findings
+}
+
+/// Of fewer jobs than this one that came late says nothing of the rest.
+const JOBS_TOLD: u64 = 40;
+
+/// Whether what was promised with `idle_count = "auto"` was kept: 95 of 100 jobs wait no longer than `target_wait`.
+fn promised(promise: Promise) -> Option<Finding> {
+    let reached = promise.reached().filter(|_| promise.jobs >= JOBS_TOLD)?;
+    if promise.kept.saturating_mul(100) >= promise.jobs.saturating_mul(95) {
+        return Some(Finding::ok(Step::Service, format!("idle_count = \"auto\": {reached}")));
+    }
+    let found = format!("idle_count = \"auto\" promises 95 %, but {reached}");
+    let advice = "raise idle_count_min or target_wait: no pattern foretells the jobs that came late, or idle_count_max, \
+                  max_workers or concurrent left no room for them";
+    Some(Finding::warning(Step::Service, found, advice))
 }
 
 fn unknown(knowledge: &Knowledge) -> Option<String> {
@@ -87,5 +106,18 @@ mod tests {
         assert_eq!(judge(&snapshot).last().unwrap().verdict, Verdict::Ok);
         snapshot.totals.laws_broken = 1;
         assert_eq!(judge(&snapshot).last().unwrap().verdict, Verdict::Warning);
+    }
+
+    #[test]
+    fn a_promise_that_is_not_kept_is_told_with_the_share() {
+        let target_wait = std::time::Duration::from_secs(30);
+        let told = |jobs: u64, kept: u64| {
+            promised(Promise { target_wait, jobs, kept, since: None }).map(|told| (told.verdict, told.found))
+        };
+        assert_eq!(told(JOBS_TOLD - 1, 0), None);
+        assert_eq!(told(100, 95).unwrap().0, Verdict::Ok);
+        let (verdict, found) = told(200, 188).unwrap();
+        assert_eq!(verdict, Verdict::Warning);
+        assert!(found.ends_with("of the last week's 200 jobs 94 % waited no longer than 30s"), "{found}");
     }
 }
