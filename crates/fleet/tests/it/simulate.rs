@@ -255,7 +255,7 @@ fn the_program_tells_numbers_and_draws_plots() {
         assert!(said.contains(expected), "{expected} is missing:\n{said}");
     }
     let page = std::fs::read_to_string(html).unwrap();
-    assert_eq!(page.matches("<svg").count(), 4);
+    assert_eq!(page.matches("<svg").count(), 5);
     assert!(page.contains("currentColor") && !page.contains("src=") && !page.contains("href="), "it needs other files");
 }
 
@@ -302,7 +302,7 @@ fn comparison(seed: u64) -> String {
     let ours = Policy::Fleet("runner-fleet".into(), Box::new(config));
     let (report, runs) = comparison.run_all(&[ours, Policy::DockerMachine, Policy::DockerAutoscaler], &|_, _, _| ());
     assert_eq!(runs.len(), 3);
-    assert_eq!(report::charts(&report, &runs).unwrap().len(), 4);
+    assert_eq!(report::charts(&report, &runs).unwrap().len(), 5);
     serde_json::to_string(&report).unwrap()
 }
 

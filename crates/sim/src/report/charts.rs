@@ -9,7 +9,10 @@ use plotters::prelude::*;
 use crate::figures::{CLASSES, Figures};
 
 use super::paint::{self, Drawn, INK, SIZE};
-use super::{Report, Run, gantt};
+use super::{Report, Run, gantt, reached};
+
+/// What a cost is made of, and how dark it is drawn.
+const PARTS: [(&str, f64); 3] = [("instances at work", 0.95), ("instances not at work", 0.55), ("disks", 0.3)];
 
 /// Points of a curve over time: one for every second pixel or so.
 const POINTS: usize = 400;
@@ -17,7 +20,7 @@ const POINTS: usize = 400;
 /// A finished plot.
 #[derive(Clone, Debug)]
 pub struct Chart {
-    /// For file names: `waits`, `cost`, `use`, `workers`.
+    /// For file names: `waits`, `reached`, `cost`, `use`, `workers`.
     pub name: &'static str,
     /// What it shows, in a sentence.
     pub caption: String,
@@ -34,16 +37,15 @@ pub fn all(report: &Report, runs: &[Run]) -> Result<Vec<Chart>, Box<dyn Error>> 
     let figures = &report.policies;
     let mut charts = vec![
         chart("waits", "How many jobs waited how long, from pending to begun.".into(), |svg| waits(svg, figures))?,
-        chart(
-            "cost",
-            "What it cost, from dark to light: instances at work, instances not at work, disks.".into(),
-            |svg| cost(svg, figures),
-        )?,
-        chart("use", "Job slots paid for (line) and at work (area), over time.".into(), |svg| usage(svg, runs))?,
+        chart("reached", "How many of 100 jobs had begun after how long a wait.".into(), |svg| {
+            reached::draw(svg, runs, report.equal_wait_seconds.map(Duration::from_secs_f64))
+        })?,
+        chart("cost", "What it cost.".into(), |svg| cost(svg, figures))?,
+        chart("use", "Job slots paid for (line) and at work (area), over time (UTC).".into(), |svg| usage(svg, runs))?,
     ];
     if let Some(first) = runs.first() {
         let caption = format!(
-            "Workers of {} around the busiest hour: booting, free, and at work (interrupted ones end with a mark).",
+            "Workers of {} around the busiest hour (UTC): booting, free, and at work (interrupted ones end with a mark).",
             first.name
         );
         charts.push(chart("workers", caption, |svg| gantt::draw(svg, first))?);
@@ -110,13 +112,19 @@ fn cost(svg: &mut String, figures: &[Figures]) -> Drawn {
         .build_cartesian_2d(0.0..count as f64, 0.0..most)?;
     let names: Vec<String> = figures.iter().map(|one| label(&one.policy)).collect();
     mesh(&mut plot, count, |at| names.get(at.round() as usize).cloned().unwrap_or_default(), |usd| money(usd, most))?;
+    for (name, opacity) in PARTS {
+        let shade = INK.mix(opacity);
+        plot.draw_series(std::iter::empty::<Rectangle<(f64, f64)>>())?
+            .label(name)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], shade.filled()));
+    }
     for (index, one) in figures.iter().enumerate() {
         let cost = one.cost_usd;
         let work = (cost.spot + cost.on_demand - cost.not_used).max(0.0);
         let color = paint::policy(index);
         let left = index as f64 + 0.25;
         let mut below = 0.0;
-        for (part, opacity) in [(work, 0.95), (cost.not_used, 0.55), (cost.ebs, 0.3)] {
+        for (part, (_, opacity)) in [work, cost.not_used, cost.ebs].into_iter().zip(PARTS) {
             let bar = Rectangle::new([(left, below), (left + 0.5, below + part)], color.mix(opacity).filled());
             plot.draw_series([bar])?;
             below += part;
@@ -124,8 +132,7 @@ fn cost(svg: &mut String, figures: &[Figures]) -> Drawn {
         let total = format!("${:.2}", cost.total);
         plot.draw_series([Text::new(total, (left + 0.14, below + most * 0.06), paint::text(15))])?;
     }
-    area.present()?;
-    Ok(())
+    legend(&mut plot)
 }
 
 fn usage(svg: &mut String, runs: &[Run]) -> Drawn {
@@ -143,7 +150,8 @@ fn usage(svg: &mut String, runs: &[Run]) -> Drawn {
             .x_label_area_size(24)
             .y_label_area_size(48)
             .build_cartesian_2d(0.0..hours, 0.0..most)?;
-        mesh_free(&mut plot, |hour| format!("{hour:.0} h"), |slots| format!("{slots:.0}"))?;
+        let clock = |hour: f64| paint::clock(run.start(), hour * 3600.0, "%a %H:%M");
+        mesh_free(&mut plot, clock, |slots| format!("{slots:.0}"))?;
         let points = |values: &[f64]| -> Vec<(f64, f64)> {
             let at = |index: usize| hours * (index as f64 + 0.5) / POINTS as f64;
             values.iter().enumerate().map(|(index, value)| (at(index), *value)).collect()

@@ -34,7 +34,7 @@ pub(super) fn draw(svg: &mut String, run: &Run) -> Drawn {
         .build_cartesian_2d(0.0..WINDOW.as_secs_f64() / 60.0, 0.0..lines as f64)?;
     plot.configure_mesh()
         .disable_y_mesh()
-        .x_label_formatter(&|minute| format!("{minute:.0} min"))
+        .x_label_formatter(&|minute| paint::clock(from, minute * 60.0, "%H:%M"))
         .y_labels(2)
         .y_label_formatter(&|line| format!("{line:.0}"))
         .label_style(paint::text(12))

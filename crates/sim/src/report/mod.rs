@@ -4,6 +4,7 @@ mod charts;
 mod gantt;
 mod html;
 mod paint;
+mod reached;
 mod words;
 
 use std::time::Duration;

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 
+use jiff::{SignedDuration, Timestamp};
 use plotters::prelude::*;
 use plotters::style::RGBColor;
 
@@ -35,6 +36,12 @@ pub(super) fn policy(index: usize) -> RGBColor {
 /// Text of this size.
 pub(super) fn text(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK)
+}
+
+/// What a clock in UTC shows so many seconds later.
+pub(super) fn clock(at: Timestamp, seconds: f64, format: &str) -> String {
+    let later = at.saturating_add(SignedDuration::from_secs_f64(seconds)).unwrap_or(Timestamp::MAX);
+    later.strftime(format).to_string()
 }
 
 /// Makes what was drawn follow the page's colours; where the page is the snapshot itself, it brings its own.
