@@ -72,7 +72,7 @@ impl Retirement<'_> {
             let slots = surplus.slots;
             self.drain_idle(runner, demand, surplus);
             self.drain_emptiest(runner, demand, surplus);
-            // Both are judged by the demand before the other, which may need a worker now that the other lets go.
+            // Whoever is rolled may be needed now that an idle one was let go: that shows in the next step's demand.
             if surplus.slots == slots && self.may_retire(demand) {
                 let plan = self.runners.get(&runner.name).and_then(|known| known.plan.known());
                 roll(self.fleet, runner, demand, plan.map(|plan| &plan.config), self.now);

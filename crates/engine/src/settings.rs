@@ -178,9 +178,8 @@ impl IdleTime {
     /// What boots for longer hangs more often than it works.
     pub const AUTO_MAX: Duration = Duration::from_secs(5 * 60);
 
-    /// The length where half of the last boots took no longer than `boot`. A worker that is kept for as long as it would take
-    /// to bring it back costs at most twice what anybody could have paid who did not know when the next job comes: the rule
-    /// for renting skis.
+    /// The length for a runner whose workers boot in `boot`, the median. Who keeps a worker for as long as it takes to bring
+    /// it back pays at most twice what it costs to know when the next job comes: the rule for renting skis.
     pub fn for_boots_of(self, boot: Duration) -> Duration {
         match self {
             Self::Fixed(time) => time,
