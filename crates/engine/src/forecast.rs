@@ -101,7 +101,8 @@ impl Forecasts {
         let wanting: Vec<&RunnerSettings> = settings.runners.iter().filter(|runner| wants(runner)).collect();
         self.by_runner.retain(|name, _| wanting.iter().any(|runner| runner.name == *name));
         for runner in wanting {
-            let terms = Terms::of(runner, settings, self.boots.get(&runner.name), now);
+            let boots = Boots::or_none(self.boots.get(&runner.name));
+            let terms = Terms::of(runner, settings, boots, now);
             let forecast = self.by_runner.entry(runner.name.clone()).or_insert_with(|| Forecast::new(terms, now));
             forecast.terms = terms;
             forecast.answer = None;
@@ -170,7 +171,7 @@ impl Forecasts {
 
     /// Half of this runner's last workers booted in so long; a guess while there was none.
     pub(crate) fn boot(&self, runner: &RunnerName) -> Duration {
-        self.boots.get(runner).map_or(lead::GUESS, Boots::median)
+        Boots::or_none(self.boots.get(runner)).median()
     }
 
     /// Works out the answers that are due. Policies change with the time of day.
@@ -179,7 +180,8 @@ impl Forecasts {
             let Some(forecast) = self.by_runner.get_mut(&runner.name) else { continue };
             let is_due = |answer: &Answer| since(now, answer.at) >= ANSWER_KEPT || answer.at > now;
             if forecast.answer.as_ref().is_none_or(is_due) {
-                forecast.terms = Terms::of(runner, settings, self.boots.get(&runner.name), now);
+                let boots = Boots::or_none(self.boots.get(&runner.name));
+                forecast.terms = Terms::of(runner, settings, boots, now);
                 forecast.answer = Some(forecast.answer_at(now));
             }
         }
@@ -267,15 +269,15 @@ impl Forecast {
 }
 
 impl Terms {
-    fn of(runner: &RunnerSettings, settings: &Settings, boots: Option<&Boots>, now: Timestamp) -> Self {
+    fn of(runner: &RunnerSettings, settings: &Settings, boots: &Boots, now: Timestamp) -> Self {
         let policy = policy_at(runner, now);
-        let idle_time = policy.idle.time.for_boots_of(boots.map_or(lead::GUESS, Boots::median));
+        let idle_time = policy.idle.time.for_boots_of(boots.median());
         Self {
             target: policy.idle.target_wait,
             notice: settings.check_interval,
             idle_time: if runner.max_jobs == 1 { Duration::ZERO } else { idle_time },
-            boot: boots.map_or(lead::GUESS, Boots::p95),
-            boot_is_guess: boots.is_none(),
+            boot: boots.p95(),
+            boot_is_guess: boots.is_guess(),
             sees_queue: runner.sees_queue,
         }
     }

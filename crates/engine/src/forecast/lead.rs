@@ -6,36 +6,59 @@ use std::time::Duration;
 /// As many boots as show the spread, and few enough to follow a new image within a day.
 const BOOTS_KEPT: usize = 64;
 /// Before any boot was measured: what a stock image needs to install Docker and the runner.
-pub(super) const GUESS: Duration = Duration::from_secs(90);
+const GUESS: Duration = Duration::from_secs(90);
 
 /// The last boots, from EC2's launch time to the runner asking for jobs.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Boots(VecDeque<Duration>);
+#[derive(Clone, Debug)]
+pub(crate) struct Boots {
+    last: VecDeque<Duration>,
+    median: Duration,
+    p95: Duration,
+}
+
+/// Where no worker came up so far.
+static NONE: Boots = Boots { last: VecDeque::new(), median: GUESS, p95: GUESS };
+
+impl Default for Boots {
+    fn default() -> Self {
+        NONE.clone()
+    }
+}
 
 impl Boots {
+    /// These, or none.
+    pub(crate) fn or_none(these: Option<&Self>) -> &Self {
+        these.unwrap_or(&NONE)
+    }
+
     /// A worker came up.
     pub(crate) fn took(&mut self, boot: Duration) {
-        if self.0.len() == BOOTS_KEPT {
-            self.0.pop_front();
+        if self.last.len() == BOOTS_KEPT {
+            self.last.pop_front();
         }
-        self.0.push_back(boot);
+        self.last.push_back(boot);
+        let mut sorted: Vec<Duration> = self.last.iter().copied().collect();
+        sorted.sort_unstable();
+        let quantile = |percent: usize| {
+            let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+            sorted.get(rank).copied().unwrap_or(GUESS)
+        };
+        (self.median, self.p95) = (quantile(50), quantile(95));
     }
 
     /// 95 of 100 boots take no longer; a guess while there was none.
     pub(crate) fn p95(&self) -> Duration {
-        self.quantile(95)
+        self.p95
     }
 
     /// Half of the boots take no longer; a guess while there was none.
     pub(crate) fn median(&self) -> Duration {
-        self.quantile(50)
+        self.median
     }
 
-    fn quantile(&self, percent: usize) -> Duration {
-        let mut sorted: Vec<Duration> = self.0.iter().copied().collect();
-        sorted.sort_unstable();
-        let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-        sorted.get(rank).copied().unwrap_or(GUESS)
+    /// Whether they are guesses.
+    pub(crate) fn is_guess(&self) -> bool {
+        self.last.is_empty()
     }
 }
 
