@@ -8,7 +8,7 @@ use plotters::prelude::*;
 
 use crate::figures::{CLASSES, Figures};
 
-use super::paint::{self, Drawn, INK, SIZE};
+use super::paint::{self, Drawn, INK, Plot, SIZE};
 use super::{Report, Run, gantt, reached};
 
 /// What a cost is made of, and how dark it is drawn.
@@ -98,7 +98,7 @@ fn waits(svg: &mut String, figures: &[Figures]) -> Drawn {
             .label(label(&one.policy))
             .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], color.filled()));
     }
-    legend(&mut plot)
+    paint::legend(&mut plot, SeriesLabelPosition::UpperRight)
 }
 
 fn cost(svg: &mut String, figures: &[Figures]) -> Drawn {
@@ -132,7 +132,7 @@ fn cost(svg: &mut String, figures: &[Figures]) -> Drawn {
         let total = format!("${:.2}", cost.total);
         plot.draw_series([Text::new(total, (left + 0.14, below + most * 0.06), paint::text(15))])?;
     }
-    legend(&mut plot)
+    paint::legend(&mut plot, SeriesLabelPosition::UpperRight)
 }
 
 fn usage(svg: &mut String, runs: &[Run]) -> Drawn {
@@ -151,7 +151,7 @@ fn usage(svg: &mut String, runs: &[Run]) -> Drawn {
             .y_label_area_size(48)
             .build_cartesian_2d(0.0..hours, 0.0..most)?;
         let clock = |hour: f64| paint::clock(run.start(), hour * 3600.0, "%a %H:%M");
-        mesh_free(&mut plot, clock, |slots| format!("{slots:.0}"))?;
+        paint::mesh(&mut plot, clock, |slots| format!("{slots:.0}"))?;
         let points = |values: &[f64]| -> Vec<(f64, f64)> {
             let at = |index: usize| hours * (index as f64 + 0.5) / POINTS as f64;
             values.iter().enumerate().map(|(index, value)| (at(index), *value)).collect()
@@ -201,12 +201,6 @@ fn fill(values: &mut [f64], start: Timestamp, step: Duration, from: Timestamp, t
     }
 }
 
-type Plot<'a, 'b> = ChartContext<
-    'a,
-    SVGBackend<'b>,
-    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
->;
-
 /// A frame whose x labels stand in the middle of `count` classes.
 fn mesh(plot: &mut Plot<'_, '_>, count: usize, x: impl Fn(f64) -> String, y: impl Fn(f64) -> String) -> Drawn {
     let x = |at: &f64| if at.fract().abs() < 1e-9 && *at < count as f64 { x(*at) } else { String::new() };
@@ -221,32 +215,6 @@ fn mesh(plot: &mut Plot<'_, '_>, count: usize, x: impl Fn(f64) -> String, y: imp
         .axis_style(INK.mix(0.5))
         .bold_line_style(INK.mix(0.15))
         .light_line_style(TRANSPARENT)
-        .draw()?;
-    Ok(())
-}
-
-/// A frame for curves.
-fn mesh_free(plot: &mut Plot<'_, '_>, x: impl Fn(f64) -> String, y: impl Fn(f64) -> String) -> Drawn {
-    let (x, y) = (|at: &f64| x(*at), |at: &f64| y(*at));
-    plot.configure_mesh()
-        .disable_x_mesh()
-        .x_labels(12)
-        .y_labels(5)
-        .x_label_formatter(&x)
-        .y_label_formatter(&y)
-        .label_style(paint::text(12))
-        .axis_style(INK.mix(0.5))
-        .bold_line_style(INK.mix(0.15))
-        .light_line_style(TRANSPARENT)
-        .draw()?;
-    Ok(())
-}
-
-fn legend<'a, 'b: 'a>(plot: &mut Plot<'a, 'b>) -> Drawn {
-    plot.configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .label_font(paint::text(14))
-        .border_style(TRANSPARENT)
         .draw()?;
     Ok(())
 }

@@ -38,6 +38,36 @@ pub(super) fn text(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK)
 }
 
+/// A plot with numbers on both axes.
+pub(super) type Plot<'a, 'b> = ChartContext<
+    'a,
+    SVGBackend<'b>,
+    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
+>;
+
+/// A frame for curves.
+pub(super) fn mesh(plot: &mut Plot<'_, '_>, x: impl Fn(f64) -> String, y: impl Fn(f64) -> String) -> Drawn {
+    let (x, y) = (|at: &f64| x(*at), |at: &f64| y(*at));
+    plot.configure_mesh()
+        .disable_x_mesh()
+        .x_labels(12)
+        .y_labels(5)
+        .x_label_formatter(&x)
+        .y_label_formatter(&y)
+        .label_style(text(12))
+        .axis_style(INK.mix(0.5))
+        .bold_line_style(INK.mix(0.15))
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    Ok(())
+}
+
+/// Names the series at that place.
+pub(super) fn legend<'a, 'b: 'a>(plot: &mut Plot<'a, 'b>, place: SeriesLabelPosition) -> Drawn {
+    plot.configure_series_labels().position(place).label_font(text(14)).border_style(TRANSPARENT).draw()?;
+    Ok(())
+}
+
 /// What a clock in UTC shows so many seconds later.
 pub(super) fn clock(at: Timestamp, seconds: f64, format: &str) -> String {
     let later = at.saturating_add(SignedDuration::from_secs_f64(seconds)).unwrap_or(Timestamp::MAX);

@@ -24,15 +24,7 @@ pub(super) fn draw(svg: &mut String, runs: &[Run], target: Option<Duration>) -> 
         .x_label_area_size(36)
         .y_label_area_size(48)
         .build_cartesian_2d(0.0..longest, 0.0..100.0)?;
-    plot.configure_mesh()
-        .disable_x_mesh()
-        .x_label_formatter(&|wait| format!("{wait:.0} s"))
-        .y_label_formatter(&|share| format!("{share:.0} %"))
-        .label_style(paint::text(13))
-        .axis_style(INK.mix(0.5))
-        .bold_line_style(INK.mix(0.15))
-        .light_line_style(TRANSPARENT)
-        .draw()?;
+    paint::mesh(&mut plot, |wait| format!("{wait:.0} s"), |share| format!("{share:.0} %"))?;
     let across = [Some([(0.0, ASKED), (longest, ASKED)]), target.map(|target| [(target, 0.0), (target, 100.0)])];
     for line in across.into_iter().flatten() {
         plot.draw_series(DashedLineSeries::new(line, 5, 5, INK.mix(0.6).stroke_width(1)))?;
@@ -43,13 +35,7 @@ pub(super) fn draw(svg: &mut String, runs: &[Run], target: Option<Duration>) -> 
             .label(short(&run.name).to_owned())
             .legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 12, y + 2)], color.filled()));
     }
-    plot.configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .label_font(paint::text(14))
-        .border_style(TRANSPARENT)
-        .draw()?;
-    area.present()?;
-    Ok(())
+    paint::legend(&mut plot, SeriesLabelPosition::LowerRight)
 }
 
 /// The waits of all that began, in seconds, the shortest first.

@@ -22,6 +22,17 @@ pub(super) fn stopped() -> Report {
     Report { runner: RunnerState::Stopped, open_requests: 0, idle_seconds: 410, ..serving(0) }
 }
 
+/// After how many idle seconds of this worker anything is wanted.
+fn first_word_after(bench: &mut TestBench, worker: &WorkerId) -> Option<u64> {
+    (1..=400).find(|second| {
+        bench.pass(1);
+        let mut commands = bench.report(worker, idle_for(*second));
+        commands.extend(bench.list());
+        commands.extend(bench.queue(&[]));
+        !words(&commands).is_empty()
+    })
+}
+
 /// A bench with one worker that has been idle for longer than the policy allows, and the word to fence it.
 fn fencing() -> (TestBench, runner_fleet_engine::WorkerId) {
     let mut bench = TestBench::with(vec![runner()]);
@@ -93,15 +104,8 @@ fn a_worker_is_fenced_for_the_last_50_s_of_its_idle_time() {
     let fenced_after = |idle_time: u64| {
         let idle = IdlePolicy { time: IdleTime::Fixed(Duration::from_secs(idle_time)), ..runner().idle };
         let mut bench = TestBench::with(vec![RunnerSettings { idle, ..runner() }]);
-        let workers = bench.with_ready_workers(2);
-        (1..=400).find(|second| {
-            bench.pass(1);
-            let mut commands = bench.report(&workers[0], idle_for(*second));
-            commands.extend(bench.report(&workers[1], serving(1)));
-            commands.extend(bench.list());
-            commands.extend(bench.queue(&[]));
-            !words(&commands).is_empty()
-        })
+        let workers = bench.with_ready_workers(1);
+        first_word_after(&mut bench, &workers[0])
     };
     assert_eq!([5, 30, 60, 100, 300].map(fenced_after), [5, 10, 10, 50, 250].map(Some));
 }
@@ -117,13 +121,7 @@ fn an_idle_time_of_auto_is_as_long_as_a_boot() {
         bench.list();
         bench.pass(boot);
         bench.report(&worker, serving(0));
-        (1..=400).find(|second| {
-            bench.pass(1);
-            let mut commands = bench.report(&worker, idle_for(*second));
-            commands.extend(bench.list());
-            commands.extend(bench.queue(&[]));
-            !words(&commands).is_empty()
-        })
+        first_word_after(&mut bench, &worker)
     };
     // 50 s before it is over, and not within 10 s of a job; a minute is the least, five are the most.
     assert_eq!([20, 90, 200, 280, 600].map(fenced_after), [10, 40, 150, 230, 250].map(Some));
