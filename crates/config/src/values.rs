@@ -104,16 +104,10 @@ pub(crate) fn idle_count(node: &Node) -> Result<IdleCount, String> {
 
 /// A time, or `"auto"`.
 pub(crate) fn idle_time(node: &Node) -> Result<IdleTime, String> {
-    match &node.item {
-        Item::String(text) if text == "auto" => Ok(IdleTime::Auto),
-        Item::String(_)
-        | Item::Integer(_)
-        | Item::Float(..)
-        | Item::Boolean(_)
-        | Item::Datetime(_)
-        | Item::Array(_)
-        | Item::Table(_) => duration::any(node).map(IdleTime::Fixed).map_err(|why| format!("{why}, or \"auto\"")),
+    if node.as_str() == Some("auto") {
+        return Ok(IdleTime::Auto);
     }
+    duration::any(node).map(IdleTime::Fixed).map_err(|why| format!("{why}, or \"auto\""))
 }
 
 /// A count of something, at least 1.
